@@ -1,0 +1,44 @@
+// What answers DHCP on a host. A backend decides nothing: it answers with what is in the table, while the gate lets it.
+
+import type { NetworkTable } from '../domain/table.js';
+
+/** A way to answer DHCP. */
+export interface DhcpBackend {
+  /** As told to the server: `builtin`. */
+  readonly name: string;
+  /** Prepares to serve a network. Never throws: what keeps it from answering is in `state()`. */
+  open(networkId: string, table: NetworkTable, gate: AnswerGate): DhcpServer;
+}
+
+/** DHCP service of one network. */
+export interface DhcpServer {
+  /** The interface to serve on, or none. An interface that went and came again has another index. */
+  attach(link: Link | undefined): void;
+  /** Resolves when guests get what the table holds now, and `false` when no guest is answered at all. */
+  flush(): Promise<boolean>;
+  state(): ServerState;
+  /** Calls `listener` whenever `state()` changed. */
+  onStateChange(listener: () => void): void;
+  /** Answers nobody any more, takes its service address from the interface. */
+  close(): Promise<void>;
+}
+
+/** An interface that is there and up. */
+export interface Link {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Whether a server could answer. */
+export type ServerState = { readonly kind: 'open' } | { readonly kind: 'closed'; readonly reason: string };
+
+/**
+ * Asked before every answer. `silent`: no authority, answer nobody. `synchronised`: the control plane was heard within
+ * three heartbeat intervals. `behind`: it was not; a sibling may know better, so never NAK, and OFFER a second later.
+ */
+export type Standing = 'silent' | 'synchronised' | 'behind';
+
+/** The agent's authority, as the backend sees it. */
+export interface AnswerGate {
+  standing(): Standing;
+}

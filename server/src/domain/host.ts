@@ -1,0 +1,27 @@
+// A host as stored. What changes every second (liveness, readiness) is not in it.
+
+import type { HostId, NetworkId, Revision, Uid, WallTime } from './ids.js';
+import type { Labels } from './network.js';
+
+/** A host as stored. */
+export interface Host {
+  readonly hostId: HostId;
+  readonly uid: Uid;
+  readonly managed: boolean;
+  readonly maintenance: boolean;
+  readonly labels: Labels;
+  readonly failureDomain: string;
+  readonly backend: string;
+  readonly agentVersion: string;
+  /** As last reported; whether they are ready is only known of a connected host. */
+  readonly attachments: readonly Attachment[];
+  readonly createTime: WallTime;
+  readonly updateTime: WallTime;
+  readonly revision: Revision;
+}
+
+/** A network that a host has on an interface. */
+export interface Attachment {
+  readonly networkId: NetworkId;
+  readonly interface: string;
+}

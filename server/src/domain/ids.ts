@@ -1,0 +1,16 @@
+// Ids as branded strings: a subnet's id cannot be passed where a network's is meant.
+
+/** Id of a network, chosen by the caller or made as a UUID. */
+export type NetworkId = string & { readonly __brand: 'NetworkId' };
+/** Id of a subnet, unique for the whole installation. */
+export type SubnetId = string & { readonly __brand: 'SubnetId' };
+/** Id of a host. */
+export type HostId = string & { readonly __brand: 'HostId' };
+/** Id of one tenure; opaque to callers, carries network and address. */
+export type ReservationId = string & { readonly __brand: 'ReservationId' };
+/** Made by the server for every resource: a deleted and re-created id is another thing. */
+export type Uid = string & { readonly __brand: 'Uid' };
+/** Counts the writes of one document; compared by every later write. 0: the document must not exist. */
+export type Revision = number & { readonly __brand: 'Revision' };
+/** Milliseconds since 1970, for people. Never decides anything. */
+export type WallTime = number & { readonly __brand: 'WallTime' };

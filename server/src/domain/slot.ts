@@ -1,0 +1,55 @@
+// One stored document per address that is not free. It carries the current tenure. Keyed by network and address, not by
+// subnet: a quarantined slot outlives its subnet and blocks the address in any later one.
+
+import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from './ids.js';
+import type { DhcpOption, Labels } from './network.js';
+
+/** One reservation from reserve to the moment its address is free again. */
+export interface Tenure {
+  readonly reservationId: ReservationId;
+  readonly networkId: NetworkId;
+  readonly address: Ipv4;
+  readonly subnetId: SubnetId;
+  readonly subnetUid: Uid;
+  readonly mac: Mac;
+  readonly hostname: string;
+  readonly owner: string;
+  readonly labels: Labels;
+  readonly options: readonly DhcpOption[];
+  readonly createTime: WallTime;
+  readonly createdBy: string;
+  /** The request that made it. */
+  readonly request?: RequestKey;
+  readonly releaseTime?: WallTime;
+  readonly releasedBy?: string;
+  /** The request that released it. */
+  readonly releaseRequest?: RequestKey;
+  /** The engine vouched that the guest is stopped. */
+  readonly vouched: boolean;
+}
+
+/** A slot as stored. */
+export interface Slot extends Tenure {
+  readonly state: 'reserved' | 'quarantined';
+  /** The placement counter as the reserver knew it when the slot was inserted; sticky re-reserve copies it. */
+  readonly chainCounter: number;
+  /** Fixed at release, since the subnet may be gone when they matter. In seconds; 0 while reserved. */
+  readonly reuseDelayS: number;
+  readonly leaseTimeCeilingS: number;
+  readonly revision: Revision;
+}
+
+/** An ended tenure, as kept in history. */
+export interface EndedTenure extends Tenure {
+  readonly endTime: WallTime;
+}
+
+/** Names a request for ever: the same caller, RPC and id is the same request. */
+export interface RequestKey {
+  readonly caller: string;
+  readonly rpc: 'ReserveAddress' | 'ReleaseAddress';
+  readonly id: string;
+  /** SHA-256 of the request's content, base64url: other content under the same key is refused. */
+  readonly contentHash: string;
+}

@@ -1,0 +1,95 @@
+// The seam between the control plane and whatever makes hosts serve DHCP.
+//
+// The provider decides nothing: which host serves which network is the manager's decision, which address a MAC has is
+// the store's. It keeps the tables it was told, and brings a host that is added later up to date by itself.
+
+import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { HostId, NetworkId, ReservationId, Uid } from '../domain/ids.js';
+import type { DhcpOption, Subnet } from '../domain/network.js';
+
+/** Makes hosts serve. */
+export interface DhcpProvider {
+  /**
+   * The host serves exactly these networks from now on; an empty list turns it off. Remembered while the host is away.
+   * Resolves when the connected host confirmed all of it; rejects when it does not within `commandTimeoutMs`.
+   */
+  provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void>;
+  /** The host serves nothing any more. */
+  dontProvide(hostId: HostId): Promise<void>;
+  /** Hands over what the store decided, to every host that serves the network, now and later. */
+  addReservation(subnet: SubnetRef, reservation: ProvidedReservation): void;
+  /** The address is not to be answered with any more. */
+  removeReservation(subnet: SubnetRef, address: Ipv4): void;
+}
+
+/** A network for a host to serve. */
+export interface ProvidedNetwork {
+  readonly networkId: NetworkId;
+  readonly uid: Uid;
+  readonly placementEpoch: number;
+  readonly subnets: readonly Subnet[];
+}
+
+/** Names a subnet. Tables are kept by network: its subnets share the wire. */
+export interface SubnetRef {
+  readonly networkId: NetworkId;
+}
+
+/** A reservation as hosts need it. */
+export interface ProvidedReservation {
+  readonly reservationId: ReservationId;
+  readonly address: Ipv4;
+  readonly mac: Mac;
+  readonly hostname: string;
+  readonly options: readonly DhcpOption[];
+}
+
+/** What the provider sees of the hosts. All spans are on this machine's monotonic clock. */
+export interface HostObserver {
+  /** Every host heard since this server leads, by id. */
+  observe(): ReadonlyMap<HostId, ObservedHost>;
+  /** Calls `listener` when something changed that a plan may depend on. */
+  onChange(listener: () => void): void;
+  /** How many live, connected hosts confirmed that they answer with this reservation. */
+  readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
+  /** Resolves with the number of ready servers once it reached `servers`, or when `signal` is aborted. */
+  waitReady(
+    networkId: NetworkId,
+    address: Ipv4,
+    reservationId: ReservationId,
+    servers: number,
+    signal: AbortSignal,
+  ): Promise<number>;
+}
+
+/** A host as its session shows it. */
+export interface ObservedHost {
+  readonly hostId: HostId;
+  readonly connected: boolean;
+  /** When its last heartbeat or hello arrived. */
+  readonly lastHeardMs: number;
+  /** When its session broke; undefined while connected. */
+  readonly brokenSinceMs: number | undefined;
+  readonly attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
+  /** What it confirmed, by network; only what belongs to its present session. */
+  readonly tables: ReadonlyMap<NetworkId, ObservedTable>;
+}
+
+/** An attachment of a connected host. */
+export interface ObservedAttachment {
+  readonly interface: string;
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+/** A table on a connected host. */
+export interface ObservedTable {
+  readonly networkUid: Uid;
+  readonly placementEpoch: number;
+  readonly serving: boolean;
+  readonly reason: string;
+  /** Deliveries sent and not yet acknowledged. */
+  readonly pendingChanges: number;
+  /** Wall-clock time, in milliseconds, when nothing was pending last. */
+  readonly syncedTime: number | undefined;
+}
