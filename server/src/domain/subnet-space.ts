@@ -1,0 +1,135 @@
+// The free space of one subnet, in memory: a hint that is quick, where the store decides.
+//
+//   F1. An address that was offered is marked used at once: two callers are never offered the same one.
+//   F2. Network, broadcast and gateway addresses, exclusions and whatever lies outside the ranges are never offered.
+//   F3. Next-fit from an own offset, never lowest-free: servers on one store seldom pick the same address, and a freed
+//       address goes to the end of the queue (docs/adr/0010).
+
+import { type Cidr, cidrContains, type Ipv4, lastAddress } from '@leasehold/proto/values';
+import { Bitmap } from './bitmap.js';
+import type { AddressRange, Subnet } from './network.js';
+
+/** What of a subnet decides which addresses may be offered. */
+export type SpaceSettings = Pick<Subnet, 'cidr' | 'gateway' | 'allocationRanges' | 'excludedRanges'>;
+
+/** Why an address may not even be reserved by name. */
+export type Unusable = 'outside' | 'network' | 'broadcast' | 'gateway' | 'excluded';
+
+/** Why an address may not be reserved by name; undefined when it may (outside the allocation ranges, too). */
+export function unusable(settings: SpaceSettings, address: Ipv4): Unusable | undefined {
+  if (!cidrContains(settings.cidr, address)) return 'outside';
+  if (address === settings.cidr.base) return 'network';
+  if (address === lastAddress(settings.cidr)) return 'broadcast';
+  if (address === settings.gateway) return 'gateway';
+  return inRanges(settings.excludedRanges, address) ? 'excluded' : undefined;
+}
+
+/** The free space of one subnet. */
+export class SubnetSpace {
+  readonly #settings: SpaceSettings;
+  /** Set: used, or never to be offered. */
+  readonly #taken: Bitmap;
+  /** Used addresses that would not be offered anyway: named ones, and those that a change of settings left behind. */
+  readonly #usedAside = new Set<Ipv4>();
+  readonly #neverOffered: number;
+  #offset: number;
+
+  /** `start`: where in the subnet to begin, from 0 (included) to 1 (excluded); random, and another for every server. */
+  constructor(settings: SpaceSettings, start: number) {
+    this.#settings = settings;
+    this.#taken = offeredSpace(settings);
+    this.#neverOffered = this.#taken.count;
+    this.#offset = Math.floor(start * this.#taken.size);
+  }
+
+  /** How many addresses can be offered when none is used. */
+  get capacity(): number {
+    return this.#taken.size - this.#neverOffered;
+  }
+
+  /** How many addresses are used, named ones outside the ranges included. */
+  get used(): number {
+    return this.#taken.count - this.#neverOffered + this.#usedAside.size;
+  }
+
+  /** How many addresses can be offered now. */
+  get free(): number {
+    return this.#taken.size - this.#taken.count;
+  }
+
+  /** Offers a free address, used from now on; undefined when there is none. */
+  next(): Ipv4 | undefined {
+    const index = this.#taken.nextFree(this.#offset);
+    if (index === undefined) return undefined;
+    this.#taken.set(index);
+    this.#offset = (index + 1) % this.#taken.size;
+    return (this.#settings.cidr.base + index) as Ipv4;
+  }
+
+  /** Why an address may not even be reserved by name; undefined when it may. */
+  isUsable(address: Ipv4): Unusable | undefined {
+    return unusable(this.#settings, address);
+  }
+
+  /** Whether an address is used. */
+  isUsed(address: Ipv4): boolean {
+    return this.#isOffered(address) ? this.#taken.has(this.#index(address)) : this.#usedAside.has(address);
+  }
+
+  /** Notes that an address is used; without effect on one outside the subnet. */
+  markUsed(address: Ipv4): void {
+    if (this.#isOffered(address)) this.#taken.set(this.#index(address));
+    else if (cidrContains(this.#settings.cidr, address)) this.#usedAside.add(address);
+  }
+
+  /** Notes that an address is free. */
+  markFree(address: Ipv4): void {
+    if (this.#isOffered(address)) this.#taken.clear(this.#index(address));
+    else this.#usedAside.delete(address);
+  }
+
+  /** The space under other settings: the same addresses are used, the same one is next. */
+  withSettings(settings: SpaceSettings): SubnetSpace {
+    const space = new SubnetSpace(settings, 0);
+    for (const address of this.#usedAside) space.markUsed(address);
+    for (let index = 0; index < this.#taken.size; index++) {
+      const address = (this.#settings.cidr.base + index) as Ipv4;
+      if (this.#taken.has(index) && this.#isOffered(address)) space.markUsed(address);
+    }
+    const next = (this.#settings.cidr.base + this.#offset) as Ipv4;
+    if (cidrContains(settings.cidr, next)) space.#offset = space.#index(next);
+    return space;
+  }
+
+  #index(address: Ipv4): number {
+    return address - this.#settings.cidr.base;
+  }
+
+  #isOffered(address: Ipv4): boolean {
+    if (unusable(this.#settings, address) !== undefined) return false;
+    const { allocationRanges } = this.#settings;
+    return allocationRanges.length === 0 || inRanges(allocationRanges, address);
+  }
+}
+
+/** A bitmap of the subnet in which exactly the addresses that may be offered are clear. */
+function offeredSpace({ cidr, gateway, allocationRanges, excludedRanges }: SpaceSettings): Bitmap {
+  const space = new Bitmap(2 ** (32 - cidr.prefixLength));
+  if (allocationRanges.length > 0) space.setRange(0, space.size - 1);
+  for (const range of allocationRanges) withinSubnet(cidr, range, (first, last) => space.clearRange(first, last));
+  for (const range of excludedRanges) withinSubnet(cidr, range, (first, last) => space.setRange(first, last));
+  if (gateway !== undefined && cidrContains(cidr, gateway)) space.set(gateway - cidr.base);
+  space.set(0);
+  space.set(space.size - 1);
+  return space;
+}
+
+function withinSubnet(cidr: Cidr, range: AddressRange, apply: (first: number, last: number) => void): void {
+  const first = Math.max(range.first, cidr.base) - cidr.base;
+  const last = Math.min(range.last, lastAddress(cidr)) - cidr.base;
+  if (first <= last) apply(first, last);
+}
+
+function inRanges(ranges: readonly AddressRange[], address: Ipv4): boolean {
+  return ranges.some((range) => address >= range.first && address <= range.last);
+}
