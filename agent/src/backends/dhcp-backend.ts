@@ -1,6 +1,9 @@
 // What answers DHCP on a host. A backend decides nothing: it answers with what is in the table, while the gate lets it.
 
+import type { Standing } from '../domain/standing.js';
 import type { NetworkTable } from '../domain/table.js';
+
+export type { Standing } from '../domain/standing.js';
 
 /** A way to answer DHCP. */
 export interface DhcpBackend {
@@ -31,12 +34,6 @@ export interface Link {
 
 /** Whether a server could answer. */
 export type ServerState = { readonly kind: 'open' } | { readonly kind: 'closed'; readonly reason: string };
-
-/**
- * Asked before every answer. `silent`: no authority, answer nobody. `synchronised`: the control plane was heard within
- * three heartbeat intervals. `behind`: it was not; a sibling may know better, so never NAK, and OFFER a second later.
- */
-export type Standing = 'silent' | 'synchronised' | 'behind';
 
 /** The agent's authority, as the backend sees it. */
 export interface AnswerGate {
