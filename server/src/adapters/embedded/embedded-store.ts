@@ -1,0 +1,87 @@
+// The default store: LMDB in a directory, for one server process (docs/adr/0011).
+//
+//   E1. Every write is decided inside the transaction that makes it, and answered after its flush (group-commit.ts).
+//   E2. The start counter is durable before the store is used: no two starts share a holder epoch (protocol.md §5.4).
+//   E3. While this process has the store, no other has: it is the holder, without asking anyone.
+
+import type { Entropy } from '@leasehold/program/entropy';
+import type { RootDatabase } from 'lmdb';
+import type { Change, Store } from '../../ports/store.js';
+import { lockDirectory } from './data-directory.js';
+import { openEnvironment } from './databases.js';
+import { GroupCommit } from './group-commit.js';
+import { hostStore } from './hosts.js';
+import { type EmbeddedNetworks, openNetworks } from './networks.js';
+import { type Opened, recordStart } from './settings.js';
+import { slotStore } from './slots.js';
+
+/** What opening an embedded store takes. */
+export interface EmbeddedStoreOptions {
+  readonly entropy: Entropy;
+  /** Called once when the disk fails: nothing is acknowledged from then on, the program must exit and start anew. */
+  readonly onFatal: (error: Error) => void;
+  /** How long agents may answer on their own, in seconds, recorded in the store; without it what is recorded stays. */
+  readonly authorityS?: number;
+}
+
+/** Opens or makes the store in a directory; rejects with what to do when it is foreign, newer or in use. */
+export async function openEmbeddedStore(path: string, options: EmbeddedStoreOptions): Promise<Store> {
+  const directory = lockDirectory(path);
+  try {
+    const env = openEnvironment(path);
+    try {
+      const opened = recordStart(path, env, options.entropy, options.authorityS);
+      directory.sync();
+      return await startStore(env, opened, options.onFatal, directory.unlock);
+    } catch (error) {
+      await env.close();
+      throw error;
+    }
+  } catch (error) {
+    directory.unlock();
+    throw error;
+  }
+}
+
+async function startStore(
+  env: RootDatabase<Buffer, Buffer>,
+  { databases, settings }: Opened,
+  onFatal: (error: Error) => void,
+  unlock: () => void,
+): Promise<Store> {
+  const listeners = new Set<(changes: readonly Change[]) => void>();
+  const onDurable = (changes: readonly Change[]) => {
+    networks.onDurable(changes);
+    if (changes.length > 0) for (const listener of [...listeners]) listener(changes);
+  };
+  const commit = new GroupCommit(env, onDurable, onFatal);
+  const networks: EmbeddedNetworks = await openNetworks(databases, commit);
+  const { starts, ...shown } = settings;
+  let closing: Promise<void> | undefined;
+  return {
+    kind: 'embedded',
+    settings: shown,
+    networks: networks.store,
+    slots: slotStore(databases, commit, networks.current),
+    hosts: hostStore(databases, commit),
+    lease: {
+      epoch: starts,
+      async confirm() {
+        commit.check();
+      },
+    },
+    watch(listener) {
+      // Wrapped, so that watching twice with one function is two watches.
+      const own = (changes: readonly Change[]) => listener(changes);
+      listeners.add(own);
+      return { close: () => void listeners.delete(own) };
+    },
+    close() {
+      closing ??= commit
+        .close()
+        .then(() => env.close())
+        .finally(unlock);
+      return closing;
+    },
+  };
+}

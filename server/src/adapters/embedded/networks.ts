@@ -1,0 +1,90 @@
+// The networks of an embedded store: on disk, and in memory because every write of a slot answers with one.
+
+import { setImmediate } from 'node:timers/promises';
+import type { NetworkId, Revision } from '../../domain/ids.js';
+import type { Network } from '../../domain/network.js';
+import type { Change, NetworkStore } from '../../ports/store.js';
+import type { Databases } from './databases.js';
+import type { GroupCommit } from './group-commit.js';
+import { idKey } from './keys.js';
+import { NetworkIndex } from './network-index.js';
+
+const READ_AT_ONCE = 100;
+
+/** The networks, and what the other parts of the store need of them. */
+export interface EmbeddedNetworks {
+  readonly store: NetworkStore;
+  /** A network as the transaction under way sees it. */
+  current(networkId: NetworkId): Network | undefined;
+  /** Shows what became durable. */
+  onDurable(changes: readonly Change[]): void;
+}
+
+/** Reads every network and serves them. */
+export async function openNetworks(databases: Databases, commit: GroupCommit): Promise<EmbeddedNetworks> {
+  const current = new NetworkIndex();
+  const durable = new NetworkIndex();
+  let read = 0;
+  for (const { value } of databases.networks.getRange()) {
+    const network = JSON.parse(value) as Network;
+    current.put(network);
+    durable.put(network);
+    if (++read % READ_AT_ONCE === 0) await setImmediate();
+  }
+  return {
+    store: networkStore(databases, commit, current, durable),
+    current: (networkId) => current.get(networkId),
+    onDurable(changes) {
+      for (const change of changes) {
+        if (change.kind === 'network') durable.put(change.network);
+        else if (change.kind === 'network-gone') durable.remove(change.networkId);
+      }
+    },
+  };
+}
+
+function networkStore(
+  databases: Databases,
+  commit: GroupCommit,
+  current: NetworkIndex,
+  durable: NetworkIndex,
+): NetworkStore {
+  const holds = (networkId: NetworkId, revision: Revision) => (current.get(networkId)?.revision ?? 0) === revision;
+  return {
+    async get(networkId) {
+      commit.check();
+      return durable.get(networkId);
+    },
+    async findBySubnet(subnetId) {
+      commit.check();
+      const owner = durable.owner(subnetId);
+      return owner && durable.get(owner);
+    },
+    async *scan() {
+      for (const networkId of durable.ids()) {
+        commit.check();
+        const network = durable.get(networkId);
+        if (network) yield network;
+      }
+    },
+    put: (network) =>
+      commit.submit((changes) => {
+        if (!holds(network.networkId, network.revision)) return 'conflict';
+        const owners = network.subnets.map(({ subnetId }) => current.owner(subnetId) ?? network.networkId);
+        if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';
+        const written = { ...network, revision: (network.revision + 1) as Revision };
+        databases.networks.putSync(idKey(network.networkId), JSON.stringify(written));
+        current.put(written);
+        changes.push({ kind: 'network', network: written });
+        return written;
+      }),
+    remove: (networkId, revision) =>
+      commit.submit((changes) => {
+        if (current.get(networkId) === undefined || !holds(networkId, revision)) return 'conflict';
+        databases.networks.removeSync(idKey(networkId));
+        current.remove(networkId);
+        changes.push({ kind: 'network-gone', networkId });
+        return 'removed';
+      }),
+  };
+}

@@ -1,0 +1,75 @@
+// The settings of an embedded store: made once, and counted up at every start.
+
+import type { Entropy } from '@leasehold/program/entropy';
+import type { RootDatabase } from 'lmdb';
+import type { StoreSettings } from '../../ports/store.js';
+import { type Databases, openDatabases } from './databases.js';
+import { idKey } from './keys.js';
+
+/** Layout of keys and values on disk; a store with a higher one is refused. */
+export const SCHEMA = 1;
+
+const DEFAULT_AUTHORITY_S = 24 * 3600;
+const KEY = idKey('settings');
+
+/** The settings as stored. */
+export interface StoredSettings extends StoreSettings {
+  /** How often the store was opened: the holder epoch of the present start. */
+  readonly starts: number;
+}
+
+/** An environment that is ours, with the settings of this start, which are durable. */
+export interface Opened {
+  readonly databases: Databases;
+  readonly settings: StoredSettings;
+}
+
+/** Recognises the store or makes it, and counts this start; throws with what to do when it is foreign or newer. */
+export function recordStart(
+  path: string,
+  env: RootDatabase<Buffer, Buffer>,
+  entropy: Entropy,
+  authorityS: number | undefined,
+): Opened {
+  const databases = openDatabases(env);
+  if (!databases) throw new Error(`${path} holds another program's LMDB database: name another directory`);
+  const before = readSettings(path, databases) ?? {
+    storeUid: newUid(entropy),
+    incarnation: 1,
+    schema: SCHEMA,
+    authorityS: authorityS ?? DEFAULT_AUTHORITY_S,
+    authorityCeilingS: 0,
+    starts: 0,
+  };
+  const authority = authorityS ?? before.authorityS;
+  const settings: StoredSettings = {
+    ...before,
+    starts: before.starts + 1,
+    authorityS: authority,
+    // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
+    authorityCeilingS: Math.max(authority, before.authorityCeilingS),
+  };
+  // Synchronous, and flushed when it returns: two starts must never share an epoch.
+  env.transactionSync(() => databases.settings.putSync(KEY, JSON.stringify(settings)));
+  return { databases, settings };
+}
+
+function readSettings(path: string, databases: Databases): StoredSettings | undefined {
+  const text = databases.settings.get(KEY);
+  if (text === undefined) return undefined;
+  const settings = JSON.parse(text) as StoredSettings;
+  if (settings.schema > SCHEMA) {
+    throw new Error(
+      `${path} was written by a newer leasehold-server (schema ${settings.schema}, this one knows ${SCHEMA}): run that one`,
+    );
+  }
+  return settings;
+}
+
+function newUid(entropy: Entropy): string {
+  const bytes = Uint8Array.from(entropy.bytes(16));
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = Buffer.from(bytes).toString('hex');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
