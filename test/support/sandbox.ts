@@ -1,0 +1,101 @@
+// A sandbox for tests and the demo: network, mount and process namespaces of its own, with loopback up and a private
+// /run, so that `ip netns` works there and nothing of it is seen outside.
+//
+//   B1. Everything inside ends with the sandbox: the process namespace dies with its first process, that one with
+//       `unshare`, and `unshare` with us, even when we are killed with SIGKILL.
+//   B2. One signal is enough: the sandbox is killed, the temporary directory removed, and only then we exit.
+//   B3. /tmp stays the host's, so everything inside gets its own TMPDIR, and the outside removes that.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exitCode, run, systemEnv } from './run.js';
+
+/** Set inside; the helpers that make namespaces refuse to work without it. */
+export const SANDBOX_VARIABLE = 'LEASEHOLD_SANDBOX';
+
+const ISOLATE = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+// Without the last line the shell would become the command: a first process that reaps no orphans fills the process
+// table, and `"$@"` would not die of the signals that a first process ignores.
+const SETUP = `set -e
+ip link set lo up
+mount -t tmpfs tmpfs /run
+mkdir /run/netns
+set +e
+"$@"
+exit $?`;
+
+/** How to enter a sandbox here, or in one line why that is impossible. */
+export type Entrance =
+  | { readonly ok: true; readonly prefix: readonly string[] }
+  | { readonly ok: false; readonly why: string };
+
+/** Finds out, by trying, how a sandbox can be entered: as root directly, as an ordinary user by a user namespace. */
+export async function findEntrance(): Promise<Entrance> {
+  const asUser = [...ISOLATE, '--user', '--map-root-user'];
+  const ways = process.getuid?.() === 0 ? [ISOLATE, asUser] : [asUser];
+  let why = '';
+  for (const way of ways) {
+    const prefix = ['unshare', ...way, 'sh', '-c', SETUP, 'sandbox'];
+    const outcome = await run('setpriv', ['--pdeathsig', 'KILL', ...prefix, 'ip', 'netns', 'add', 'probe']);
+    if (outcome.code === 0) return { ok: true, prefix };
+    why = outcome.stderr.trim().replaceAll('\n', '; ');
+  }
+  return { ok: false, why };
+}
+
+/**
+ * Runs a command inside a sandbox to its end; the exit code. On SIGINT, SIGTERM or SIGHUP everything inside is killed,
+ * and the code is 128 + that signal. Standard output and error are ours, standard input is empty.
+ */
+export async function inSandbox(
+  entrance: Entrance & { readonly ok: true },
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  return supervised('setpriv', ['--pdeathsig', 'KILL', ...entrance.prefix, command, ...args], {
+    ...env,
+    [SANDBOX_VARIABLE]: '1',
+  });
+}
+
+/** Runs a command with our output, killing its whole process group when we are told to end; the exit code. */
+export function supervised(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  // A group of its own: Ctrl-C reaches only us, and we end the group in one stroke instead of a race of handlers.
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+    env: { ...systemEnv(), ...env },
+  });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let endedBy: (typeof signals)[number] | undefined;
+  const end = (signal: (typeof signals)[number]) => {
+    endedBy = signal;
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  };
+  for (const signal of signals) process.on(signal, end);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      for (const name of signals) process.off(name, end);
+      resolve(endedBy === undefined ? exitCode(code, signal) : 128 + constants.signals[endedBy]);
+    });
+  });
+}
+
+/** A temporary directory that is removed when the value is disposed of. */
+export function temporaryDirectory(prefix: string): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), prefix));
+  // Retried: of processes just killed, some may still be writing.
+  return {
+    path,
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
+  };
+}
