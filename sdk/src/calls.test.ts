@@ -1,0 +1,256 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type ConnectOptions, connectWith } from './connect.js';
+import { LeaseholdError, UnavailableError } from './errors.js';
+import { fakeRuntime } from './testing/fake-runtime.js';
+import { type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
+import { wireNetwork, wireReservation, wireStatus } from './testing/samples.js';
+
+const away = () => refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' });
+
+async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = fakeRuntime()) {
+  const fake = await startFakeServer(handlers);
+  const leasehold = connectWith({ server: fake.server, ...options }, runtime);
+  return {
+    fake,
+    leasehold,
+    runtime,
+    async [Symbol.asyncDispose]() {
+      await leasehold.close();
+      await fake[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const failure = async (promise: Promise<unknown>): Promise<LeaseholdError> => {
+  const error = await promise.then(
+    () => new Error('the call succeeded'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof LeaseholdError) return error;
+  throw error;
+};
+
+describe('connecting', () => {
+  test('the server comes from the option, then LEASEHOLD_SERVER, and may be a unix socket', async () => {
+    const path = `unix:${join(tmpdir(), `leasehold-sdk-${process.pid}.sock`)}`;
+    await using fake = await startFakeServer({ getStatus: () => wireStatus }, path);
+    await using byEnvironment = connectWith({}, fakeRuntime({ LEASEHOLD_SERVER: fake.server }));
+    expect((await byEnvironment.status()).server).toBe('s1');
+    await using byOption = connectWith({ server: fake.server }, fakeRuntime({ LEASEHOLD_SERVER: '127.0.0.1:1' }));
+    expect((await byOption.status()).version).toBe('0.1.0');
+  });
+
+  test('plaintext to another machine needs insecureNetwork', () => {
+    expect(() => connectWith({ server: '10.0.0.1:7067' }, fakeRuntime())).toThrow(/another machine/);
+    expect(() => connectWith({ server: '10.0.0.1:7067', insecureNetwork: true }, fakeRuntime())).not.toThrow();
+    for (const server of ['localhost:1', '127.9.9.9:1', '[::1]:1', 'unix:/run/x']) {
+      expect(() => connectWith({ server }, fakeRuntime())).not.toThrow();
+    }
+    expect(() => connectWith({ server: '127.0.0.1.example.org:1' }, fakeRuntime())).toThrow(/another machine/);
+  });
+
+  test('what is no server address is refused', () => {
+    for (const server of ['localhost', 'localhost:0', 'localhost:65536', 'dns:localhost:1', 'unix:', 'http://a:1']) {
+      expect(() => connectWith({ server }, fakeRuntime())).toThrow(/is not a server like/);
+    }
+  });
+
+  test('nobody there is UNAVAILABLE/NO_CONNECTION, said without the insides of gRPC', async () => {
+    await using leasehold = connectWith({ server: '127.0.0.1:1' }, fakeRuntime());
+    const error = await failure(leasehold.status());
+    expect(error).toBeInstanceOf(UnavailableError);
+    expect(error).toMatchObject({ reason: 'NO_CONNECTION', message: 'No connection to 127.0.0.1:1 (ECONNREFUSED)' });
+  });
+});
+
+describe('deadlines and aborts', () => {
+  test('a call without an answer ends at the default timeout', async () => {
+    await using it = await open({ getNetwork: () => 'never' }, { timeoutMs: 40 });
+    const error = await failure(it.leasehold.networks.get('red'));
+    expect(error).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      reason: 'DEADLINE_EXCEEDED',
+      message: `GetNetwork got no answer from ${it.fake.server} within 40 ms`,
+    });
+  });
+
+  test('a timeout of the call wins over the default', async () => {
+    await using it = await open({ getNetwork: () => 'never' });
+    const error = await failure(it.leasehold.networks.get('red', { timeoutMs: 30 }));
+    expect(error.message).toContain('within 30 ms');
+    await expect(it.leasehold.networks.get('red', { timeoutMs: 0 })).rejects.toThrow(TypeError);
+  });
+
+  test('a reserve that waits for servers gets that time on top of the default timeout', async () => {
+    await using it = await open({ reserveAddress: () => 'never' }, { timeoutMs: 20 });
+    const waitReady = { servers: 1, timeoutMs: 35 };
+    const error = await failure(it.leasehold.reservations.reserve({ subnetId: 'a', mac: 'm', waitReady }));
+    expect(error.message).toContain('within 55 ms');
+    expect(it.fake.requests('reserveAddress')[0]?.waitReady?.timeout).toEqual({ seconds: 0n, nanos: 35_000_000 });
+  });
+
+  test('an aborted call rejects with the reason of its signal', async () => {
+    const abort = new AbortController();
+    await using it = await open({
+      getNetwork: () => {
+        abort.abort(new RangeError('enough'));
+        return 'never';
+      },
+    });
+    await expect(it.leasehold.networks.get('red', { signal: abort.signal })).rejects.toThrow(RangeError);
+    await expect(it.leasehold.networks.get('red', { signal: abort.signal })).rejects.toThrow('enough');
+    expect(it.fake.calls).toHaveLength(1);
+  });
+
+  test('an abort ends the pause before a retry', async () => {
+    const abort = new AbortController();
+    const runtime = fakeRuntime({}, () => abort.abort());
+    await using it = await open({ getNetwork: away }, {}, runtime);
+    await expect(it.leasehold.networks.get('red', { signal: abort.signal })).rejects.toThrow(/aborted/);
+    expect(it.fake.calls).toHaveLength(1);
+  });
+
+  test('close() ends calls under way and refuses new ones', async () => {
+    let called = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      called = resolve;
+    });
+    await using it = await open({
+      getNetwork: () => {
+        called();
+        return 'never';
+      },
+    });
+    const pending = failure(it.leasehold.networks.get('red'));
+    await arrived;
+    await it.leasehold.close();
+    expect((await pending).reason).toBe('CLIENT_CLOSED');
+    expect((await failure(it.leasehold.networks.get('red'))).reason).toBe('CLIENT_CLOSED');
+  });
+});
+
+describe('retries', () => {
+  test('a read is repeated while the server is unavailable, with growing pauses', async () => {
+    await using it = await open({ getNetwork: (_, attempt) => (attempt < 4 ? away() : { network: wireNetwork }) });
+    expect((await it.leasehold.networks.get('red')).networkId).toBe('red');
+    expect(it.runtime.waits).toEqual([100, 200, 400]);
+  });
+
+  test('five attempts are enough', async () => {
+    await using it = await open({ getNetwork: away });
+    const error = await failure(it.leasehold.networks.get('red'));
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', retryable: true });
+    expect(it.fake.calls).toHaveLength(5);
+  });
+
+  test('the pause the server asks for is kept, and one that outlasts the deadline is not begun', async () => {
+    const pushback = (ms: string) => refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE', pushback: ms });
+    await using it = await open({ getNetwork: (_, attempt) => pushback(attempt === 1 ? '750' : '60000') });
+    const error = await failure(it.leasehold.networks.get('red'));
+    expect(it.runtime.waits).toEqual([750]);
+    expect(error).toMatchObject({ reason: 'STORE_UNAVAILABLE', retryAfterMs: 60_000 });
+  });
+
+  test('a negative pushback forbids a repetition', async () => {
+    await using it = await open({ getNetwork: () => refuse('UNAVAILABLE', { pushback: '-1' }) });
+    expect(await failure(it.leasehold.networks.get('red'))).toMatchObject({ retryable: false });
+    expect(it.fake.calls).toHaveLength(1);
+  });
+
+  test('a full subnet is never asked again', async () => {
+    await using it = await open({
+      reserveAddress: () => refuse('RESOURCE_EXHAUSTED', { reason: 'SUBNET_EXHAUSTED', pushback: '5' }),
+    });
+    const error = await failure(it.leasehold.reservations.reserve({ subnetId: 'a', mac: 'm' }));
+    expect(error).toMatchObject({ reason: 'SUBNET_EXHAUSTED', retryable: false });
+    expect(it.fake.calls).toHaveLength(1);
+  });
+
+  test('a reserve is repeated: its MAC names it', async () => {
+    await using it = await open({
+      reserveAddress: (_, attempt) => (attempt === 1 ? away() : { reservation: wireReservation, created: true }),
+    });
+    const { created } = await it.leasehold.reservations.reserve({ subnetId: 'red-a', mac: wireReservation.mac });
+    expect(created).toBe(true);
+    expect(it.fake.requests('reserveAddress').map(({ requestId }) => requestId)).toEqual(['', '']);
+  });
+
+  test('a release that names no tenure is never repeated', async () => {
+    await using it = await open({ releaseAddress: away });
+    const byAddress = { subnetId: 'red-a', address: '10.0.0.7' };
+    const guarded = { ...byAddress, mac: wireReservation.mac };
+    for (const release of [byAddress, guarded, { networkId: 'red', mac: wireReservation.mac }]) {
+      expect((await failure(it.leasehold.reservations.release(release))).retryable).toBe(false);
+    }
+    expect(it.fake.calls).toHaveLength(3);
+  });
+
+  test('a release that names its tenure or itself is repeated', async () => {
+    await using it = await open({
+      releaseAddress: (_, attempt) => (attempt % 2 === 1 ? away() : { reservation: wireReservation }),
+    });
+    const byAddress = { subnetId: 'red-a', address: '10.0.0.7' };
+    await it.leasehold.reservations.release({ reservationId: 'r-1' });
+    await it.leasehold.reservations.release({ ...byAddress, reservationId: 'r-1' });
+    await it.leasehold.reservations.release({ ...byAddress, requestId: 'stop-42' });
+    expect(it.fake.calls).toHaveLength(6);
+  });
+
+  test('an update is repeated without an etag only, a delete never', async () => {
+    await using it = await open({ updateNetwork: away, deleteNetwork: away });
+    await failure(it.leasehold.networks.update('red', { displayName: 'x' }, { etag: 'n1' }));
+    expect(it.fake.calls).toHaveLength(1);
+    await failure(it.leasehold.networks.delete('red'));
+    expect(it.fake.calls).toHaveLength(2);
+    await failure(it.leasehold.networks.update('red', { displayName: 'x' }));
+    expect(it.fake.calls).toHaveLength(7);
+  });
+
+  test('a create without an id is one request, however often it is sent', async () => {
+    await using it = await open({
+      createNetwork: (_, attempt) => (attempt === 1 ? away() : { network: wireNetwork }),
+    });
+    await it.leasehold.networks.create({ displayName: 'x' });
+    await it.leasehold.networks.create({ networkId: 'red' });
+    await it.leasehold.networks.create({}, { requestId: 'mine' });
+    const ids = it.fake.requests('createNetwork').map(({ requestId }) => requestId);
+    expect(ids).toEqual(['request-1', 'request-1', '', 'mine']);
+  });
+});
+
+test('a list fetches page by page, and only as far as it is read', async () => {
+  const page = (token: string) => ({
+    networks: [
+      { ...wireNetwork, networkId: `${token}a` },
+      { ...wireNetwork, networkId: `${token}b` },
+    ],
+    nextPageToken: token.length < 2 ? `${token}x` : '',
+  });
+  await using it = await open({ listNetworks: ({ pageToken }) => page(pageToken) });
+  const all = await it.leasehold.networks.list({ pageSize: 2 }).toArray();
+  expect(all.map(({ networkId }) => networkId)).toEqual(['a', 'b', 'xa', 'xb', 'xxa', 'xxb']);
+  expect(it.fake.requests('listNetworks').map(({ pageSize }) => pageSize)).toEqual([2, 2, 2]);
+
+  for await (const { networkId } of it.leasehold.networks.list()) if (networkId === 'b') break;
+  expect(it.fake.calls).toHaveLength(4);
+
+  const { items, nextPageToken } = await it.leasehold.networks.list().page('x');
+  expect(items.map(({ networkId }) => networkId)).toEqual(['xa', 'xb']);
+  expect(nextPageToken).toBe('xx');
+});
+
+test('a server that never ends a list is found out', async () => {
+  await using it = await open({ listNetworks: () => ({ networks: [wireNetwork], nextPageToken: 'same' }) });
+  const error = await failure(it.leasehold.networks.list().toArray());
+  expect(error.reason).toBe('MALFORMED_RESPONSE');
+});
+
+test('the generated client is reachable on the same connection', async () => {
+  await using it = await open({ getStatus: () => wireStatus });
+  const answer = await new Promise((resolve, reject) => {
+    it.leasehold.raw.getStatus({}, (error, response) => (error ? reject(error) : resolve(response.holder?.epoch)));
+  });
+  expect(answer).toBe(3n);
+});

@@ -1,0 +1,90 @@
+import { Metadata } from '@grpc/grpc-js';
+import { describe, expect, test } from 'vitest';
+import {
+  AbortedError,
+  AlreadyExistsError,
+  DeadlineExceededError,
+  ExhaustedError,
+  FailedPreconditionError,
+  fromServiceError,
+  InvalidArgumentError,
+  LeaseholdError,
+  NotFoundError,
+  UnavailableError,
+} from './errors.js';
+import { type RefusalDetails, refuse } from './testing/fake-server.js';
+
+const call = { method: 'GetSubnet', server: '127.0.0.1:7067', timeoutMs: 1_000, repeatable: true };
+
+function decode(code: Parameters<typeof refuse>[0], details: RefusalDetails = {}, facts = call) {
+  const { error } = refuse(code, details);
+  const made = Object.assign(new Error('gRPC text'), { code: 2, details: '', metadata: new Metadata() }, error);
+  return fromServiceError(made, facts);
+}
+
+describe('errors', () => {
+  test('a refusal keeps its reason, metadata, field violations, retry hint and cause', () => {
+    const error = decode('INVALID_ARGUMENT', {
+      reason: 'INVALID_FIELD',
+      message: 'The subnet is wrong',
+      metadata: { subnet_id: 'red-a' },
+      violations: [{ field: 'subnet.cidr', description: 'has host bits' }],
+      retryAfterSeconds: 1.5,
+    });
+    expect(error).toBeInstanceOf(InvalidArgumentError);
+    expect(error).toMatchObject({
+      name: 'InvalidArgumentError',
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_FIELD',
+      message: 'The subnet is wrong',
+      metadata: { subnet_id: 'red-a' },
+      fieldViolations: [{ field: 'subnet.cidr', description: 'has host bits' }],
+      retryable: false,
+      retryAfterMs: 1_500,
+      cause: { message: 'gRPC text' },
+    });
+  });
+
+  test('each code that users tell apart has its class', () => {
+    const classes = [
+      ['INVALID_ARGUMENT', InvalidArgumentError],
+      ['NOT_FOUND', NotFoundError],
+      ['ALREADY_EXISTS', AlreadyExistsError],
+      ['FAILED_PRECONDITION', FailedPreconditionError],
+      ['ABORTED', AbortedError],
+      ['RESOURCE_EXHAUSTED', ExhaustedError],
+      ['UNAVAILABLE', UnavailableError],
+      ['DEADLINE_EXCEEDED', DeadlineExceededError],
+    ] as const;
+    for (const [code, type] of classes) {
+      const error = decode(code);
+      expect(error).toBeInstanceOf(type);
+      expect(error).toMatchObject({ name: type.name, code });
+    }
+    expect(decode('PERMISSION_DENIED').constructor).toBe(LeaseholdError);
+  });
+
+  test('without details the reason is the name of the code', () => {
+    expect(decode('INTERNAL', { message: 'broken' })).toMatchObject({ reason: 'INTERNAL', message: 'broken' });
+  });
+
+  test("somebody else's error info is not taken for ours", () => {
+    const error = decode('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE', domain: 'proxy.example' });
+    expect(error.reason).toBe('NO_CONNECTION');
+  });
+
+  test('mangled details do not hide the status', () => {
+    const error = decode('NOT_FOUND', { rawDetails: Uint8Array.of(0x1a, 0xff, 0xff), message: 'gone' });
+    expect(error).toMatchObject({ code: 'NOT_FOUND', reason: 'NOT_FOUND', message: 'gone' });
+  });
+
+  test('a rate limit may be tried again whatever was asked: nothing was done', () => {
+    const error = decode('RESOURCE_EXHAUSTED', { reason: 'RATE_LIMITED' }, { ...call, repeatable: false });
+    expect(error.retryable).toBe(true);
+  });
+
+  test('an unknown outcome may be tried again only when repeating does no harm', () => {
+    expect(decode('DEADLINE_EXCEEDED').retryable).toBe(true);
+    expect(decode('DEADLINE_EXCEEDED', {}, { ...call, repeatable: false }).retryable).toBe(false);
+  });
+});

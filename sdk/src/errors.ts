@@ -1,0 +1,223 @@
+// What a refused or failed call looks like to people, decoded from the gRPC status in this one place.
+//
+// Every error carries a reason, which is what to decide by. Errors made here, where no server answered, have reasons
+// too: NO_CONNECTION, DEADLINE_EXCEEDED, CLIENT_CLOSED, MALFORMED_RESPONSE.
+
+import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
+import { Status } from './gen/google/rpc/status.js';
+
+/** Name of a gRPC status code. */
+export type StatusCode = Exclude<keyof typeof status, 'OK'>;
+
+/** What is wrong with one field of a request. */
+export interface FieldViolation {
+  /** Path of the field as in the API, `subnet.cidr`. */
+  readonly field: string;
+  /** What is wrong with it, for people. */
+  readonly description: string;
+}
+
+/** Everything an error tells. */
+export interface ErrorFacts {
+  readonly code: StatusCode;
+  readonly reason: string;
+  readonly message: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly fieldViolations?: readonly FieldViolation[];
+  readonly retryable?: boolean;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A call that was refused or failed. Decide by `reason` (docs/errors.md), or by the subclass. */
+export class LeaseholdError extends Error {
+  override readonly name: string = 'LeaseholdError';
+  /** The gRPC status code. */
+  readonly code: StatusCode;
+  /** Why, for programs: `SUBNET_EXHAUSTED`, `NO_CONNECTION`; the name of the code when nobody said more. */
+  readonly reason: string;
+  /** What the reason is about, such as ids and addresses; keys by reason. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Which fields of the request are at fault. Empty: none in particular. */
+  readonly fieldViolations: readonly FieldViolation[];
+  /** Whether the very same call may be repeated without harm and may then succeed. */
+  readonly retryable: boolean;
+  /** How long the server asks to wait before a repetition, in milliseconds. Undefined: it did not say. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(facts: ErrorFacts) {
+    super(facts.message, { cause: facts.cause });
+    this.code = facts.code;
+    this.reason = facts.reason;
+    this.metadata = facts.metadata ?? {};
+    this.fieldViolations = facts.fieldViolations ?? [];
+    this.retryable = facts.retryable ?? false;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+}
+
+/** Something in the request is wrong: see `fieldViolations`. */
+export class InvalidArgumentError extends LeaseholdError {
+  override readonly name = 'InvalidArgumentError';
+}
+
+/** What was named does not exist. */
+export class NotFoundError extends LeaseholdError {
+  override readonly name = 'NotFoundError';
+}
+
+/** The id, address, MAC or range is taken: `ADDRESS_RESERVED`, `MAC_RESERVED`, `SUBNET_OVERLAP`, `NETWORK_EXISTS`, `SUBNET_EXISTS`. */
+export class AlreadyExistsError extends LeaseholdError {
+  override readonly name = 'AlreadyExistsError';
+}
+
+/** Not in the present state of things: `ADDRESS_QUARANTINED`, `RESERVATION_MISMATCH`, `SUBNET_IN_USE`, `IPAM_DISABLED`, … */
+export class FailedPreconditionError extends LeaseholdError {
+  override readonly name = 'FailedPreconditionError';
+}
+
+/** Somebody else changed it meanwhile (`ETAG_MISMATCH`): read it again and decide anew. */
+export class AbortedError extends LeaseholdError {
+  override readonly name = 'AbortedError';
+}
+
+/** There is no more: `SUBNET_EXHAUSTED` (metadata: `quarantined`, `next_reusable_time`), `RATE_LIMITED`. */
+export class ExhaustedError extends LeaseholdError {
+  override readonly name = 'ExhaustedError';
+}
+
+/** No server answered (`NO_CONNECTION`), or it cannot now (`STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `NO_HOLDER`). */
+export class UnavailableError extends LeaseholdError {
+  override readonly name = 'UnavailableError';
+}
+
+/** No answer came in time. Whether the server acted is not known. */
+export class DeadlineExceededError extends LeaseholdError {
+  override readonly name = 'DeadlineExceededError';
+}
+
+const CLASSES: Partial<Record<StatusCode, new (facts: ErrorFacts) => LeaseholdError>> = {
+  INVALID_ARGUMENT: InvalidArgumentError,
+  NOT_FOUND: NotFoundError,
+  ALREADY_EXISTS: AlreadyExistsError,
+  FAILED_PRECONDITION: FailedPreconditionError,
+  ABORTED: AbortedError,
+  RESOURCE_EXHAUSTED: ExhaustedError,
+  UNAVAILABLE: UnavailableError,
+  DEADLINE_EXCEEDED: DeadlineExceededError,
+};
+
+/** Makes the error of the class that belongs to its code. */
+export function makeError(facts: ErrorFacts): LeaseholdError {
+  return new (CLASSES[facts.code] ?? LeaseholdError)(facts);
+}
+
+/** The server broke its contract: an answer without what it must hold. */
+export function malformedResponse(missing: string): LeaseholdError {
+  return makeError({
+    code: 'INTERNAL',
+    reason: 'MALFORMED_RESPONSE',
+    message: `The server's answer lacks ${missing}, is it a Leasehold server of this version?`,
+  });
+}
+
+/** What the caller of a failed call knows about it. */
+export interface CallFacts {
+  /** Name of the RPC. */
+  readonly method: string;
+  /** Who was called. */
+  readonly server: string;
+  /** How long the caller was willing to wait. */
+  readonly timeoutMs: number;
+  /** Whether repeating the call does no harm. */
+  readonly repeatable: boolean;
+}
+
+/** Decodes what gRPC reports. */
+export function fromServiceError(error: ServiceError, call: CallFacts): LeaseholdError {
+  const code = codeName(error.code);
+  const details = decodeDetails(error.metadata);
+  const pushbackMs = pushback(error.metadata);
+  return makeError({
+    code,
+    reason: details.info?.reason ?? (code === 'UNAVAILABLE' ? 'NO_CONNECTION' : code),
+    message: details.info ? error.details : messageWithoutInfo(code, error.details, call),
+    metadata: details.info?.metadata ?? {},
+    fieldViolations: details.fieldViolations,
+    retryable: pushbackMs !== 'never' && isRetryable(code, details.info?.reason, call.repeatable),
+    retryAfterMs: pushbackMs === 'never' ? undefined : (pushbackMs ?? details.retryAfterMs),
+    cause: error,
+  });
+}
+
+function isRetryable(code: StatusCode, reason: string | undefined, repeatable: boolean): boolean {
+  // Refused before anything was done, whatever was asked.
+  if (reason === 'RATE_LIMITED') return true;
+  return repeatable && (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED');
+}
+
+// Texts that gRPC makes itself show its insides (subchannels, name resolution, remote addresses): they stay in `cause`.
+function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts): string {
+  if (code === 'DEADLINE_EXCEEDED')
+    return `${call.method} got no answer from ${call.server} within ${call.timeoutMs} ms`;
+  if (code !== 'UNAVAILABLE') return details || `${call.method} failed with ${code}`;
+  const [errno] = /\bE[A-Z]{4,}\b/.exec(details) ?? [];
+  return `No connection to ${call.server}${errno ? ` (${errno})` : ''}`;
+}
+
+function codeName(code: number): StatusCode {
+  const name = (status as Readonly<Record<number, string>>)[code];
+  return name === undefined || name === 'OK' ? 'UNKNOWN' : (name as StatusCode);
+}
+
+interface Details {
+  readonly info?: ErrorInfo;
+  readonly fieldViolations: readonly FieldViolation[];
+  readonly retryAfterMs?: number;
+}
+
+const DETAILS_KEY = 'grpc-status-details-bin';
+const TYPE_PREFIX = 'type.googleapis.com/google.rpc.';
+
+function decodeDetails(metadata: Metadata): Details {
+  const [bytes] = metadata.get(DETAILS_KEY);
+  if (!(bytes instanceof Uint8Array)) return { fieldViolations: [] };
+  try {
+    let found: Details = { fieldViolations: [] };
+    for (const { typeUrl, value } of Status.decode(bytes).details) {
+      found = { ...found, ...decodeDetail(typeUrl, value) };
+    }
+    return found;
+  } catch {
+    // Details are an extra: bytes that something between mangled must not hide the status itself.
+    return { fieldViolations: [] };
+  }
+}
+
+function decodeDetail(typeUrl: string, value: Uint8Array): Partial<Details> {
+  switch (typeUrl) {
+    case `${TYPE_PREFIX}ErrorInfo`: {
+      const info = ErrorInfo.decode(value);
+      // A proxy's reasons are not ours, and may be spelled the same.
+      return info.domain === 'leasehold' ? { info } : {};
+    }
+    case `${TYPE_PREFIX}BadRequest`: {
+      const { fieldViolations } = BadRequest.decode(value);
+      return { fieldViolations: fieldViolations.map(({ field, description }) => ({ field, description })) };
+    }
+    case `${TYPE_PREFIX}RetryInfo`: {
+      const { retryDelay } = RetryInfo.decode(value);
+      return retryDelay ? { retryAfterMs: Number(retryDelay.seconds) * 1_000 + retryDelay.nanos / 1e6 } : {};
+    }
+    default:
+      return {};
+  }
+}
+
+/** Server pushback (gRFC A6): a negative or unreadable value forbids a repetition. */
+function pushback(metadata: Metadata): number | 'never' | undefined {
+  const [text] = metadata.get('grpc-retry-pushback-ms');
+  if (text === undefined) return undefined;
+  return /^[0-9]{1,9}$/.test(String(text)) ? Number(text) : 'never';
+}

@@ -1,0 +1,53 @@
+// The public face of the SDK: what is named here is kept stable.
+
+export type { CallOptions } from './calls.js';
+export { type ConnectOptions, connect, DEFAULT_SERVER, DEFAULT_TIMEOUT_MS, type Leasehold } from './connect.js';
+export {
+  AbortedError,
+  AlreadyExistsError,
+  DeadlineExceededError,
+  ExhaustedError,
+  FailedPreconditionError,
+  type FieldViolation,
+  InvalidArgumentError,
+  LeaseholdError,
+  NotFoundError,
+  type StatusCode,
+  UnavailableError,
+} from './errors.js';
+export type {
+  BreakerState,
+  Host,
+  HostAttachment,
+  HostChanges,
+  HostFilter,
+  HostLiveness,
+  Hosts,
+} from './hosts.js';
+export type { Network, NetworkChanges, NetworkStatus, Networks, NewNetwork } from './networks.js';
+export type { List, ListOptions, Page } from './pages.js';
+export type { Placement, PlacementFilter, PlacementState, Placements } from './placements.js';
+export type {
+  ReleaseRequest,
+  Reservation,
+  ReservationFilter,
+  ReservationKey,
+  ReservationState,
+  Reservations,
+  ReserveRequest,
+  ReserveResult,
+  WaitReady,
+} from './reservations.js';
+export type { Brake, Counts, HolderStatus, Status, StoreStatus } from './status.js';
+export type {
+  AddressRange,
+  DhcpOption,
+  NewSubnet,
+  Route,
+  Subnet,
+  SubnetChanges,
+  SubnetFilter,
+  Subnets,
+  SubnetUsage,
+} from './subnets.js';
+export type { CreateOptions, GuardOptions, Labels } from './values.js';

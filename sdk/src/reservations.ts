@@ -1,0 +1,224 @@
+// Reservations: what they look like to people, how they travel, and the calls about them.
+//
+//   R1. A reserve is repeated without harm: (network, MAC) names it, so the SDK adds no request id of its own, which
+//       every server would have to index and keep.
+//   R2. A release is retried only when it names its tenure (`reservationId`) or itself (`requestId`): by address or
+//       MAC alone, the second attempt could release what somebody reserved after the first.
+
+import type { CallOptions, Calls } from './calls.js';
+import {
+  GetReservationRequest,
+  ListReservationsRequest,
+  ReleaseAddressRequest,
+  ReserveAddressRequest,
+  IpamServiceService as rpc,
+} from './gen/ipam/v1/ipam_service.js';
+import { type Reservation as WireReservation, ReservationState as WireState } from './gen/ipam/v1/reservation.js';
+import { List, type ListOptions } from './pages.js';
+import { type DhcpOption, toDhcpOption } from './subnets.js';
+import { fromSeconds, type Labels, message, nameOf, required } from './values.js';
+
+const STATES = { 1: 'reserved', 2: 'quarantined', 3: 'ended' } as const;
+
+/** Where a reservation is in its life: held, released but resting, or over. */
+export type ReservationState = (typeof STATES)[keyof typeof STATES] | 'unknown';
+
+/** An address promised to a MAC, from the reserve to the moment the address is free again (a tenure). */
+export interface Reservation {
+  /** Opaque. Names this tenure for ever: the next one of the same address has another. */
+  readonly reservationId: string;
+  readonly networkId: string;
+  readonly subnetId: string;
+  /** `10.0.0.7`. Never changes within a tenure. */
+  readonly address: string;
+  /** `52:54:00:aa:bb:cc`. */
+  readonly mac: string;
+  /** Host name told to the guest. Empty: none. */
+  readonly hostname: string;
+  /** The engine's own name for the vNIC. Empty: none. */
+  readonly owner: string;
+  readonly labels: Labels;
+  /** DHCP options for this guest alone. */
+  readonly options: readonly DhcpOption[];
+  readonly state: ReservationState;
+  readonly createTime: Date;
+  /** Undefined while reserved. */
+  readonly releaseTime: Date | undefined;
+  /** Earliest moment another MAC may get the address, an estimate that may move. Undefined while reserved or once ended. */
+  readonly reusableTime: Date | undefined;
+  /** How many live servers confirmed that they answer with it. */
+  readonly readyServers: number;
+  readonly createdBy: string;
+  /** Empty while reserved. */
+  readonly releasedBy: string;
+  /** Hash of hostname, owner, labels and options. */
+  readonly etag: string;
+}
+
+/** Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). */
+export type ReservationKey =
+  | { readonly reservationId: string }
+  | { readonly subnetId: string; readonly address: string }
+  | { readonly networkId: string; readonly mac: string };
+
+/** An address to reserve. `subnetId` or `networkId` is required. */
+export interface ReserveRequest {
+  /** In this subnet. */
+  readonly subnetId?: string | undefined;
+  /** In any subnet of this network that has room. */
+  readonly networkId?: string | undefined;
+  /** Who gets it: `52:54:00:aa:bb:cc`, or with dashes or dots. */
+  readonly mac: string;
+  /** This address and no other. Absent: the system chooses. */
+  readonly address?: string | undefined;
+  /** Host name told to the guest. */
+  readonly hostname?: string | undefined;
+  /** The engine's own name for the vNIC, up to 255 characters. */
+  readonly owner?: string | undefined;
+  readonly labels?: Labels | undefined;
+  readonly options?: readonly DhcpOption[] | undefined;
+  /**
+   * Names this request, up to 128 characters: repeated with the same content it answers the same reservation as it is
+   * now, also after a release. Absent: (network, MAC) alone makes it idempotent.
+   */
+  readonly requestId?: string | undefined;
+  /** Answer only when DHCP servers confirmed that they can serve it. Absent: at once. */
+  readonly waitReady?: WaitReady | undefined;
+}
+
+/** How long a reserve waits for DHCP servers. */
+export interface WaitReady {
+  /** How many shall have confirmed. Absent: 1. */
+  readonly servers?: number | undefined;
+  /** At most this long, up to 60,000; then the answer says `ready: false`. Absent: 5,000. It is added to the default timeout. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What a reserve answers. */
+export interface ReserveResult {
+  readonly reservation: Reservation;
+  /** Whether this request made it. False: it was there before. */
+  readonly created: boolean;
+  /** Whether as many servers as asked for confirmed it. False without `waitReady`. */
+  readonly ready: boolean;
+  /** How many servers confirmed it so far. */
+  readonly readyServers: number;
+}
+
+/** What to release, and under which conditions. */
+export type ReleaseRequest = ReservationKey & {
+  /** Guard, besides an address or MAC: only this tenure. Makes the call safe to retry. */
+  readonly reservationId?: string | undefined;
+  /** Guard: only if it is promised to this MAC. */
+  readonly mac?: string | undefined;
+  /** You vouch that the guest no longer uses the address. Otherwise the lease time is added before anyone else may have it. */
+  readonly guestStopped?: boolean | undefined;
+  /** Names this request: repeated with the same content it answers the tenure that the first one released. Makes the call safe to retry. */
+  readonly requestId?: string | undefined;
+};
+
+/** Which reservations to list. The filters go together. */
+export interface ReservationFilter {
+  readonly networkId?: string | undefined;
+  readonly subnetId?: string | undefined;
+  readonly mac?: string | undefined;
+  /** Exactly this owner. */
+  readonly owner?: string | undefined;
+  /** Absent: both. */
+  readonly state?: 'reserved' | 'quarantined' | undefined;
+}
+
+const DEFAULT_WAIT_READY_MS = 5_000;
+
+/** The calls about reservations. */
+export class Reservations {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** Promises an address to a MAC. Idempotent by (network, MAC). A full subnet is ExhaustedError (`SUBNET_EXHAUSTED`). */
+  async reserve(reserve: ReserveRequest, options?: CallOptions): Promise<ReserveResult> {
+    const { waitReady, ...fields } = reserve;
+    const request = message(ReserveAddressRequest, { ...fields, waitReady: waitReady && toWireWait(waitReady) });
+    const extraMs = waitReady ? (waitReady.timeoutMs ?? DEFAULT_WAIT_READY_MS) : 0;
+    const call = { method: rpc.reserveAddress, request, repeatable: true, extraMs };
+    const { reservation, created, ready, readyServers } = await this.#calls.unary(call, options);
+    return { reservation: toReservation(reservation), created, ready, readyServers };
+  }
+
+  /** Gives an address back. Retried only with a `reservationId` or `requestId`: otherwise it could hit a newer tenure. */
+  async release(release: ReleaseRequest, options?: CallOptions): Promise<Reservation> {
+    const repeatable = Boolean(release.reservationId || release.requestId);
+    const request = message(ReleaseAddressRequest, toWireRelease(release));
+    const answer = await this.#calls.unary({ method: rpc.releaseAddress, request, repeatable }, options);
+    return toReservation(answer.reservation);
+  }
+
+  /** Answers one reservation. */
+  async get(key: ReservationKey, options?: CallOptions): Promise<Reservation> {
+    const request = message(GetReservationRequest, { key: toWireKey(key) });
+    const answer = await this.#calls.unary({ method: rpc.getReservation, request, repeatable: true }, options);
+    return toReservation(answer.reservation);
+  }
+
+  /** Reservations, reserved and quarantined, by network and in address order. */
+  list(filter: ReservationFilter = {}, options?: ListOptions): List<Reservation> {
+    return new List(async (pageToken) => {
+      const state = filter.state === undefined ? WireState.UNSPECIFIED : toWireState(filter.state);
+      const pageSize = options?.pageSize ?? 0;
+      const request = message(ListReservationsRequest, { ...filter, state, pageSize, pageToken });
+      const answer = await this.#calls.unary({ method: rpc.listReservations, request, repeatable: true }, options);
+      return { items: answer.reservations.map(toReservation), nextPageToken: answer.nextPageToken };
+    });
+  }
+}
+
+function toWireState(state: 'reserved' | 'quarantined'): WireState {
+  return state === 'reserved' ? WireState.RESERVED : WireState.QUARANTINED;
+}
+
+function toWireWait({ servers, timeoutMs }: WaitReady) {
+  return { servers, timeout: timeoutMs === undefined ? undefined : fromSeconds(timeoutMs / 1_000) };
+}
+
+function toWireKey(key: ReservationKey) {
+  if ('address' in key) return { $case: 'address' as const, value: key };
+  if ('networkId' in key) return { $case: 'mac' as const, value: key };
+  return { $case: 'reservationId' as const, value: key.reservationId };
+}
+
+function toWireRelease(release: ReleaseRequest) {
+  const { reservationId, mac, guestStopped, requestId } = release;
+  const guards = { guestStopped, requestId };
+  // The short form, which takes the guards beside it.
+  if ('address' in release) {
+    return { ...guards, subnetId: release.subnetId, address: release.address, reservationId, mac };
+  }
+  if ('networkId' in release) return { ...guards, key: { key: toWireKey(release) }, reservationId };
+  return { ...guards, key: { key: toWireKey(release) }, mac };
+}
+
+function toReservation(answer: WireReservation | undefined): Reservation {
+  const wire = required(answer, 'reservation');
+  return {
+    reservationId: wire.reservationId,
+    networkId: wire.networkId,
+    subnetId: wire.subnetId,
+    address: wire.address,
+    mac: wire.mac,
+    hostname: wire.hostname,
+    owner: wire.owner,
+    labels: wire.labels,
+    options: wire.options.map(toDhcpOption),
+    state: nameOf(STATES, wire.state),
+    createTime: required(wire.createTime, 'reservation.create_time'),
+    releaseTime: wire.releaseTime,
+    reusableTime: wire.reusableTime,
+    readyServers: wire.readyServers,
+    createdBy: wire.createdBy,
+    releasedBy: wire.releasedBy,
+    etag: wire.etag,
+  };
+}

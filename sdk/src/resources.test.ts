@@ -1,0 +1,183 @@
+import { expect, test } from 'vitest';
+import { connectWith } from './connect.js';
+import { fakeRuntime } from './testing/fake-runtime.js';
+import { type Handlers, startFakeServer } from './testing/fake-server.js';
+import {
+  NOON,
+  wireHost,
+  wireNetwork,
+  wirePlacement,
+  wireReservation,
+  wireStatus,
+  wireSubnet,
+} from './testing/samples.js';
+
+async function open(handlers: Handlers) {
+  const fake = await startFakeServer(handlers);
+  const leasehold = connectWith({ server: fake.server }, fakeRuntime());
+  return {
+    fake,
+    leasehold,
+    async [Symbol.asyncDispose]() {
+      await leasehold.close();
+      await fake[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a network arrives with its status', async () => {
+  await using it = await open({ getNetwork: () => ({ network: wireNetwork }) });
+  expect(await it.leasehold.networks.get('red')).toEqual(wireNetwork);
+});
+
+test('a subnet arrives with spans in seconds and counts as numbers', async () => {
+  await using it = await open({ getSubnet: () => ({ subnet: wireSubnet }) });
+  const { leaseTime: _, reuseDelay: __, ...same } = wireSubnet;
+  expect(await it.leasehold.subnets.get('red-a')).toEqual({
+    ...same,
+    leaseTimeSeconds: 3_600,
+    reuseDelaySeconds: 60.5,
+    usage: { capacity: 89, reserved: 3, quarantined: 2, free: 84 },
+  });
+});
+
+test('a subnet travels to the server as it was given', async () => {
+  await using it = await open({ createSubnet: () => ({ subnet: wireSubnet }) });
+  const {
+    uid: _,
+    etag: __,
+    usage: ___,
+    createTime,
+    updateTime,
+    createdBy,
+    leaseTime,
+    reuseDelay,
+    ...same
+  } = wireSubnet;
+  await it.leasehold.subnets.create({ ...same, leaseTimeSeconds: 3_600, reuseDelaySeconds: 60.5 });
+  await it.leasehold.subnets.create({ subnetId: 'b', networkId: 'red', cidr: '10.1.0.0/24', gateway: null });
+  const [full, bare] = it.fake.requests('createSubnet');
+  expect(full?.subnet).toMatchObject({ ...same, leaseTime, reuseDelay });
+  expect(bare?.subnet).toMatchObject({
+    gateway: undefined,
+    mtu: undefined,
+    leaseTime: undefined,
+    reuseDelay: undefined,
+  });
+});
+
+test('an update names exactly the fields that are present, also empty ones', async () => {
+  await using it = await open({
+    updateSubnet: () => ({ subnet: wireSubnet }),
+    updateNetwork: () => ({ network: wireNetwork }),
+    updateHost: () => ({ host: wireHost }),
+  });
+  const changes = { gateway: null, mtu: undefined, leaseTimeSeconds: 120, labels: {} };
+  await it.leasehold.subnets.update('red-a', changes, { etag: 's1' });
+  await it.leasehold.networks.update('red', { displayName: '', ipamEnabled: false });
+  await it.leasehold.hosts.update('h1', { maintenance: true });
+  expect(it.fake.requests('updateSubnet')[0]).toMatchObject({
+    subnet: { subnetId: 'red-a', etag: 's1', gateway: undefined, leaseTime: { seconds: 120n, nanos: 0 } },
+    updateMask: ['gateway', 'lease_time', 'labels'],
+  });
+  expect(it.fake.requests('updateNetwork')[0]).toMatchObject({
+    network: { networkId: 'red', ipamEnabled: false },
+    updateMask: ['display_name', 'ipam_enabled'],
+  });
+  expect(it.fake.requests('updateHost')[0]).toMatchObject({
+    host: { hostId: 'h1', maintenance: true, managed: undefined },
+    updateMask: ['maintenance'],
+  });
+});
+
+test('a delete carries its guard', async () => {
+  await using it = await open({ deleteNetwork: () => ({}), deleteSubnet: () => ({}), deleteHost: () => ({}) });
+  await it.leasehold.networks.delete('red', { etag: 'n1' });
+  await it.leasehold.subnets.delete('red-a');
+  await it.leasehold.hosts.delete('h1', { etag: 'h1' });
+  expect(it.fake.requests('deleteNetwork')).toEqual([{ networkId: 'red', etag: 'n1' }]);
+  expect(it.fake.requests('deleteSubnet')).toEqual([{ subnetId: 'red-a', etag: '' }]);
+  expect(it.fake.requests('deleteHost')).toEqual([{ hostId: 'h1', etag: 'h1' }]);
+});
+
+test('a reservation arrives with its state as a word; what this client does not know is unknown', async () => {
+  await using it = await open({
+    getReservation: (_, attempt) => ({ reservation: { ...wireReservation, state: (attempt === 1 ? 1 : 9) as 1 } }),
+  });
+  const held = await it.leasehold.reservations.get({ reservationId: 'r-1' });
+  expect(held).toEqual({ ...wireReservation, state: 'reserved', releaseTime: undefined, reusableTime: undefined });
+  expect((await it.leasehold.reservations.get({ reservationId: 'r-1' })).state).toBe('unknown');
+});
+
+test('a reservation is named by its id, its address or its MAC', async () => {
+  await using it = await open({
+    getReservation: () => ({ reservation: wireReservation }),
+    releaseAddress: () => ({ reservation: { ...wireReservation, state: 2, releaseTime: NOON, reusableTime: NOON } }),
+  });
+  const { reservations } = it.leasehold;
+  await reservations.get({ reservationId: 'r-1' });
+  await reservations.get({ subnetId: 'red-a', address: '10.0.0.7' });
+  await reservations.get({ networkId: 'red', mac: wireReservation.mac });
+  expect(it.fake.requests('getReservation').map(({ key }) => key)).toEqual([
+    { $case: 'reservationId', value: 'r-1' },
+    { $case: 'address', value: { subnetId: 'red-a', address: '10.0.0.7' } },
+    { $case: 'mac', value: { networkId: 'red', mac: wireReservation.mac } },
+  ]);
+
+  const released = await reservations.release({ subnetId: 'red-a', address: '10.0.0.7', mac: 'm', guestStopped: true });
+  expect(released).toMatchObject({ state: 'quarantined', releaseTime: NOON, reusableTime: NOON });
+  await reservations.release({ reservationId: 'r-1', mac: 'm' });
+  await reservations.release({ networkId: 'red', mac: 'm', reservationId: 'r-1' });
+  const none = {
+    subnetId: '',
+    address: '',
+    key: undefined,
+    reservationId: '',
+    mac: '',
+    guestStopped: false,
+    requestId: '',
+  };
+  expect(it.fake.requests('releaseAddress')).toEqual([
+    { ...none, subnetId: 'red-a', address: '10.0.0.7', mac: 'm', guestStopped: true },
+    { ...none, key: { key: { $case: 'reservationId', value: 'r-1' } }, mac: 'm' },
+    { ...none, key: { key: { $case: 'mac', value: { networkId: 'red', mac: 'm' } } }, reservationId: 'r-1' },
+  ]);
+});
+
+test('lists pass their filters on', async () => {
+  await using it = await open({
+    listReservations: () => ({ reservations: [wireReservation] }),
+    listSubnets: () => ({ subnets: [wireSubnet] }),
+    listHosts: () => ({ hosts: [wireHost] }),
+    listPlacements: () => ({ placements: [wirePlacement] }),
+  });
+  await it.leasehold.reservations.list({ networkId: 'red', owner: 'vm-42/nic0', state: 'quarantined' }).toArray();
+  await it.leasehold.subnets.list({ networkId: 'red' }).toArray();
+  const hosts = await it.leasehold.hosts.list({ networkId: 'red' }).toArray();
+  const placements = await it.leasehold.placements.list({ hostId: 'h1' }, { pageSize: 7 }).toArray();
+  expect(it.fake.requests('listReservations')[0]).toMatchObject({ networkId: 'red', owner: 'vm-42/nic0', state: 2 });
+  expect(it.fake.requests('listSubnets')[0]).toMatchObject({ networkId: 'red', pageSize: 0 });
+  expect(it.fake.requests('listHosts')[0]).toMatchObject({ networkId: 'red' });
+  expect(it.fake.requests('listPlacements')[0]).toMatchObject({ hostId: 'h1', pageSize: 7 });
+  expect(hosts).toEqual([{ ...wireHost, liveness: 'up', breaker: 'half-open' }]);
+  expect(placements).toEqual([{ ...wirePlacement, epoch: 7, state: 'serving' }]);
+});
+
+test('status leaves out what the server does not know', async () => {
+  await using it = await open({ getStatus: (_, attempt) => (attempt === 1 ? wireStatus : { holder: {} }) });
+  expect(await it.leasehold.status()).toMatchObject({
+    store: { incarnation: 1, breaker: 'unknown' },
+    holder: { server: 's1', epoch: 3, isSelf: true },
+    brakes: [{ kind: 'START', since: NOON }],
+    counts: { reservations: 3, hostsUp: 1 },
+    authoritySeconds: 86_400,
+  });
+  const bare = await it.leasehold.status();
+  expect(bare).toMatchObject({ startTime: undefined, store: undefined, holder: undefined, counts: undefined });
+});
+
+test('an answer without what the contract promises is the server’s fault, not a half resource', async () => {
+  await using it = await open({ getNetwork: (_, attempt) => (attempt === 1 ? {} : { network: { networkId: 'red' } }) });
+  await expect(it.leasehold.networks.get('red')).rejects.toMatchObject({ reason: 'MALFORMED_RESPONSE' });
+  await expect(it.leasehold.networks.get('red')).rejects.toThrow(/network\.ipam_enabled/);
+});

@@ -1,0 +1,34 @@
+// How a server is named, and which names may be reached without TLS.
+//
+// Plaintext never leaves the machine by accident: anything but loopback and unix sockets needs a word of its own.
+
+/** A server's address, ready for gRPC. */
+export interface ServerAddress {
+  /** As gRPC takes it: `host:port` or `unix:PATH`. */
+  readonly target: string;
+  /** Whether the bytes stay on this machine. */
+  readonly local: boolean;
+}
+
+/** What became of reading a server's address. */
+export type ParsedAddress =
+  | { readonly ok: true; readonly value: ServerAddress }
+  | { readonly ok: false; readonly problem: string };
+
+const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
+const LOOPBACK = /^(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])$/i;
+
+/** Reads `host:port`, `[ipv6]:port` or `unix:PATH`. */
+export function parseServerAddress(text: string): ParsedAddress {
+  if (text.startsWith('unix:') && text.length > 'unix:'.length)
+    return { ok: true, value: { target: text, local: true } };
+  const match = HOST_PORT.exec(text);
+  const [, host = '', port = ''] = match ?? [];
+  if (!match || Number(port) < 1 || Number(port) > 65_535) {
+    return {
+      ok: false,
+      problem: `${JSON.stringify(text)} is not a server like 127.0.0.1:7067 or unix:/run/leasehold.sock`,
+    };
+  }
+  return { ok: true, value: { target: text, local: LOOPBACK.test(host) } };
+}

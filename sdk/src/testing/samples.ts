@@ -1,0 +1,124 @@
+// Resources as a server would send them, for tests. Not published.
+
+import type { Host } from '../gen/ipam/v1/host.js';
+import type { GetStatusResponse } from '../gen/ipam/v1/ipam_service.js';
+import type { Network } from '../gen/ipam/v1/network.js';
+import type { Placement } from '../gen/ipam/v1/placement.js';
+import type { Reservation } from '../gen/ipam/v1/reservation.js';
+import type { Subnet } from '../gen/ipam/v1/subnet.js';
+import type { Loose } from '../values.js';
+
+/** When everything in the samples happened. */
+export const NOON = new Date('2026-01-02T12:00:00.000Z');
+
+/** A network that is short of a server. */
+export const wireNetwork = {
+  networkId: 'red',
+  uid: 'n-uid',
+  displayName: 'Red',
+  ipamEnabled: true,
+  dhcpServerCount: 2,
+  labels: { teamName: 'a' },
+  etag: 'n1',
+  status: { subnets: 1, serversWanted: 2, serversServing: 1, shortSince: NOON, shortReason: 'One host is down' },
+  createTime: NOON,
+  updateTime: NOON,
+  createdBy: 'insecure',
+} satisfies Loose<Network>;
+
+/** A subnet with every setting. */
+export const wireSubnet = {
+  subnetId: 'red-a',
+  uid: 's-uid',
+  networkId: 'red',
+  cidr: '10.0.0.0/24',
+  gateway: '10.0.0.1',
+  dnsServers: ['10.0.0.2', '10.0.0.3'],
+  ntpServers: ['10.0.0.4'],
+  domainName: 'example.org',
+  domainSearch: ['example.org'],
+  mtu: 1_400,
+  routes: [{ destination: '192.168.0.0/16', nextHop: '10.0.0.9' }],
+  options: [{ code: 66, value: 'tftp.example.org' }],
+  leaseTime: { seconds: 3_600n, nanos: 0 },
+  reuseDelay: { seconds: 60n, nanos: 500_000_000 },
+  allocationRanges: [{ first: '10.0.0.10', last: '10.0.0.99' }],
+  excludedRanges: [{ first: '10.0.0.50', last: '10.0.0.50' }],
+  labels: {},
+  etag: 's1',
+  usage: { capacity: 89n, reserved: 3n, quarantined: 2n, free: 84n },
+  createTime: NOON,
+  updateTime: NOON,
+  createdBy: 'insecure',
+} satisfies Loose<Subnet>;
+
+/** A reservation that is held. */
+export const wireReservation = {
+  reservationId: 'r-1',
+  networkId: 'red',
+  subnetId: 'red-a',
+  address: '10.0.0.7',
+  mac: '52:54:00:aa:bb:cc',
+  hostname: 'web',
+  owner: 'vm-42/nic0',
+  labels: {},
+  options: [],
+  state: 1,
+  createTime: NOON,
+  readyServers: 2,
+  createdBy: 'insecure',
+  releasedBy: '',
+  etag: 'r1',
+} satisfies Loose<Reservation>;
+
+/** A host that is up. */
+export const wireHost = {
+  hostId: 'h1',
+  uid: 'h-uid',
+  liveness: 1,
+  managed: true,
+  maintenance: false,
+  failureDomain: 'rack-1',
+  labels: {},
+  attachments: [{ networkId: 'red', interface: 'br0', ready: true, reason: '' }],
+  backend: 'builtin',
+  agentVersion: '0.1.0',
+  lastHeartbeatTime: NOON,
+  breaker: 3,
+  etag: 'h1',
+  createTime: NOON,
+  updateTime: NOON,
+} satisfies Loose<Host>;
+
+/** A placement that serves. */
+export const wirePlacement = {
+  networkId: 'red',
+  hostId: 'h1',
+  epoch: 7n,
+  state: 2,
+  pendingChanges: 0,
+  syncedTime: NOON,
+  since: NOON,
+} satisfies Loose<Placement>;
+
+/** An installation with one brake on. */
+export const wireStatus = {
+  version: '0.1.0',
+  server: 's1',
+  startTime: NOON,
+  store: { kind: 'embedded', uid: 'st-uid', incarnation: 1n, breaker: 0 },
+  holder: { server: 's1', epoch: 3n, isSelf: true },
+  brakes: [{ kind: 'START', reason: 'The server has just started', since: NOON }],
+  insecureListeners: ['127.0.0.1:7067'],
+  counts: {
+    networks: 1n,
+    subnets: 1n,
+    reservations: 3n,
+    quarantined: 2n,
+    hosts: 1n,
+    hostsUp: 1n,
+    placements: 1n,
+    placementsServing: 1n,
+  },
+  authority: { seconds: 86_400n, nanos: 0 },
+} satisfies Loose<GetStatusResponse>;
