@@ -1,0 +1,229 @@
+// DHCP service of one network by the builtin responder.
+//
+//   B1. Every answer is decided when it is sent: from the table and the gate of that moment, also after a delay.
+//   B2. What is there (socket, address) follows what is wanted (link, service address) by one reconciliation at a time.
+//   B3. Trouble is a state with one reason and is tried again; nothing here throws.
+//   B4. Nothing grows with the rate of what guests send: at most one delayed answer per MAC, and a bound on all.
+
+import type { Clock, Timer } from '@leasehold/program/clock';
+import type { Log } from '@leasehold/program/log';
+import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import { type DhcpMessage, decode } from '../../domain/dhcp/message.js';
+import { type Reply, respond } from '../../domain/responder.js';
+import type { NetworkTable } from '../../domain/table.js';
+import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
+import { type Counters, newCounters } from './counters.js';
+import type { DhcpSocket, DhcpSockets, ServiceAddresses } from './host-network.js';
+
+/** What a server needs of its surroundings. */
+export interface BuiltinPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sockets: DhcpSockets;
+  readonly serviceAddresses: ServiceAddresses;
+}
+
+/** How soon what failed is tried again. */
+export const RETRY_MS = 1_000;
+
+/** How often the service address is looked after: other programs flush addresses. */
+export const CHECK_MS = 5_000;
+
+/** How many answers may wait at once. More wait only while half a subnet is being NAKed: those clients ask again. */
+export const MAX_DELAYED = 1_000;
+
+const NO_INTERFACE = 'There is no interface to serve on';
+const BROADCAST = 0xffffffff as Ipv4;
+
+interface Place {
+  readonly link: Link;
+  readonly address: Ipv4;
+}
+
+/** See the top of the file. */
+export class BuiltinServer implements DhcpServer {
+  readonly counters: Counters = newCounters();
+  readonly #table: NetworkTable;
+  readonly #gate: AnswerGate;
+  readonly #ports: BuiltinPorts;
+  readonly #listeners: (() => void)[] = [];
+  readonly #delayed = new Map<Mac, Timer>();
+  #state: ServerState = { kind: 'closed', reason: NO_INTERFACE };
+  #link: Link | undefined;
+  #closed = false;
+  #placed: Place | undefined;
+  #socket: DhcpSocket | undefined;
+  #warned: string | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #timer: Timer | undefined;
+
+  constructor(table: NetworkTable, gate: AnswerGate, ports: BuiltinPorts) {
+    this.#table = table;
+    this.#gate = gate;
+    this.#ports = ports;
+  }
+
+  attach(link: Link | undefined): void {
+    this.#link = link;
+    void this.#reconcile();
+  }
+
+  /** The table is read at every answer, so that only a changed service address needs work. */
+  async flush(): Promise<boolean> {
+    if (!this.#socket || !isSame(this.#placed, this.#wanted())) await this.#reconcile();
+    return this.#state.kind === 'open';
+  }
+
+  state(): ServerState {
+    return this.#state;
+  }
+
+  onStateChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#reconcile();
+  }
+
+  /** Resolves when what was wanted when it was called is there, or could not be had. */
+  #reconcile(): Promise<void> {
+    this.#running = this.#running.then(() => this.#step());
+    return this.#running;
+  }
+
+  async #step(): Promise<void> {
+    this.#timer?.cancel();
+    const wanted = this.#wanted();
+    if (this.#placed && !isSame(this.#placed, wanted)) await this.#leave(this.#placed);
+    if (typeof wanted === 'string') return this.#setState({ kind: 'closed', reason: wanted });
+    const trouble = (await this.#place(wanted)) ?? (await this.#listen(wanted.link));
+    if (trouble !== undefined) return this.#fail(trouble);
+    this.#setState({ kind: 'open' });
+    this.#again(CHECK_MS);
+  }
+
+  #wanted(): Place | string {
+    if (this.#closed) return 'Service of the network has ended';
+    if (!this.#link) return NO_INTERFACE;
+    const address = this.#table.serviceAddress;
+    return address === undefined ? 'Nothing is assigned yet' : { link: this.#link, address };
+  }
+
+  async #leave(placed: Place): Promise<void> {
+    this.#hangUp();
+    this.#placed = undefined;
+    await this.#ports.serviceAddresses.remove(placed.link, placed.address);
+  }
+
+  async #place(place: Place): Promise<string | undefined> {
+    const { serviceAddresses, log } = this.#ports;
+    if (this.#placed && serviceAddresses.isPresent(place.address)) return undefined;
+    if (this.#placed) log.warn('Service address has gone, putting it back', shown(place));
+    // Before it is there: a put that failed half way is taken away too.
+    this.#placed = place;
+    const put = await serviceAddresses.put(place.link, place.address);
+    return put.ok ? undefined : put.problem;
+  }
+
+  async #listen(link: Link): Promise<string | undefined> {
+    if (this.#socket) return undefined;
+    const opened = await this.#ports.sockets.open(link, {
+      onMessage: (bytes) => this.#receive(bytes),
+      onBroken: (reason) => this.#fail(reason),
+    });
+    if (!opened.ok) return opened.problem;
+    this.#socket = opened.value;
+    this.#warn(opened.value.warning, link);
+    return undefined;
+  }
+
+  #warn(warning: string | undefined, link: Link): void {
+    if (warning !== undefined && warning !== this.#warned) this.#ports.log.warn(warning, { interface: link.name });
+    this.#warned = warning;
+  }
+
+  #fail(reason: string): void {
+    this.#hangUp();
+    this.#setState({ kind: 'closed', reason });
+    this.#again(RETRY_MS);
+  }
+
+  #hangUp(): void {
+    for (const timer of this.#delayed.values()) timer.cancel();
+    this.#delayed.clear();
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  #again(delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#ports.clock.after(delayMs, () => void this.#reconcile());
+  }
+
+  #setState(state: ServerState): void {
+    const before = this.#state;
+    this.#state = state;
+    if (before.kind === state.kind && reasonOf(before) === reasonOf(state)) return;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    const decoded = decode(bytes);
+    if (!decoded.ok) {
+      this.counters.silent[decoded.reason]++;
+      return;
+    }
+    const reply = this.#decide(decoded.message);
+    if (!reply) return;
+    if (reply.delayMs === 0) this.#send(reply);
+    else this.#delay(decoded.message, reply.delayMs);
+  }
+
+  #decide(message: DhcpMessage): Reply | undefined {
+    const answer = respond(message, this.#table, this.#gate.standing());
+    if (answer.kind === 'reply') return answer;
+    this.counters.silent[answer.reason]++;
+    return undefined;
+  }
+
+  #delay(message: DhcpMessage, delayMs: number): void {
+    const earlier = this.#delayed.get(message.mac);
+    if (!earlier && this.#delayed.size >= MAX_DELAYED) {
+      this.counters.lost['too-many-delayed']++;
+      return;
+    }
+    // What a client says now counts, not what it said before.
+    earlier?.cancel();
+    const answerNow = () => {
+      this.#delayed.delete(message.mac);
+      const reply = this.#decide(message);
+      if (reply) this.#send(reply);
+    };
+    this.#delayed.set(message.mac, this.#ports.clock.after(delayMs, answerNow));
+  }
+
+  #send(reply: Reply): void {
+    this.counters.answered[reply.type]++;
+    if (reply.leftOut.length) this.counters.cut++;
+    const to = reply.destination === 'broadcast' ? BROADCAST : reply.destination;
+    this.#socket?.send(reply.bytes, to, () => {
+      this.counters.lost['send-failed']++;
+    });
+  }
+}
+
+function isSame(placed: Place | undefined, wanted: Place | string): boolean {
+  if (!placed || typeof wanted === 'string') return false;
+  const { link, address } = placed;
+  return link.index === wanted.link.index && link.name === wanted.link.name && address === wanted.address;
+}
+
+function shown({ link, address }: Place): { interface: string; address: string } {
+  return { interface: link.name, address: formatIpv4(address) };
+}
+
+function reasonOf(state: ServerState): string {
+  return state.kind === 'closed' ? state.reason : '';
+}

@@ -1,0 +1,92 @@
+// Port 67 of one interface, by the kernel's SO_BINDTODEVICE, which Node cannot set; Node then reads and writes the
+// descriptor like its own.
+
+import { createSocket, type Socket } from 'node:dgram';
+import { formatIpv4, type Ipv4, type Parsed } from '@leasehold/proto/values';
+import { C, int, lastError, libc, sockaddrIn } from '../../system/libc.js';
+import type { Link } from '../dhcp-backend.js';
+import type { DhcpSocket, DhcpSockets, SocketEvents } from './host-network.js';
+import { relaxReversePathFilter } from './reverse-path.js';
+
+const SERVER_PORT = 67;
+const CLIENT_PORT = 68;
+
+// Of a thousand guests that boot at once, while this process is busy for a moment; the default holds some 160.
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+// Beyond it the interface takes nothing, and clients have given up on what waits.
+const MAX_QUEUED_SENDS = 1_000;
+
+/** The sockets of this host. */
+export const systemSockets: DhcpSockets = { open };
+
+async function open(link: Link, events: SocketEvents): Promise<Parsed<DhcpSocket>> {
+  const fd = bindDevice(link.name);
+  if (!fd.ok) return fd;
+  // Addresses are never names: without it every send makes a round through the resolver.
+  const socket = createSocket({ type: 'udp4', lookup: (name, _options, found) => found(null, name, 4) });
+  try {
+    socket.bind({ fd: fd.value });
+  } catch (error) {
+    libc.close(fd.value);
+    return bad(`Socket on ${link.name} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return { ok: true, value: wrap(socket, link, events) };
+}
+
+function bindDevice(name: string): Parsed<number> {
+  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
+  if (fd < 0) return bad(explain(name, lastError()));
+  const device = Buffer.from(`${name}\0`);
+  // Short circuit: lastError() is that of the first call that failed. Without its device the socket must not be used.
+  const bound =
+    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_BINDTODEVICE, device, device.length) === 0 &&
+    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, int(1), 4) === 0 &&
+    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_BROADCAST, int(1), 4) === 0 &&
+    libc.bind(fd, sockaddrIn(0, SERVER_PORT), 16) === 0;
+  if (!bound) {
+    const error = lastError();
+    libc.close(fd);
+    return bad(explain(name, error));
+  }
+  // Needs CAP_NET_ADMIN; without it the default has to do.
+  libc.setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUFFORCE, int(RECEIVE_BUFFER_BYTES), 4);
+  return { ok: true, value: fd };
+}
+
+function explain(name: string, error: string): string {
+  if (error === 'EADDRINUSE') return `UDP port 67 on ${name} is taken: another DHCP server runs on this host`;
+  if (error === 'EPERM' || error === 'EACCES') {
+    return `UDP port 67 on ${name} is not allowed: CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed`;
+  }
+  if (error === 'ENODEV') return `There is no interface ${name}`;
+  return `UDP port 67 on ${name} cannot be opened: ${error}`;
+}
+
+function wrap(socket: Socket, link: Link, events: SocketEvents): DhcpSocket {
+  let closed = false;
+  socket.on('message', (bytes) => {
+    if (!closed) events.onMessage(bytes);
+  });
+  socket.on('error', (error) => {
+    if (!closed) events.onBroken(`Socket on ${link.name} failed: ${error.message}`);
+  });
+  return {
+    warning: relaxReversePathFilter(link.name),
+    send(bytes, address: Ipv4, onFailure) {
+      if (closed) return onFailure();
+      if (socket.getSendQueueCount() >= MAX_QUEUED_SENDS) return onFailure();
+      socket.send(bytes, CLIENT_PORT, formatIpv4(address), (error) => {
+        if (error && !closed) onFailure();
+      });
+    },
+    close() {
+      closed = true;
+      socket.close();
+    },
+  };
+}
+
+function bad(problem: string): { readonly ok: false; readonly problem: string } {
+  return { ok: false, problem };
+}

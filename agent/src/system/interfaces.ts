@@ -1,0 +1,46 @@
+// The interfaces of this host, as the kernel tells them to this process.
+//
+// By ioctl and not from /sys: after a change of the network namespace /sys still shows the interfaces of the namespace
+// it was mounted in.
+
+import type { Link } from '../backends/dhcp-backend.js';
+import { C, lastError, libc } from './libc.js';
+
+/** An interface that cannot be served on, and why. */
+export interface AbsentLink {
+  readonly absent: string;
+}
+
+/** Tells of interfaces. */
+export interface Interfaces {
+  /** The interface of that name when it is there and up. */
+  readLink(name: string): Link | AbsentLink;
+}
+
+const IFREQ_SIZE = 40;
+
+/** The interfaces of the network namespace of this process. */
+export const systemInterfaces: Interfaces = { readLink };
+
+function readLink(name: string): Link | AbsentLink {
+  if (name === '' || Buffer.byteLength(name) >= C.IFNAMSIZ || name.includes('\0')) {
+    return { absent: `${JSON.stringify(name)} cannot be the name of an interface` };
+  }
+  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
+  if (fd < 0) return { absent: `Interface ${name} cannot be looked up: ${lastError()}` };
+  try {
+    const request = Buffer.alloc(IFREQ_SIZE);
+    request.write(name, 'utf8');
+    if (libc.ioctl(fd, C.SIOCGIFINDEX, request) < 0) return { absent: describe(name, lastError()) };
+    const index = request.readInt32LE(C.IFNAMSIZ);
+    if (libc.ioctl(fd, C.SIOCGIFFLAGS, request) < 0) return { absent: describe(name, lastError()) };
+    const up = (request.readUInt16LE(C.IFNAMSIZ) & C.IFF_UP) !== 0;
+    return up ? { name, index } : { absent: `Interface ${name} is down` };
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function describe(name: string, error: string): string {
+  return error === 'ENODEV' ? `There is no interface ${name}` : `Interface ${name} cannot be looked up: ${error}`;
+}

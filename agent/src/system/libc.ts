@@ -1,0 +1,68 @@
+// The few calls of the C library that Node has no API for, by FFI: binding a socket to a device, asking the kernel about
+// interfaces, the clock that counts suspend. Numbers are those of Linux on x86-64 and arm64.
+
+import koffi from 'koffi';
+
+/** Numbers of <sys/socket.h>, <linux/if.h> and <time.h>. */
+export const C = {
+  AF_INET: 2,
+  SOCK_DGRAM: 2,
+  SOCK_NONBLOCK: 0o4000,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_BROADCAST: 6,
+  SO_BINDTODEVICE: 25,
+  SO_RCVBUFFORCE: 33,
+  SIOCGIFFLAGS: 0x8913,
+  SIOCGIFINDEX: 0x8933,
+  IFF_UP: 1,
+  IFNAMSIZ: 16,
+  CLOCK_BOOTTIME: 7,
+} as const;
+
+interface Libc {
+  readonly socket: (domain: number, type: number, protocol: number) => number;
+  readonly setsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number;
+  readonly bind: (fd: number, address: Uint8Array, length: number) => number;
+  readonly close: (fd: number) => number;
+  readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
+  readonly clockGettime: (clock: number, timespec: BigInt64Array) => number;
+}
+
+const library = koffi.load(null);
+
+/** The calls. A negative result means that `lastError()` says why. */
+export const libc: Libc = {
+  socket: library.func('int socket(int domain, int type, int protocol)'),
+  setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+  bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
+  close: library.func('int close(int fd)'),
+  // Variadic in C; both Linux ABIs pass a pointer in the third place alike.
+  ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
+  clockGettime: library.func('int clock_gettime(int clock, void *timespec)'),
+};
+
+const NAMES = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+/** The error of the last call that failed, as `EADDRINUSE`. Read it before any other call. */
+export function lastError(): string {
+  const number = koffi.errno();
+  return NAMES.get(number) ?? `errno ${number}`;
+}
+
+/** A `struct sockaddr_in`. */
+export function sockaddrIn(address: number, port: number): Uint8Array {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(C.AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.writeUInt32BE(address, 4);
+  return bytes;
+}
+
+/** A C int. */
+export function int(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return bytes;
+}
