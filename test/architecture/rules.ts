@@ -1,0 +1,143 @@
+// The architecture, as tables: who may import whom, who may touch the world, and what nobody writes.
+
+import { posix } from 'node:path';
+import type { Import, SourceFacts } from './source-facts.js';
+
+const PROGRAM = ['@leasehold/program/clock', '@leasehold/program/entropy', '@leasehold/program/log'];
+const VALUES = ['@leasehold/proto/values', '@leasehold/proto/digest', '@leasehold/proto/dhcp-options'];
+const WIRE = ['@leasehold/proto/*', '@bufbuild/protobuf*'];
+
+/** Hashes are functions of their input; everything else in the module is chance. */
+const HASHES = ['createHash', 'createHmac', 'timingSafeEqual'];
+
+/**
+ * What each layer may import: layers of its own workspace by directory, libraries by name, `*` at the end for a prefix.
+ * `type X`: only types of X, which is how an adapter names the port it implements. The longest directory that fits a
+ * file holds.
+ */
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  'server/src/domain': ['server/src/domain', ...VALUES, 'node:crypto'],
+  'server/src/ports': ['server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM],
+  'server/src/app': ['server/src/app', 'server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM, 'node:crypto'],
+  'server/src/adapters': [
+    ...['server/src/adapters', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE, 'node:*'],
+    ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js'],
+  ],
+  'server/src/transport': [
+    ...['server/src/transport', 'server/src/app', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE],
+    ...['@grpc/grpc-js', 'prom-client', 'node:*', '@leasehold/program/*'],
+  ],
+  // Beside main.ts: option tables and the like, but no wiring.
+  'server/src': [
+    'server/src',
+    'server/src/app',
+    'server/src/ports',
+    'server/src/domain',
+    '@leasehold/program/*',
+    'node:*',
+  ],
+  'server/src/main.ts': ['*'],
+
+  'agent/src/domain': ['agent/src/domain', ...VALUES, '@leasehold/proto/ipam/*'],
+  'agent/src/backends': ['agent/src/backends', 'agent/src/domain', 'agent/src/system', ...VALUES, ...PROGRAM, 'node:*'],
+  'agent/src/session': [
+    ...['agent/src/session', 'agent/src/domain', 'type agent/src/backends', 'type agent/src/state'],
+    ...[...PROGRAM, ...WIRE, '@grpc/grpc-js', 'node:*', '@leasehold/program/*'],
+  ],
+  'agent/src/state': ['agent/src/state', 'agent/src/domain', 'type agent/src/session', ...WIRE, ...PROGRAM, 'node:*'],
+  'agent/src/system': [
+    ...[
+      'agent/src/system',
+      'agent/src/domain',
+      'type agent/src/backends',
+      'type agent/src/state',
+      'type agent/src/session',
+    ],
+    ...['type agent/src', '@leasehold/program/*', 'koffi', 'node:*'],
+  ],
+  'agent/src': [
+    ...['agent/src', 'agent/src/session', 'agent/src/state', 'agent/src/backends', 'agent/src/domain'],
+    ...[...PROGRAM, ...WIRE, '@leasehold/program/*', 'node:*'],
+  ],
+  'agent/src/main.ts': ['*'],
+
+  'proto/src': ['proto/src', 'proto/gen', 'node:*'],
+  'program/src': ['program/src', 'commander', 'pino', 'node:*'],
+  sdk: ['sdk', '@grpc/grpc-js', '@bufbuild/protobuf*', 'node:*'],
+};
+
+/** Where the clock is read, timers are set and random numbers drawn. */
+export const SYSTEM_FILES: readonly RegExp[] = [
+  /^server\/src\/adapters\/system(\/|\.ts$)/,
+  /^program\/src\/system-[a-z-]+\.ts$/,
+  /^agent\/src\/system\//,
+  /^sdk\/src\/system\.ts$/,
+  // Fakes for tests, which stand in for the system.
+  /^sdk\/src\/testing\//,
+];
+
+/** Stores that scan millions of entries let others have a turn; which turn decides nothing, so that is not time. */
+const YIELDING_FILES = /^server\/src\/adapters\/(embedded|mongodb)\//;
+
+const TIME_AND_CHANCE =
+  /^(Date\.now|new Date\(\)|performance\.\w+|Math\.random|crypto\.\w+|AbortSignal\.timeout|set(Timeout|Interval|Immediate)|process\.(hrtime|uptime)|globalThis\..*)$/;
+const ENVIRONMENT = /^process\.(env|argv|on|once|addListener)$/;
+
+/** Every rule a file breaks, in words; none for a file that keeps to them. Pure. */
+export function violations(file: SourceFacts): readonly string[] {
+  const shunned = file.shunned.map((word) => `${file.path} uses ${word}`);
+  // Tests may import what they test with, and tests of the system files drive its timers.
+  if (file.path.endsWith('.test.ts')) return shunned;
+  return [...shunned, ...importViolations(file), ...ambientViolations(file)];
+}
+
+function importViolations(file: SourceFacts): readonly string[] {
+  const allowed = LAYERS[layerOf(file.path) ?? ''] ?? ['*'];
+  const targets = file.imports.map((each) => ({ each, target: targetOf(file.path, each.from) }));
+  return targets
+    .filter(
+      ({ each, target }) => !allowed.some((rule) => admits(rule, target, each)) || !noChanceBehind(file.path, each),
+    )
+    .map(
+      ({ each }) => `${file.path} imports ${each.from}${each.names.length > 0 ? ` (${each.names.join(', ')})` : ''}`,
+    );
+}
+
+function ambientViolations(file: SourceFacts): readonly string[] {
+  const system = SYSTEM_FILES.some((pattern) => pattern.test(file.path));
+  // In program, `process` is handed in by main.ts under the same name; a library such as the SDK has no main.ts.
+  const mayReadProcess = /(\/main\.ts|^program\/.*|^sdk\/src\/system\.ts)$/.test(file.path);
+  return file.ambient
+    .filter((what) => what !== 'setImmediate' || !YIELDING_FILES.test(file.path))
+    .filter((what) => (TIME_AND_CHANCE.test(what) && !system) || (ENVIRONMENT.test(what) && !mayReadProcess))
+    .map((what) => `${file.path} touches ${what}`);
+}
+
+/** The longest key of LAYERS that is the file or a directory above it. */
+function layerOf(path: string): string | undefined {
+  const fitting = Object.keys(LAYERS).filter((key) => path === key || path.startsWith(`${key}/`));
+  return fitting.toSorted((a, b) => b.length - a.length)[0];
+}
+
+/** What is imported: the layer for a relative import, the specifier for a library. */
+function targetOf(path: string, from: string): string {
+  if (!from.startsWith('.')) return from;
+  const target = posix.join(posix.dirname(path), from.replace(/\.js$/, '.ts'));
+  const layer = layerOf(target);
+  if (layer === undefined) return target.startsWith('proto/gen/') ? 'proto/gen' : target;
+  return layer;
+}
+
+function admits(rule: string, target: string, imported: Import): boolean {
+  const [name, typeOnly] = rule.startsWith('type ') ? [rule.slice('type '.length), true] : [rule, false];
+  if (typeOnly && !imported.typeOnly) return false;
+  return name.endsWith('*') ? target.startsWith(name.slice(0, -1)) : target === name;
+}
+
+/** Timers and chance also come as modules: of those, only what is a function of its input. */
+function noChanceBehind(path: string, imported: Import): boolean {
+  if (imported.typeOnly || SYSTEM_FILES.some((pattern) => pattern.test(path))) return true;
+  if (YIELDING_FILES.test(path) && imported.names.every((name) => name === 'setImmediate')) return true;
+  if (imported.from.startsWith('node:timers') || imported.from === 'node:perf_hooks') return false;
+  return imported.from !== 'node:crypto' || imported.names.every((name) => HASHES.includes(name));
+}
