@@ -1,19 +1,18 @@
 // The default store: LMDB in a directory, for one server process (docs/adr/0011).
 //
-//   E1. Every write is decided inside the transaction that makes it, and answered after its flush (group-commit.ts).
+//   E1. Every write is decided on what its transaction will find, and answered after the flush (group-commit.ts).
 //   E2. The start counter is durable before the store is used: no two starts share a holder epoch (protocol.md §5.4).
 //   E3. While this process has the store, no other has: it is the holder, without asking anyone.
 
 import type { Entropy } from '@leasehold/program/entropy';
-import type { RootDatabase } from 'lmdb';
 import type { Change, Store } from '../../ports/store.js';
 import { lockDirectory } from './data-directory.js';
-import { openEnvironment } from './databases.js';
 import { GroupCommit } from './group-commit.js';
 import { hostStore } from './hosts.js';
 import { type EmbeddedNetworks, openNetworks } from './networks.js';
 import { type Opened, recordStart } from './settings.js';
 import { slotStore } from './slots.js';
+import { type Environment, flushTables, openEnvironment } from './tables.js';
 
 /** What opening an embedded store takes. */
 export interface EmbeddedStoreOptions {
@@ -30,7 +29,7 @@ export async function openEmbeddedStore(path: string, options: EmbeddedStoreOpti
   try {
     const env = openEnvironment(path);
     try {
-      const opened = recordStart(path, env, options.entropy, options.authorityS);
+      const opened = await recordStart(path, env, options.entropy, options.authorityS);
       directory.sync();
       return await startStore(env, opened, options.onFatal, directory.unlock);
     } catch (error) {
@@ -44,8 +43,8 @@ export async function openEmbeddedStore(path: string, options: EmbeddedStoreOpti
 }
 
 async function startStore(
-  env: RootDatabase<Buffer, Buffer>,
-  { databases, settings }: Opened,
+  env: Environment,
+  { tables, settings }: Opened,
   onFatal: (error: Error) => void,
   unlock: () => void,
 ): Promise<Store> {
@@ -54,16 +53,16 @@ async function startStore(
     networks.onDurable(changes);
     if (changes.length > 0) for (const listener of [...listeners]) listener(changes);
   };
-  const commit = new GroupCommit(env, onDurable, onFatal);
-  const networks: EmbeddedNetworks = await openNetworks(databases, commit);
+  const commit = new GroupCommit({ flush: () => flushTables(env, tables), onDurable, onFatal });
+  const networks: EmbeddedNetworks = await openNetworks(tables, commit);
   const { starts, ...shown } = settings;
   let closing: Promise<void> | undefined;
   return {
     kind: 'embedded',
     settings: shown,
     networks: networks.store,
-    slots: slotStore(databases, commit, networks.current),
-    hosts: hostStore(databases, commit),
+    slots: slotStore(tables, commit, networks.current),
+    hosts: hostStore(tables, commit),
     lease: {
       epoch: starts,
       async confirm() {

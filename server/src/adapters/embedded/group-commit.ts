@@ -1,49 +1,54 @@
-// The one writer of the embedded store: whatever waits when a transaction begins shares it, and its flush.
+// The one writer of the embedded store: whatever waits when the last transaction is done shares the next one.
 //
-//   G1. A job decides and writes inside the transaction, after the jobs before it: its checks hold when it is durable.
-//   G2. Durable, then told to the listener, then resolved; in the order of the writes.
-//   G3. After an error nothing is acknowledged: LMDB cannot be trusted any more (MDB_PANIC). Every waiting and later
-//       job is rejected, and `onFatal` is called once.
+//   G1. Jobs decide one after another on what is durable and what those before them staged, and no two transactions
+//       are under way at once: what a job saw is true when it is durable. Nobody else writes (data-directory.ts).
+//   G2. Durable, then told to `onDurable`, then resolved; in the order of the writes.
+//   G3. After an error nothing is acknowledged: LMDB cannot be trusted any more. Every waiting and later job is
+//       rejected, nothing more is written, and `onFatal` is called once.
 
-import type { RootDatabase } from 'lmdb';
+import { setImmediate } from 'node:timers/promises';
 import { type Change, StoreUnavailableError } from '../../ports/store.js';
 
-// A transaction runs its jobs on the event loop, at about 15 µs each.
+// A job takes about 10 µs of the event loop.
 const MAX_JOBS = 512;
 
 interface Job {
-  run(changes: Change[]): void;
+  decide(changes: Change[]): void;
   resolve(): void;
   reject(error: unknown): void;
 }
 
+/** What a group of jobs is written with. */
+export interface GroupCommitOptions {
+  /** Makes what the jobs staged durable. */
+  readonly flush: () => Promise<void>;
+  readonly onDurable: (changes: readonly Change[]) => void;
+  readonly onFatal: (error: Error) => void;
+}
+
 /** Runs jobs in shared, flushed transactions. */
 export class GroupCommit {
-  readonly #env: RootDatabase;
-  readonly #onDurable: (changes: readonly Change[]) => void;
-  readonly #onFatal: (error: Error) => void;
+  readonly #options: GroupCommitOptions;
   #waiting: Job[] = [];
   #writing: Promise<void> | undefined;
-  #broken: StoreUnavailableError | undefined;
+  #refusal: StoreUnavailableError | undefined;
 
-  constructor(env: RootDatabase, onDurable: (changes: readonly Change[]) => void, onFatal: (error: Error) => void) {
-    this.#env = env;
-    this.#onDurable = onDurable;
-    this.#onFatal = onFatal;
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
   }
 
   /** Throws when the store can no longer be used. */
   check(): void {
-    if (this.#broken) throw this.#broken;
+    if (this.#refusal) throw this.#refusal;
   }
 
-  /** Runs `decide` in a transaction and resolves with its answer once that is durable. It adds what it changed. */
+  /** Lets `decide` read and stage, and resolves with its answer once that is durable. It adds what it changed. */
   submit<T>(decide: (changes: Change[]) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#broken) return reject(this.#broken);
+      this.check();
       let answer: T;
       this.#waiting.push({
-        run(changes) {
+        decide(changes) {
           answer = decide(changes);
         },
         resolve: () => resolve(answer),
@@ -55,37 +60,33 @@ export class GroupCommit {
 
   /** Refuses further jobs and resolves when those before are settled. */
   async close(): Promise<void> {
-    while (this.#writing) await this.#writing;
-    this.#broken ??= new StoreUnavailableError('The store is closed');
+    this.#refusal ??= new StoreUnavailableError('The store is closed');
+    await this.#writing;
   }
 
   async #write(): Promise<void> {
+    // So that everything that this turn of the event loop brings is in.
+    await setImmediate();
     let jobs: readonly Job[] = [];
     try {
       while (this.#waiting.length > 0) {
+        jobs = this.#waiting.splice(0, MAX_JOBS);
         const changes: Change[] = [];
-        // With overlappingSync off this resolves after LMDB's flush of data and meta page. A child transaction is
-        // aborted when a job throws, a plain one would keep half of what it wrote.
-        await this.#env.childTransaction(() => {
-          jobs = this.#waiting.splice(0, MAX_JOBS);
-          for (const job of jobs) job.run(changes);
-        });
-        this.#env.resetReadTxn();
-        this.#onDurable(changes);
+        for (const job of jobs) job.decide(changes);
+        await this.#options.flush();
+        this.#options.onDurable(changes);
         for (const job of jobs) job.resolve();
-        jobs = [];
       }
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)), jobs);
-    } finally {
-      this.#writing = undefined;
     }
+    this.#writing = undefined;
   }
 
   #fail(cause: Error, jobs: readonly Job[]): void {
-    this.#broken = new StoreUnavailableError(`The store failed: ${cause.message}`, { cause });
-    for (const job of [...jobs, ...this.#waiting]) job.reject(this.#broken);
-    this.#waiting = [];
-    this.#onFatal(cause);
+    const refusal = new StoreUnavailableError(`The store failed: ${cause.message}`, { cause });
+    this.#refusal = refusal;
+    for (const job of [...jobs, ...this.#waiting.splice(0)]) job.reject(refusal);
+    this.#options.onFatal(cause);
   }
 }

@@ -4,35 +4,35 @@ import { setImmediate } from 'node:timers/promises';
 import type { NetworkId, Revision } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
 import type { Change, NetworkStore } from '../../ports/store.js';
-import type { Databases } from './databases.js';
 import type { GroupCommit } from './group-commit.js';
 import { idKey } from './keys.js';
 import { NetworkIndex } from './network-index.js';
+import type { Tables } from './tables.js';
 
 const READ_AT_ONCE = 100;
 
 /** The networks, and what the other parts of the store need of them. */
 export interface EmbeddedNetworks {
   readonly store: NetworkStore;
-  /** A network as the transaction under way sees it. */
+  /** A network as a job of the group commit has it to see. */
   current(networkId: NetworkId): Network | undefined;
   /** Shows what became durable. */
   onDurable(changes: readonly Change[]): void;
 }
 
 /** Reads every network and serves them. */
-export async function openNetworks(databases: Databases, commit: GroupCommit): Promise<EmbeddedNetworks> {
+export async function openNetworks(tables: Tables, commit: GroupCommit): Promise<EmbeddedNetworks> {
   const current = new NetworkIndex();
   const durable = new NetworkIndex();
   let read = 0;
-  for (const { value } of databases.networks.getRange()) {
+  for (const { value } of tables.networks.range(Number.MAX_SAFE_INTEGER)) {
     const network = JSON.parse(value) as Network;
     current.put(network);
     durable.put(network);
     if (++read % READ_AT_ONCE === 0) await setImmediate();
   }
   return {
-    store: networkStore(databases, commit, current, durable),
+    store: networkStore(tables, commit, current, durable),
     current: (networkId) => current.get(networkId),
     onDurable(changes) {
       for (const change of changes) {
@@ -43,12 +43,7 @@ export async function openNetworks(databases: Databases, commit: GroupCommit): P
   };
 }
 
-function networkStore(
-  databases: Databases,
-  commit: GroupCommit,
-  current: NetworkIndex,
-  durable: NetworkIndex,
-): NetworkStore {
+function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex, durable: NetworkIndex): NetworkStore {
   const holds = (networkId: NetworkId, revision: Revision) => (current.get(networkId)?.revision ?? 0) === revision;
   return {
     async get(networkId) {
@@ -73,7 +68,7 @@ function networkStore(
         const owners = network.subnets.map(({ subnetId }) => current.owner(subnetId) ?? network.networkId);
         if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';
         const written = { ...network, revision: (network.revision + 1) as Revision };
-        databases.networks.putSync(idKey(network.networkId), JSON.stringify(written));
+        tables.networks.put(idKey(network.networkId), JSON.stringify(written));
         current.put(written);
         changes.push({ kind: 'network', network: written });
         return written;
@@ -81,7 +76,7 @@ function networkStore(
     remove: (networkId, revision) =>
       commit.submit((changes) => {
         if (current.get(networkId) === undefined || !holds(networkId, revision)) return 'conflict';
-        databases.networks.removeSync(idKey(networkId));
+        tables.networks.remove(idKey(networkId));
         current.remove(networkId);
         changes.push({ kind: 'network-gone', networkId });
         return 'removed';

@@ -1,10 +1,9 @@
 // The settings of an embedded store: made once, and counted up at every start.
 
 import type { Entropy } from '@leasehold/program/entropy';
-import type { RootDatabase } from 'lmdb';
 import type { StoreSettings } from '../../ports/store.js';
-import { type Databases, openDatabases } from './databases.js';
 import { idKey } from './keys.js';
+import { type Environment, flushTables, openTables, type Tables } from './tables.js';
 
 /** Layout of keys and values on disk; a store with a higher one is refused. */
 export const SCHEMA = 1;
@@ -20,20 +19,20 @@ export interface StoredSettings extends StoreSettings {
 
 /** An environment that is ours, with the settings of this start, which are durable. */
 export interface Opened {
-  readonly databases: Databases;
+  readonly tables: Tables;
   readonly settings: StoredSettings;
 }
 
 /** Recognises the store or makes it, and counts this start; throws with what to do when it is foreign or newer. */
-export function recordStart(
+export async function recordStart(
   path: string,
-  env: RootDatabase<Buffer, Buffer>,
+  env: Environment,
   entropy: Entropy,
   authorityS: number | undefined,
-): Opened {
-  const databases = openDatabases(env);
-  if (!databases) throw new Error(`${path} holds another program's LMDB database: name another directory`);
-  const before = readSettings(path, databases) ?? {
+): Promise<Opened> {
+  const tables = openTables(env);
+  if (!tables) throw new Error(`${path} holds another program's LMDB database: name another directory`);
+  const before = readSettings(path, tables) ?? {
     storeUid: newUid(entropy),
     incarnation: 1,
     schema: SCHEMA,
@@ -49,13 +48,13 @@ export function recordStart(
     // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
     authorityCeilingS: Math.max(authority, before.authorityCeilingS),
   };
-  // Synchronous, and flushed when it returns: two starts must never share an epoch.
-  env.transactionSync(() => databases.settings.putSync(KEY, JSON.stringify(settings)));
-  return { databases, settings };
+  tables.settings.put(KEY, JSON.stringify(settings));
+  await flushTables(env, tables);
+  return { tables, settings };
 }
 
-function readSettings(path: string, databases: Databases): StoredSettings | undefined {
-  const text = databases.settings.get(KEY);
+function readSettings(path: string, tables: Tables): StoredSettings | undefined {
+  const text = tables.settings.durable(KEY);
   if (text === undefined) return undefined;
   const settings = JSON.parse(text) as StoredSettings;
   if (settings.schema > SCHEMA) {

@@ -1,0 +1,110 @@
+// The databases inside the LMDB environment. Writes are staged in memory and go out together, in one transaction.
+//
+//   T1. `get` sees what is staged; `durable` and `range` see only what is flushed.
+//   T2. What is staged goes out as one transaction: all of it is on disk afterwards, or nothing.
+
+import { type Database, open, type RootDatabase } from 'lmdb';
+import type { Key } from './keys.js';
+
+// Address space, not memory or disk; the file grows as needed.
+const MAP_BYTES = 2 ** 40;
+
+const NAMES = ['settings', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history'] as const;
+
+/** The environment of a directory. */
+export type Environment = RootDatabase<Buffer, Buffer>;
+
+/** Opens the environment of a directory. */
+export function openEnvironment(path: string): Environment {
+  return open<Buffer, Buffer>({
+    path,
+    noSubdir: false,
+    // Otherwise a write is answered before it is flushed.
+    overlappingSync: false,
+    // GroupCommit decides what goes into a transaction.
+    eventTurnBatching: false,
+    mapSize: MAP_BYTES,
+    maxDbs: NAMES.length,
+    permissionsMode: 0o640,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+  } as Parameters<typeof open>[0] & { path: string });
+}
+
+/** One database. */
+export class Table {
+  readonly #database: Database<string, Buffer>;
+  readonly #staged = new Map<Key, string | undefined>();
+
+  constructor(env: Environment, name: string) {
+    this.#database = env.openDB<string, Buffer>({ name, encoding: 'string', keyEncoding: 'binary' });
+  }
+
+  get(key: Key): string | undefined {
+    if (this.#staged.size > 0 && this.#staged.has(key)) return this.#staged.get(key);
+    return this.durable(key);
+  }
+
+  durable(key: Key): string | undefined {
+    return this.#database.get(bytes(key));
+  }
+
+  /** Up to `limit` entries from `start` (included) to `end` (excluded), in key order. */
+  range(limit: number, start?: Key, end?: Key): Iterable<{ readonly key: Buffer; readonly value: string }> {
+    return this.#database.getRange({
+      ...(start !== undefined && { start: bytes(start) }),
+      ...(end !== undefined && { end: bytes(end) }),
+      limit,
+    });
+  }
+
+  put(key: Key, value: string): void {
+    this.#staged.set(key, value);
+  }
+
+  remove(key: Key): void {
+    this.#staged.set(key, undefined);
+  }
+
+  get staged(): boolean {
+    return this.#staged.size > 0;
+  }
+
+  /** Writes what is staged; call it inside a transaction. */
+  write(): void {
+    for (const [key, value] of this.#staged) {
+      if (value === undefined) this.#database.remove(bytes(key));
+      else this.#database.put(bytes(key), value);
+    }
+  }
+
+  /** Forgets what is staged, because it is durable. */
+  forget(): void {
+    this.#staged.clear();
+  }
+}
+
+/** The databases of an embedded store, by what they hold: `macs` what a MAC has, `history` the ended tenures. */
+export type Tables = Readonly<Record<(typeof NAMES)[number], Table>>;
+
+/** Opens the databases; undefined when the environment holds something else. */
+export function openTables(env: Environment): Tables | undefined {
+  const known: readonly string[] = NAMES;
+  for (const name of env.getKeys()) if (!known.includes(name.toString().replace(/\0$/, ''))) return undefined;
+  return Object.fromEntries(NAMES.map((name) => [name, new Table(env, name)])) as unknown as Tables;
+}
+
+/** Writes what is staged in one transaction; resolves after its flush. */
+export async function flushTables(env: Environment, tables: Tables): Promise<void> {
+  const staged = Object.values(tables).filter((table) => table.staged);
+  if (staged.length === 0) return;
+  await env.batch(() => {
+    for (const table of staged) table.write();
+  });
+  env.resetReadTxn();
+  for (const table of staged) table.forget();
+}
+
+function bytes(key: Key): Buffer {
+  return Buffer.from(key, 'latin1');
+}
