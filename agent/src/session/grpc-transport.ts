@@ -1,0 +1,55 @@
+// Sessions over gRPC.
+//
+//   T1. Every session has a connection of its own and dials at once: the supervisor alone decides when to try again.
+//   T2. A server that is gone without a word is noticed by keepalive, not by unanswered heartbeats: a server whose store
+//       is away leaves those unanswered too, and its session must stay.
+
+import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
+import type { SessionChannel, SessionHandlers, SessionTransport } from './session-transport.js';
+
+const CHANNEL_OPTIONS = {
+  // The pool would share connections, and their waits, between attempts.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.enable_retries': 0,
+  'grpc.keepalive_time_ms': 5_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  // A delivery has at most 1,000 entries; each may carry options.
+  'grpc.max_receive_message_length': 8 * 1024 * 1024,
+};
+
+/** Opens sessions over gRPC. */
+export function grpcTransport(credentials: ChannelCredentials): SessionTransport {
+  return { open: (server, handlers) => openSession(server, credentials, handlers) };
+}
+
+function openSession(server: string, credentials: ChannelCredentials, handlers: SessionHandlers): SessionChannel {
+  const client = new HostAgentServiceClient(server, credentials, CHANNEL_OPTIONS);
+  const call = client.session();
+  let closed = false;
+  const end = (reason?: string) => {
+    if (closed) return;
+    closed = true;
+    call.cancel();
+    client.close();
+    if (reason !== undefined) handlers.onClose(reason);
+  };
+  call.on('data', (response) => {
+    if (!closed) handlers.onMessage(response);
+  });
+  // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
+  call.on('error', (error: ServiceError) => end(describe(error)));
+  call.on('end', () => end('Server ended the session'));
+  return {
+    send: (request) => {
+      if (!closed) call.write(request);
+    },
+    close: () => end(),
+  };
+}
+
+function describe(error: ServiceError): string {
+  // What the connection said is more than "No connection established".
+  const text = error.details.replaceAll(/\s+/g, ' ').slice(0, 300);
+  return `${status[error.code] ?? error.code}: ${text}`;
+}

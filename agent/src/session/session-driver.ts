@@ -1,0 +1,156 @@
+// Runs a session: turns what the session machine decides into messages, timers, writes and table operations.
+
+import type { Clock, Timer } from '@leasehold/program/clock';
+import type { Entropy } from '@leasehold/program/entropy';
+import type { Log } from '@leasehold/program/log';
+import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
+import type { Delivery, PlacementKey, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
+import type { Acknowledged } from '../domain/authority.js';
+import type { SessionControl, SessionRunner } from '../supervisor.js';
+import { type AttachmentDifference, difference } from './attachment-difference.js';
+import { type AgentDescription, helloParts } from './hello.js';
+import { Session, type SessionAction, type SessionTerms, type StoreIdentity } from './session.js';
+import type { SessionChannel } from './session-transport.js';
+
+/** What a session acts upon. */
+export interface SessionHost {
+  readonly identity: () => StoreIdentity | undefined;
+  readonly attachments: () => readonly HostAttachment[];
+  readonly beginSession: () => void;
+  readonly tableStates: () => TableState[];
+  readonly dropTables: () => void;
+  /** Resolves when the identity is on the disk. */
+  readonly adopt: (identity: StoreIdentity) => Promise<void>;
+  readonly opened: (terms: SessionTerms) => void;
+  readonly acknowledged: (ack: Acknowledged, placements: readonly PlacementKey[]) => void;
+  readonly deliver: (delivery: Delivery) => void;
+}
+
+/** Heartbeats come this much earlier or later, so that hosts that began together do not stay together. */
+const JITTER = 0.1;
+
+interface Present {
+  readonly session: Session;
+  readonly channel: SessionChannel;
+  readonly control: SessionControl;
+  attachments: readonly HostAttachment[];
+  heartbeat?: Timer;
+}
+
+/** Runs one session at a time. */
+export class SessionDriver implements SessionRunner {
+  readonly #ports: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Log };
+  readonly #agent: AgentDescription;
+  readonly #host: SessionHost;
+  #present: Present | undefined;
+
+  constructor(
+    ports: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Log },
+    agent: AgentDescription,
+    host: SessionHost,
+  ) {
+    this.#ports = ports;
+    this.#agent = agent;
+    this.#host = host;
+  }
+
+  begin(channel: SessionChannel, control: SessionControl): void {
+    const host = this.#host;
+    host.beginSession();
+    const identity = host.identity();
+    const attachments = host.attachments();
+    const session = new Session(identity, this.#ports.clock.now());
+    this.#present = { session, channel, control, attachments };
+    for (const part of helloParts(this.#agent, identity, attachments, host.tableStates())) channel.send(part);
+  }
+
+  receive(response: SessionResponse): void {
+    const present = this.#present;
+    if (present) this.#perform(present, present.session.receive(response));
+  }
+
+  end(): void {
+    this.#present?.heartbeat?.cancel();
+    this.#present = undefined;
+  }
+
+  /** Acknowledges a network's deliveries. */
+  sendAck(table: TableState): void {
+    const epoch = this.#present?.session.terms?.epoch;
+    if (!epoch) return;
+    const value = { sessionEpoch: { ...epoch }, table };
+    this.#present?.channel.send({ message: { $case: 'deliveryAck', value } });
+  }
+
+  /** Tells the server what changed of the attachments since it was told last. */
+  attachmentsChanged(): void {
+    const present = this.#present;
+    const epoch = present?.session.terms?.epoch;
+    // Before the welcome there is no epoch to say it in: it is said when the session opens.
+    if (!present || !epoch) return;
+    const now = this.#host.attachments();
+    const changed: AttachmentDifference | undefined = difference(present.attachments, now);
+    if (!changed) return;
+    present.attachments = now;
+    const value = { sessionEpoch: { ...epoch }, ...changed };
+    present.channel.send({ message: { $case: 'attachmentChange', value } });
+  }
+
+  #perform(present: Present, actions: readonly SessionAction[]): void {
+    for (const action of actions) {
+      // An action before it may have ended the session.
+      if (present !== this.#present) return;
+      this.#performOne(present, action);
+    }
+  }
+
+  #performOne(present: Present, action: SessionAction): void {
+    switch (action.kind) {
+      case 'adopt':
+        void this.#adopt(present, action);
+        return;
+      case 'opened':
+        this.#host.opened(action.terms);
+        present.control.opened();
+        this.#scheduleHeartbeat(present, action.terms);
+        this.attachmentsChanged();
+        return;
+      case 'acknowledged': {
+        const authorityMs = present.session.terms?.authorityMs ?? 0;
+        this.#host.acknowledged({ sentMs: action.sentMs, authorityMs }, action.placements);
+        return;
+      }
+      case 'deliver':
+        this.#host.deliver(action.delivery);
+        return;
+      case 'close':
+        present.control.close(action.reason);
+    }
+  }
+
+  async #adopt(present: Present, action: SessionAction & { readonly kind: 'adopt' }): Promise<void> {
+    if (action.dropTables !== undefined) {
+      this.#ports.log.warn('Dropping all tables, the control plane will send its own', { reason: action.dropTables });
+      this.#host.dropTables();
+    }
+    try {
+      await this.#host.adopt(action.identity);
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      if (present === this.#present) present.control.close(`State directory cannot be written: ${problem}`);
+      return;
+    }
+    if (present === this.#present) this.#perform(present, present.session.adopted());
+  }
+
+  #scheduleHeartbeat(present: Present, terms: SessionTerms): void {
+    const { clock, entropy } = this.#ports;
+    const jitter = 1 - JITTER + 2 * JITTER * entropy.random();
+    present.heartbeat = clock.after(terms.intervalMs * jitter, () => {
+      this.#scheduleHeartbeat(present, terms);
+      const sequence = present.session.nextHeartbeat(clock.now());
+      const value = { sessionEpoch: { ...terms.epoch }, sequence, tables: this.#host.tableStates() };
+      present.channel.send({ message: { $case: 'heartbeat', value } });
+    });
+  }
+}

@@ -1,0 +1,24 @@
+// How a session reaches a server. The real one is gRPC; simulations have their own.
+
+import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+
+/** What a session tells its owner. Never called from inside `open`, `send` or `close`. */
+export interface SessionHandlers {
+  onMessage(response: SessionResponse): void;
+  /** Once, last, unless `close` was called first. `reason` is for people. */
+  onClose(reason: string): void;
+}
+
+/** An open or opening session. */
+export interface SessionChannel {
+  /** Sends in order; what cannot be sent any more is dropped, and `onClose` says so. */
+  send(request: SessionRequest): void;
+  /** Ends the session; no handler is called any more. */
+  close(): void;
+}
+
+/** Opens sessions. */
+export interface SessionTransport {
+  /** Dials `server` and opens a session at once; trouble comes through `onClose`. */
+  open(server: string, handlers: SessionHandlers): SessionChannel;
+}

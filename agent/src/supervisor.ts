@@ -1,0 +1,147 @@
+// One session to the control plane, for ever.
+//
+//   S1. There is at most one session; when it ends, for whatever reason, the next server of the list is tried.
+//   S2. Waits grow from 100 ms to 5 s with full jitter, so that ten thousand agents do not come back at one moment, and
+//       begin anew only after a session was open for MIN_UPTIME_MS.
+//   S3. stop() is prompt: it waits for nothing.
+
+import type { Clock, Timer } from '@leasehold/program/clock';
+import type { Entropy } from '@leasehold/program/entropy';
+import type { Log } from '@leasehold/program/log';
+import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import type { SessionChannel, SessionTransport } from './session/session-transport.js';
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5_000;
+
+/** A session that was open this long was a good one. */
+export const MIN_UPTIME_MS = 5_000;
+
+// Far longer than a server that queues ten thousand hellos needs; a silent connection is keepalive's business.
+const WELCOME_TIMEOUT_MS = 60_000;
+
+/** Runs one session after the other. */
+export interface SessionRunner {
+  /** A session was dialled: says hello. */
+  begin(channel: SessionChannel, control: SessionControl): void;
+  receive(response: SessionResponse): void;
+  /** It is over. */
+  end(): void;
+}
+
+/** What a session tells its supervisor. */
+export interface SessionControl {
+  /** It is open. */
+  opened(): void;
+  /** It must end. */
+  close(reason: string): void;
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'waiting'; readonly timer: Timer }
+  | { readonly kind: 'greeting'; readonly server: string; readonly channel: SessionChannel; readonly timer: Timer }
+  | { readonly kind: 'open'; readonly server: string; readonly channel: SessionChannel; readonly sinceMs: number }
+  | { readonly kind: 'stopped' };
+
+/** Keeps a session. */
+export class Supervisor {
+  readonly #ports: {
+    readonly clock: Clock;
+    readonly entropy: Entropy;
+    readonly log: Log;
+    readonly transport: SessionTransport;
+  };
+  readonly #servers: readonly string[];
+  readonly #runner: SessionRunner;
+  #state: State = { kind: 'idle' };
+  /** Sessions that ended since the last good one. */
+  #failures = 0;
+  #next = 0;
+  /** Why each server was left last. */
+  readonly #reported = new Map<string, string>();
+
+  constructor(
+    ports: { clock: Clock; entropy: Entropy; log: Log; transport: SessionTransport },
+    servers: readonly string[],
+    runner: SessionRunner,
+  ) {
+    this.#ports = ports;
+    this.#servers = servers;
+    this.#runner = runner;
+  }
+
+  /** Dials the first server. */
+  start(): void {
+    if (this.#state.kind === 'idle') this.#dial();
+  }
+
+  /** Ends the session and dials no more. */
+  stop(): void {
+    const state = this.#state;
+    this.#state = { kind: 'stopped' };
+    if (state.kind === 'waiting' || state.kind === 'greeting') state.timer.cancel();
+    if (state.kind === 'greeting' || state.kind === 'open') {
+      state.channel.close();
+      this.#runner.end();
+    }
+  }
+
+  #dial(): void {
+    const { clock, transport } = this.#ports;
+    const server = this.#servers[this.#next % this.#servers.length];
+    if (server === undefined) throw new Error('agent: there is no server to dial');
+    this.#next += 1;
+    // What an ended session still says is not the present session's.
+    const isPresent = () => 'channel' in this.#state && this.#state.channel === channel;
+    const channel = transport.open(server, {
+      onMessage: (response) => {
+        if (isPresent()) this.#runner.receive(response);
+      },
+      onClose: (reason) => {
+        if (isPresent()) this.#ended(reason);
+      },
+    });
+    const timer = clock.after(WELCOME_TIMEOUT_MS, () => this.#ended('Server did not answer the hello'));
+    this.#state = { kind: 'greeting', server, channel, timer };
+    this.#runner.begin(channel, {
+      opened: () => {
+        if (isPresent()) this.#opened();
+      },
+      close: (reason) => {
+        if (isPresent()) this.#ended(reason);
+      },
+    });
+  }
+
+  #opened(): void {
+    const state = this.#state;
+    if (state.kind !== 'greeting') return;
+    state.timer.cancel();
+    const { server, channel } = state;
+    this.#state = { kind: 'open', server, channel, sinceMs: this.#ports.clock.now() };
+    this.#reported.clear();
+    this.#ports.log.info('Connected to the control plane', { server });
+  }
+
+  #ended(reason: string): void {
+    const { clock, entropy } = this.#ports;
+    const state = this.#state;
+    if (state.kind !== 'greeting' && state.kind !== 'open') return;
+    if (state.kind === 'greeting') state.timer.cancel();
+    state.channel.close();
+    if (state.kind === 'open' && clock.now() - state.sinceMs >= MIN_UPTIME_MS) this.#failures = 0;
+    const waitMs = entropy.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#state = { kind: 'waiting', timer: clock.after(waitMs, () => this.#dial()) };
+    this.#runner.end();
+    this.#report(state.server, reason);
+  }
+
+  // A server may be away for a day: the same line every five seconds would bury everything else.
+  #report(server: string, reason: string): void {
+    const write = this.#reported.get(server) === reason ? 'debug' : 'warn';
+    this.#reported.set(server, reason);
+    this.#ports.log[write]('No session with the control plane, trying again', { server, reason });
+  }
+}
