@@ -21,6 +21,7 @@ import {
   parseResourceId,
   quote,
 } from '@leasehold/proto/values';
+import { encodeSettings, type SubnetSettings } from './subnet-settings.js';
 
 /** A network to serve, parsed. */
 export interface ServedNetwork {
@@ -47,6 +48,8 @@ export interface ServedSubnet {
   readonly options: readonly ParsedDhcpOption[];
   /** 120 to 604,800. */
   readonly leaseSeconds: number;
+  /** All of the above as DHCP options, but the netmask and the times. */
+  readonly settings: ReadonlyMap<number, Uint8Array>;
 }
 
 /** A static route that guests are told. */
@@ -72,7 +75,9 @@ export function parseAssignment(wire: Assignment): Parsed<ServedNetwork> {
   if (wire.networkUid === '') return bad('Assignment has no network uid');
   const serviceAddress = parseServiceAddress(wire.serviceAddress);
   if (!serviceAddress.ok) return serviceAddress;
-  const subnets = each(wire.subnets, (subnet) => within(`Subnet ${quote(subnet.subnetId)}`, parseSubnet(subnet)));
+  const subnets = each(wire.subnets, (subnet) =>
+    within(`Subnet ${quote(subnet.subnetId)}`, parseSubnet(subnet, serviceAddress.value)),
+  );
   if (!subnets.ok) return subnets;
   const clash = findOverlap(subnets.value);
   if (clash) return bad(clash);
@@ -99,7 +104,7 @@ function findOverlap(subnets: readonly ServedSubnet[]): string | undefined {
   return undefined;
 }
 
-function parseSubnet(wire: AssignedSubnet): Parsed<ServedSubnet> {
+function parseSubnet(wire: AssignedSubnet, serviceAddress: Ipv4): Parsed<ServedSubnet> {
   const subnetId = parseResourceId(wire.subnetId);
   if (!subnetId.ok) return subnetId;
   const cidr = canonical(wire.cidr, parseCidr, formatCidr);
@@ -109,10 +114,11 @@ function parseSubnet(wire: AssignedSubnet): Parsed<ServedSubnet> {
   if (!gateway.ok) return gateway;
   const told = parseTold(wire, cidr.value);
   if (!told.ok) return told;
-  return good({ subnetId: subnetId.value, cidr: cidr.value, gateway: gateway.value, ...told.value });
+  const subnet = { subnetId: subnetId.value, cidr: cidr.value, gateway: gateway.value, ...told.value };
+  return good({ ...subnet, settings: encodeSettings(subnet, serviceAddress) });
 }
 
-function parseTold(wire: AssignedSubnet, cidr: Cidr): Parsed<Omit<ServedSubnet, 'subnetId' | 'cidr' | 'gateway'>> {
+function parseTold(wire: AssignedSubnet, cidr: Cidr): Parsed<Omit<SubnetSettings, 'subnetId' | 'cidr' | 'gateway'>> {
   const dnsServers = listOf('DNS servers', wire.dnsServers, MAX_SERVERS, parseIpv4);
   if (!dnsServers.ok) return dnsServers;
   const ntpServers = listOf('NTP servers', wire.ntpServers, MAX_SERVERS, parseIpv4);

@@ -4,14 +4,11 @@
 //       address must rest before another MAC may have it is counted from them.
 //   O2. Of the rest, what the client asked for in its parameter request list, in its order; all when it has no list.
 
-import { type Ipv4, lastAddress, netmask } from '@leasehold/proto/values';
+import { type Ipv4, netmask } from '@leasehold/proto/values';
 import { MESSAGE_TYPE, OPTION } from './dhcp/codes.js';
 import type { DhcpMessage } from './dhcp/message.js';
-import { addresses, ascii, classlessRoutes, domainSearch, u8, u16, u32 } from './dhcp/option-values.js';
+import { ascii, u8, u32 } from './dhcp/option-values.js';
 import type { Lease } from './table.js';
-
-const ON_LINK = 0 as Ipv4;
-const ANY = { base: 0 as Ipv4, prefixLength: 0 };
 
 /** Of the lease time: when a client begins to renew, by unicast to the server it knows. */
 export const T1_OF_LEASE = 1 / 2;
@@ -37,7 +34,7 @@ export function leaseOptions(
     [OPTION.renewalTime, u32(Math.floor(leaseSeconds * T1_OF_LEASE))],
     [OPTION.rebindingTime, u32(Math.floor(leaseSeconds * T2_OF_LEASE))],
   ]);
-  addSettings(options, request, lease, serviceAddress);
+  addSettings(options, request, lease);
   return options;
 }
 
@@ -47,7 +44,7 @@ export function informOptions(request: DhcpMessage, lease: Lease, serviceAddress
     [OPTION.messageType, u8(MESSAGE_TYPE.ack)],
     [OPTION.serverId, u32(serviceAddress)],
   ]);
-  addSettings(options, request, lease, serviceAddress);
+  addSettings(options, request, lease);
   return options;
 }
 
@@ -62,10 +59,10 @@ export function nakOptions(request: DhcpMessage, serviceAddress: Ipv4): Map<numb
   return options;
 }
 
-function addSettings(options: Map<number, Uint8Array>, request: DhcpMessage, lease: Lease, serviceAddress: Ipv4): void {
+function addSettings(options: Map<number, Uint8Array>, request: DhcpMessage, lease: Lease): void {
   options.set(OPTION.subnetMask, u32(netmask(lease.subnet.cidr.prefixLength)));
   echoClientId(options, request);
-  const settings = settingsOf(lease, serviceAddress);
+  const settings = settingsOf(lease);
   for (const code of request.options.get(OPTION.parameterList) ?? settings.keys()) {
     const value = settings.get(code);
     if (value && !options.has(code)) options.set(code, value);
@@ -78,29 +75,11 @@ function echoClientId(options: Map<number, Uint8Array>, request: DhcpMessage): v
   if (clientId?.length) options.set(OPTION.clientId, clientId);
 }
 
-function settingsOf({ entry, subnet }: Lease, serviceAddress: Ipv4): Map<number, Uint8Array> {
-  const settings = new Map<number, Uint8Array>();
-  if (subnet.routes.length) settings.set(OPTION.classlessRoutes, routes(subnet, serviceAddress));
-  if (subnet.gateway !== undefined) settings.set(OPTION.router, u32(subnet.gateway));
-  if (subnet.dnsServers.length) settings.set(OPTION.dnsServers, addresses(subnet.dnsServers));
+// The reservation's own win over the subnet's.
+function settingsOf({ entry, subnet }: Lease): ReadonlyMap<number, Uint8Array> {
+  if (!entry.hostname && entry.options.length === 0) return subnet.settings;
+  const settings = new Map(subnet.settings);
   if (entry.hostname) settings.set(OPTION.hostname, ascii(entry.hostname));
-  if (subnet.domainName) settings.set(OPTION.domainName, ascii(subnet.domainName));
-  if (subnet.mtu) settings.set(OPTION.mtu, u16(subnet.mtu));
-  settings.set(OPTION.broadcastAddress, u32(lastAddress(subnet.cidr)));
-  if (subnet.ntpServers.length) settings.set(OPTION.ntpServers, addresses(subnet.ntpServers));
-  if (subnet.domainSearch.length) settings.set(OPTION.domainSearch, domainSearch(subnet.domainSearch));
-  for (const option of subnet.options) settings.set(option.code, option.bytes);
   for (const option of entry.options) settings.set(option.code, option.bytes);
   return settings;
-}
-
-// RFC 3442: a client that knows option 121 ignores option 3, so the default route is repeated in it. The host route
-// makes the server identifier reachable for a unicast RENEW; without routes of its own a subnet gets no option 121,
-// since a client that mishandles it would lose its default route for that little.
-function routes(subnet: Lease['subnet'], serviceAddress: Ipv4): Uint8Array {
-  return classlessRoutes([
-    { destination: { base: serviceAddress, prefixLength: 32 }, nextHop: ON_LINK },
-    ...subnet.routes,
-    ...(subnet.gateway === undefined ? [] : [{ destination: ANY, nextHop: subnet.gateway }]),
-  ]);
 }
