@@ -89,7 +89,7 @@ function importOf(node: Node): Import | undefined {
 
 function importedName(specifier: Node): string {
   const named = (specifier.type === 'ExportSpecifier' ? specifier['local'] : specifier['imported']) as Node | undefined;
-  return String(named?.['name'] ?? '*');
+  return nameOf(named) ?? '*';
 }
 
 function ambientOf(node: Node): string | undefined {

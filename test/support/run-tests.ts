@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from './repository.js';
 import { type Entrance, findEntrance, inSandbox, supervised, temporaryDirectory } from './sandbox.js';
-import { formatTotals, totalsOf } from './totals.js';
+import { formatTotals, type Report, totalsOf } from './totals.js';
 import { findUdhcpc } from './udhcpc-binary.js';
 
 async function main(args: readonly string[]): Promise<number> {
@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (code > 128 && !existsSync(report)) return code;
 
   const totals = existsSync(report)
-    ? totalsOf(JSON.parse(readFileSync(report, 'utf8')))
+    ? totalsOf(JSON.parse(readFileSync(report, 'utf8')) as Report)
     : { passed: 0, failed: 0, skipped: 0 };
   if (code !== 0 && totals.failed === 0) console.log(`vitest exited with ${code} although no test failed: see above`);
   if (!entrance.ok) console.log(`Not run: the e2e tests, because namespaces cannot be made here (${entrance.why})`);

@@ -8,7 +8,7 @@ export interface Totals {
 }
 
 /** The part of vitest's JSON report that is read. */
-interface Report {
+export interface Report {
   readonly testResults: readonly {
     readonly status: string;
     readonly assertionResults: readonly { readonly status: string }[];
