@@ -8,9 +8,9 @@
 import { delay } from '@leasehold/program/clock';
 import type { Delivery, PlacementKey, TableState } from '@leasehold/proto/ipam/v1/session';
 import type { Link } from './backends/dhcp-backend.js';
-import { type Acknowledged, NO_AUTHORITY } from './domain/authority.js';
 import { Replica } from './domain/replica.js';
 import { type NetworkContext, type NetworkPorts, ServedNetwork } from './served-network.js';
+import { type Acknowledged, NO_AUTHORITY } from './session/authority.js';
 import type { AgentRecord, StoredAuthority } from './state/agent-record.js';
 import type { RestoredTable } from './state/table-image.js';
 

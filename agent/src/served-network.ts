@@ -10,6 +10,7 @@ import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type { Delivery, TableState } from '@leasehold/proto/ipam/v1/session';
 import type { DhcpBackend, DhcpServer, Link, Standing } from './backends/dhcp-backend.js';
+import type { Replica } from './domain/replica.js';
 import {
   type Acknowledged,
   type Authority,
@@ -17,8 +18,7 @@ import {
   isRunning,
   NO_AUTHORITY,
   standing,
-} from './domain/authority.js';
-import type { Replica } from './domain/replica.js';
+} from './session/authority.js';
 import type { StoreIdentity } from './session/session.js';
 import type { StateStore } from './state/state-store.js';
 

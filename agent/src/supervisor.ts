@@ -8,7 +8,7 @@
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
-import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import type { SessionRunner } from './session/session-runner.js';
 import type { SessionChannel, SessionTransport } from './session/session-transport.js';
 
 const FIRST_WAIT_MS = 100;
@@ -19,23 +19,6 @@ export const MIN_UPTIME_MS = 5_000;
 
 // Far longer than a server that queues ten thousand hellos needs; a silent connection is keepalive's business.
 const WELCOME_TIMEOUT_MS = 60_000;
-
-/** Runs one session after the other. */
-export interface SessionRunner {
-  /** A session was dialled: says hello. */
-  begin(channel: SessionChannel, control: SessionControl): void;
-  receive(response: SessionResponse): void;
-  /** It is over. */
-  end(): void;
-}
-
-/** What a session tells its supervisor. */
-export interface SessionControl {
-  /** It is open. */
-  opened(): void;
-  /** It must end. */
-  close(reason: string): void;
-}
 
 type State =
   | { readonly kind: 'idle' }

@@ -5,11 +5,11 @@ import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
 import type { Delivery, PlacementKey, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
-import type { Acknowledged } from '../domain/authority.js';
-import type { SessionControl, SessionRunner } from '../supervisor.js';
 import { type AttachmentDifference, difference } from './attachment-difference.js';
+import type { Acknowledged } from './authority.js';
 import { type AgentDescription, helloParts } from './hello.js';
 import { Session, type SessionAction, type SessionTerms, type StoreIdentity } from './session.js';
+import type { SessionControl, SessionRunner } from './session-runner.js';
 import type { SessionChannel } from './session-transport.js';
 
 /** What a session acts upon. */
