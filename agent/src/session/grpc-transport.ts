@@ -12,6 +12,8 @@ const CHANNEL_OPTIONS = {
   // The pool would share connections, and their waits, between attempts.
   'grpc.use_local_subchannel_pool': 1,
   'grpc.enable_retries': 0,
+  // A proxy for the web is not on the way to a control plane.
+  'grpc.enable_http_proxy': 0,
   'grpc.keepalive_time_ms': 5_000,
   'grpc.keepalive_timeout_ms': 5_000,
   // A delivery has at most 1,000 entries; each may carry options.

@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// leasehold-agent: reads its options and puts the agent together with the operating system.
+
+import { readFileSync } from 'node:fs';
+import { credentials } from '@grpc/grpc-js';
+import type { Clock } from '@leasehold/program/clock';
+import { createLog, type Log } from '@leasehold/program/log';
+import { formatEndpoint } from '@leasehold/program/option-values';
+import { drainOnSignal, fail, optionsOrExit } from '@leasehold/program/shutdown';
+import { systemClock } from '@leasehold/program/system-clock';
+import { systemEntropy } from '@leasehold/program/system-entropy';
+import { type Agent, type AgentConfig, createAgent } from './agent.js';
+import { type AgentOptions, agentProgram, findConflict } from './agent-options.js';
+import { BuiltinBackend } from './backends/builtin/builtin-backend.js';
+import { systemServiceAddresses } from './backends/builtin/system-service-addresses.js';
+import { systemSockets } from './backends/builtin/system-sockets.js';
+import type { ConfiguredNetwork } from './networks-config.js';
+import { NetworksFile } from './networks-file.js';
+import { grpcTransport } from './session/grpc-transport.js';
+import { StateStore } from './state/state-store.js';
+import { readBootId } from './system/boot-id.js';
+import { boottimeNow } from './system/boottime.js';
+import { systemInterfaces } from './system/interfaces.js';
+import { NodeFiles } from './system/node-files.js';
+import { lockStateDirectory } from './system/state-lock.js';
+
+const NAME = 'leasehold-agent';
+
+async function main(): Promise<void> {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(manifest) as { readonly version: string };
+  const options = optionsOrExit(agentProgram(version), { args: process.argv.slice(2), env: process.env });
+  const conflict = findConflict(options);
+  if (conflict !== undefined) fail(NAME, `${conflict} (see --help)`, 2);
+  const log = createLog({ level: options.logLevel, format: options.logFormat });
+  // Authority is measured across suspend and restarts of the agent.
+  const clock = systemClock(boottimeNow);
+  const files = await openStateDirectory(options.stateDir);
+  const agent = makeAgent(options, version, files, { clock, log });
+  const networksFile = followNetworks(options, agent, { clock, log });
+  drainOnSignal(process, {
+    clock,
+    log,
+    drain: () => {
+      networksFile?.stop();
+      return agent.stop();
+    },
+  });
+  await agent.start().catch((error: unknown) => {
+    fail(NAME, `--state-dir ${options.stateDir} cannot be read: ${messageOf(error)}`);
+  });
+  announce(options, log);
+}
+
+async function openStateDirectory(directory: string): Promise<NodeFiles> {
+  try {
+    const files = await NodeFiles.open(directory);
+    if (lockStateDirectory(directory)) return files;
+  } catch (error) {
+    return fail(NAME, `--state-dir ${directory} cannot be used: ${messageOf(error)}`);
+  }
+  return fail(NAME, `--state-dir ${directory} is in use by another running agent`);
+}
+
+function makeAgent(
+  options: AgentOptions,
+  agentVersion: string,
+  files: NodeFiles,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Agent {
+  const entropy = systemEntropy();
+  const config: AgentConfig = {
+    hostId: options.hostId,
+    servers: options.server.map(formatEndpoint),
+    failureDomain: options.failureDomain ?? '',
+    agentVersion,
+    bootId: readBootId(),
+  };
+  const backend = new BuiltinBackend({
+    clock,
+    log,
+    sockets: systemSockets,
+    serviceAddresses: systemServiceAddresses,
+  });
+  const transport = grpcTransport(credentials.createInsecure());
+  const state = new StateStore({ files, entropy, log });
+  const { readLink } = systemInterfaces;
+  return createAgent({ clock, entropy, log, transport, backend, state, readLink }, config);
+}
+
+function followNetworks(
+  options: AgentOptions,
+  agent: Agent,
+  ports: { readonly clock: Clock; readonly log: Log },
+): NetworksFile | undefined {
+  const setNetworks = (fromFile: readonly ConfiguredNetwork[]) => {
+    const networks = [...options.network, ...fromFile];
+    agent.setNetworks(new Map(networks.map((network) => [network.networkId, network.interface])));
+  };
+  setNetworks([]);
+  if (options.networksFile === undefined) return undefined;
+  const file = new NetworksFile(options.networksFile, options.network, ports, setNetworks);
+  file.start();
+  return file;
+}
+
+function announce(options: AgentOptions, log: Log): void {
+  log.info('leasehold-agent is ready', {
+    hostId: options.hostId,
+    servers: options.server.map(formatEndpoint),
+    networks: options.network.map(({ networkId, interface: name }) => `${networkId}=${name}`),
+    networksFile: options.networksFile,
+    backend: options.backend,
+    stateDir: options.stateDir,
+  });
+  if (options.insecureNetwork)
+    log.warn('Servers are reached without TLS: whoever is on the way can hand out addresses');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+await main();
