@@ -2,6 +2,8 @@
 //
 // Plaintext never leaves the machine by accident: anything but loopback and unix sockets needs a word of its own.
 
+import { isIPv4 } from 'node:net';
+
 /** A server's address, ready for gRPC. */
 export interface ServerAddress {
   /** As gRPC takes it: `host:port` or `unix:PATH`. */
@@ -16,7 +18,6 @@ export type ParsedAddress =
   | { readonly ok: false; readonly problem: string };
 
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
-const LOOPBACK = /^(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])$/i;
 
 /** Reads `host:port`, `[ipv6]:port` or `unix:PATH`. */
 export function parseServerAddress(text: string): ParsedAddress {
@@ -30,5 +31,10 @@ export function parseServerAddress(text: string): ParsedAddress {
       problem: `${JSON.stringify(text)} is not a server like 127.0.0.1:7067 or unix:/run/leasehold.sock`,
     };
   }
-  return { ok: true, value: { target: text, local: LOOPBACK.test(host) } };
+  return { ok: true, value: { target: text, local: isLoopback(host) } };
+}
+
+function isLoopback(host: string): boolean {
+  // 127.999.0.1 is no address but a name, which may resolve to anything.
+  return host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -1,0 +1,71 @@
+// `leasehold host …`
+
+import type { Host } from '../../hosts.js';
+import { command, PAGES } from '../command.js';
+import { labels, text, toggle } from '../flags.js';
+import { item, list, type View } from '../output.js';
+
+const VIEW: View<Host> = {
+  columns: {
+    HOST: ({ hostId }) => hostId,
+    LIVENESS: ({ liveness }) => liveness,
+    MANAGED: ({ managed }) => (managed ? 'yes' : 'no'),
+    MAINTENANCE: ({ maintenance }) => (maintenance ? 'yes' : 'no'),
+    BREAKER: ({ breaker }) => breaker,
+    DOMAIN: ({ failureDomain }) => failureDomain,
+    NETWORKS: ({ attachments }) => attachments.map(({ networkId }) => networkId).join(','),
+    'LAST HEARTBEAT': ({ lastHeartbeatTime }) => lastHeartbeatTime,
+  },
+  enums: { liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' },
+};
+
+const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
+const host = { help: "Id of the host, its agent's --host-id" };
+
+/** The commands about hosts. */
+export const hostCommands = [
+  command({
+    path: ['host', 'get'],
+    summary: 'Shows a host',
+    args: { host },
+    flags: {},
+    examples: ['host get h1'],
+    run: async (leasehold, args) => item(VIEW, await leasehold.hosts.get(args.host)),
+  }),
+  command({
+    path: ['host', 'list'],
+    summary: 'Lists hosts',
+    args: {},
+    flags: { network: text('ID', 'Only hosts that have this network on an interface') },
+    examples: ['host list', 'host list --network red'],
+    async run(leasehold, _, { network }) {
+      return list(VIEW, await leasehold.hosts.list({ networkId: network }, PAGES).toArray());
+    },
+  }),
+  command({
+    path: ['host', 'update'],
+    summary: 'Changes settings of a host; flags that are not given change nothing',
+    args: { host },
+    flags: {
+      managed: toggle('Whether the manager may use it; false serves nothing any more'),
+      maintenance: toggle('True moves its networks to other hosts and gives it no new ones'),
+      label: labels('Label; given at all, they replace those it has'),
+      ...ETAG,
+    },
+    examples: ['host update h1 --maintenance', 'host update h1 --no-managed'],
+    async run(leasehold, args, { etag, label, ...same }) {
+      return item(VIEW, await leasehold.hosts.update(args.host, { labels: label, ...same }, { etag }));
+    },
+  }),
+  command({
+    path: ['host', 'delete'],
+    summary: 'Forgets a host that is not connected',
+    args: { host },
+    flags: ETAG,
+    examples: ['host delete h1'],
+    async run(leasehold, args, { etag }) {
+      await leasehold.hosts.delete(args.host, { etag });
+      return { kind: 'done', text: `host ${args.host} deleted` };
+    },
+  }),
+];

@@ -1,0 +1,137 @@
+// `leasehold reserve`, `leasehold release` and `leasehold reservation …`
+
+import type { Reservation, ReservationKey, ReserveResult } from '../../reservations.js';
+import { command, PAGES } from '../command.js';
+import { integer, labels, milliseconds, oneOf, text, toggle } from '../flags.js';
+import { item, list, type Output, type View } from '../output.js';
+import { dhcpOptions } from './subnet.js';
+
+const VIEW: View<Reservation> = {
+  columns: {
+    ADDRESS: ({ address }) => address,
+    MAC: ({ mac }) => mac,
+    STATE: ({ state }) => state,
+    SUBNET: ({ subnetId }) => subnetId,
+    OWNER: ({ owner }) => owner,
+    HOSTNAME: ({ hostname }) => hostname,
+    READY: ({ state, readyServers }) => (state === 'reserved' ? readyServers : undefined),
+    REUSABLE: ({ reusableTime }) => reusableTime,
+  },
+  enums: { state: 'RESERVATION_STATE_' },
+};
+
+const MAC_HELP = 'MAC of the vNIC, as 52:54:00:aa:bb:cc';
+
+/** The commands about reservations. */
+export const reservationCommands = [
+  command({
+    path: ['reserve'],
+    summary: 'Reserves an address for a MAC; again, it answers the same reservation',
+    args: {
+      subnet: { help: 'Id of the subnet; left out with --network', optional: true },
+      mac: { help: MAC_HELP },
+    },
+    flags: {
+      network: text('ID', 'Instead of a subnet: any subnet of this network that has room'),
+      address: text('ADDRESS', 'This address and no other', 'the system chooses'),
+      owner: text('TEXT', "The engine's own name for the vNIC, as vm-42/nic0"),
+      hostname: text('NAME', 'Host name told to the guest'),
+      label: labels('Label'),
+      option: dhcpOptions('DHCP option for this guest alone'),
+      ready: integer('Wait until this many DHCP servers confirmed that they can serve it', 0, 16, '0'),
+      readyTimeout: milliseconds('How long to wait for them, up to 60s', '5s'),
+      requestId: text('ID', 'Names this request, so that it can be repeated'),
+    },
+    examples: [
+      'reserve red-a 52:54:00:aa:bb:cc',
+      'reserve red-a 52:54:00:aa:bb:cc --address 10.0.0.7 --owner vm-42/nic0 --hostname web --label tier=prod',
+      'reserve --network red 52:54:00:aa:bb:cc --ready 1 --ready-timeout 10s',
+    ],
+    async run(leasehold, args, { network, label, option, ready, readyTimeout, ...same }) {
+      if (args.subnet === undefined && network === undefined) return { kind: 'usage', problem: 'SUBNET is missing' };
+      const waitReady = ready ? { servers: ready, timeoutMs: readyTimeout } : undefined;
+      const request = { subnetId: args.subnet, networkId: network, mac: args.mac, labels: label, options: option };
+      const result = await leasehold.reservations.reserve({ ...request, ...same, waitReady });
+      return reserved(result, ready ?? 0);
+    },
+  }),
+  command({
+    path: ['release'],
+    summary: 'Gives an address back; it rests before another MAC may have it',
+    args: { subnet: { help: 'Id of the subnet' }, address: { help: 'The address, as 10.0.0.7' } },
+    flags: {
+      guestStopped: toggle(
+        'You vouch that the guest no longer uses it; else the lease time is added to its rest',
+        'false',
+      ),
+      reservationId: text('ID', 'Only this reservation; makes it safe to retry'),
+      mac: text('MAC', 'Only if it is reserved for this MAC'),
+      requestId: text('ID', 'Names this request, so that it can be repeated'),
+    },
+    examples: ['release red-a 10.0.0.7 --guest-stopped', 'release red-a 10.0.0.7 --mac 52:54:00:aa:bb:cc'],
+    async run(leasehold, { subnet: subnetId, address }, flags) {
+      return item(VIEW, await leasehold.reservations.release({ subnetId, address, ...flags }));
+    },
+  }),
+  command({
+    path: ['reservation', 'get'],
+    summary: 'Shows a reservation, named by its id, its address or its MAC',
+    args: { reservation: { help: 'Id of the reservation; also one that is over', optional: true } },
+    flags: {
+      subnet: text('ID', 'With --address: the subnet'),
+      address: text('ADDRESS', 'The address it holds'),
+      network: text('ID', 'With --mac: the network'),
+      mac: text('MAC', 'The MAC it is for'),
+    },
+    examples: [
+      'reservation get --subnet red-a --address 10.0.0.7',
+      'reservation get --network red --mac 52:54:00:aa:bb:cc -o json',
+    ],
+    async run(leasehold, args, flags) {
+      const key = keyOf(args.reservation, flags);
+      if (!key)
+        return { kind: 'usage', problem: 'name it by id, by --subnet and --address, or by --network and --mac' };
+      return item(VIEW, await leasehold.reservations.get(key));
+    },
+  }),
+  command({
+    path: ['reservation', 'list'],
+    summary: 'Lists reservations in address order, reserved and resting ones',
+    args: {},
+    flags: {
+      network: text('ID', 'Only of this network'),
+      subnet: text('ID', 'Only of this subnet'),
+      mac: text('MAC', 'Only of this MAC'),
+      owner: text('TEXT', 'Only of exactly this owner'),
+      state: oneOf(['reserved', 'quarantined'], 'Only in this state', 'both'),
+    },
+    examples: ['reservation list --subnet red-a', 'reservation list --owner vm-42/nic0 --state reserved -o json'],
+    async run(leasehold, _, { network, subnet, ...same }) {
+      const filter = { networkId: network, subnetId: subnet, ...same };
+      return list(VIEW, await leasehold.reservations.list(filter, PAGES).toArray());
+    },
+  }),
+];
+
+function reserved(result: ReserveResult, wanted: number): Output {
+  const short = wanted > 0 && !result.ready;
+  const note = `reserved, but only ${result.readyServers} of ${wanted} DHCP servers confirmed it in time`;
+  return item(VIEW, result, short ? note : undefined);
+}
+
+interface KeyFlags {
+  readonly subnet?: string;
+  readonly address?: string;
+  readonly network?: string;
+  readonly mac?: string;
+}
+
+function keyOf(reservationId: string | undefined, flags: KeyFlags): ReservationKey | undefined {
+  const { subnet, address, network, mac } = flags;
+  const keys: ReservationKey[] = [];
+  if (reservationId !== undefined) keys.push({ reservationId });
+  if (subnet !== undefined && address !== undefined) keys.push({ subnetId: subnet, address });
+  if (network !== undefined && mac !== undefined) keys.push({ networkId: network, mac });
+  const [key] = keys;
+  return keys.length === 1 ? key : undefined;
+}

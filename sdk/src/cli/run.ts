@@ -1,0 +1,92 @@
+// One run of the command line: everything but the process itself, so that tests run it too.
+//
+// Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
+
+import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
+import { LeaseholdError } from '../errors.js';
+import type { Runtime } from '../system.js';
+import type { GlobalValues, OutputFormat } from './command.js';
+import { COMMANDS } from './commands.js';
+import { help } from './help.js';
+import { type Json, render, serialize } from './output.js';
+import { type Invocation, parse, wantedOutput } from './parse.js';
+
+/** What a run touches of the process. */
+export interface Io {
+  readonly runtime: Runtime;
+  readonly version: string;
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+/** Runs a command line and answers its exit code. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const { env } = io.runtime;
+  const invocation = parse(argv, env, COMMANDS);
+  const format = wantedOutput(argv, env);
+  switch (invocation.kind) {
+    case 'help':
+      io.stdout(help(invocation.path, COMMANDS));
+      return 0;
+    case 'version':
+      io.stdout(`leasehold ${io.version}\n`);
+      return 0;
+    case 'usage':
+      return badUsage(invocation.problem, invocation.path, format, io);
+    case 'run':
+      return execute(invocation, io);
+  }
+}
+
+async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io): Promise<number> {
+  const { command, args, flags, globals } = invocation;
+  const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
+  const problem = serverProblem(server, globals);
+  if (problem !== undefined) return badUsage(problem, command.path, format, io);
+  await using leasehold = connectWith({ ...globals, server, timeoutMs: globals.timeout }, io.runtime);
+  try {
+    const output = await command.run(leasehold, args, flags);
+    if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
+    io.stdout(render(output, format));
+    if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof LeaseholdError)) throw error;
+    io.stderr(errorText(error, format));
+    return exitCode(error);
+  }
+}
+
+function serverProblem(server: string, globals: GlobalValues): string | undefined {
+  return connectProblem(server, globals.insecureNetwork ?? false)?.replace('insecureNetwork', '--insecure-network');
+}
+
+function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {
+  const see = `See '${['leasehold', ...path].join(' ')} --help'`;
+  if (format === 'table') io.stderr(`leasehold: ${problem}\n${see}\n`);
+  else io.stderr(serialize({ error: { code: 'INVALID_ARGUMENT', reason: 'BAD_USAGE', message: problem } }, format));
+  return 2;
+}
+
+function exitCode({ reason }: LeaseholdError): number {
+  return reason === 'NO_CONNECTION' || reason === 'DEADLINE_EXCEEDED' ? 3 : 1;
+}
+
+function errorText(error: LeaseholdError, format: OutputFormat): string {
+  if (format !== 'table') return serialize({ error: errorJson(error) }, format);
+  const fields = error.fieldViolations.map(({ field, description }) => `  ${field}: ${description}\n`);
+  return `leasehold: ${error.message} (${error.reason})\n${fields.join('')}`;
+}
+
+function errorJson(error: LeaseholdError): Json {
+  const { code, reason, message, metadata, fieldViolations, retryable, retryAfterMs } = error;
+  return {
+    code,
+    reason,
+    message,
+    metadata,
+    field_violations: fieldViolations.map(({ field, description }) => ({ field, description })),
+    retryable,
+    ...(retryAfterMs === undefined ? {} : { retry_after: `${retryAfterMs / 1_000}s` }),
+  };
+}
