@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The `leasehold` program: the only file of the command line that touches the process.
 
 import { readFileSync } from 'node:fs';
