@@ -61,12 +61,18 @@ describe('opening', () => {
     expect(host.sockets.map(({ open }) => open)).toEqual([false, true]);
   });
 
-  test('a service address that someone flushed is put back', async () => {
+  test('a service address that has gone is put back, with a new socket: the interface may be a new one', async () => {
     const host = fakeHost();
-    await host.opened();
+    const server = await host.opened();
     host.present.clear();
-    await host.advance(CHECK_MS);
+    host.trouble.address = 'Cannot find device "br0"';
+    await host.advance(CHECK_MS + 3 * RETRY_MS);
+    expect(server.state()).toEqual({ kind: 'closed', reason: 'Cannot find device "br0"' });
+    host.trouble.address = undefined;
+    await host.advance(RETRY_MS);
+    expect(server.state()).toEqual({ kind: 'open' });
     expect(host.present).toEqual(new Set([`${OURS} br0`]));
+    expect(host.sockets.map(({ open }) => open)).toEqual([false, true]);
     expect(host.warnings).toHaveLength(1);
   });
 

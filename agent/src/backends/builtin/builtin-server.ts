@@ -120,7 +120,11 @@ export class BuiltinServer implements DhcpServer {
   async #place(place: Place): Promise<string | undefined> {
     const { serviceAddresses, log } = this.#ports;
     if (this.#placed && serviceAddresses.isPresent(place.address)) return undefined;
-    if (this.#placed) log.warn('Service address has gone, putting it back', shown(place));
+    if (this.#socket) {
+      log.warn('Service address has gone, putting it back', shown(place));
+      // Perhaps the interface went and came again: the socket would still listen on the one that went.
+      this.#hangUp();
+    }
     // Before it is there: a put that failed half way is taken away too.
     this.#placed = place;
     const put = await serviceAddresses.put(place.link, place.address);
