@@ -7,6 +7,7 @@ import { type Bridge, Lab, type Namespace, type Nic, uplinkOf } from '../support
 import { WatchedProcess } from '../support/processes.js';
 import { temporaryDirectory } from '../support/sandbox.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';
+import { findUdhcpc } from '../support/udhcpc-binary.js';
 
 const MAC = '02:00:00:00:00:01';
 
@@ -24,7 +25,9 @@ async function serveElsewhere(bridge: Bridge, directory: string): Promise<Watche
   const settings = `start 10.9.0.7\nend 10.9.0.7\ninterface ${bridge.name}\nlease_file ${leases}\npidfile ${directory}/pid\n`;
   const options = 'option subnet 255.255.255.0\noption router 10.9.0.1\noption domain example.org\noption lease 600\n';
   writeFileSync(config, settings + options);
-  const server = new WatchedProcess('busybox', ['udhcpd', '-f', config], { namespace: bridge.namespace });
+  const udhcpc = await findUdhcpc();
+  const busybox = udhcpc.ok && udhcpc.command.length > 1 ? udhcpc.command[0] : 'busybox';
+  const server = new WatchedProcess(busybox, ['udhcpd', '-f', config], { namespace: bridge.namespace });
   await server.waitForLine('started');
   return server;
 }

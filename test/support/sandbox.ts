@@ -77,8 +77,10 @@ export function supervised(
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let endedBy: (typeof signals)[number] | undefined;
   const end = (signal: (typeof signals)[number]) => {
+    // Once: npm sends us another SIGINT beside the terminal's, and a group that is gone cannot be signalled.
+    if (endedBy !== undefined || child.pid === undefined) return;
     endedBy = signal;
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, 'SIGKILL');
   };
   for (const signal of signals) process.on(signal, end);
   return new Promise((resolve, reject) => {

@@ -1,0 +1,51 @@
+// The sandbox leaves nothing behind, however it ends. A process inside holds a connection to us; when the kernel closes
+// that, the process is gone.
+
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { WatchedProcess } from '../support/processes.js';
+import { repositoryRoot } from '../support/repository.js';
+import { temporaryDirectory } from '../support/sandbox.js';
+
+const SANDBOX = join(repositoryRoot, 'test/dist/support/sandbox.js');
+
+/** A program that runs a command in a sandbox, as `npm test` does. */
+function outside(command: string, ...args: readonly string[]): WatchedProcess {
+  const script = `
+    const { findEntrance, inSandbox } = await import(${JSON.stringify(SANDBOX)});
+    const entrance = await findEntrance();
+    if (!entrance.ok) throw new Error(entrance.why);
+    process.exitCode = await inSandbox(entrance, ${JSON.stringify(command)}, ${JSON.stringify(args)});
+    console.log('after');`;
+  return new WatchedProcess(process.execPath, ['--input-type=module', '-e', script]);
+}
+
+test.each([
+  ['SIGKILL', 128 + 9],
+  ['SIGINT', 128 + 2],
+  ['SIGTERM', 128 + 15],
+] as const)('after one %s to the outside, an orphan inside is gone too', async (signal, code) => {
+  using temporary = temporaryDirectory('sandbox-');
+  const path = join(temporary.path, 'socket');
+  const connected = new Promise<Socket>((resolve) => {
+    const server = createServer((socket) => {
+      server.close();
+      resolve(socket);
+    }).listen(path);
+  });
+  const hold = `require('node:net').connect(${JSON.stringify(path)}); setInterval(() => 0, 1000)`;
+  await using program = outside('sh', '-c', '"$0" -e "$1" & wait', process.execPath, hold);
+  const held = await connected;
+  const gone = new Promise((resolve) => held.on('close', resolve).resume());
+  program.signal(signal);
+  await gone;
+  expect(await program.exited).toBe(code);
+});
+
+test('inside there is a loopback, a private /run, and the exit code comes out', async () => {
+  const look = 'ip -o address show lo | grep -q 127.0.0.1 && ip netns add probe && ls /run && exit 7';
+  await using program = outside('sh', '-c', look);
+  expect(await program.exited).toBe(7);
+  expect(program.lines.map((line) => line.text)).toEqual(['netns', 'after']);
+});
