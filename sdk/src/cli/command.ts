@@ -46,7 +46,7 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */
 export function command<const A extends Args, F extends Flags>(definition: CommandDefinition<A, F>): Command {
   // The parser gives `run` exactly what `args` and `flags` of the same row describe.
-  return definition as unknown as Command;
+  return definition;
 }
 
 /** How results are printed. */

@@ -4,14 +4,15 @@
 // Unlike in ProtoJSON every number is a number and a field with a default value is there.
 
 import type { OutputFormat } from './command.js';
+import { isList, type Json, yaml } from './yaml.js';
 
-/** What JSON can say. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+/** What stands in a cell; nothing is shown as a dash. */
+export type Cell = string | number | boolean | Date | null | undefined;
 
 /** How resources of a kind are shown. */
 export interface View<T> {
   /** Columns of a list: title and what stands in a row. */
-  readonly columns: Readonly<Record<string, (item: T) => unknown>>;
+  readonly columns: Readonly<Record<string, (item: T) => Cell>>;
   /** Prefixes of the enum fields, by the SDK's name of the field: `{ state: 'RESERVATION_STATE_' }`. */
   readonly enums?: Readonly<Record<string, string>>;
 }
@@ -45,24 +46,24 @@ export function render(output: Exclude<Output, { kind: 'usage' }>, format: Outpu
 
 /** Prints JSON, as JSON or YAML. */
 export function serialize(json: Json, format: 'json' | 'yaml'): string {
-  return format === 'json' ? `${JSON.stringify(json, undefined, 2)}\n` : `${yaml(json, '')}\n`;
+  return format === 'json' ? `${JSON.stringify(json, undefined, 2)}\n` : `${yaml(json)}\n`;
 }
 
 const snake = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** The API's shape of one of the SDK's objects. */
-export function toJson(value: unknown, enums: Readonly<Record<string, string>>): Json {
+// The API's shape of one of the SDK's objects.
+function toJson(value: unknown, enums: Readonly<Record<string, string>>): Json {
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map((one) => toJson(one, enums));
   if (typeof value !== 'object' || value === null) return value as Json;
   const json: Record<string, Json> = {};
-  for (const [key, field] of Object.entries(value)) {
+  for (const [key, field] of Object.entries(value) as [string, unknown][]) {
     const prefix = enums[key];
     if (field === undefined) continue;
     // Labels have keys of their own.
-    if (key === 'labels') json[key] = field;
-    else if (prefix !== undefined) json[snake(key)] = enumName(prefix, String(field));
-    else if (key.endsWith('Seconds')) json[snake(key.slice(0, -'Seconds'.length))] = `${field}s`;
+    if (key === 'labels') json[key] = field as Json;
+    else if (prefix !== undefined) json[snake(key)] = enumName(prefix, field as string);
+    else if (key.endsWith('Seconds')) json[snake(key.slice(0, -'Seconds'.length))] = `${field as number}s`;
     else json[snake(key)] = toJson(field, enums);
   }
   return json;
@@ -72,30 +73,30 @@ function enumName(prefix: string, name: string): string {
   return `${prefix}${name === 'unknown' ? 'UNSPECIFIED' : name.replaceAll('-', '_').toUpperCase()}`;
 }
 
-function cellText(value: unknown): string {
+function cellText(value: Cell): string {
   if (value === undefined || value === null || value === '') return '-';
   if (value instanceof Date) return value.toISOString().replace(/\.\d+Z$/, 'Z');
   return printable(String(value));
 }
 
-// What others wrote, as owners and labels, must not drive the terminal.
-function printable(text: string): string {
+/** What others wrote, as owners and labels, must not drive the terminal. */
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
 }
 
 // One row per field, `usage.free`; a list of objects takes one row each.
 function details(json: Json, path: string): (readonly string[])[] {
-  if (Array.isArray(json)) {
+  if (isList(json)) {
     if (json.some((one) => typeof one === 'object')) return json.map((one) => [path, inline(one)]);
-    return [[path, cellText(json.join(', '))]];
+    return [[path, cellText(json.map((one) => inline(one)).join(', '))]];
   }
   if (typeof json !== 'object' || json === null) return [[path, cellText(json)]];
-  if (/(^|\.)labels$/.test(path)) return [[path, cellText(inline(json).replaceAll(' ', ', '))]];
+  if (/(^|\.)labels$/.test(path)) return [[path, cellText(inline(json, ', '))]];
   return Object.entries(json).flatMap(([key, field]) => details(field, path === '' ? key : `${path}.${key}`));
 }
 
-function inline(json: Json): string {
+function inline(json: Json, separator = ' '): string {
   if (typeof json !== 'object' || json === null) return cellText(json);
   return Object.entries(json)
     .filter(([, field]) => field !== '')
@@ -103,7 +104,7 @@ function inline(json: Json): string {
       ([key, field]) =>
         `${printable(key)}=${printable(typeof field === 'object' ? JSON.stringify(field) : String(field))}`,
     )
-    .join(' ');
+    .join(separator);
 }
 
 function align(rows: readonly (readonly string[])[]): string {
@@ -112,28 +113,4 @@ function align(rows: readonly (readonly string[])[]): string {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
-}
-
-function yaml(json: Json, indent: string): string {
-  if (Array.isArray(json)) {
-    if (json.length === 0) return `${indent}[]`;
-    return json.map((one) => `${indent}- ${yaml(one, `${indent}  `).trimStart()}`).join('\n');
-  }
-  if (typeof json !== 'object' || json === null) return indent + scalar(json as string | number | boolean | null);
-  const fields = Object.entries(json);
-  if (fields.length === 0) return `${indent}{}`;
-  return fields.map(([key, field]) => `${indent}${scalar(key)}:${yamlField(field, indent)}`).join('\n');
-}
-
-function yamlField(field: Json, indent: string): string {
-  const nested = typeof field === 'object' && field !== null && Object.keys(field).length > 0;
-  return nested ? `\n${yaml(field, `${indent}  `)}` : ` ${yaml(field, '')}`;
-}
-
-const PLAIN = /^[A-Za-z_][A-Za-z0-9_./-]*$/;
-const MEANS_SOMETHING = /^(?:true|false|null|yes|no|on|off|y|n)$/i;
-
-// Quoted whenever YAML could read it as something else: every JSON string is a YAML one.
-function scalar(value: string | number | boolean | null): string {
-  return typeof value === 'string' && PLAIN.test(value) && !MEANS_SOMETHING.test(value) ? value : JSON.stringify(value);
 }

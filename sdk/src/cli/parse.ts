@@ -35,7 +35,7 @@ export function parse(argv: readonly string[], env: Environment, commands: reado
   const flags = resolve(command.flags, line.given, env);
   if (!globals.ok) return { kind: 'usage', path, problem: globals.problem };
   if (!flags.ok) return { kind: 'usage', path, problem: flags.problem };
-  return { kind: 'run', command, args, flags: flags.values, globals: globals.values as GlobalValues };
+  return { kind: 'run', command, args, flags: flags.values, globals: globals.values };
 }
 
 /** How to print errors in the command line itself, which may be too broken to parse. */

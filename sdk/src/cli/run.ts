@@ -8,8 +8,9 @@ import type { Runtime } from '../system.js';
 import type { GlobalValues, OutputFormat } from './command.js';
 import { COMMANDS } from './commands.js';
 import { help } from './help.js';
-import { type Json, render, serialize } from './output.js';
+import { printable, render, serialize } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
+import type { Json } from './yaml.js';
 
 /** What a run touches of the process. */
 export interface Io {
@@ -74,8 +75,8 @@ function exitCode({ reason }: LeaseholdError): number {
 
 function errorText(error: LeaseholdError, format: OutputFormat): string {
   if (format !== 'table') return serialize({ error: errorJson(error) }, format);
-  const fields = error.fieldViolations.map(({ field, description }) => `  ${field}: ${description}\n`);
-  return `leasehold: ${error.message} (${error.reason})\n${fields.join('')}`;
+  const fields = error.fieldViolations.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
+  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}`;
 }
 
 function errorJson(error: LeaseholdError): Json {

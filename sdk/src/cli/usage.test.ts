@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+
+describe('bad usage is exit 2 and names the right word', () => {
+  test.each([
+    ['--sever x status', 'unknown flag --sever, did you mean --server?'],
+    ['network list --sever=x', 'unknown flag --sever, did you mean --server?'],
+    ['reserve a m --adress 10.0.0.7', 'unknown flag --adress, did you mean --address?'],
+    ['status -x', 'unknown flag -x'],
+    ['netwrok list', 'unknown command "netwrok", did you mean network?'],
+    ['network lst', 'unknown command "lst" after network, did you mean list?'],
+    ['frobnicate', 'unknown command "frobnicate"'],
+    ['network', 'leasehold network needs a command'],
+    ['network get', 'NETWORK is missing'],
+    ['reserve red-a', 'SUBNET is missing'],
+    ['reserve', 'MAC is missing'],
+    ['network get a b', 'unexpected argument "b"'],
+    ['subnet create a --cidr 10.0.0.0/24', '--network is missing'],
+    ['subnet create a --network red', '--cidr is missing'],
+    ['reservation get', 'name it by id, by --subnet and --address, or by --network and --mac'],
+    ['reservation get id --network red --mac m', 'name it by id, by --subnet and --address, or by --network and --mac'],
+    ['status --timeout', '--timeout needs DURATION'],
+    ['status --server --timeout 1s', '--server needs SERVER'],
+    ['status --timeout 10', '--timeout: expected a duration like 500ms, 30s, 5m, 1h or 7d, not "10"'],
+    ['status --timeout 2d', '--timeout: expected at most 1d, not "2d"'],
+    ['status -o xml', '--output: expected table, json, yaml, not "xml"'],
+    [
+      'network update red --dhcp-server-count 17',
+      '--dhcp-server-count: expected a whole number from 0 to 16, not "17"',
+    ],
+    ['network update red --label team', '--label: expected KEY=VALUE, not "team"'],
+    ['host update h1 --managed=maybe', '--managed: expected true or false, not "maybe"'],
+    ['status --server nowhere', '"nowhere" is not a server like 127.0.0.1:7067 or unix:/run/leasehold.sock'],
+  ])('%s', async (line, problem) => {
+    const { code, stdout, stderr } = await leasehold(line);
+    expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
+    expect(stderr).toMatch(/\nSee 'leasehold.* --help'\n$/);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  test('a wrong variable is named', async () => {
+    const { code, stderr } = await leasehold('status', { LEASEHOLD_TIMEOUT: 'soon' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('LEASEHOLD_TIMEOUT: expected a duration');
+  });
+
+  test('as JSON when JSON was asked for', async () => {
+    const { code, stderr } = await leasehold('network list -o json --sever x');
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        code: 'INVALID_ARGUMENT',
+        reason: 'BAD_USAGE',
+        message: 'unknown flag --sever, did you mean --server?',
+      },
+    });
+  });
+
+  test('plaintext to another machine needs its flag', async () => {
+    const { code, stderr } = await leasehold('status --server 192.0.2.1:7067');
+    expect(code).toBe(2);
+    expect(stderr).toContain('allow it with --insecure-network');
+  });
+});
+
+describe('flags', () => {
+  test('reach the server as they were meant', async () => {
+    await using server = await withServer(EVERYTHING);
+    await server.run(
+      'subnet create a --network red --cidr 10.0.0.0/24 --dns-server 10.0.0.2,10.0.0.3 --dns-server 10.0.0.4 ' +
+        '--lease-time 5m --reuse-delay 7d --range 10.0.0.5-10.0.0.9 --option 6=10.0.0.2,10.0.0.3 --route 10.9.0.0/16=10.0.0.8',
+    );
+    expect(server.requests('createSubnet')[0]?.subnet).toMatchObject({
+      subnetId: 'a',
+      networkId: 'red',
+      dnsServers: ['10.0.0.2', '10.0.0.3', '10.0.0.4'],
+      leaseTime: { seconds: 300n },
+      reuseDelay: { seconds: 604_800n },
+      allocationRanges: [{ first: '10.0.0.5', last: '10.0.0.9' }],
+      options: [{ code: 6, value: '10.0.0.2,10.0.0.3' }],
+      routes: [{ destination: '10.9.0.0/16', nextHop: '10.0.0.8' }],
+    });
+    await server.run(['subnet', 'update', 'a', '--gateway', '', '--dns-server=', '--label=', '--mtu=']);
+    expect(server.requests('updateSubnet')[0]).toMatchObject({
+      subnet: { gateway: undefined, dnsServers: [], labels: {}, mtu: undefined },
+      updateMask: ['gateway', 'dns_servers', 'mtu', 'labels'],
+    });
+    await server.run('network update red --no-ipam-enabled --dhcp-server-count=0 --etag n1');
+    expect(server.requests('updateNetwork')[0]).toMatchObject({
+      network: { ipamEnabled: false, dhcpServerCount: 0, etag: 'n1' },
+      updateMask: ['ipam_enabled', 'dhcp_server_count'],
+    });
+    await server.run('release red-a 10.0.0.7 --guest-stopped --mac m');
+    expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac: 'm' });
+  });
+
+  test('win over their variables, which split repeatable ones on commas', async () => {
+    await using server = await withServer(EVERYTHING);
+    const env = { LEASEHOLD_OWNER: 'env', LEASEHOLD_LABEL: 'a=1,b=2', LEASEHOLD_HOSTNAME: '' };
+    await server.run('reserve red-a m', env);
+    await server.run('reserve red-a m --owner flag --label c=3', env);
+    expect(server.requests('reserveAddress')).toMatchObject([
+      { owner: 'env', labels: { a: '1', b: '2' }, hostname: '' },
+      { owner: 'flag', labels: { c: '3' } },
+    ]);
+  });
+
+  test('may stand before the command, and -- ends them', async () => {
+    await using server = await withServer(EVERYTHING);
+    expect((await server.run('-o json --timeout 5s network get -- --red')).code).toBe(0);
+    expect(server.requests('getNetwork')).toEqual([{ networkId: '--red' }]);
+  });
+
+  test('reserve takes a network instead of a subnet', async () => {
+    await using server = await withServer(EVERYTHING);
+    await server.run('reserve --network red 52:54:00:aa:bb:cc');
+    expect(server.requests('reserveAddress')[0]).toMatchObject({
+      subnetId: '',
+      networkId: 'red',
+      mac: '52:54:00:aa:bb:cc',
+    });
+  });
+});

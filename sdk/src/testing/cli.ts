@@ -1,0 +1,66 @@
+// The command line, run in the process of the test. Not published.
+
+import { run } from '../cli/run.js';
+import { fakeRuntime } from './fake-runtime.js';
+import { type Handlers, startFakeServer } from './fake-server.js';
+import { wireHost, wireNetwork, wirePlacement, wireReservation, wireStatus, wireSubnet } from './samples.js';
+
+/** What came of a run. */
+interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command line in this process. */
+export async function leasehold(line: readonly string[] | string, env: Record<string, string> = {}): Promise<Result> {
+  let stdout = '';
+  let stderr = '';
+  const io = {
+    runtime: fakeRuntime(env),
+    version: '1.2.3',
+    stdout: (text: string) => {
+      stdout += text;
+    },
+    stderr: (text: string) => {
+      stderr += text;
+    },
+  };
+  const code = await run(typeof line === 'string' ? line.split(' ') : line, io);
+  return { code, stdout, stderr };
+}
+
+/** Starts a server and runs command lines against it. */
+export async function withServer(handlers: Handlers) {
+  const fake = await startFakeServer(handlers);
+  const env = { LEASEHOLD_SERVER: fake.server };
+  return {
+    requests: fake.requests,
+    run: (line: readonly string[] | string, more: Record<string, string> = {}) => leasehold(line, { ...env, ...more }),
+    [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
+  };
+}
+
+/** Answers everything with the samples. */
+export const EVERYTHING: Handlers = {
+  createNetwork: () => ({ network: wireNetwork }),
+  getNetwork: () => ({ network: wireNetwork }),
+  listNetworks: () => ({ networks: [wireNetwork] }),
+  updateNetwork: () => ({ network: wireNetwork }),
+  deleteNetwork: () => ({}),
+  createSubnet: () => ({ subnet: wireSubnet }),
+  getSubnet: () => ({ subnet: wireSubnet }),
+  listSubnets: () => ({ subnets: [wireSubnet, { ...wireSubnet, subnetId: 'b', gateway: undefined }] }),
+  updateSubnet: () => ({ subnet: wireSubnet }),
+  deleteSubnet: () => ({}),
+  reserveAddress: () => ({ reservation: wireReservation, created: true, ready: true, readyServers: 2 }),
+  releaseAddress: () => ({ reservation: { ...wireReservation, state: 2 } }),
+  getReservation: () => ({ reservation: wireReservation }),
+  listReservations: () => ({ reservations: [wireReservation] }),
+  getHost: () => ({ host: wireHost }),
+  listHosts: () => ({ hosts: [wireHost] }),
+  updateHost: () => ({ host: wireHost }),
+  deleteHost: () => ({}),
+  listPlacements: () => ({ placements: [wirePlacement] }),
+  getStatus: () => wireStatus,
+};
