@@ -102,7 +102,8 @@ export interface FormerServer {
 /** Keeps reservations out of what is being changed. Only its owner removes it; the holder clears old ones. */
 export interface Mark {
   readonly operationId: string;
-  readonly kind: 'delete-network' | 'delete-subnet' | 'update-subnet' | 'disable-ipam';
-  readonly subnetId?: SubnetId;
+  readonly subnetId: SubnetId;
+  /** The addresses that nobody may be given any more; all of them when the subnet is to be deleted. */
+  readonly forbidden: readonly AddressRange[] | 'all';
   readonly since: WallTime;
 }

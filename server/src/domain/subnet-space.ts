@@ -66,6 +66,13 @@ export class SubnetSpace {
     return (this.#settings.cidr.base + index) as Ipv4;
   }
 
+  /** Takes one address, used from now on, if it could be offered; else changes nothing. */
+  take(address: Ipv4): boolean {
+    if (!this.#isOffered(address) || this.#taken.has(this.#index(address))) return false;
+    this.#taken.set(this.#index(address));
+    return true;
+  }
+
   /** Why an address may not even be reserved by name; undefined when it may. */
   isUsable(address: Ipv4): Unusable | undefined {
     return unusable(this.#settings, address);

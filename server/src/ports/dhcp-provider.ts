@@ -28,6 +28,11 @@ export interface ProvidedNetwork {
   readonly uid: Uid;
   readonly placementEpoch: number;
   readonly subnets: readonly Subnet[];
+  /**
+   * A former server that shall go on answering until others do: it is sent only removals (protocol.md §3.2), and only
+   * in the session in which it was assigned; a host that connects anew is stopped.
+   */
+  readonly removalsOnly: boolean;
 }
 
 /** Names a subnet. Tables are kept by network: its subnets share the wire. */

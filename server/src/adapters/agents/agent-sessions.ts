@@ -1,0 +1,439 @@
+// The provider over agent sessions: makes hosts serve by telling their agents, and shows what they confirmed.
+//
+//   P1. One session per host; the newest wins. A session begins only after this server made sure that it leads, and
+//       after the host is stored.
+//   P2. What a host shall serve is remembered while it is away; an agent that connects is brought up to date by itself.
+//       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
+//       anybody out of ignorance.
+//   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
+
+import type { Clock } from '@leasehold/program/clock';
+import type { Log } from '@leasehold/program/log';
+import type { AttachmentChange, Hello, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
+import type { Ipv4 } from '@leasehold/proto/values';
+import { type IpamError, invalidField, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
+import type {
+  DhcpProvider,
+  HostObserver,
+  ObservedAttachment,
+  ObservedHost,
+  ProvidedNetwork,
+  ProvidedReservation,
+  SubnetRef,
+} from '../../ports/dhcp-provider.js';
+import type { HostDirectory } from '../../ports/host-directory.js';
+import type { HolderLease, StoreSettings } from '../../ports/store.js';
+import { ServedTable } from './served-table.js';
+import { type AgentLink, AgentSession } from './session.js';
+import { fromAttachments, fromHostId, sameEpoch, toAssignment } from './wire.js';
+
+/** What the sessions need. */
+export interface AgentSessionsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: StoreSettings;
+  readonly lease: HolderLease;
+  readonly directory: HostDirectory;
+  /** How often agents shall send heartbeats, for this many hosts. */
+  readonly heartbeatIntervalMs: (hosts: number) => number;
+  /** How long a host may take to confirm what it was told. */
+  readonly commandTimeoutMs: number;
+}
+
+/** A stream of one agent, from its first message to its end. */
+export interface AgentStream {
+  receive(request: SessionRequest): void;
+  /** The stream broke or ended. */
+  closed(): void;
+}
+
+interface HostRecord {
+  session: AgentSession | undefined;
+  lastHeardMs: number;
+  brokenSinceMs: number | undefined;
+  provided: readonly ProvidedNetwork[] | undefined;
+  attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
+}
+
+interface Waiter {
+  readonly satisfied: () => boolean;
+  readonly resolve: () => void;
+}
+
+/** The provider. */
+export class AgentSessions implements DhcpProvider, HostObserver {
+  readonly #options: AgentSessionsOptions;
+  readonly #hosts = new Map<HostId, HostRecord>();
+  readonly #tables = new Map<NetworkId, ServedTable>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #listeners: (() => void)[] = [];
+  readonly #unflushed = new Set<NetworkId>();
+  #counter = 0;
+  #drifts = 0;
+
+  constructor(options: AgentSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** How many tables were found to differ and were sent again. */
+  get drifts(): number {
+    return this.#drifts;
+  }
+
+  /** Begins a stream; its first message must be a hello. */
+  open(link: AgentLink): AgentStream {
+    return new Stream(link, this);
+  }
+
+  async provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void> {
+    for (const network of networks) this.#table(network.networkId).assign(toAssignment(network));
+    const record = this.#record(hostId);
+    record.provided = networks;
+    const { session } = record;
+    if (!session) return;
+    session.provide(networks);
+    await this.#confirmation(hostId, session);
+  }
+
+  dontProvide(hostId: HostId): Promise<void> {
+    return this.provide(hostId, []);
+  }
+
+  #confirmation(hostId: HostId, session: AgentSession): Promise<void> {
+    const { clock, commandTimeoutMs } = this.#options;
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(commandTimeoutMs, () => {
+        this.#waiters.delete(waiter);
+        reject(new Error(`host ${hostId} did not confirm within ${commandTimeoutMs} ms`));
+      });
+      const waiter: Waiter = {
+        satisfied: () => session.settled || this.#hosts.get(hostId)?.session !== session,
+        resolve: () => {
+          timer.cancel();
+          if (session.settled) resolve();
+          else reject(new Error(`host ${hostId} went away before it confirmed`));
+        },
+      };
+      this.#wait(waiter);
+    });
+  }
+
+  addReservation({ networkId }: SubnetRef, reservation: ProvidedReservation): void {
+    const put = this.#table(networkId).put(reservation);
+    if (put) this.#spread(networkId, { put });
+  }
+
+  removeReservation({ networkId }: SubnetRef, address: Ipv4): void {
+    const remove = this.#table(networkId).remove(address);
+    if (remove) this.#spread(networkId, { remove });
+  }
+
+  #spread(networkId: NetworkId, change: Parameters<AgentSession['change']>[1]): void {
+    let needed = false;
+    for (const { session } of this.#hosts.values()) {
+      if (session?.change(networkId, change)) needed = true;
+    }
+    if (!needed) return;
+    // Changes that became true in one turn of the event loop go out in one delivery.
+    if (this.#unflushed.size === 0) queueMicrotask(() => this.#flush());
+    this.#unflushed.add(networkId);
+  }
+
+  #flush(): void {
+    for (const { session } of this.#hosts.values()) {
+      for (const networkId of this.#unflushed) session?.flush(networkId);
+    }
+    this.#unflushed.clear();
+  }
+
+  #table(networkId: NetworkId): ServedTable {
+    let table = this.#tables.get(networkId);
+    if (!table) {
+      table = new ServedTable();
+      this.#tables.set(networkId, table);
+    }
+    return table;
+  }
+
+  #record(hostId: HostId): HostRecord {
+    let record = this.#hosts.get(hostId);
+    if (!record) {
+      record = {
+        session: undefined,
+        lastHeardMs: Number.NEGATIVE_INFINITY,
+        brokenSinceMs: undefined,
+        provided: undefined,
+        attachments: new Map(),
+      };
+      this.#hosts.set(hostId, record);
+    }
+    return record;
+  }
+
+  /** A whole hello arrived: begins the session, or says why not. */
+  async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
+    const { log, settings, lease, directory, clock } = this.#options;
+    const hostId = fromHostId(hello.hostId);
+    if (!hostId.ok) return hostId.error;
+    const attachments = fromAttachments(hello.attachments);
+    if (!attachments.ok) return attachments.error;
+    await lease.confirm();
+    const { failureDomain, backend, agentVersion } = hello;
+    const stored = attachments.value.map(([networkId, each]) => ({ networkId, interface: each.interface }));
+    await directory.reported({ hostId: hostId.value, attachments: stored, failureDomain, backend, agentVersion });
+    const epoch = { holderEpoch: BigInt(lease.epoch), counter: BigInt(++this.#counter) };
+    const session = new AgentSession(
+      hostId.value,
+      epoch,
+      link,
+      (networkId) => this.#table(networkId),
+      attachments.value,
+      hello.tables,
+    );
+    if (!isOpen()) return storeUnavailable('The stream ended before its session began').error;
+    const record = this.#record(hostId.value);
+    const older = record.session;
+    Object.assign(record, {
+      session,
+      lastHeardMs: clock.now(),
+      brokenSinceMs: undefined,
+      attachments: session.attachments,
+    });
+    older?.end(sessionSuperseded(hostId.value).error);
+    const heartbeatIntervalMs = this.#options.heartbeatIntervalMs(this.#connected);
+    session.say({
+      $case: 'welcome',
+      value: {
+        sessionEpoch: epoch,
+        heartbeatInterval: {
+          seconds: BigInt(Math.floor(heartbeatIntervalMs / 1000)),
+          nanos: (heartbeatIntervalMs % 1000) * 1e6,
+        },
+        authority: { seconds: BigInt(settings.authorityS), nanos: 0 },
+        storeUid: settings.storeUid,
+        incarnation: BigInt(settings.incarnation),
+      },
+    });
+    log.info('agent session began', {
+      host: hostId.value,
+      session: Number(epoch.counter),
+      tables: hello.tables.length,
+    });
+    if (record.provided) session.provide(record.provided);
+    this.#changed();
+    return session;
+  }
+
+  get #connected(): number {
+    let count = 0;
+    for (const { session } of this.#hosts.values()) if (session) count++;
+    return count;
+  }
+
+  /** A message of a session that began. */
+  received(session: AgentSession, request: SessionRequest): IpamError | undefined {
+    const record = this.#hosts.get(session.hostId);
+    if (record?.session !== session) return undefined;
+    record.lastHeardMs = this.#options.clock.now();
+    const { message } = request;
+    if (!sameEpoch(message?.$case === 'hello' ? undefined : message?.value.sessionEpoch, session.epoch)) {
+      return invalidField('session_epoch', 'Not the epoch of this session').error;
+    }
+    switch (message?.$case) {
+      case 'heartbeat':
+        this.#heartbeat(session, message.value.sequence, message.value.tables);
+        return undefined;
+      case 'deliveryAck':
+        if (message.value.table && session.acknowledged(message.value.table, this.#wallTimeMs())) this.#changed();
+        return undefined;
+      case 'attachmentChange':
+        return this.#attachmentsChanged(session, message.value);
+      default:
+        return invalidField('message', 'Not a message of a session').error;
+    }
+  }
+
+  #heartbeat(session: AgentSession, sequence: bigint, tables: readonly TableState[]): void {
+    const { lease, log } = this.#options;
+    const { changed, drifted } = session.heard(tables);
+    for (const networkId of drifted) {
+      this.#drifts++;
+      log.warn('table had drifted, sent again', { host: session.hostId, network: networkId });
+    }
+    if (changed) this.#changed();
+    const placements = [...session.assigned()].map(({ networkId, placementEpoch }) => ({
+      networkId,
+      placementEpoch: BigInt(placementEpoch),
+    }));
+    const acknowledge = () => {
+      if (this.#hosts.get(session.hostId)?.session !== session) return;
+      session.say({ $case: 'heartbeatAck', value: { sessionEpoch: session.epoch, sequence, placements } });
+    };
+    lease.confirm().then(acknowledge, (error: unknown) => {
+      log.warn('heartbeat not acknowledged: the lease could not be confirmed', { host: session.hostId, error });
+    });
+  }
+
+  #attachmentsChanged(session: AgentSession, change: AttachmentChange): IpamError | undefined {
+    const attachments = fromAttachments(change.attachments);
+    if (!attachments.ok) return attachments.error;
+    for (const networkId of change.detachedNetworkIds) session.attachments.delete(networkId as NetworkId);
+    for (const [networkId, attachment] of attachments.value) session.attachments.set(networkId, attachment);
+    this.#changed();
+    return undefined;
+  }
+
+  /** The stream of a session is over. */
+  ended(session: AgentSession): void {
+    const record = this.#hosts.get(session.hostId);
+    if (record?.session !== session) return;
+    record.session = undefined;
+    record.brokenSinceMs = this.#options.clock.now();
+    this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
+    this.#changed();
+  }
+
+  observe(): ReadonlyMap<HostId, ObservedHost> {
+    const observed = new Map<HostId, ObservedHost>();
+    for (const [hostId, record] of this.#hosts) {
+      if (record.lastHeardMs === Number.NEGATIVE_INFINITY) continue;
+      const { session, lastHeardMs, brokenSinceMs, attachments } = record;
+      const tables = session?.tables() ?? new Map();
+      observed.set(hostId, {
+        hostId,
+        connected: session !== undefined,
+        lastHeardMs,
+        brokenSinceMs,
+        attachments,
+        tables,
+      });
+    }
+    return observed;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number {
+    if (this.#tables.get(networkId)?.at(address)?.reservationId !== reservationId) return 0;
+    let count = 0;
+    for (const { session } of this.#hosts.values()) if (session?.isReady(networkId, reservationId)) count++;
+    return count;
+  }
+
+  waitReady(
+    networkId: NetworkId,
+    address: Ipv4,
+    reservationId: ReservationId,
+    servers: number,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const ready = () => this.readyServers(networkId, address, reservationId);
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        satisfied: () => signal.aborted || ready() >= servers,
+        resolve: () => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(ready());
+        },
+      };
+      const onAbort = () => this.#wake();
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#wait(waiter);
+    });
+  }
+
+  #wait(waiter: Waiter): void {
+    this.#waiters.add(waiter);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) {
+      if (!waiter.satisfied()) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  #changed(): void {
+    this.#wake();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #wallTimeMs(): number {
+    return this.#options.clock.wallTime().getTime();
+  }
+
+  /** Ends every session: this server stops. */
+  close(): void {
+    for (const { session } of this.#hosts.values()) session?.end(undefined);
+  }
+}
+
+/** One stream: puts the parts of the hello together, then hands messages to its session. */
+class Stream implements AgentStream {
+  readonly #link: AgentLink;
+  readonly #sessions: AgentSessions;
+  #hello: Hello | undefined;
+  #session: AgentSession | 'beginning' | undefined;
+  #open = true;
+
+  constructor(link: AgentLink, sessions: AgentSessions) {
+    this.#link = link;
+    this.#sessions = sessions;
+  }
+
+  receive(request: SessionRequest): void {
+    if (!this.#open) return;
+    const { message } = request;
+    if (this.#session instanceof AgentSession) {
+      const refused = this.#sessions.received(this.#session, request);
+      if (refused) this.#end(refused);
+    } else if (message?.$case === 'hello' && this.#session === undefined) {
+      this.#collect(message.value);
+    } else {
+      this.#end(invalidField('message', 'A session begins with a hello and waits for its welcome').error);
+    }
+  }
+
+  #collect(part: Hello): void {
+    const before = this.#hello;
+    if (before && before.hostId !== part.hostId) {
+      this.#end(invalidField('hello.host_id', 'The parts of a hello name different hosts').error);
+      return;
+    }
+    this.#hello = before
+      ? {
+          ...before,
+          attachments: [...before.attachments, ...part.attachments],
+          tables: [...before.tables, ...part.tables],
+        }
+      : part;
+    if (!part.last) return;
+    this.#session = 'beginning';
+    this.#sessions
+      .begin(this.#link, this.#hello, () => this.#open)
+      .then(
+        (session) => {
+          if (session instanceof AgentSession) this.#session = session;
+          else this.#end(session);
+        },
+        (error: unknown) => this.#end(storeUnavailable(error instanceof Error ? error.message : String(error)).error),
+      );
+  }
+
+  #end(error: IpamError): void {
+    if (!this.#open) return;
+    this.closed();
+    this.#link.end(error);
+  }
+
+  closed(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#session instanceof AgentSession) this.#sessions.ended(this.#session);
+  }
+}

@@ -1,0 +1,314 @@
+// One session with one agent: what it was sent, what it acknowledged.
+//
+//   N1. Every delivery carries the session's epoch and the next sequence; deliveries of a network go out in the order
+//       in which they became true. A snapshot is a copy made at its begin; changes after it follow its end.
+//   N2. Only a DeliveryAck acknowledges: what a heartbeat says of a table is news, not a promise.
+//   N3. A network leaves the session only by an acknowledged Unassignment.
+//   N4. Digests are compared only at equal placement epoch and sequence (protocol.md §3.5).
+
+import type {
+  Assignment,
+  Delivery,
+  SessionEpoch,
+  SessionResponse,
+  TableDelta,
+  TableEntry,
+  TableRemoval,
+  TableState,
+} from '@leasehold/proto/ipam/v1/session';
+import type { IpamError } from '../../domain/errors.js';
+import type { HostId, NetworkId, ReservationId, Uid } from '../../domain/ids.js';
+import type { ObservedAttachment, ObservedTable, ProvidedNetwork } from '../../ports/dhcp-provider.js';
+import { type ServedTable, sameAssignment } from './served-table.js';
+import { reasonOf, toAssignment } from './wire.js';
+
+/** The way to an agent. */
+export interface AgentLink {
+  send(message: SessionResponse): void;
+  /** Ends the stream, with a refusal or without. */
+  end(error: IpamError | undefined): void;
+}
+
+type DeliveryAction = NonNullable<Delivery['action']>;
+
+/** What one agent knows of one network. */
+interface Tracked {
+  readonly networkUid: Uid;
+  readonly placementEpoch: number;
+  /** What was sent in this session; undefined while the agent only reported a table in its hello. */
+  assignment: Assignment | undefined;
+  withdrawing: boolean;
+  removalsOnly: boolean;
+  sentSequence: number;
+  ackedSequence: number;
+  /** The sequence whose acknowledgement makes the table whole: a snapshot's end or a confirmation. */
+  wholeSequence: number;
+  /** Put, and not yet acknowledged: by reservation, the sequence that carries it. */
+  readonly unconfirmed: Map<ReservationId, number>;
+  /** Changes not sent yet. */
+  readonly puts: TableEntry[];
+  readonly removals: TableRemoval[];
+  state: TableState | undefined;
+  syncedTime: number | undefined;
+}
+
+// protocol: snapshots and deltas in parts of at most this many entries, far below the agents' message limit.
+const PART_ENTRIES = 1_000;
+
+/** The tables of the networks, made when first asked for. */
+export type Tables = (networkId: NetworkId) => ServedTable;
+
+/** One session. */
+export class AgentSession {
+  readonly hostId: HostId;
+  readonly epoch: SessionEpoch;
+  readonly attachments: Map<NetworkId, ObservedAttachment>;
+  readonly #link: AgentLink;
+  readonly #tables: Tables;
+  readonly #tracked = new Map<NetworkId, Tracked>();
+  #sequence = 0;
+
+  constructor(
+    hostId: HostId,
+    epoch: SessionEpoch,
+    link: AgentLink,
+    tables: Tables,
+    attachments: Iterable<readonly [NetworkId, ObservedAttachment]>,
+    reported: readonly TableState[],
+  ) {
+    this.hostId = hostId;
+    this.epoch = epoch;
+    this.#link = link;
+    this.#tables = tables;
+    this.attachments = new Map(attachments);
+    for (const state of reported) {
+      const tracked = track(state.networkUid as Uid, Number(state.placementEpoch));
+      this.#tracked.set(state.networkId as NetworkId, { ...tracked, state });
+    }
+  }
+
+  /** Says something that is no delivery. */
+  say(message: SessionResponse['message']): void {
+    this.#link.send({ message });
+  }
+
+  /** Ends the session. */
+  end(error: IpamError | undefined): void {
+    this.#link.end(error);
+  }
+
+  /** The networks that were assigned in this session and are still wanted. */
+  *assigned(): Iterable<{ readonly networkId: NetworkId; readonly placementEpoch: number }> {
+    for (const [networkId, { assignment, withdrawing, placementEpoch }] of this.#tracked) {
+      if (assignment && !withdrawing) yield { networkId, placementEpoch };
+    }
+  }
+
+  /** Sends what is missing so that the agent serves exactly these networks. */
+  provide(networks: readonly ProvidedNetwork[]): void {
+    const wanted = new Set(networks.filter((network) => this.#mayGoOn(network)).map(({ networkId }) => networkId));
+    for (const [networkId, tracked] of this.#tracked) {
+      if (wanted.has(networkId) || tracked.withdrawing) continue;
+      tracked.withdrawing = true;
+      this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
+    }
+    for (const network of networks) if (wanted.has(network.networkId)) this.#assign(network);
+  }
+
+  #mayGoOn({ networkId, placementEpoch, removalsOnly }: ProvidedNetwork): boolean {
+    if (!removalsOnly) return true;
+    const tracked = this.#tracked.get(networkId);
+    return tracked?.assignment !== undefined && tracked.placementEpoch === placementEpoch;
+  }
+
+  #assign(network: ProvidedNetwork): void {
+    const { networkId, uid, placementEpoch } = network;
+    const table = this.#tables(networkId);
+    const assignment = table.assignment ?? toAssignment(network);
+    let tracked = this.#tracked.get(networkId);
+    const known = tracked?.networkUid === uid && tracked.placementEpoch === placementEpoch && !tracked.withdrawing;
+    if (!tracked || !known) {
+      tracked = track(uid, placementEpoch);
+      this.#tracked.set(networkId, tracked);
+    }
+    if (network.removalsOnly) this.#onlyRemovals(tracked);
+    if (tracked.assignment && sameAssignment(tracked.assignment, assignment)) return;
+    const first = tracked.assignment === undefined;
+    tracked.assignment = assignment;
+    this.#deliver(networkId, tracked, { $case: 'assignment', value: assignment });
+    if (!first) return;
+    const reported = tracked.state?.digest;
+    if (reported && reported.length > 0 && table.digest().equals(reported)) {
+      tracked.wholeSequence = this.#deliver(networkId, tracked, { $case: 'tableConfirmation', value: {} });
+    } else {
+      this.#sendSnapshot(networkId, tracked, table);
+    }
+  }
+
+  // What it was not sent yet it is never sent: reservations made from now on must not count this host.
+  #onlyRemovals(tracked: Tracked): void {
+    tracked.removalsOnly = true;
+    tracked.puts.length = 0;
+  }
+
+  #sendSnapshot(networkId: NetworkId, tracked: Tracked, table: ServedTable): void {
+    const entries = table.snapshot();
+    tracked.puts.length = 0;
+    tracked.removals.length = 0;
+    tracked.unconfirmed.clear();
+    this.#deliver(networkId, tracked, { $case: 'snapshotBegin', value: { entries: BigInt(entries.length) } });
+    for (let i = 0; i < entries.length; i += PART_ENTRIES) {
+      this.#deliver(networkId, tracked, {
+        $case: 'snapshotPart',
+        value: { entries: entries.slice(i, i + PART_ENTRIES) },
+      });
+    }
+    tracked.wholeSequence = this.#deliver(networkId, tracked, {
+      $case: 'snapshotEnd',
+      value: { digest: table.digest() },
+    });
+  }
+
+  /** Notes a change of a network's table; `flush` sends it. Answers whether this agent needs it. */
+  change(networkId: NetworkId, change: { readonly put: TableEntry } | { readonly remove: TableRemoval }): boolean {
+    const tracked = this.#tracked.get(networkId);
+    if (!tracked?.assignment || tracked.withdrawing) return false;
+    if ('put' in change) {
+      if (tracked.removalsOnly) return false;
+      const { put } = change;
+      tracked.puts.push(put);
+      tracked.unconfirmed.set(put.reservationId as ReservationId, Number.POSITIVE_INFINITY);
+    } else {
+      // Removals are applied before puts: a put of this address that was not sent yet must not come after its removal.
+      const { address } = change.remove;
+      const unsent = tracked.puts.findIndex((put) => put.address === address);
+      if (unsent >= 0) tracked.puts.splice(unsent, 1);
+      tracked.removals.push(change.remove);
+      tracked.unconfirmed.delete(change.remove.reservationId as ReservationId);
+    }
+    return true;
+  }
+
+  /** Sends the changes of a network. */
+  flush(networkId: NetworkId): void {
+    const tracked = this.#tracked.get(networkId);
+    if (!tracked) return;
+    while (tracked.puts.length + tracked.removals.length > 0) {
+      const remove = tracked.removals.splice(0, PART_ENTRIES);
+      const put = tracked.removals.length > 0 ? [] : tracked.puts.splice(0, PART_ENTRIES - remove.length);
+      const delta: TableDelta = { put, remove };
+      const sequence = this.#deliver(networkId, tracked, { $case: 'tableDelta', value: delta });
+      for (const { reservationId } of put) tracked.unconfirmed.set(reservationId as ReservationId, sequence);
+    }
+  }
+
+  #deliver(networkId: NetworkId, tracked: Tracked, action: DeliveryAction): number {
+    const sequence = ++this.#sequence;
+    tracked.sentSequence = sequence;
+    const { placementEpoch } = tracked;
+    const delivery: Delivery = {
+      sessionEpoch: this.epoch,
+      sequence: BigInt(sequence),
+      networkId,
+      placementEpoch: BigInt(placementEpoch),
+      action,
+    };
+    this.#link.send({ message: { $case: 'delivery', value: delivery } });
+    return sequence;
+  }
+
+  /** Takes an acknowledgement; answers whether it said something new. */
+  acknowledged(state: TableState, wallTimeMs: number): boolean {
+    const networkId = state.networkId as NetworkId;
+    const tracked = this.#tracked.get(networkId);
+    if (!tracked || tracked.placementEpoch !== Number(state.placementEpoch)) return false;
+    // An agent cannot have what it was not sent.
+    const sequence = Math.min(Number(state.sequence), tracked.sentSequence);
+    if (sequence < tracked.ackedSequence) return false;
+    tracked.ackedSequence = sequence;
+    tracked.state = state;
+    for (const [reservationId, sent] of tracked.unconfirmed) {
+      if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
+    }
+    if (sequence === tracked.sentSequence) tracked.syncedTime = wallTimeMs;
+    if (tracked.withdrawing && sequence === tracked.sentSequence) this.#tracked.delete(networkId);
+    return true;
+  }
+
+  /** Takes what a heartbeat says of the tables; answers the networks whose table had drifted and is sent again. */
+  heard(states: readonly TableState[]): { readonly changed: boolean; readonly drifted: readonly NetworkId[] } {
+    const drifted: NetworkId[] = [];
+    let changed = false;
+    for (const state of states) {
+      const networkId = state.networkId as NetworkId;
+      const tracked = this.#tracked.get(networkId);
+      if (!tracked || tracked.placementEpoch !== Number(state.placementEpoch)) continue;
+      changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
+      tracked.state = state;
+      if (!this.#drifted(networkId, tracked, state)) continue;
+      drifted.push(networkId);
+      this.#sendSnapshot(networkId, tracked, this.#tables(networkId));
+    }
+    return { changed, drifted };
+  }
+
+  #drifted(networkId: NetworkId, tracked: Tracked, state: TableState): boolean {
+    if (!tracked.assignment || tracked.withdrawing || tracked.removalsOnly) return false;
+    const unsent = tracked.puts.length + tracked.removals.length > 0;
+    if (unsent || Number(state.sequence) !== tracked.sentSequence) return false;
+    return !this.#tables(networkId).digest().equals(state.digest);
+  }
+
+  // A network whose interface is gone is not acknowledged (protocol.md §3.2), yet its agent is well and said so.
+  /** Whether the agent took in all that it was sent, acknowledged or not. */
+  get settled(): boolean {
+    for (const { sentSequence, ackedSequence, state } of this.#tracked.values()) {
+      if (Math.max(ackedSequence, Number(state?.sequence ?? 0)) < sentSequence) return false;
+    }
+    return true;
+  }
+
+  /** Whether the agent confirmed that it answers with this reservation. */
+  isReady(networkId: NetworkId, reservationId: ReservationId): boolean {
+    const tracked = this.#tracked.get(networkId);
+    return tracked !== undefined && isServing(tracked) && !tracked.unconfirmed.has(reservationId);
+  }
+
+  /** Every table the agent has, or was told to have. */
+  tables(): ReadonlyMap<NetworkId, ObservedTable> {
+    const observed = new Map<NetworkId, ObservedTable>();
+    for (const [networkId, tracked] of this.#tracked) {
+      observed.set(networkId, {
+        networkUid: tracked.networkUid,
+        placementEpoch: tracked.placementEpoch,
+        serving: isServing(tracked),
+        reason: reasonOf(tracked.state),
+        pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.length + tracked.removals.length,
+        syncedTime: tracked.syncedTime,
+      });
+    }
+    return observed;
+  }
+}
+
+function track(networkUid: Uid, placementEpoch: number): Tracked {
+  return {
+    networkUid,
+    placementEpoch,
+    assignment: undefined,
+    withdrawing: false,
+    removalsOnly: false,
+    sentSequence: 0,
+    ackedSequence: 0,
+    wholeSequence: Number.POSITIVE_INFINITY,
+    unconfirmed: new Map(),
+    puts: [],
+    removals: [],
+    state: undefined,
+    syncedTime: undefined,
+  };
+}
+
+function isServing({ state, ackedSequence, wholeSequence, withdrawing }: Tracked): boolean {
+  return !withdrawing && state?.serving === true && ackedSequence >= wholeSequence;
+}

@@ -1,0 +1,31 @@
+// The breaker on opossum.
+
+import CircuitBreaker from 'opossum';
+import type { Breaker, BreakerState } from '../../ports/breaker.js';
+
+// opossum opens on the first failed call unless it is told how many calls make a verdict.
+const VOLUME_THRESHOLD = 3;
+const ERROR_PERCENTAGE = 50;
+const RESET_MS = 10_000;
+
+/** Makes a breaker that opens when at least three calls within 10 s failed, half of them or more, and tries again after 10 s. */
+export function opossumBreaker(name: string, onChange: () => void): Breaker {
+  const breaker = new CircuitBreaker((work: () => Promise<void>) => work(), {
+    name,
+    timeout: false,
+    volumeThreshold: VOLUME_THRESHOLD,
+    errorThresholdPercentage: ERROR_PERCENTAGE,
+    resetTimeout: RESET_MS,
+  });
+  breaker.on('open', onChange);
+  breaker.on('halfOpen', onChange);
+  breaker.on('close', onChange);
+  return {
+    get state(): BreakerState {
+      if (breaker.halfOpen) return 'half-open';
+      return breaker.opened ? 'open' : 'closed';
+    },
+    run: (work) => breaker.fire(work),
+    close: () => breaker.shutdown(),
+  };
+}

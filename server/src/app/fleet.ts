@@ -1,0 +1,110 @@
+// The hosts as the holder sees them now: what is stored of them, what their sessions show, and their breakers.
+//
+//   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a start, or a
+//       stall of its own, a server that heard nobody knows nothing about anybody.
+
+import type { Clock } from '@leasehold/program/clock';
+import type { Host } from '../domain/host.js';
+import type { HostId, NetworkId } from '../domain/ids.js';
+import { heartbeatIntervalMs, type Liveness, liveness } from '../domain/liveness.js';
+import type { Network, Placement } from '../domain/network.js';
+import type { Breaker, BreakerState, MakeBreaker } from '../ports/breaker.js';
+import type { HostObserver, ObservedHost } from '../ports/dhcp-provider.js';
+import type { View } from './view.js';
+
+/** A host now. */
+export interface HostNow {
+  readonly host: Host;
+  /** What its sessions showed since this server leads; undefined when it was not heard. */
+  readonly observed: ObservedHost | undefined;
+  readonly liveness: Liveness;
+  readonly breaker: BreakerState;
+}
+
+/** What the fleet works with. */
+export interface FleetOptions {
+  readonly view: View;
+  readonly observer: HostObserver;
+  readonly clock: Clock;
+  readonly makeBreaker: MakeBreaker;
+}
+
+/** All hosts. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #breakers = new Map<HostId, Breaker>();
+  readonly #onBreaker: (() => void)[] = [];
+  #agesFromMs: number;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#agesFromMs = options.clock.now();
+  }
+
+  /** Every host's age starts anew. */
+  restartAges(): void {
+    this.#agesFromMs = this.#options.clock.now();
+  }
+
+  /** How often agents shall send heartbeats. */
+  get intervalMs(): number {
+    return heartbeatIntervalMs(this.#options.view.hosts.size);
+  }
+
+  /** Every host now. */
+  look(): ReadonlyMap<HostId, HostNow> {
+    const { view, observer } = this.#options;
+    const observed = observer.observe();
+    const hosts = new Map<HostId, HostNow>();
+    for (const host of view.hosts.values()) hosts.set(host.hostId, this.#now(host, observed.get(host.hostId)));
+    return hosts;
+  }
+
+  /** One host now. */
+  lookAt(host: Host): HostNow {
+    return this.#now(host, this.#options.observer.observe().get(host.hostId));
+  }
+
+  #now(host: Host, observed: ObservedHost | undefined): HostNow {
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? Number.NEGATIVE_INFINITY, this.#agesFromMs);
+    const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), this.intervalMs);
+    return { host, observed, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
+  }
+
+  /** The wanted placements of a network whose live host confirmed that it answers. */
+  serving(network: Network): readonly Placement[] {
+    const { view } = this.#options;
+    return network.placements.filter((placement) => {
+      const host = view.hosts.get(placement.hostId);
+      return host !== undefined && isServing(this.lookAt(host), network.networkId, placement.epoch);
+    });
+  }
+
+  /** The breaker around commands to a host. */
+  breaker(hostId: HostId): Breaker {
+    let breaker = this.#breakers.get(hostId);
+    if (!breaker) {
+      breaker = this.#options.makeBreaker(hostId, () => {
+        for (const listener of this.#onBreaker) listener();
+      });
+      this.#breakers.set(hostId, breaker);
+    }
+    return breaker;
+  }
+
+  /** Calls `listener` when a breaker changed its state. */
+  onBreakerChange(listener: () => void): void {
+    this.#onBreaker.push(listener);
+  }
+
+  /** Stops the breakers' timers. */
+  close(): void {
+    for (const breaker of this.#breakers.values()) breaker.close();
+  }
+}
+
+/** Whether a host is live and confirmed that it answers by this placement. */
+export function isServing({ observed, liveness }: HostNow, networkId: NetworkId, epoch: number): boolean {
+  const table = observed?.tables.get(networkId);
+  return liveness === 'up' && table?.serving === true && table.placementEpoch === epoch;
+}

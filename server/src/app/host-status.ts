@@ -1,0 +1,40 @@
+// A host as users see it: stored settings beside what its session shows.
+
+import type { Clock } from '@leasehold/program/clock';
+import type { Host } from '../domain/host.js';
+import type { NetworkId } from '../domain/ids.js';
+import type { BreakerState } from '../ports/breaker.js';
+import type { Fleet } from './fleet.js';
+
+/** What is true of a host now. */
+export interface HostStatus {
+  /** `unknown`: not heard since this server leads, and not long enough to call it down. */
+  readonly liveness: 'unknown' | 'up' | 'suspect' | 'down';
+  readonly lastHeardTime: Date | undefined;
+  readonly breaker: BreakerState;
+  readonly attachments: readonly {
+    readonly networkId: NetworkId;
+    readonly interface: string;
+    readonly ready: boolean;
+    readonly reason: string;
+  }[];
+}
+
+/** What is true of a host now. */
+export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
+  const { observed, liveness, breaker } = fleet.lookAt(host);
+  const heardAgoMs = observed && clock.now() - observed.lastHeardMs;
+  const live = observed?.connected ? observed.attachments : undefined;
+  const attachments = host.attachments.map(({ networkId, interface: name }) => ({
+    networkId,
+    interface: name,
+    ready: live?.get(networkId)?.ready ?? false,
+    reason: live ? (live.get(networkId)?.reason ?? 'Not attached any more') : 'The agent is not connected',
+  }));
+  return {
+    liveness: observed || liveness === 'down' ? liveness : 'unknown',
+    lastHeardTime: heardAgoMs === undefined ? undefined : new Date(clock.wallTime().getTime() - heardAgoMs),
+    breaker,
+    attachments,
+  };
+}

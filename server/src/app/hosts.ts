@@ -1,0 +1,107 @@
+// Hosts: they appear with their agent's first hello; operators manage, maintain and forget them.
+
+import { etagMismatch, hostConnected, hostNotFound, type Refused, type Result, success } from '../domain/errors.js';
+import { hostEtag } from '../domain/etag.js';
+import type { Host } from '../domain/host.js';
+import type { HostId, NetworkId, Revision } from '../domain/ids.js';
+import type { Labels } from '../domain/network.js';
+import type { HostDirectory, HostReport } from '../ports/host-directory.js';
+import { untilNoConflict } from './change.js';
+import { type Context, newUid, wallTime } from './context.js';
+import { type Page, type PageRequest, pageOf } from './paging.js';
+
+/** What an operator chooses of a host. */
+export interface HostSettings {
+  readonly managed: boolean;
+  readonly maintenance: boolean;
+  readonly labels: Labels;
+}
+
+/** The use cases. */
+export class Hosts implements HostDirectory {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Stores what an agent reports of its host, if that is new. Its settings stay. */
+  async reported(report: HostReport): Promise<void> {
+    const { store } = this.#context;
+    const result = await untilNoConflict(`Host ${report.hostId}`, async () => {
+      const before = await store.hosts.get(report.hostId);
+      const after = before ? { ...before, ...report } : this.#newHost(report);
+      if (before && JSON.stringify(reportOf(before)) === JSON.stringify(reportOf(after))) return success(before);
+      const written = await store.hosts.put(after);
+      return written === 'conflict' ? 'conflict' : success(written);
+    });
+    if (!result.ok) throw new Error(result.error.message);
+  }
+
+  #newHost(report: HostReport): Host {
+    const now = wallTime(this.#context);
+    return {
+      ...report,
+      uid: newUid(this.#context),
+      managed: true,
+      maintenance: false,
+      labels: {},
+      createTime: now,
+      updateTime: now,
+      revision: 0 as Revision,
+    };
+  }
+
+  /** Answers one host. */
+  async get(hostId: HostId): Promise<Result<Host>> {
+    const host = await this.#context.store.hosts.get(hostId);
+    return host ? success(host) : hostNotFound(hostId);
+  }
+
+  /** Lists hosts by id; only those that have `networkId` attached when it is given. */
+  list(networkId: NetworkId | undefined, page: PageRequest): Result<Page<Host>> {
+    const hosts = [...this.#context.view.hosts.values()].filter(
+      (host) => networkId === undefined || host.attachments.some((each) => each.networkId === networkId),
+    );
+    return pageOf(['hosts', networkId], hosts, ({ hostId }) => hostId, page);
+  }
+
+  /** Changes settings; those that are not in `patch` stay. */
+  update(hostId: HostId, patch: Partial<HostSettings>, etag: string): Promise<Result<Host>> {
+    const { store } = this.#context;
+    return untilNoConflict(`Host ${hostId}`, async () => {
+      const before = await store.hosts.get(hostId);
+      if (!before) return hostNotFound(hostId);
+      const guard = checkEtag(before, etag);
+      if (guard) return guard;
+      const after = { ...before, ...patch };
+      if (hostEtag(after) === hostEtag(before)) return success(before);
+      const written = await store.hosts.put({ ...after, updateTime: wallTime(this.#context) });
+      return written === 'conflict' ? 'conflict' : success(written);
+    });
+  }
+
+  /** Forgets a host that is not connected; networks go on knowing that it may still answer. */
+  delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
+    const { store, hosts } = this.#context;
+    return untilNoConflict(`Host ${hostId}`, async () => {
+      const before = await store.hosts.get(hostId);
+      if (!before) return hostNotFound(hostId);
+      const guard = checkEtag(before, etag);
+      if (guard) return guard;
+      if (hosts.observe().get(hostId)?.connected) return hostConnected(hostId);
+      const removed = await store.hosts.remove(hostId, before.revision);
+      return removed === 'conflict' ? 'conflict' : success(undefined);
+    });
+  }
+}
+
+function reportOf({ attachments, failureDomain, backend, agentVersion }: HostReport) {
+  const byNetwork = attachments.map((each) => [each.networkId, each.interface]).sort();
+  return [byNetwork, failureDomain, backend, agentVersion];
+}
+
+function checkEtag(host: Host, etag: string): Refused | undefined {
+  const current = hostEtag(host);
+  return etag === '' || etag === current ? undefined : etagMismatch(`Host ${host.hostId}`, current);
+}

@@ -1,0 +1,275 @@
+// The manager: keeps `dhcp_server_count` hosts serving every network that is to be served.
+//
+//   M1. It reads the world and is never told what changed: timer and events only wake it. One run at a time.
+//   M2. A placement is stored before the first byte of its assignment is sent: the deployment follows the view.
+//   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2).
+
+import type { Timer } from '@leasehold/program/clock';
+import { brakesNow, isStall, massSilence, recentLosses } from '../domain/brakes.js';
+import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
+import { nextLivenessChangeMs } from '../domain/liveness.js';
+import type { Network } from '../domain/network.js';
+import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
+import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan } from '../domain/plan.js';
+import { type Context, wallTime } from './context.js';
+import type { Deployment } from './deployment.js';
+import type { Fleet, HostNow } from './fleet.js';
+
+/** Something that keeps the manager from moving placements. */
+export interface Brake {
+  readonly kind: 'STALL' | 'MASS_SILENCE' | 'BUDGET';
+  readonly reason: string;
+  readonly since: Date;
+}
+
+// Without any event the world is read again this often: what was missed is then missed no longer.
+const IDLE_MS = 5_000;
+// A mark whose owner died must not keep a subnet closed; owners finish within a second.
+const MARK_LIFETIME_MS = 30_000;
+const STALL_SHOWN_MS = 60_000;
+
+/** Keeps networks served. */
+export class Manager {
+  readonly #context: Context;
+  readonly #fleet: Fleet;
+  readonly #deployment: Deployment;
+  readonly #brakes = new Map<Brake['kind'], Brake>();
+  readonly #shortSince = new Map<NetworkId, WallTime>();
+  readonly #marksSeenMs = new Map<string, number>();
+  #losses: ReadonlyMap<HostId, number> = new Map();
+  #timer: Timer | undefined;
+  #dueMs = 0;
+  #agesRestartedMs: number | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+
+  constructor(context: Context, fleet: Fleet, deployment: Deployment) {
+    this.#context = context;
+    this.#fleet = fleet;
+    this.#deployment = deployment;
+  }
+
+  /** What keeps it from moving placements now. */
+  get brakes(): readonly Brake[] {
+    return [...this.#brakes.values()];
+  }
+
+  /** Since when fewer servers serve a network than it wants. */
+  shortSince(networkId: NetworkId): WallTime | undefined {
+    return this.#shortSince.get(networkId);
+  }
+
+  /** Claims the networks, tells the hosts, and manages from now on. */
+  async start(): Promise<void> {
+    const { view, hosts } = this.#context;
+    await Promise.all([...view.networks.values()].map((network) => this.#claim(network)));
+    this.#deployment.start();
+    view.listen(({ kind }) => {
+      if (kind !== 'slot' && kind !== 'slot-gone') this.wake();
+    });
+    hosts.onChange(() => this.wake());
+    this.#fleet.onBreakerChange(() => this.wake());
+    this.wake();
+  }
+
+  /** Ends after the run under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  /** Makes it run soon; during a run: once more after it. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#running ??= this.#runWhileWoken().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #runWhileWoken(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      this.#timer?.cancel();
+      try {
+        await this.manage();
+      } catch (error) {
+        this.#context.log.error('manager run failed', { error });
+      }
+      if (!this.#stopped) this.#arm();
+    }
+  }
+
+  #arm(): void {
+    const { clock } = this.#context;
+    const now = clock.now();
+    const { intervalMs } = this.#fleet;
+    let dueMs = now + IDLE_MS;
+    for (const { observed } of this.#fleet.look().values()) {
+      if (!observed) continue;
+      const change = nextLivenessChangeMs(observed.lastHeardMs, observed.brokenSinceMs, now, intervalMs);
+      if (change !== undefined) dueMs = Math.min(dueMs, change);
+    }
+    this.#dueMs = dueMs;
+    this.#timer = clock.after(dueMs - now, () => {
+      this.#noticeStall();
+      this.wake();
+    });
+  }
+
+  #noticeStall(): void {
+    const { clock, log } = this.#context;
+    const now = clock.now();
+    const lateMs = now - this.#dueMs;
+    if (!isStall(lateMs, this.#fleet.intervalMs, this.#agesRestartedMs, now)) return;
+    this.#agesRestartedMs = now;
+    this.#fleet.restartAges();
+    log.warn('this server stalled, all hosts count as just heard', { lateMs: Math.round(lateMs) });
+    this.#brake('STALL', `This server stood still for ${Math.round(lateMs)} ms`);
+  }
+
+  /** One run: plans, writes, and tells. */
+  async manage(): Promise<void> {
+    const { view, clock } = this.#context;
+    const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, toPlanHost(now)]));
+    this.#losses = recentLosses(this.#losses, clock.now());
+    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, this.#losses, clock.now()));
+    this.#showBrakes(hosts, planned);
+    const plans = new Map(planned.networks.map((each) => [each.networkId, each]));
+    await Promise.all(
+      [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
+    );
+    this.#deployment.refresh();
+    this.#noteShort();
+  }
+
+  async #claim(network: Network): Promise<void> {
+    const { store } = this.#context;
+    let current: Network | undefined = network;
+    while (current && current.holderEpoch < store.lease.epoch) {
+      const written = await store.networks.put({ ...current, holderEpoch: store.lease.epoch });
+      if (written !== 'conflict') return;
+      current = await store.networks.get(network.networkId);
+    }
+  }
+
+  // A conflict needs no repeat here: the view will show the newer document and wake the manager.
+  async #execute(
+    network: Network,
+    planned: NetworkPlan | undefined,
+    hosts: ReadonlyMap<HostId, PlanHost>,
+  ): Promise<void> {
+    const { store, view } = this.#context;
+    const after = this.#withoutOldMark(this.#withoutGoneFormers(this.#applied(network, planned, hosts)));
+    if (isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
+      await store.networks.remove(network.networkId, network.revision);
+    } else if (after !== network) {
+      const written = await store.networks.put({ ...after, holderEpoch: store.lease.epoch });
+      if (planned && written !== 'conflict') this.#logPlan(planned);
+    }
+  }
+
+  #applied(network: Network, planned: NetworkPlan | undefined, hosts: ReadonlyMap<HostId, PlanHost>): Network {
+    if (!planned) return network;
+    const { store, clock } = this.#context;
+    const since = wallTime(this.#context);
+    const leaving = planned.withdraw.map(({ epoch }) => epoch);
+    let after = becomeFormer(network, leaving, store.settings.authorityCeilingS, since);
+    for (const hostId of planned.place) {
+      const host = hosts.get(hostId);
+      if (host) after = withPlacement(after, hostId, host.uid, since);
+    }
+    for (const { hostId, why } of planned.withdraw) {
+      if (why === 'host down') this.#losses = new Map(this.#losses).set(hostId, clock.now());
+    }
+    return after;
+  }
+
+  /** A former server is over once its connected host has nothing of that placement any more. */
+  #withoutGoneFormers(network: Network): Network {
+    const observed = this.#context.hosts.observe();
+    const formerServers = network.formerServers.filter(({ hostId, epoch }) => {
+      const host = observed.get(hostId);
+      if (!host?.connected) return true;
+      const table = host.tables.get(network.networkId);
+      return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
+    });
+    return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
+  }
+
+  #withoutOldMark(network: Network): Network {
+    const { clock, log } = this.#context;
+    const { mark, ...unmarked } = network;
+    if (!mark) return network;
+    const seenMs = this.#marksSeenMs.get(mark.operationId) ?? clock.now();
+    this.#marksSeenMs.set(mark.operationId, seenMs);
+    if (clock.now() - seenMs < MARK_LIFETIME_MS) return network;
+    this.#marksSeenMs.delete(mark.operationId);
+    log.warn('cleared the mark of a change that was never finished', {
+      network: network.networkId,
+      subnet: mark.subnetId,
+    });
+    return unmarked;
+  }
+
+  #logPlan({ networkId, withdraw, place }: NetworkPlan): void {
+    const { log } = this.#context;
+    for (const { hostId, epoch, why } of withdraw) {
+      log.info('placement withdrawn', { network: networkId, host: hostId, epoch, why });
+    }
+    for (const hostId of place) log.info('placement made', { network: networkId, host: hostId });
+  }
+
+  #showBrakes(hosts: ReadonlyMap<HostId, PlanHost>, { kept }: Plan): void {
+    const { clock } = this.#context;
+    const mass = massSilence(hosts.values());
+    if (mass) this.#brake('MASS_SILENCE', `${mass.silent} of ${mass.managed} managed hosts are silent at once`);
+    else this.#brakes.delete('MASS_SILENCE');
+    if (kept.length > 0 && !mass) this.#brake('BUDGET', `Kept for now: ${kept.slice(0, 5).join(', ')}`);
+    else this.#brakes.delete('BUDGET');
+    const stalledMs = this.#agesRestartedMs;
+    if (stalledMs === undefined || clock.now() - stalledMs >= STALL_SHOWN_MS) this.#brakes.delete('STALL');
+  }
+
+  #brake(kind: Brake['kind'], reason: string): void {
+    const known = this.#brakes.get(kind);
+    if (!known) this.#context.log.warn('brake engaged', { kind, reason });
+    this.#brakes.set(kind, { kind, reason, since: known?.since ?? this.#context.clock.wallTime() });
+  }
+
+  #noteShort(): void {
+    for (const network of this.#context.view.networks.values()) {
+      const { networkId } = network;
+      if (this.#fleet.serving(network).length >= serversWanted(network)) this.#shortSince.delete(networkId);
+      else if (!this.#shortSince.has(networkId)) this.#shortSince.set(networkId, wallTime(this.#context));
+    }
+  }
+}
+
+/** A deleted network of which nothing can come any more, but for resting addresses. */
+function isSpent({ deleted, placements, formerServers }: Network): boolean {
+  return deleted === true && placements.length === 0 && formerServers.length === 0;
+}
+
+function toPlanHost({ host, observed, liveness, breaker }: HostNow): PlanHost {
+  const attachments = [...(observed?.attachments ?? [])];
+  const tables = [...(observed?.tables ?? [])];
+  return {
+    hostId: host.hostId,
+    uid: host.uid,
+    managed: host.managed,
+    maintenance: host.maintenance,
+    failureDomain: host.failureDomain,
+    liveness,
+    connected: observed?.connected ?? false,
+    reachable: breaker === 'closed',
+    ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),
+    serving: new Set(
+      tables.flatMap(([networkId, { serving, placementEpoch }]) =>
+        serving ? [placementKey(networkId, placementEpoch)] : [],
+      ),
+    ),
+  };
+}

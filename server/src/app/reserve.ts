@@ -1,0 +1,297 @@
+// Promises an address to a MAC.
+//
+//   A1. The store decides: memory only proposes an address, the insert takes it or says who has it.
+//   A2. Before a reservation is answered, the network's document as it stands after the write is asked whether it still
+//       fits; if not, the slot is released (never deleted) and the request refused (protocol.md §2.2).
+//   A3. One MAC, one reservation of a network: a repeat answers the one that exists.
+//   A4. SUBNET_EXHAUSTED is answered only after the store was asked.
+
+import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
+import {
+  addressQuarantined,
+  addressReserved,
+  macReserved,
+  networkNotFound,
+  type Result,
+  requestIdReused,
+  subnetExhausted,
+  subnetNotFound,
+  success,
+  tooBusy,
+} from '../domain/errors.js';
+import { closedTo, misfit } from '../domain/fits.js';
+import type { NetworkId, Revision, SubnetId } from '../domain/ids.js';
+import type { DhcpOption, Labels, Network, Subnet } from '../domain/network.js';
+import { makeReservationId } from '../domain/reservation-id.js';
+import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
+import { type Call, type Context, wallTime } from './context.js';
+import { KeyedQueue } from './keyed-queue.js';
+import { endedNow, nextReusableTime, released, reusableTime } from './tenure.js';
+
+/** What to reserve. At least one of `subnetId` and `networkId` is there. */
+export interface ReserveCommand {
+  readonly subnetId: SubnetId | undefined;
+  readonly networkId: NetworkId | undefined;
+  readonly mac: Mac;
+  /** This address and no other. */
+  readonly address: Ipv4 | undefined;
+  readonly hostname: string;
+  readonly owner: string;
+  readonly labels: Labels;
+  readonly options: readonly DhcpOption[];
+  readonly request: RequestKey | undefined;
+}
+
+/** What came of it. */
+export interface Reserved {
+  readonly tenure: Slot | EndedTenure;
+  /** Whether this request made it. */
+  readonly created: boolean;
+}
+
+/** Where to look for an address. */
+interface Target {
+  readonly network: Network;
+  /** In the order to try. */
+  readonly subnets: readonly Subnet[];
+}
+
+interface Proposal {
+  readonly subnet: Subnet;
+  readonly address: Ipv4;
+}
+
+// Each round loses an address to somebody else or meets a change of settings; with next-fit from an own offset a
+// second round is rare, so that many mean something is wrong.
+const MAX_ROUNDS = 64;
+// A full network is read again at most this often before "exhausted" is believed.
+const VERIFY_EVERY_MS = 5_000;
+
+/** The use case. */
+export class Reserve {
+  readonly #context: Context;
+  // Two requests for one MAC would hold two addresses for a moment, and the last free one could be missing for it.
+  readonly #byMac = new KeyedQueue();
+  readonly #verifiedMs = new Map<NetworkId, number>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Reserves, or answers the reservation that exists. */
+  async reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
+    const { request } = command;
+    const earlier = request && (await this.#context.store.slots.findByRequest(request));
+    if (earlier) return replay(earlier, request);
+    const target = await this.#target(command);
+    if (!target.ok) return target;
+    const { networkId } = target.value.network;
+    return this.#byMac.run(`${networkId} ${command.mac}`, () => this.#take(target.value, command, call));
+  }
+
+  async #target({ subnetId, networkId }: ReserveCommand): Promise<Result<Target>> {
+    const { store, view } = this.#context;
+    if (subnetId === undefined) {
+      const network = networkId && (view.network(networkId) ?? (await store.networks.get(networkId)));
+      if (!network || network.deleted) return networkNotFound(networkId ?? '');
+      return success({ network, subnets: network.subnets });
+    }
+    const network = view.subnet(subnetId)?.network ?? (await store.networks.findBySubnet(subnetId));
+    const subnet = network?.subnets.find((each) => each.subnetId === subnetId);
+    if (!network || !subnet || (networkId !== undefined && networkId !== network.networkId)) {
+      return subnetNotFound(subnetId);
+    }
+    return success({ network, subnets: [subnet] });
+  }
+
+  async #take(target: Target, command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const proposal =
+        command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
+      if (!proposal.ok) return proposal;
+      const outcome = proposal.value
+        ? await this.#try(target, proposal.value, command, call)
+        : await this.#whenFull(target, command, call);
+      if (outcome !== 'again') return outcome;
+    }
+    return tooBusy(`Network ${target.network.networkId}`);
+  }
+
+  #named({ network, subnets }: Target, address: Ipv4): Result<Proposal> {
+    const subnet = subnets.find(({ cidr }) => cidrContains(cidr, address)) ?? subnets[0];
+    if (!subnet) return subnetExhausted({ networkId: network.networkId }, 0, undefined);
+    return closedTo(network, subnet, address) ?? success({ subnet, address });
+  }
+
+  /** The address the MAC had last, or the next free one; undefined when memory knows none. */
+  #choose({ network, subnets }: Target, mac: Mac): Result<Proposal | undefined> {
+    const occupancy = this.#context.view.occupancy(network.networkId);
+    const open = subnets.filter((subnet) => closedTo(network, subnet) === undefined);
+    const first = subnets[0];
+    if (open.length === 0 && first) return closedTo(network, first) ?? success(undefined);
+    const last = occupancy.lastAddressOf(mac);
+    const home = last === undefined ? undefined : open.find(({ cidr }) => cidrContains(cidr, last));
+    if (last !== undefined && home && this.#mayReturn(network, home, last)) {
+      return success({ subnet: home, address: last });
+    }
+    for (const subnet of open) {
+      const address = occupancy.spaceOf(subnet.subnetId)?.next();
+      if (address !== undefined) return success({ subnet, address });
+    }
+    return success(undefined);
+  }
+
+  /** A MAC's last address is worth trying while it is its own, resting, or free and on offer. */
+  #mayReturn(network: Network, subnet: Subnet, address: Ipv4): boolean {
+    const space = this.#context.view.occupancy(network.networkId).spaceOf(subnet.subnetId);
+    if (closedTo(network, subnet, address) !== undefined || !space) return false;
+    return space.isUsed(address) || space.take(address);
+  }
+
+  async #try(
+    target: Target,
+    proposal: Proposal,
+    command: ReserveCommand,
+    call: Call,
+  ): Promise<Result<Reserved> | 'again'> {
+    const { store } = this.#context;
+    const slot = this.#newSlot(target.network, proposal, command, call);
+    const { outcome, network } = await store.slots.insert(slot);
+    switch (outcome.kind) {
+      case 'inserted':
+        return this.#checked(outcome.slot, network, command, call);
+      case 'mac-holds':
+        this.#notTaken(target, proposal.address);
+        return existing(outcome.slot, command);
+      case 'taken':
+        return this.#taken(outcome.slot, slot, command, call);
+    }
+  }
+
+  #newSlot(network: Network, { subnet, address }: Proposal, command: ReserveCommand, call: Call): Slot {
+    const { mac, hostname, owner, labels, options, request } = command;
+    return {
+      reservationId: makeReservationId(network.networkId, address, this.#context.entropy),
+      networkId: network.networkId,
+      address,
+      subnetId: subnet.subnetId,
+      subnetUid: subnet.uid,
+      mac,
+      hostname,
+      owner,
+      labels,
+      options,
+      createTime: wallTime(this.#context),
+      createdBy: call.caller,
+      ...(request ? { request } : {}),
+      vouched: false,
+      state: 'reserved',
+      chainCounter: network.placementCounter,
+      reuseDelayS: 0,
+      leaseTimeCeilingS: 0,
+      revision: 0 as Revision,
+    };
+  }
+
+  /** The proposed address is not free: it is the MAC's own, or somebody else's. */
+  async #taken(there: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Result<Reserved> | 'again'> {
+    if (there.mac !== command.mac) {
+      // The proposal came from a bit that was wrongly free; it is marked now, the next round takes another.
+      if (command.address === undefined) return this.#othersAddress(there, command.mac);
+      if (there.state === 'reserved') return addressReserved(there);
+      return addressQuarantined(there, reusableTime(this.#context, there));
+    }
+    if (there.state === 'reserved') return existing(there, command);
+    return this.#returnTo(there, wanted, command, call);
+  }
+
+  #othersAddress(there: Slot, mac: Mac): 'again' {
+    const occupancy = this.#context.view.occupancy(there.networkId);
+    occupancy.spaceOf(there.subnetId)?.markUsed(there.address);
+    occupancy.forgetLast(mac);
+    return 'again';
+  }
+
+  /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
+  async #returnTo(
+    resting: Slot,
+    wanted: Slot,
+    command: ReserveCommand,
+    call: Call,
+  ): Promise<Result<Reserved> | 'again'> {
+    const { chainCounter, revision } = resting;
+    const { outcome, network } = await this.#context.store.slots.replace(
+      { ...wanted, chainCounter, revision },
+      endedNow(this.#context, resting),
+    );
+    if (outcome.kind === 'conflict') return 'again';
+    if (outcome.kind === 'mac-holds') return existing(outcome.slot, command);
+    return this.#checked(outcome.slot, network, command, call);
+  }
+
+  async #checked(
+    slot: Slot,
+    network: Network | undefined,
+    command: ReserveCommand,
+    call: Call,
+  ): Promise<Result<Reserved> | 'again'> {
+    const refused = misfit(network, slot);
+    if (!refused) return success({ tenure: slot, created: true });
+    await this.#giveBack(slot, network, call);
+    // An address that was excluded meanwhile says nothing about the others of its subnet.
+    return refused.error.kind === 'invalid-field' && command.address === undefined ? 'again' : refused;
+  }
+
+  // No guest was started with it, so the release is vouched for. A conflict means that somebody else released it.
+  async #giveBack(slot: Slot, network: Network | undefined, call: Call): Promise<void> {
+    const subnet = network?.subnets.find((each) => each.subnetId === slot.subnetId);
+    await this.#context.store.slots.replace(released(this.#context, slot, subnet, call.caller, true));
+  }
+
+  #notTaken({ network }: Target, address: Ipv4): void {
+    const { view } = this.#context;
+    const subnet = network.subnets.find(({ cidr }) => cidrContains(cidr, address));
+    const space = subnet && view.occupancy(network.networkId).spaceOf(subnet.subnetId);
+    space?.markFree(address);
+  }
+
+  /** Memory knows no free address: the MAC may have one already, and memory may be wrong. */
+  async #whenFull(target: Target, command: ReserveCommand, call: Call): Promise<Result<Reserved> | 'again'> {
+    const { store, view, clock } = this.#context;
+    const { network, subnets } = target;
+    for (const slot of await store.slots.findByMac(network.networkId, command.mac)) {
+      if (slot.state === 'reserved') return existing(slot, command);
+      const subnet = subnets.find(({ cidr }) => cidrContains(cidr, slot.address));
+      if (!subnet || closedTo(network, subnet, slot.address)) continue;
+      const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
+      return this.#returnTo(slot, wanted, command, call);
+    }
+    const verifiedMs = this.#verifiedMs.get(network.networkId);
+    if (verifiedMs === undefined || clock.now() - verifiedMs >= VERIFY_EVERY_MS) {
+      this.#verifiedMs.set(network.networkId, clock.now());
+      await view.rescan(network.networkId);
+      const room = subnets.some(({ subnetId }) => (view.occupancy(network.networkId).spaceOf(subnetId)?.free ?? 0) > 0);
+      if (room) return 'again';
+    }
+    return this.#exhausted(target, command);
+  }
+
+  #exhausted({ network, subnets }: Target, { subnetId }: ReserveCommand): Result<Reserved> {
+    const occupancy = this.#context.view.occupancy(network.networkId);
+    const quarantined = subnets.reduce((sum, subnet) => sum + occupancy.usageOf(subnet.subnetId).quarantined, 0);
+    const where = { networkId: network.networkId, ...(subnetId ? { subnetId } : {}) };
+    return subnetExhausted(where, quarantined, nextReusableTime(this.#context, network.networkId, subnets));
+  }
+}
+
+/** The MAC holds a reservation: it is the answer when it is what was asked for, else it is in the way. */
+function existing(slot: Slot, { subnetId, address }: ReserveCommand): Result<Reserved> {
+  const asked =
+    (subnetId === undefined || slot.subnetId === subnetId) && (address === undefined || slot.address === address);
+  return asked ? success({ tenure: slot, created: false }) : macReserved(slot);
+}
+
+function replay(earlier: Slot | EndedTenure, request: RequestKey): Result<Reserved> {
+  if (earlier.request?.contentHash !== request.contentHash) return requestIdReused(request.id, earlier.reservationId);
+  return success({ tenure: earlier, created: false });
+}

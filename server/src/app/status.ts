@@ -1,0 +1,92 @@
+// How the installation is, for GetStatus.
+
+import type { WallTime } from '../domain/ids.js';
+import type { Context } from './context.js';
+import type { Fleet } from './fleet.js';
+import type { Brake, Manager } from './manager.js';
+
+/** What does not change while a server runs. */
+export interface ServerIdentity {
+  readonly version: string;
+  readonly name: string;
+  readonly startTime: WallTime;
+  /** Listeners that take calls without TLS. */
+  readonly insecureListeners: readonly string[];
+}
+
+/** The whole report. */
+export interface StatusReport {
+  readonly version: string;
+  readonly server: string;
+  readonly startTime: Date;
+  readonly store: { readonly kind: string; readonly uid: string; readonly incarnation: number };
+  readonly holderEpoch: number;
+  readonly brakes: readonly Brake[];
+  readonly insecureListeners: readonly string[];
+  readonly counts: Counts;
+  readonly authorityS: number;
+}
+
+/** How much there is. */
+export interface Counts {
+  readonly networks: number;
+  readonly subnets: number;
+  readonly reservations: number;
+  readonly quarantined: number;
+  readonly hosts: number;
+  readonly hostsUp: number;
+  readonly placements: number;
+  readonly placementsServing: number;
+}
+
+/** The use case. */
+export class Status {
+  readonly #context: Context;
+  readonly #fleet: Fleet;
+  readonly #manager: Manager;
+  readonly #identity: ServerIdentity;
+
+  constructor(context: Context, fleet: Fleet, manager: Manager, identity: ServerIdentity) {
+    this.#context = context;
+    this.#fleet = fleet;
+    this.#manager = manager;
+    this.#identity = identity;
+  }
+
+  /** The report now; from memory. */
+  get(): StatusReport {
+    const { store } = this.#context;
+    const { version, name, startTime, insecureListeners } = this.#identity;
+    const { storeUid: uid, incarnation, authorityS } = store.settings;
+    return {
+      version,
+      server: name,
+      startTime: new Date(startTime),
+      store: { kind: store.kind, uid, incarnation },
+      holderEpoch: store.lease.epoch,
+      brakes: this.#manager.brakes,
+      insecureListeners,
+      counts: this.#counts(),
+      authorityS,
+    };
+  }
+
+  #counts(): Counts {
+    const { view } = this.#context;
+    const networks = [...view.networks.values()];
+    const present = networks.filter((network) => !network.deleted);
+    const occupancies = networks.map(({ networkId }) => view.occupancy(networkId));
+    const hosts = this.#fleet.look();
+    const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+    return {
+      networks: present.length,
+      subnets: sum(present.map(({ subnets }) => subnets.length)),
+      reservations: sum(occupancies.map(({ reserved }) => reserved)),
+      quarantined: sum(occupancies.map(({ resting }) => resting.size)),
+      hosts: hosts.size,
+      hostsUp: [...hosts.values()].filter(({ liveness }) => liveness === 'up').length,
+      placements: sum(present.map(({ placements }) => placements.length)),
+      placementsServing: sum(present.map((network) => this.#fleet.serving(network).length)),
+    };
+  }
+}

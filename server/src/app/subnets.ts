@@ -1,0 +1,270 @@
+// Subnets: created, read, changed, deleted, inside their network's document.
+//
+//   S1. Subnets of one network never overlap: the check and the write are one compare-and-set.
+//   S2. What a change forbids (a whole subnet, a gateway, exclusions) is marked first, then looked for in the slots,
+//       then made by a write that requires that very mark (protocol.md §2.3). Reservers look for the mark after their
+//       write, so that one of the two always sees the other.
+
+import { firstAddress, formatCidr, type Ipv4, lastAddress } from '@leasehold/proto/values';
+import {
+  etagMismatch,
+  invalidField,
+  invalidFields,
+  networkNotFound,
+  type Result,
+  rangeInUse,
+  subnetExists,
+  subnetInUse,
+  subnetNotFound,
+  subnetOverlap,
+  success,
+} from '../domain/errors.js';
+import { subnetEtag } from '../domain/etag.js';
+import type { NetworkId, SubnetId } from '../domain/ids.js';
+import type { AddressRange, Mark, Network, Subnet } from '../domain/network.js';
+import type { Slot } from '../domain/slot.js';
+import { checkSubnetSettings, newlyForbidden, overlapping, type SubnetSettings } from '../domain/subnet-settings.js';
+import { changeNetwork, untilNoConflict } from './change.js';
+import { type Call, type Context, newUid, wallTime } from './context.js';
+import { type Page, type PageRequest, pageOf } from './paging.js';
+
+/** A subnet with the network it belongs to. */
+export interface SubnetInNetwork {
+  readonly networkId: NetworkId;
+  readonly subnet: Subnet;
+}
+
+/** What an update asks for. */
+export interface SubnetUpdate {
+  /** The network the caller believes it to be in; undefined when it does not say. */
+  readonly networkId: NetworkId | undefined;
+  /** The settings to change; one that is there and undefined is cleared. */
+  readonly patch: Partial<SubnetSettings>;
+  readonly etag: string;
+}
+
+/** The use cases. */
+export class Subnets {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Creates a subnet, or answers the one that exists with the same settings. */
+  async create(
+    networkId: NetworkId,
+    subnetId: SubnetId,
+    settings: SubnetSettings,
+    call: Call,
+  ): Promise<Result<SubnetInNetwork>> {
+    const violations = checkSubnetSettings(settings);
+    if (violations.length > 0) return invalidFields(violations);
+    const created = newSubnet(this.#context, subnetId, settings, call);
+    let answer: Subnet = created;
+    const result = await changeNetwork(this.#context.store, networkId, (before) => {
+      if (!before || before.deleted) return networkNotFound(networkId);
+      const present = before.subnets.find((each) => each.subnetId === subnetId);
+      if (present) {
+        answer = present;
+        return sameSettings(present, settings) ? success(before) : subnetExists(subnetId, networkId);
+      }
+      answer = created;
+      const other = overlapping(before, settings.cidr);
+      if (other) return subnetOverlap(settings.cidr, other);
+      return success({ ...before, subnets: [...before.subnets, created] });
+    });
+    if (!result.ok) return result;
+    return result.value === 'subnet-taken' ? subnetExists(subnetId, undefined) : success({ networkId, subnet: answer });
+  }
+
+  /** Answers one subnet. */
+  async get(subnetId: SubnetId): Promise<Result<SubnetInNetwork>> {
+    const network = await this.#networkOf(subnetId);
+    const subnet = network && find(network, subnetId);
+    return network && subnet ? success({ networkId: network.networkId, subnet }) : subnetNotFound(subnetId);
+  }
+
+  /** Lists subnets by id; only those of `networkId` when it is given. */
+  list(networkId: NetworkId | undefined, page: PageRequest): Result<Page<SubnetInNetwork>> {
+    const { view } = this.#context;
+    const networks = networkId === undefined ? [...view.networks.values()] : [view.network(networkId)];
+    const present = networks.flatMap((network) =>
+      network ? network.subnets.map((subnet) => ({ networkId: network.networkId, subnet })) : [],
+    );
+    return pageOf(['subnets', networkId], present, ({ subnet }) => subnet.subnetId, page);
+  }
+
+  /** Changes settings. Guests learn them at their next renewal. */
+  async update(subnetId: SubnetId, update: SubnetUpdate): Promise<Result<SubnetInNetwork>> {
+    return untilNoConflict(`Subnet ${subnetId}`, async () => {
+      const network = await this.#networkOf(subnetId);
+      const before = network && find(network, subnetId);
+      if (!network || !before) return subnetNotFound(subnetId);
+      if (update.networkId !== undefined && update.networkId !== network.networkId) {
+        return invalidField(
+          'subnet.network_id',
+          `Subnet ${subnetId} belongs to network ${network.networkId}, that cannot change`,
+        );
+      }
+      const after = this.#changed(before, update);
+      if (!after.ok) return after;
+      if (after.value === before) return success({ networkId: network.networkId, subnet: before });
+      const forbidden = newlyForbidden(before, after.value);
+      const put = (current: Network) => replaceSubnet(current, after.value);
+      const written =
+        forbidden.length === 0
+          ? await this.#write(put(network))
+          : await this.#markAndChange(network, before, forbidden, put);
+      if (written === 'conflict' || !written.ok) return written;
+      return success({ networkId: network.networkId, subnet: after.value });
+    });
+  }
+
+  #changed(before: Subnet, { patch, etag }: SubnetUpdate): Result<Subnet> {
+    const current = subnetEtag(before);
+    if (etag !== '' && etag !== current) return etagMismatch(`Subnet ${before.subnetId}`, current);
+    if (patch.cidr !== undefined && formatCidr(patch.cidr) !== formatCidr(before.cidr)) {
+      return invalidField('subnet.cidr', 'The CIDR of a subnet cannot be changed, create another subnet');
+    }
+    const after = withPatch(before, patch);
+    const violations = checkSubnetSettings(after);
+    if (violations.length > 0) return invalidFields(violations);
+    if (subnetEtag(after) === current) return success(before);
+    // A shorter lease time is not in force before the longer leases that were given have run out.
+    const leaseTimeCeilingS = Math.max(before.leaseTimeCeilingS, after.leaseTimeS);
+    return success({ ...after, leaseTimeCeilingS, updateTime: wallTime(this.#context) });
+  }
+
+  /** Deletes a subnet in which nothing is reserved. Its quarantined addresses go on resting. */
+  async delete(subnetId: SubnetId, etag: string): Promise<Result<undefined>> {
+    return untilNoConflict(`Subnet ${subnetId}`, async () => {
+      const network = await this.#networkOf(subnetId);
+      const subnet = network && find(network, subnetId);
+      if (!network || !subnet) return subnetNotFound(subnetId);
+      const current = subnetEtag(subnet);
+      if (etag !== '' && etag !== current) return etagMismatch(`Subnet ${subnetId}`, current);
+      const without = (marked: Network) => ({
+        ...marked,
+        subnets: marked.subnets.filter((each) => each.subnetId !== subnetId),
+      });
+      const written = await this.#markAndChange(network, subnet, 'all', without);
+      if (written === 'conflict' || !written.ok) return written;
+      return success(undefined);
+    });
+  }
+
+  /** Marks, looks whether a slot stands in the way, then changes under that mark or takes it away again. */
+  async #markAndChange(
+    network: Network,
+    subnet: Subnet,
+    forbidden: Mark['forbidden'],
+    change: (marked: Network) => Network,
+  ): Promise<Result<undefined> | 'conflict'> {
+    const { store } = this.#context;
+    // Another change of this kind is under way: it ends soon, or the holder clears its mark.
+    if (network.mark) return 'conflict';
+    const mark: Mark = {
+      operationId: newUid(this.#context),
+      subnetId: subnet.subnetId,
+      forbidden,
+      since: wallTime(this.#context),
+    };
+    const marked = await store.networks.put({ ...network, mark });
+    if (marked === 'conflict' || marked === 'subnet-taken') return 'conflict';
+    const obstacle = await this.#obstacle(network.networkId, subnet, forbidden);
+    const finish = (current: Network): Network => unmarked(obstacle ? current : change(current));
+    const finished = await this.#underMark(marked, mark, finish);
+    if (finished === 'conflict') return 'conflict';
+    return obstacle ?? success(undefined);
+  }
+
+  /** Writes under the mark, whatever else changes in the document meanwhile; `conflict` when the mark is gone. */
+  async #underMark(marked: Network, mark: Mark, finish: (network: Network) => Network): Promise<Network | 'conflict'> {
+    const { store } = this.#context;
+    let current: Network | undefined = marked;
+    while (current?.mark?.operationId === mark.operationId) {
+      const written = await store.networks.put(finish(current));
+      if (written !== 'conflict' && written !== 'subnet-taken') return written;
+      current = await store.networks.get(marked.networkId);
+    }
+    return 'conflict';
+  }
+
+  async #obstacle(networkId: NetworkId, subnet: Subnet, forbidden: Mark['forbidden']) {
+    const { subnetId, cidr } = subnet;
+    if (forbidden === 'all') {
+      const reserved = await this.#findSlot(networkId, firstAddress(cidr), lastAddress(cidr), isReserved);
+      return reserved && subnetInUse(subnetId, reserved.address);
+    }
+    for (const { first, last } of forbidden) {
+      const slot = await this.#findSlot(networkId, first, last, () => true);
+      if (slot) return rangeInUse(subnetId, slot.address, slot.state);
+    }
+    return undefined;
+  }
+
+  async #findSlot(
+    networkId: NetworkId,
+    from: Ipv4,
+    to: Ipv4,
+    wanted: (slot: Slot) => boolean,
+  ): Promise<Slot | undefined> {
+    for await (const slots of this.#context.store.slots.scan({ networkId, from, to })) {
+      const found = slots.find(wanted);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  async #write(network: Network): Promise<Result<undefined> | 'conflict'> {
+    const written = await this.#context.store.networks.put(network);
+    return written === 'conflict' || written === 'subnet-taken' ? 'conflict' : success(undefined);
+  }
+
+  async #networkOf(subnetId: SubnetId): Promise<Network | undefined> {
+    const { store, view } = this.#context;
+    const known = view.subnet(subnetId)?.network.networkId;
+    return known === undefined ? store.networks.findBySubnet(subnetId) : store.networks.get(known);
+  }
+}
+
+function newSubnet(context: Context, subnetId: SubnetId, settings: SubnetSettings, call: Call): Subnet {
+  const now = wallTime(context);
+  return {
+    subnetId,
+    uid: newUid(context),
+    ...settings,
+    leaseTimeCeilingS: settings.leaseTimeS,
+    createTime: now,
+    updateTime: now,
+    createdBy: call.caller,
+  };
+}
+
+// A patch may clear an optional setting by an undefined value, which must then not be there at all.
+function withPatch(before: Subnet, patch: Partial<SubnetSettings>): Subnet {
+  const entries = Object.entries({ ...before, ...patch }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as unknown as Subnet;
+}
+
+function find(network: Network, subnetId: SubnetId): Subnet | undefined {
+  return network.subnets.find((each) => each.subnetId === subnetId);
+}
+
+function replaceSubnet(network: Network, subnet: Subnet): Network {
+  return { ...network, subnets: network.subnets.map((each) => (each.subnetId === subnet.subnetId ? subnet : each)) };
+}
+
+function unmarked(network: Network): Network {
+  const { mark: _, ...rest } = network;
+  return rest;
+}
+
+function isReserved({ state }: Slot): boolean {
+  return state === 'reserved';
+}
+
+function sameSettings(subnet: Subnet, settings: SubnetSettings): boolean {
+  return subnetEtag({ ...subnet, ...settings }) === subnetEtag(subnet);
+}

@@ -1,0 +1,53 @@
+// What keeps the manager from moving placements when the control plane itself may be the sick one.
+//
+//   B1. When 55 % or more of the managed hosts, and at least three, are silent at once, nothing moves.
+//   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
+//   B3. After a stall of its own a server forgets all ages, at most once a minute: else a server that stalls again and
+//       again would never call anybody dead.
+
+import type { HostId } from './ids.js';
+import type { PlanBrakes, PlanHost } from './plan.js';
+
+const MASS_SHARE = 0.55;
+const MASS_HOSTS = 3;
+const BUDGET_SHARE = 0.01;
+const WINDOW_MS = 60_000;
+
+/** When hosts that were believed dead lost placements. */
+export type Losses = ReadonlyMap<HostId, number>;
+
+/** Whether so many hosts are silent at once that the fault is rather here. */
+export function massSilence(
+  hosts: Iterable<PlanHost>,
+): { readonly silent: number; readonly managed: number } | undefined {
+  const managed = [...hosts].filter((host) => host.managed);
+  const silent = managed.filter(({ liveness }) => liveness !== 'up').length;
+  if (silent < MASS_HOSTS || silent < MASS_SHARE * managed.length) return undefined;
+  return { silent, managed: managed.length };
+}
+
+/** The brakes now. Hosts that lose placements by the plan count at once. */
+export function brakesNow(hosts: ReadonlyMap<HostId, PlanHost>, losses: Losses, nowMs: number): PlanBrakes {
+  const recent = new Set(recentLosses(losses, nowMs).keys());
+  const managed = [...hosts.values()].filter((host) => host.managed).length;
+  const budget = Math.max(1, Math.floor(BUDGET_SHARE * managed));
+  return {
+    massSilence: massSilence(hosts.values()) !== undefined,
+    mayLose(hostId) {
+      if (recent.has(hostId)) return true;
+      if (recent.size >= budget) return false;
+      recent.add(hostId);
+      return true;
+    },
+  };
+}
+
+/** The losses that still count. */
+export function recentLosses(losses: Losses, nowMs: number): Losses {
+  return new Map([...losses].filter(([, atMs]) => nowMs - atMs < WINDOW_MS));
+}
+
+/** Whether a stall of this server is a reason to forget all ages. `lateMs`: how late its own timer came. */
+export function isStall(lateMs: number, intervalMs: number, lastRestartMs: number | undefined, nowMs: number): boolean {
+  return lateMs > intervalMs && (lastRestartMs === undefined || nowMs - lastRestartMs >= WINDOW_MS);
+}

@@ -1,0 +1,258 @@
+// Every refusal Leasehold gives on purpose, as a value. What each looks like on the wire (code, reason) is one table in
+// transport/errors.ts; docs/errors.md lists them for users.
+//
+// Messages: sentence case, no full stop, name the thing and say what to do. Metadata keys are part of the API.
+
+import { type Cidr, formatCidr, formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import type { HostId, NetworkId, ReservationId, SubnetId } from './ids.js';
+
+/** What kind of refusal it is; clients decide by the reason that belongs to it. */
+export type IpamErrorKind =
+  | 'invalid-field'
+  | 'invalid-page-token'
+  | 'request-id-reused'
+  | 'network-not-found'
+  | 'subnet-not-found'
+  | 'host-not-found'
+  | 'reservation-not-found'
+  | 'network-exists'
+  | 'subnet-exists'
+  | 'subnet-overlap'
+  | 'network-in-use'
+  | 'subnet-in-use'
+  | 'range-in-use'
+  | 'host-connected'
+  | 'ipam-disabled'
+  | 'subnet-closing'
+  | 'subnet-exhausted'
+  | 'address-reserved'
+  | 'address-quarantined'
+  | 'mac-reserved'
+  | 'reservation-mismatch'
+  | 'etag-mismatch'
+  | 'store-unavailable'
+  | 'session-superseded'
+  | 'too-busy';
+
+/** A field of the request and what is wrong with it. */
+export interface FieldViolation {
+  /** Path in the request, as `subnet.cidr`. */
+  readonly field: string;
+  readonly description: string;
+}
+
+/** A refusal. */
+export interface IpamError {
+  readonly kind: IpamErrorKind;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly FieldViolation[];
+}
+
+/** What a use case answers: a value or a refusal. */
+export type Result<T> = { readonly ok: true; readonly value: T } | Refused;
+
+/** A refusal as a result. */
+export interface Refused {
+  readonly ok: false;
+  readonly error: IpamError;
+}
+
+/** A value as a result. */
+export function success<T>(value: T): Result<T> {
+  return { ok: true, value };
+}
+
+function refuse(kind: IpamErrorKind, message: string, metadata: Record<string, string> = {}): Refused {
+  return { ok: false, error: { kind, message, metadata, violations: [] } };
+}
+
+/** Fields of the request are wrong; at least one violation. */
+export function invalidFields(violations: readonly FieldViolation[]): Refused {
+  const message = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return { ok: false, error: { kind: 'invalid-field', message, metadata: {}, violations } };
+}
+
+/** One field of the request is wrong. */
+export function invalidField(field: string, description: string): Refused {
+  return invalidFields([{ field, description }]);
+}
+
+/** The page token is not one this server made for this list. */
+export function invalidPageToken(): Refused {
+  return refuse('invalid-page-token', 'The page token is not one of this list, begin again without a token');
+}
+
+/** The request id was used before with other content. */
+export function requestIdReused(requestId: string, reservationId: ReservationId): Refused {
+  return refuse('request-id-reused', `Request id ${requestId} was used before with other content, use a new one`, {
+    request_id: requestId,
+    reservation_id: reservationId,
+  });
+}
+
+/** There is no such network. */
+export function networkNotFound(networkId: string): Refused {
+  return refuse('network-not-found', `There is no network ${networkId}`, { network_id: networkId });
+}
+
+/** There is no such subnet. */
+export function subnetNotFound(subnetId: string): Refused {
+  return refuse('subnet-not-found', `There is no subnet ${subnetId}`, { subnet_id: subnetId });
+}
+
+/** There is no such host. */
+export function hostNotFound(hostId: string): Refused {
+  return refuse('host-not-found', `There is no host ${hostId}; a host appears when its agent first connects`, {
+    host_id: hostId,
+  });
+}
+
+/** There is no such reservation. `what` says how it was named, as `address 10.0.0.7 of subnet blue`. */
+export function reservationNotFound(what: string, metadata: Record<string, string>): Refused {
+  return refuse('reservation-not-found', `There is no reservation for ${what}`, metadata);
+}
+
+/** A network with this id exists and is different. */
+export function networkExists(networkId: NetworkId): Refused {
+  return refuse('network-exists', `Network ${networkId} exists with other settings, update it or choose another id`, {
+    network_id: networkId,
+  });
+}
+
+/** A subnet with this id exists and is different. */
+export function subnetExists(subnetId: SubnetId, networkId: NetworkId | undefined): Refused {
+  return refuse('subnet-exists', `Subnet ${subnetId} exists with other settings, update it or choose another id`, {
+    subnet_id: subnetId,
+    ...(networkId ? { network_id: networkId } : {}),
+  });
+}
+
+/** The CIDR shares addresses with another subnet of the network. */
+export function subnetOverlap(cidr: Cidr, other: { readonly subnetId: SubnetId; readonly cidr: Cidr }): Refused {
+  const message = `${formatCidr(cidr)} overlaps subnet ${other.subnetId} (${formatCidr(other.cidr)}) of the same network`;
+  return refuse('subnet-overlap', message, { subnet_id: other.subnetId, cidr: formatCidr(other.cidr) });
+}
+
+/** The network still has subnets. */
+export function networkInUse(networkId: NetworkId, subnetId: SubnetId): Refused {
+  return refuse('network-in-use', `Network ${networkId} has subnets, delete them first (${subnetId} is one)`, {
+    network_id: networkId,
+    subnet_id: subnetId,
+  });
+}
+
+/** The subnet still has reservations. */
+export function subnetInUse(subnetId: SubnetId, address: Ipv4): Refused {
+  const message = `Subnet ${subnetId} has reservations, release them first (${formatIpv4(address)} is one)`;
+  return refuse('subnet-in-use', message, { subnet_id: subnetId, address: formatIpv4(address) });
+}
+
+/** The new gateway or exclusion is an address that is not free. */
+export function rangeInUse(subnetId: SubnetId, address: Ipv4, state: string): Refused {
+  const message = `${formatIpv4(address)} of subnet ${subnetId} is ${state} and cannot be excluded or become the gateway`;
+  return refuse('range-in-use', message, { subnet_id: subnetId, address: formatIpv4(address) });
+}
+
+/** The host has a session and would come back at once. */
+export function hostConnected(hostId: HostId): Refused {
+  return refuse('host-connected', `Host ${hostId} is connected, stop its agent first`, { host_id: hostId });
+}
+
+/** The network has IPAM disabled. */
+export function ipamDisabled(networkId: NetworkId): Refused {
+  return refuse('ipam-disabled', `IPAM is disabled on network ${networkId}, set ipam_enabled to reserve in it`, {
+    network_id: networkId,
+  });
+}
+
+/** The subnet is being deleted. */
+export function subnetClosing(subnetId: SubnetId): Refused {
+  return refuse('subnet-closing', `Subnet ${subnetId} is being deleted`, { subnet_id: subnetId });
+}
+
+/** Nothing is free for the system to choose. */
+export function subnetExhausted(
+  where: { readonly subnetId?: SubnetId; readonly networkId: NetworkId },
+  quarantined: number,
+  nextReusableTime: Date | undefined,
+): Refused {
+  const place = where.subnetId ? `Subnet ${where.subnetId}` : `Every subnet of network ${where.networkId}`;
+  const later = nextReusableTime
+    ? `, ${quarantined} quarantined, the next is reusable about ${nextReusableTime.toISOString()}`
+    : '';
+  return refuse('subnet-exhausted', `${place} has no free address${later}`, {
+    network_id: where.networkId,
+    ...(where.subnetId ? { subnet_id: where.subnetId } : {}),
+    quarantined: String(quarantined),
+    ...(nextReusableTime ? { next_reusable_time: nextReusableTime.toISOString() } : {}),
+  });
+}
+
+/** A reservation that stands in the way, for metadata. */
+export interface Obstacle {
+  readonly reservationId: ReservationId;
+  readonly networkId: NetworkId;
+  readonly subnetId: SubnetId;
+  readonly address: Ipv4;
+  readonly mac: Mac;
+}
+
+function obstacleMetadata(slot: Obstacle): Record<string, string> {
+  return {
+    reservation_id: slot.reservationId,
+    network_id: slot.networkId,
+    subnet_id: slot.subnetId,
+    address: formatIpv4(slot.address),
+    mac: slot.mac,
+  };
+}
+
+/** The named address is promised to another MAC. */
+export function addressReserved(slot: Obstacle): Refused {
+  const message = `${formatIpv4(slot.address)} is reserved for ${slot.mac}`;
+  return refuse('address-reserved', message, obstacleMetadata(slot));
+}
+
+/** The named address was another MAC's and is not reusable yet. */
+export function addressQuarantined(slot: Obstacle, reusableTime: Date | undefined): Refused {
+  const when = reusableTime ? `, reusable about ${reusableTime.toISOString()}` : '';
+  return refuse('address-quarantined', `${formatIpv4(slot.address)} rests after ${slot.mac} released it${when}`, {
+    ...obstacleMetadata(slot),
+    ...(reusableTime ? { reusable_time: reusableTime.toISOString() } : {}),
+  });
+}
+
+/** The MAC holds another address of the network. */
+export function macReserved(slot: Obstacle): Refused {
+  const message = `${slot.mac} holds ${formatIpv4(slot.address)} of subnet ${slot.subnetId}, release it first`;
+  return refuse('mac-reserved', message, obstacleMetadata(slot));
+}
+
+/** A guard of a release does not match what is there. */
+export function reservationMismatch(slot: Obstacle, guard: 'reservation_id' | 'mac'): Refused {
+  const message = `${formatIpv4(slot.address)} is another reservation than the guard ${guard} names, nothing was released`;
+  return refuse('reservation-mismatch', message, { ...obstacleMetadata(slot), guard });
+}
+
+/** The settings changed since the etag was read. */
+export function etagMismatch(what: string, etag: string): Refused {
+  return refuse('etag-mismatch', `${what} was changed since it was read, read it again (its etag is ${etag})`, {
+    etag,
+  });
+}
+
+/** Too many changes of one document raced; nothing was changed. */
+export function tooBusy(what: string): Refused {
+  return refuse('too-busy', `${what} is being changed by others all the time, try again`);
+}
+
+/** The store cannot be used now, or the server stops; nothing is known to be changed. */
+export function storeUnavailable(why: string): Refused {
+  return refuse('store-unavailable', `${why}; try again`);
+}
+
+/** The agent opened another session. */
+export function sessionSuperseded(hostId: HostId): Refused {
+  return refuse('session-superseded', `Host ${hostId} opened another session`, { host_id: hostId });
+}

@@ -1,0 +1,38 @@
+// The etag of a resource: a hash of its settings, and of nothing else, so that a failover or a heartbeat never makes an
+// engine's update fail.
+
+import { createHash } from 'node:crypto';
+import type { Host } from './host.js';
+import type { Network, Subnet } from './network.js';
+import type { Tenure } from './slot.js';
+
+function hash(settings: unknown): string {
+  return createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 16);
+}
+
+// Keys in a fixed order: two documents with the same labels have the same etag whatever order they came in.
+function sorted(labels: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
+  return Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Etag of a network's own settings; its subnets have their own. */
+export function networkEtag(network: Network): string {
+  const { uid, displayName, ipamEnabled, dhcpServerCount, labels } = network;
+  return hash([uid, displayName, ipamEnabled, dhcpServerCount, sorted(labels)]);
+}
+
+/** Etag of a subnet's settings. */
+export function subnetEtag(subnet: Subnet): string {
+  const { createTime: _c, updateTime: _u, createdBy: _b, leaseTimeCeilingS: _l, labels, ...settings } = subnet;
+  return hash([Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)), sorted(labels)]);
+}
+
+/** Etag of what a reservation's update may change. */
+export function reservationEtag(tenure: Tenure): string {
+  return hash([tenure.reservationId, tenure.hostname, tenure.owner, sorted(tenure.labels), tenure.options]);
+}
+
+/** Etag of a host's settings. */
+export function hostEtag(host: Host): string {
+  return hash([host.uid, host.managed, host.maintenance, sorted(host.labels)]);
+}

@@ -1,0 +1,187 @@
+// Which addresses of a network are not free, in memory: per subnet the free space and the counters, per network the
+// quarantined addresses and which MAC had which address last.
+//
+//   O1. It follows the store's watch; a reserver only marks bits ahead of it. Safety never rests on it.
+//   O2. Counters count what the watch showed, never bits that a reserver only marked.
+//   O3. A quarantined address stays known when its subnet is gone, and blocks it in any later subnet.
+
+import { cidrContains, type Ipv4, lastAddress, type Mac } from '@leasehold/proto/values';
+import { Bitmap } from './bitmap.js';
+import type { ReservationId, SubnetId } from './ids.js';
+import type { Network, Subnet } from './network.js';
+import type { Slot } from './slot.js';
+import { SubnetSpace } from './subnet-space.js';
+
+/** A quarantined address, as this server saw it. */
+export interface Resting {
+  readonly address: Ipv4;
+  readonly mac: Mac;
+  readonly reservationId: ReservationId;
+  /** When this server first saw the release, on its monotonic clock. */
+  readonly seenMs: number;
+  readonly reuseDelayS: number;
+  readonly leaseTimeCeilingS: number;
+}
+
+/** How full a subnet is. */
+export interface Usage {
+  readonly capacity: number;
+  readonly reserved: number;
+  readonly quarantined: number;
+  readonly free: number;
+}
+
+interface Room {
+  readonly subnet: Subnet;
+  readonly space: SubnetSpace;
+  /** The addresses that are RESERVED, as the watch showed. */
+  readonly reserved: Bitmap;
+  /** The addresses that are QUARANTINED, as the watch showed. */
+  readonly quarantined: Bitmap;
+}
+
+// The memory of who had what is a convenience: a MAC that comes back after this many others may get another address.
+const MAX_REMEMBERED_MACS = 65_536;
+
+/** What is known of the addresses of one network. */
+export class Occupancy {
+  readonly #rooms = new Map<SubnetId, Room>();
+  readonly #resting = new Map<Ipv4, Resting>();
+  readonly #lastAddress = new Map<Mac, Ipv4>();
+  readonly #start: () => number;
+
+  /** `start`: from 0 to 1, where in a new subnet to begin; random, and another for every server. */
+  constructor(start: () => number) {
+    this.#start = start;
+  }
+
+  /** The quarantined addresses. */
+  get resting(): ReadonlyMap<Ipv4, Resting> {
+    return this.#resting;
+  }
+
+  /** Takes over the subnets of the network as they are now. */
+  setSubnets(network: Network): void {
+    const present = new Set(network.subnets.map((subnet) => subnet.subnetId));
+    for (const subnetId of this.#rooms.keys()) if (!present.has(subnetId)) this.#rooms.delete(subnetId);
+    for (const subnet of network.subnets) this.#setSubnet(subnet);
+  }
+
+  #setSubnet(subnet: Subnet): void {
+    const room = this.#rooms.get(subnet.subnetId);
+    if (room?.subnet === subnet) return;
+    if (room?.subnet.uid === subnet.uid) {
+      const space = sameSpace(room.subnet, subnet) ? room.space : room.space.withSettings(subnet);
+      this.#rooms.set(subnet.subnetId, { ...room, subnet, space });
+      return;
+    }
+    const created = emptyRoom(subnet, this.#start());
+    this.#rooms.set(subnet.subnetId, created);
+    for (const { address } of this.#resting.values())
+      if (cidrContains(subnet.cidr, address)) note(created, address, 'quarantined');
+  }
+
+  /** Takes over a slot that the watch showed. */
+  setSlot(slot: Slot, nowMs: number): void {
+    const { address, mac } = slot;
+    note(this.#roomOf(address), address, slot.state);
+    this.#remember(mac, address);
+    if (slot.state === 'reserved') {
+      this.#resting.delete(address);
+      return;
+    }
+    const known = this.#resting.get(address);
+    if (known?.reservationId === slot.reservationId) return;
+    const { reservationId, reuseDelayS, leaseTimeCeilingS } = slot;
+    this.#resting.set(address, { address, mac, reservationId, seenMs: nowMs, reuseDelayS, leaseTimeCeilingS });
+  }
+
+  /** Takes over that the watch showed an address free. */
+  removeSlot(address: Ipv4): void {
+    this.#resting.delete(address);
+    note(this.#roomOf(address), address, 'free');
+  }
+
+  /** Forgets every slot, before a rescan shows them all again; keeps since when quarantined ones rest. */
+  rescanned(slots: Iterable<Slot>, nowMs: number): void {
+    const resting = new Map(this.#resting);
+    this.#resting.clear();
+    for (const { subnet } of this.#rooms.values()) {
+      this.#rooms.set(subnet.subnetId, emptyRoom(subnet, this.#start()));
+    }
+    for (const slot of slots) {
+      const known = resting.get(slot.address);
+      if (known && slot.state === 'quarantined') this.#resting.set(slot.address, known);
+      this.setSlot(slot, nowMs);
+    }
+  }
+
+  /** The address this MAC had last, if this server remembers. */
+  lastAddressOf(mac: Mac): Ipv4 | undefined {
+    return this.#lastAddress.get(mac);
+  }
+
+  /** Forgets whose address this was last: it turned out to be another's. */
+  forgetLast(mac: Mac): void {
+    this.#lastAddress.delete(mac);
+  }
+
+  /** The free space of a subnet. */
+  spaceOf(subnetId: SubnetId): SubnetSpace | undefined {
+    return this.#rooms.get(subnetId)?.space;
+  }
+
+  /** How full a subnet is. */
+  usageOf(subnetId: SubnetId): Usage {
+    const room = this.#rooms.get(subnetId);
+    if (!room) return { capacity: 0, reserved: 0, quarantined: 0, free: 0 };
+    const { space, reserved, quarantined } = room;
+    return { capacity: space.capacity, reserved: reserved.count, quarantined: quarantined.count, free: space.free };
+  }
+
+  /** How many addresses of all subnets are reserved. */
+  get reserved(): number {
+    let count = 0;
+    for (const room of this.#rooms.values()) count += room.reserved.count;
+    return count;
+  }
+
+  #roomOf(address: Ipv4): Room | undefined {
+    for (const room of this.#rooms.values()) {
+      const { cidr } = room.subnet;
+      if (address >= cidr.base && address <= lastAddress(cidr)) return room;
+    }
+    return undefined;
+  }
+
+  #remember(mac: Mac, address: Ipv4): void {
+    this.#lastAddress.delete(mac);
+    this.#lastAddress.set(mac, address);
+    if (this.#lastAddress.size <= MAX_REMEMBERED_MACS) return;
+    const oldest = this.#lastAddress.keys().next();
+    if (!oldest.done) this.#lastAddress.delete(oldest.value);
+  }
+}
+
+function emptyRoom(subnet: Subnet, start: number): Room {
+  const size = 2 ** (32 - subnet.cidr.prefixLength);
+  return { subnet, space: new SubnetSpace(subnet, start), reserved: new Bitmap(size), quarantined: new Bitmap(size) };
+}
+
+function note(room: Room | undefined, address: Ipv4, state: Slot['state'] | 'free'): void {
+  if (!room) return;
+  const index = address - room.subnet.cidr.base;
+  if (state === 'free') room.space.markFree(address);
+  else room.space.markUsed(address);
+  if (state === 'reserved') room.reserved.set(index);
+  else room.reserved.clear(index);
+  if (state === 'quarantined') room.quarantined.set(index);
+  else room.quarantined.clear(index);
+}
+
+function sameSpace(a: Subnet, b: Subnet): boolean {
+  return (
+    a.gateway === b.gateway &&
+    JSON.stringify([a.allocationRanges, a.excludedRanges]) === JSON.stringify([b.allocationRanges, b.excludedRanges])
+  );
+}

@@ -1,0 +1,245 @@
+// Which hosts shall serve which network: a pure function of what is wanted and what is seen. It takes no input from
+// events; events only wake it.
+//
+//   L1. At most `dhcp_server_count` placements are wanted. One leaves in the same change in which another takes its
+//       place; what leaves is a former server, and goes on answering until its replacement does (deployment.ts).
+//   L2. A healthy placement never moves by itself; a host that returns gets new work only.
+//   L3. Nothing leaves without a replacement, unless nobody wants it any more.
+//   L4. What is asked for (count, managed, maintenance, disabling) is done at once. What is only believed (a host is
+//       dead) passes the brakes, except that a network without any live server gets one at once.
+//   L5. The same input gives the same plan, in whatever order it comes.
+
+import { createHash } from 'node:crypto';
+import type { HostId, NetworkId, Uid } from './ids.js';
+import type { Liveness } from './liveness.js';
+import type { Network, Placement } from './network.js';
+import { serversWanted } from './placement.js';
+
+/** A host as the planner needs it. */
+export interface PlanHost {
+  readonly hostId: HostId;
+  readonly uid: Uid;
+  readonly managed: boolean;
+  readonly maintenance: boolean;
+  readonly failureDomain: string;
+  readonly liveness: Liveness;
+  readonly connected: boolean;
+  /** Whether its circuit breaker lets commands through. */
+  readonly reachable: boolean;
+  /** The networks it has on an interface that is up. */
+  readonly ready: ReadonlySet<NetworkId>;
+  /** Network and epoch of the placements it confirmed, as `placementKey` makes them. */
+  readonly serving: ReadonlySet<string>;
+}
+
+/** What holds the planner back. */
+export interface PlanBrakes {
+  /** So many hosts are silent that the control plane itself must be the sick one: nothing that is only believed is done. */
+  readonly massSilence: boolean;
+  /** Whether a host that is believed dead may lose placements now. */
+  mayLose(hostId: HostId): boolean;
+}
+
+/** What to change in one network, all in one write. */
+export interface NetworkPlan {
+  readonly networkId: NetworkId;
+  readonly withdraw: readonly Withdrawal[];
+  readonly place: readonly HostId[];
+}
+
+/** A placement that is not wanted any more. */
+export interface Withdrawal {
+  readonly hostId: HostId;
+  readonly epoch: number;
+  readonly why: Why;
+}
+
+/** Why a placement is not wanted any more. */
+export type Why =
+  | 'network not served'
+  | 'host forgotten'
+  | 'host not managed'
+  | 'too many servers'
+  | 'host in maintenance'
+  | 'interface not ready'
+  | 'host does not confirm'
+  | 'host down'
+  | 'only server suspect';
+
+/** What the planner decided, and whom the brakes kept. */
+export interface Plan {
+  readonly networks: readonly NetworkPlan[];
+  /** Hosts believed dead that keep their placements for now. */
+  readonly kept: readonly HostId[];
+}
+
+/** Names a placement of a network. */
+export function placementKey(networkId: NetworkId, epoch: number): string {
+  return `${networkId} ${epoch}`;
+}
+
+type Hosts = ReadonlyMap<HostId, PlanHost>;
+
+/** Makes the plan. */
+export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
+  const sorted = [...networks].sort((a, b) => (a.networkId < b.networkId ? -1 : 1));
+  const load = loads(sorted);
+  const kept = new Set<HostId>();
+  const plans = sorted.flatMap((network) => {
+    const planned = planNetwork(network, hosts, brakes, load, kept);
+    return planned.withdraw.length + planned.place.length > 0 ? [planned] : [];
+  });
+  return { networks: plans, kept: [...kept].sort() };
+}
+
+function loads(networks: readonly Network[]): Map<HostId, number> {
+  const load = new Map<HostId, number>();
+  for (const { placements } of networks) {
+    for (const { hostId } of placements) load.set(hostId, (load.get(hostId) ?? 0) + 1);
+  }
+  return load;
+}
+
+function planNetwork(
+  network: Network,
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  load: Map<HostId, number>,
+  kept: Set<HostId>,
+): NetworkPlan {
+  const { networkId } = network;
+  const wanted = serversWanted(network);
+  const withdraw: Withdrawal[] = [];
+  const place: HostId[] = [];
+  let staying = [...network.placements];
+  const leave = (placement: Placement, why: Why) => {
+    staying = staying.filter((each) => each !== placement);
+    withdraw.push({ hostId: placement.hostId, epoch: placement.epoch, why });
+    load.set(placement.hostId, (load.get(placement.hostId) ?? 1) - 1);
+  };
+  const take = (): boolean => {
+    const taken = new Set([...network.placements.map(({ hostId }) => hostId), ...place]);
+    const domains = [...staying.map(({ hostId }) => hostId), ...place].map((id) => hosts.get(id)?.failureDomain ?? '');
+    const best = bestCandidate(networkId, [...hosts.values()], taken, domains, load);
+    if (!best) return false;
+    place.push(best.hostId);
+    load.set(best.hostId, (load.get(best.hostId) ?? 0) + 1);
+    return true;
+  };
+
+  for (const placement of network.placements) {
+    const why = wanted === 0 ? 'network not served' : unwanted(placement, hosts);
+    if (why) leave(placement, why);
+  }
+  for (const placement of leastUseful(network, staying, hosts).slice(0, Math.max(0, staying.length - wanted))) {
+    leave(placement, 'too many servers');
+  }
+  while (staying.length + place.length < wanted && take());
+  for (const { placement, why } of replaceable(network, staying, hosts, brakes, place.length, kept)) {
+    if (!take()) break;
+    leave(placement, why);
+  }
+  return { networkId, withdraw, place };
+}
+
+/** Why a placement is to go whether or not there is another host. */
+function unwanted({ hostId, hostUid }: Placement, hosts: Hosts): Why | undefined {
+  const host = hosts.get(hostId);
+  if (host?.uid !== hostUid) return 'host forgotten';
+  return host.managed ? undefined : 'host not managed';
+}
+
+/** The placements that are better on another host, the most urgent first. */
+function replaceable(
+  { networkId }: Network,
+  staying: readonly Placement[],
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  placed: number,
+  kept: Set<HostId>,
+): readonly { readonly placement: Placement; readonly why: Why }[] {
+  const judged = staying.map((placement) => ({ placement, why: trouble(networkId, placement, hosts) }));
+  const live = placed + judged.filter(({ why }) => why === undefined || why === 'host in maintenance').length;
+  let rescued = live > 0;
+  return judged
+    .flatMap(({ placement, why }) => (why === undefined ? [] : [{ placement, why }]))
+    .sort((a, b) => URGENCY.indexOf(a.why) - URGENCY.indexOf(b.why) || a.placement.epoch - b.placement.epoch)
+    .filter(({ placement, why }) => {
+      if (why !== 'host down' && why !== 'only server suspect') return true;
+      if (brakes.massSilence) return keep(kept, placement);
+      if (!rescued) {
+        rescued = true;
+        return true;
+      }
+      if (why === 'only server suspect') return false;
+      return brakes.mayLose(placement.hostId) || keep(kept, placement);
+    });
+}
+
+function keep(kept: Set<HostId>, { hostId }: Placement): false {
+  kept.add(hostId);
+  return false;
+}
+
+const URGENCY: readonly Why[] = [
+  'host down',
+  'only server suspect',
+  'interface not ready',
+  'host does not confirm',
+  'host in maintenance',
+];
+
+/** What is wrong with a placement, if anything. */
+function trouble(networkId: NetworkId, { hostId, epoch }: Placement, hosts: Hosts): Why | undefined {
+  const host = hosts.get(hostId);
+  if (!host || host.liveness === 'down') return 'host down';
+  if (host.liveness === 'suspect') return 'only server suspect';
+  // Of a host that was not heard since this server started nothing is known yet, and it is not old enough to be down.
+  if (!host.connected) return undefined;
+  if (!host.ready.has(networkId)) return 'interface not ready';
+  if (!host.reachable && !host.serving.has(placementKey(networkId, epoch))) return 'host does not confirm';
+  return host.maintenance ? 'host in maintenance' : undefined;
+}
+
+/** The placements in the order in which they are given up when there are too many. */
+function leastUseful({ networkId }: Network, staying: readonly Placement[], hosts: Hosts): readonly Placement[] {
+  const rank = (placement: Placement): number => {
+    const why = trouble(networkId, placement, hosts);
+    if (why) return URGENCY.indexOf(why);
+    return hosts.get(placement.hostId)?.serving.has(placementKey(networkId, placement.epoch))
+      ? URGENCY.length + 1
+      : URGENCY.length;
+  };
+  return [...staying].sort((a, b) => rank(a) - rank(b) || b.epoch - a.epoch);
+}
+
+/** The host that should serve next: in a domain that has none yet, with the least to do; ties by rendezvous hash. */
+function bestCandidate(
+  networkId: NetworkId,
+  hosts: readonly PlanHost[],
+  taken: ReadonlySet<HostId>,
+  domains: readonly string[],
+  load: ReadonlyMap<HostId, number>,
+): PlanHost | undefined {
+  const candidates = hosts.filter((host) => isCandidate(host, networkId) && !taken.has(host.hostId));
+  const crowd = (host: PlanHost) =>
+    host.failureDomain === '' ? 0 : domains.filter((domain) => domain === host.failureDomain).length;
+  const [best] = candidates.sort(
+    (a, b) =>
+      crowd(a) - crowd(b) ||
+      (load.get(a.hostId) ?? 0) - (load.get(b.hostId) ?? 0) ||
+      Buffer.compare(rendezvous(networkId, b.hostId), rendezvous(networkId, a.hostId)),
+  );
+  return best;
+}
+
+function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
+  const { managed, maintenance, liveness, connected, reachable, ready } = host;
+  return managed && !maintenance && liveness === 'up' && connected && reachable && ready.has(networkId);
+}
+
+// Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts
+// come and go.
+function rendezvous(networkId: NetworkId, hostId: HostId): Buffer {
+  return createHash('sha256').update(networkId).update('\0').update(hostId).digest();
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env node
+// leasehold-server: reads its options and puts the control plane together with the store, the wire and the operating
+// system.
+
+import { readFileSync } from 'node:fs';
+import type { Clock } from '@leasehold/program/clock';
+import { createLog, type Log } from '@leasehold/program/log';
+import { formatEndpoint, isLoopback } from '@leasehold/program/option-values';
+import { drainOnSignal, fail, optionsOrExit } from '@leasehold/program/shutdown';
+import { systemClock } from '@leasehold/program/system-clock';
+import { systemEntropy } from '@leasehold/program/system-entropy';
+import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
+import { IpamServiceService } from '@leasehold/proto/ipam/v1/ipam_service';
+import { opossumBreaker } from './adapters/breaker/opossum-breaker.js';
+import { openEmbeddedStore } from './adapters/embedded/embedded-store.js';
+import { type ControlPlane, startControlPlane } from './control-plane.js';
+import type { WallTime } from './domain/ids.js';
+import type { Store } from './ports/store.js';
+import { findConflict, type ServerOptions, serverName, serverProgram } from './server-options.js';
+import { hostAgentHandlers } from './transport/agent-stream.js';
+import { ipamHandlers } from './transport/ipam-service.js';
+import { AGENT_LIMITS, ENGINE_LIMITS, type Listener, listen } from './transport/listener.js';
+import { readDescriptors } from './transport/reflection.js';
+
+const NAME = 'leasehold-server';
+// Of the 10 s a stop may take; what is still running then is ended.
+const GRACE_MS = 5_000;
+
+async function main(): Promise<void> {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(manifest) as { readonly version: string };
+  const options = optionsOrExit(serverProgram(version), { args: process.argv.slice(2), env: process.env });
+  const conflict = findConflict(options);
+  if (conflict !== undefined) fail(NAME, `${conflict} (see --help)`, 2);
+  const log = createLog({ level: options.logLevel, format: options.logFormat });
+  const clock = systemClock();
+  const store = await openStore(options, log);
+  const insecureListeners = [...options.listen, ...options.agentListen].map(formatEndpoint);
+  const plane = await startControlPlane({
+    store,
+    clock,
+    entropy: systemEntropy(),
+    log,
+    makeBreaker: opossumBreaker,
+    identity: {
+      version,
+      name: serverName(options.listen[0]),
+      startTime: clock.wallTime().getTime() as WallTime,
+      insecureListeners,
+    },
+  });
+  const listeners = await listenOrFail(options, plane, store, log);
+  drain(listeners, plane, store, { clock, log });
+  announce(options, listeners, store, log);
+}
+
+async function openStore({ store: { path }, authority }: ServerOptions, log: Log): Promise<Store> {
+  try {
+    return await openEmbeddedStore(path, {
+      entropy: systemEntropy(),
+      ...(authority === undefined ? {} : { authorityS: Math.floor(authority / 1_000) }),
+      // Nothing can be acknowledged any more, and LMDB must be opened anew: the service manager starts us again.
+      onFatal: (error) => {
+        log.error('the store failed, exiting', { store: path, error: error.message });
+        process.exit(1);
+      },
+    });
+  } catch (error) {
+    return fail(NAME, `--store embedded:${path} cannot be used: ${messageOf(error)}`);
+  }
+}
+
+interface Listeners {
+  readonly engines: Listener;
+  readonly agents: Listener;
+}
+
+async function listenOrFail(options: ServerOptions, plane: ControlPlane, store: Store, log: Log): Promise<Listeners> {
+  const descriptors = readDescriptors();
+  const engines = {
+    name: 'ipam.v1.IpamService',
+    definition: IpamServiceService,
+    handlers: ipamHandlers(log, plane.useCases),
+  };
+  const agents = {
+    name: 'ipam.v1.HostAgentService',
+    definition: HostAgentServiceService,
+    handlers: hostAgentHandlers(plane.agents),
+  };
+  try {
+    return {
+      engines: await listen(options.listen, engines, ENGINE_LIMITS, descriptors),
+      agents: await listen(options.agentListen, agents, AGENT_LIMITS, descriptors),
+    };
+  } catch (error) {
+    await store.close();
+    return fail(NAME, messageOf(error));
+  }
+}
+
+function drain(
+  { engines, agents }: Listeners,
+  plane: ControlPlane,
+  store: Store,
+  ports: { readonly clock: Clock; readonly log: Log },
+): void {
+  const end = async () => {
+    const draining = engines.drain(GRACE_MS);
+    await plane.stop();
+    await Promise.all([draining, agents.drain(GRACE_MS)]);
+    await store.close();
+  };
+  drainOnSignal(process, { ...ports, drain: end });
+}
+
+function announce(options: ServerOptions, { engines, agents }: Listeners, store: Store, log: Log): void {
+  const { storeUid, incarnation, authorityS } = store.settings;
+  log.info('leasehold-server is ready', {
+    listen: engines.endpoints.map(formatEndpoint),
+    agentListen: agents.endpoints.map(formatEndpoint),
+    store: `embedded:${options.store.path}`,
+    storeUid,
+    incarnation,
+    holderEpoch: store.lease.epoch,
+    authorityS,
+  });
+  const open = [...options.listen, ...options.agentListen].filter((endpoint) => !isLoopback(endpoint));
+  if (open.length > 0) {
+    const listen = open.map(formatEndpoint);
+    log.warn('Listening without TLS on the network: whoever can reach it can do everything', { listen });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+await main();

@@ -1,0 +1,17 @@
+// Circuit breakers: who fails again and again is left alone for a while.
+
+/** A circuit breaker. */
+export interface Breaker {
+  /** `open`: `run` rejects at once. `half-open`: the next `run` tries. */
+  readonly state: BreakerState;
+  /** Runs `work` and learns from how it ends; rejects with the failure of `work`, or because the breaker is open. */
+  run(work: () => Promise<void>): Promise<void>;
+  /** Stops its timers. */
+  close(): void;
+}
+
+/** State of a breaker. */
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** Makes a breaker. `onChange` is called when its state changed. */
+export type MakeBreaker = (name: string, onChange: () => void) => Breaker;

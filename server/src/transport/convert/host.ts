@@ -1,0 +1,92 @@
+// Hosts and placements between wire and domain.
+
+import { BreakerState, HostLiveness, type Host as WireHost } from '@leasehold/proto/ipam/v1/host';
+import type { UpdateHostRequest } from '@leasehold/proto/ipam/v1/ipam_service';
+import { PlacementState, type Placement as WirePlacement } from '@leasehold/proto/ipam/v1/placement';
+import type { HostStatus } from '../../app/host-status.js';
+import type { HostSettings } from '../../app/hosts.js';
+import type { PlacementView } from '../../app/placements.js';
+import { invalidField, type Result } from '../../domain/errors.js';
+import { hostEtag } from '../../domain/etag.js';
+import type { Host } from '../../domain/host.js';
+import type { HostId } from '../../domain/ids.js';
+import { Fields } from './fields.js';
+
+const PATHS = ['managed', 'maintenance', 'labels'] as const satisfies readonly (keyof HostSettings)[];
+
+/** Reads UpdateHostRequest. */
+export function fromUpdateHost({ host, updateMask }: UpdateHostRequest): Result<{
+  readonly hostId: HostId;
+  readonly patch: Partial<HostSettings>;
+  readonly etag: string;
+}> {
+  if (!host) return invalidField('host', 'Required');
+  const fields = new Fields();
+  const hostId = fields.id<HostId>('host.host_id', host.hostId);
+  const settings: HostSettings = {
+    managed: host.managed ?? true,
+    maintenance: host.maintenance ?? false,
+    labels: fields.labels('host.labels', host.labels),
+  };
+  const paths = fields.mask(updateMask, PATHS) ?? PATHS.filter((path) => isSet(host, path));
+  const patch = Object.fromEntries(paths.map((path) => [path, settings[path]]));
+  return fields.result({ hostId, patch, etag: host.etag });
+}
+
+function isSet(host: WireHost, path: (typeof PATHS)[number]): boolean {
+  return path === 'labels' ? Object.keys(host.labels).length > 0 : host[path] !== undefined;
+}
+
+const LIVENESS = {
+  unknown: HostLiveness.UNSPECIFIED,
+  up: HostLiveness.UP,
+  suspect: HostLiveness.SUSPECT,
+  down: HostLiveness.DOWN,
+} satisfies Record<HostStatus['liveness'], HostLiveness>;
+
+const BREAKER = {
+  closed: BreakerState.CLOSED,
+  open: BreakerState.OPEN,
+  'half-open': BreakerState.HALF_OPEN,
+} satisfies Record<HostStatus['breaker'], BreakerState>;
+
+/** Writes a host. */
+export function toWireHost(host: Host, status: HostStatus): WireHost {
+  return {
+    hostId: host.hostId,
+    uid: host.uid,
+    liveness: LIVENESS[status.liveness],
+    managed: host.managed,
+    maintenance: host.maintenance,
+    failureDomain: host.failureDomain,
+    labels: { ...host.labels },
+    attachments: status.attachments.map((each) => ({ ...each })),
+    backend: host.backend,
+    agentVersion: host.agentVersion,
+    lastHeartbeatTime: status.lastHeardTime,
+    breaker: BREAKER[status.breaker],
+    etag: hostEtag(host),
+    createTime: new Date(host.createTime),
+    updateTime: new Date(host.updateTime),
+  };
+}
+
+const STATES = {
+  assigned: PlacementState.ASSIGNED,
+  serving: PlacementState.SERVING,
+  withdrawing: PlacementState.WITHDRAWING,
+  former: PlacementState.FORMER,
+} satisfies Record<PlacementView['state'], PlacementState>;
+
+/** Writes a placement. */
+export function toWirePlacement(placement: PlacementView): WirePlacement {
+  return {
+    networkId: placement.networkId,
+    hostId: placement.hostId,
+    epoch: BigInt(placement.epoch),
+    state: STATES[placement.state],
+    pendingChanges: placement.pendingChanges,
+    syncedTime: placement.syncedTime === undefined ? undefined : new Date(placement.syncedTime),
+    since: new Date(placement.since),
+  };
+}

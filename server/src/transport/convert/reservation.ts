@@ -1,0 +1,187 @@
+// Reservations between wire and domain.
+
+import { createHash } from 'node:crypto';
+import {
+  type GetReservationRequest,
+  type ListReservationsRequest,
+  ReleaseAddressRequest,
+  ReserveAddressRequest,
+} from '@leasehold/proto/ipam/v1/ipam_service';
+import {
+  ReservationState,
+  type ReservationKey as WireKey,
+  type Reservation as WireReservation,
+} from '@leasehold/proto/ipam/v1/reservation';
+import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto/values';
+import type { ReleaseCommand, ReservationKey } from '../../app/release.js';
+import type { ReservationFilter } from '../../app/reservations.js';
+import type { ReserveCommand } from '../../app/reserve.js';
+import { invalidField, type Result } from '../../domain/errors.js';
+import { reservationEtag } from '../../domain/etag.js';
+import type { NetworkId, ReservationId, SubnetId } from '../../domain/ids.js';
+import type { EndedTenure, RequestKey, Slot } from '../../domain/slot.js';
+import { Fields } from './fields.js';
+
+const MAX_OWNER = 255;
+const MAX_REQUEST_ID = 128;
+const MAX_WAIT_MS = 60_000;
+const DEFAULT_WAIT_MS = 5_000;
+const ZERO = '' as never;
+
+/** How long to wait for how many servers. */
+export interface WaitReady {
+  readonly servers: number;
+  readonly timeoutMs: number;
+}
+
+/** Reads ReserveAddressRequest. */
+export function fromReserve(
+  request: ReserveAddressRequest,
+  caller: string,
+): Result<{ readonly command: ReserveCommand; readonly waitReady: WaitReady | undefined }> {
+  const fields = new Fields();
+  const subnetId = fields.optionalId<SubnetId>('subnet_id', request.subnetId);
+  const networkId = fields.optionalId<NetworkId>('network_id', request.networkId);
+  if (request.subnetId === '' && request.networkId === '') fields.wrong('subnet_id', 'This or network_id is required');
+  const command: ReserveCommand = {
+    subnetId,
+    networkId,
+    mac: fields.parse('mac', request.mac, parseMac) ?? ZERO,
+    address: fields.optional('address', request.address, parseIpv4),
+    hostname: fields.optional('hostname', request.hostname, parseHostname) ?? '',
+    owner: fields.text('owner', request.owner, MAX_OWNER),
+    labels: fields.labels('labels', request.labels),
+    options: fields.options('options', request.options),
+    request: requestKey(fields, request.requestId, caller, 'ReserveAddress', () => contentOfReserve(request)),
+  };
+  return fields.result({ command, waitReady: readWait(fields, request) });
+}
+
+function readWait(fields: Fields, { waitReady }: ReserveAddressRequest): WaitReady | undefined {
+  if (!waitReady) return undefined;
+  const { timeout } = waitReady;
+  const timeoutMs = timeout ? Number(timeout.seconds) * 1_000 + Math.ceil(timeout.nanos / 1e6) : DEFAULT_WAIT_MS;
+  if (timeoutMs < 0 || timeoutMs > MAX_WAIT_MS)
+    fields.wrong('wait_ready.timeout', `Not between 0 s and ${MAX_WAIT_MS / 1_000} s`);
+  return { servers: waitReady.servers || 1, timeoutMs };
+}
+
+function requestKey(
+  fields: Fields,
+  requestId: string,
+  caller: string,
+  rpc: RequestKey['rpc'],
+  content: () => Uint8Array,
+): RequestKey | undefined {
+  if (requestId === '') return undefined;
+  const id = fields.text('request_id', requestId, MAX_REQUEST_ID);
+  const contentHash = createHash('sha256').update(content()).digest('base64url');
+  return { caller, rpc, id, contentHash };
+}
+
+// How long the caller would wait is not what it asks for; labels are a map, and a map has no order on the wire.
+function contentOfReserve(request: ReserveAddressRequest): Uint8Array {
+  const labels = Object.fromEntries(Object.entries(request.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return ReserveAddressRequest.encode({ ...request, labels, requestId: '', waitReady: undefined }).finish();
+}
+
+/** Reads ReleaseAddressRequest. */
+export function fromRelease(request: ReleaseAddressRequest, caller: string): Result<ReleaseCommand> {
+  const fields = new Fields();
+  const short = request.subnetId !== '' || request.address !== '';
+  if (short && request.key) fields.wrong('key', 'Either key or subnet_id and address, not both');
+  const shortKey = { $case: 'address', value: { subnetId: request.subnetId, address: request.address } } as const;
+  const key = readKey(fields, short || !request.key ? shortKey : request.key.key, short || !request.key ? '' : 'key.');
+  return fields.result({
+    key,
+    reservationId: request.reservationId === '' ? undefined : (request.reservationId as ReservationId),
+    mac: fields.optional('mac', request.mac, parseMac),
+    guestStopped: request.guestStopped,
+    request: requestKey(fields, request.requestId, caller, 'ReleaseAddress', () =>
+      ReleaseAddressRequest.encode({ ...request, requestId: '' }).finish(),
+    ),
+  });
+}
+
+/** Reads GetReservationRequest. */
+export function fromGetReservation(request: GetReservationRequest): Result<ReservationKey> {
+  if (!request.key) return invalidField('key', 'Required: reservation_id, address or mac');
+  const fields = new Fields();
+  return fields.result(readKey(fields, request.key, ''));
+}
+
+function readKey(fields: Fields, key: WireKey['key'], prefix: string): ReservationKey {
+  switch (key?.$case) {
+    case 'reservationId':
+      if (key.value === '') fields.wrong(`${prefix}reservation_id`, 'Required');
+      return { kind: 'id', reservationId: key.value as ReservationId };
+    case 'address': {
+      const nested = prefix === '' ? '' : `${prefix}address.`;
+      const subnetId = fields.id<SubnetId>(`${nested}subnet_id`, key.value.subnetId);
+      return {
+        kind: 'address',
+        subnetId,
+        address: fields.parse(`${nested}address`, key.value.address, parseIpv4) ?? ZERO,
+      };
+    }
+    case 'mac': {
+      const nested = prefix === '' ? '' : `${prefix}mac.`;
+      const networkId = fields.id<NetworkId>(`${nested}network_id`, key.value.networkId);
+      return { kind: 'mac', networkId, mac: fields.parse(`${nested}mac`, key.value.mac, parseMac) ?? ZERO };
+    }
+    default:
+      fields.wrong('key', 'Required');
+      return { kind: 'id', reservationId: ZERO };
+  }
+}
+
+/** Reads the filters of ListReservationsRequest. */
+export function fromReservationFilter(request: ListReservationsRequest): Result<ReservationFilter> {
+  const fields = new Fields();
+  return fields.result({
+    networkId: fields.optionalId<NetworkId>('network_id', request.networkId),
+    subnetId: fields.optionalId<SubnetId>('subnet_id', request.subnetId),
+    mac: fields.optional('mac', request.mac, parseMac),
+    owner: request.owner === '' ? undefined : request.owner,
+    state: readState(fields, request.state),
+  });
+}
+
+function readState(fields: Fields, state: ReservationState): Slot['state'] | undefined {
+  if (state === ReservationState.UNSPECIFIED) return undefined;
+  if (state === ReservationState.RESERVED) return 'reserved';
+  if (state === ReservationState.QUARANTINED) return 'quarantined';
+  fields.wrong('state', 'Only RESERVED and QUARANTINED ones are listed; ended tenures are history');
+  return undefined;
+}
+
+const STATES = {
+  reserved: ReservationState.RESERVED,
+  quarantined: ReservationState.QUARANTINED,
+} satisfies Record<Slot['state'], ReservationState>;
+
+/** Writes a reservation. */
+export function toWireReservation(
+  tenure: Slot | EndedTenure,
+  live: { readonly readyServers: number; readonly reusableTime: Date | undefined },
+): WireReservation {
+  return {
+    reservationId: tenure.reservationId,
+    networkId: tenure.networkId,
+    subnetId: tenure.subnetId,
+    address: formatIpv4(tenure.address),
+    mac: tenure.mac,
+    hostname: tenure.hostname,
+    owner: tenure.owner,
+    labels: { ...tenure.labels },
+    options: tenure.options.map(({ code, value }) => ({ code, value })),
+    state: 'state' in tenure ? STATES[tenure.state] : ReservationState.ENDED,
+    createTime: new Date(tenure.createTime),
+    releaseTime: tenure.releaseTime === undefined ? undefined : new Date(tenure.releaseTime),
+    reusableTime: live.reusableTime,
+    readyServers: live.readyServers,
+    createdBy: tenure.createdBy,
+    releasedBy: tenure.releasedBy ?? '',
+    etag: reservationEtag(tenure),
+  };
+}

@@ -1,0 +1,100 @@
+// Every refusal on the wire: its gRPC status code and its reason, in one exhaustive table (AIP-193). docs/errors.md
+// lists them for users, and a test holds the two together.
+
+import { Metadata, status } from '@grpc/grpc-js';
+import type { Any } from '@leasehold/proto/google/protobuf/any';
+import { BadRequest, ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
+import { Status } from '@leasehold/proto/google/rpc/status';
+import type { IpamError, IpamErrorKind, Result } from '../domain/errors.js';
+
+/** What a refusal looks like on the wire. */
+export interface WireRefusal {
+  readonly code: status;
+  readonly reason: string;
+}
+
+/** Code and reason of every refusal. Clients decide by the reason. */
+export const REFUSALS = {
+  'invalid-field': { code: status.INVALID_ARGUMENT, reason: 'INVALID_FIELD' },
+  'invalid-page-token': { code: status.INVALID_ARGUMENT, reason: 'INVALID_PAGE_TOKEN' },
+  'request-id-reused': { code: status.INVALID_ARGUMENT, reason: 'REQUEST_ID_REUSED' },
+  'network-not-found': { code: status.NOT_FOUND, reason: 'NETWORK_NOT_FOUND' },
+  'subnet-not-found': { code: status.NOT_FOUND, reason: 'SUBNET_NOT_FOUND' },
+  'host-not-found': { code: status.NOT_FOUND, reason: 'HOST_NOT_FOUND' },
+  'reservation-not-found': { code: status.NOT_FOUND, reason: 'RESERVATION_NOT_FOUND' },
+  'network-exists': { code: status.ALREADY_EXISTS, reason: 'NETWORK_EXISTS' },
+  'subnet-exists': { code: status.ALREADY_EXISTS, reason: 'SUBNET_EXISTS' },
+  'subnet-overlap': { code: status.ALREADY_EXISTS, reason: 'SUBNET_OVERLAP' },
+  'network-in-use': { code: status.FAILED_PRECONDITION, reason: 'NETWORK_IN_USE' },
+  'subnet-in-use': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_IN_USE' },
+  'range-in-use': { code: status.FAILED_PRECONDITION, reason: 'RANGE_IN_USE' },
+  'host-connected': { code: status.FAILED_PRECONDITION, reason: 'HOST_CONNECTED' },
+  'ipam-disabled': { code: status.FAILED_PRECONDITION, reason: 'IPAM_DISABLED' },
+  'subnet-closing': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_CLOSING' },
+  // A full subnet stays full: clients never retry it.
+  'subnet-exhausted': { code: status.RESOURCE_EXHAUSTED, reason: 'SUBNET_EXHAUSTED' },
+  'address-reserved': { code: status.ALREADY_EXISTS, reason: 'ADDRESS_RESERVED' },
+  'address-quarantined': { code: status.FAILED_PRECONDITION, reason: 'ADDRESS_QUARANTINED' },
+  'mac-reserved': { code: status.ALREADY_EXISTS, reason: 'MAC_RESERVED' },
+  'reservation-mismatch': { code: status.FAILED_PRECONDITION, reason: 'RESERVATION_MISMATCH' },
+  'etag-mismatch': { code: status.ABORTED, reason: 'ETAG_MISMATCH' },
+  'too-busy': { code: status.ABORTED, reason: 'TOO_BUSY' },
+  'store-unavailable': { code: status.UNAVAILABLE, reason: 'STORE_UNAVAILABLE' },
+  'session-superseded': { code: status.ABORTED, reason: 'SESSION_SUPERSEDED' },
+} as const satisfies Record<IpamErrorKind, WireRefusal>;
+
+const DOMAIN = 'leasehold';
+const DETAILS = 'grpc-status-details-bin';
+const PUSHBACK = 'grpc-retry-pushback-ms';
+// Long enough that a store that is away is not stormed, short enough that an engine's VM start survives it.
+const RETRY_AFTER_MS = 500;
+
+/** What grpc-js sends as the status of a call. */
+export interface WireError {
+  readonly code: status;
+  readonly details: string;
+  readonly metadata: Metadata;
+}
+
+/** Thrown by `orThrow` to end a handler; carries the refusal to the edge. */
+export class RefusedError extends Error {
+  readonly refusal: IpamError;
+
+  constructor(refusal: IpamError) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** The value of a result, or its refusal thrown. */
+export function orThrow<T>(result: Result<T>): T {
+  if (result.ok) return result.value;
+  throw new RefusedError(result.error);
+}
+
+/** A refusal as a gRPC status with its details. */
+export function toWireError(error: IpamError): WireError {
+  const { code, reason } = REFUSALS[error.kind];
+  const details = [
+    pack(
+      'google.rpc.ErrorInfo',
+      ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...error.metadata } }).finish(),
+    ),
+  ];
+  if (error.violations.length > 0) {
+    const fieldViolations = error.violations.map((violation) =>
+      BadRequest.fromPartial({ fieldViolations: [violation] }),
+    );
+    const badRequest = { fieldViolations: fieldViolations.flatMap((each) => each.fieldViolations) };
+    details.push(pack('google.rpc.BadRequest', BadRequest.encode(badRequest).finish()));
+  }
+  const metadata = new Metadata();
+  const wire = Status.encode({ code, message: error.message, details }).finish();
+  metadata.set(DETAILS, Buffer.from(wire));
+  if (code === status.UNAVAILABLE) metadata.set(PUSHBACK, String(RETRY_AFTER_MS));
+  return { code, details: error.message, metadata };
+}
+
+function pack(type: string, value: Uint8Array): Any {
+  return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
+}

@@ -1,0 +1,224 @@
+// IpamService: every RPC is decode, call, encode.
+
+import { createHash } from 'node:crypto';
+import type { Log } from '@leasehold/program/log';
+import type {
+  IpamServiceServer,
+  ListHostsRequest,
+  ListPlacementsRequest,
+  ListReservationsRequest,
+  ListSubnetsRequest,
+} from '@leasehold/proto/ipam/v1/ipam_service';
+import { type Context, newUid, uuid } from '../app/context.js';
+import type { HostStatus } from '../app/host-status.js';
+import type { Hosts } from '../app/hosts.js';
+import type { NetworkStatus } from '../app/network-status.js';
+import type { Networks } from '../app/networks.js';
+import type { PageRequest } from '../app/paging.js';
+import type { Placements } from '../app/placements.js';
+import type { Release } from '../app/release.js';
+import { listReservations } from '../app/reservations.js';
+import type { Reserve } from '../app/reserve.js';
+import type { Status } from '../app/status.js';
+import type { SubnetInNetwork, Subnets } from '../app/subnets.js';
+import { reusableTime } from '../app/tenure.js';
+import { checkWait, waitUntilReady } from '../app/wait-ready.js';
+import { invalidField } from '../domain/errors.js';
+import type { Host } from '../domain/host.js';
+import type { HostId, NetworkId, SubnetId } from '../domain/ids.js';
+import type { Network } from '../domain/network.js';
+import type { EndedTenure, Slot } from '../domain/slot.js';
+import { Fields } from './convert/fields.js';
+import { fromUpdateHost, toWireHost, toWirePlacement } from './convert/host.js';
+import { fromCreateNetwork, fromUpdateNetwork, toWireNetwork } from './convert/network.js';
+import {
+  fromGetReservation,
+  fromRelease,
+  fromReservationFilter,
+  fromReserve,
+  toWireReservation,
+} from './convert/reservation.js';
+import { toWireStatus } from './convert/status.js';
+import { fromCreateSubnet, fromUpdateSubnet, toWireSubnet } from './convert/subnet.js';
+import { orThrow } from './errors.js';
+import { unary } from './unary.js';
+
+/** The use cases behind the service. */
+export interface UseCases {
+  readonly context: Context;
+  readonly networks: Networks;
+  readonly subnets: Subnets;
+  readonly reserve: Reserve;
+  readonly release: Release;
+  readonly hosts: Hosts;
+  readonly placements: Placements;
+  readonly status: Status;
+  readonly networkStatus: (network: Network) => NetworkStatus;
+  readonly hostStatus: (host: Host) => HostStatus;
+}
+
+/** The service. */
+export function ipamHandlers(log: Log, app: UseCases): IpamServiceServer {
+  return {
+    ...networkHandlers(log, app),
+    ...subnetHandlers(log, app),
+    ...reservationHandlers(log, app),
+    ...hostHandlers(log, app),
+    getStatus: unary(log, () => toWireStatus(app.status.get())),
+  };
+}
+
+function networkHandlers(log: Log, app: UseCases) {
+  const { networks } = app;
+  const encode = (network: Network) => ({ network: toWireNetwork(network, app.networkStatus(network)) });
+  return {
+    createNetwork: unary(log, async (request, call) => {
+      const draft = orThrow(fromCreateNetwork(request));
+      const networkId =
+        draft.networkId ?? newId<NetworkId>(app.context, call.caller, 'CreateNetwork', request.requestId);
+      return encode(orThrow(await networks.create(networkId, draft.settings, call)));
+    }),
+    getNetwork: unary(log, async ({ networkId }) =>
+      encode(orThrow(await networks.get(readId(networkId, 'network_id')))),
+    ),
+    listNetworks: unary(log, (request) => {
+      const page = orThrow(networks.list(readPage(request)));
+      return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
+    }),
+    updateNetwork: unary(log, async (request) => {
+      const { networkId, patch, etag } = orThrow(fromUpdateNetwork(request));
+      return encode(orThrow(await networks.update(networkId, patch, etag)));
+    }),
+    deleteNetwork: unary(log, async ({ networkId, etag }) => {
+      orThrow(await networks.delete(readId(networkId, 'network_id'), etag));
+      return {};
+    }),
+  } satisfies Partial<IpamServiceServer>;
+}
+
+function subnetHandlers(log: Log, app: UseCases) {
+  const { subnets, context } = app;
+  const encode = (found: SubnetInNetwork) => ({
+    subnet: toWireSubnet(found, context.view.occupancy(found.networkId).usageOf(found.subnet.subnetId)),
+  });
+  return {
+    createSubnet: unary(log, async (request, call) => {
+      const draft = orThrow(fromCreateSubnet(request));
+      const subnetId = draft.subnetId ?? newId<SubnetId>(context, call.caller, 'CreateSubnet', request.requestId);
+      return encode(orThrow(await subnets.create(draft.networkId, subnetId, draft.settings, call)));
+    }),
+    getSubnet: unary(log, async ({ subnetId }) => encode(orThrow(await subnets.get(readId(subnetId, 'subnet_id'))))),
+    listSubnets: unary(log, (request: ListSubnetsRequest) => {
+      const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
+      const page = orThrow(subnets.list(networkId, readPage(request)));
+      return { subnets: page.items.map((found) => encode(found).subnet), nextPageToken: page.nextToken };
+    }),
+    updateSubnet: unary(log, async (request) => {
+      const { subnetId, networkId, patch, etag } = orThrow(fromUpdateSubnet(request));
+      return encode(orThrow(await subnets.update(subnetId, { networkId, patch, etag })));
+    }),
+    deleteSubnet: unary(log, async ({ subnetId, etag }) => {
+      orThrow(await subnets.delete(readId(subnetId, 'subnet_id'), etag));
+      return {};
+    }),
+  } satisfies Partial<IpamServiceServer>;
+}
+
+function reservationHandlers(log: Log, app: UseCases) {
+  const { context } = app;
+  const encode = (tenure: Slot | EndedTenure) => {
+    const { networkId, address, reservationId } = tenure;
+    const readyServers = context.hosts.readyServers(networkId, address, reservationId);
+    const resting = 'state' in tenure && tenure.state === 'quarantined';
+    return toWireReservation(tenure, {
+      readyServers,
+      reusableTime: resting ? reusableTime(context, tenure) : undefined,
+    });
+  };
+  return {
+    reserveAddress: unary(log, async (request, call) => {
+      const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
+      if (wait) orThrow(checkWait(context, command, wait.servers));
+      const { tenure, created } = orThrow(await app.reserve.reserve(command, call));
+      const readyServers = wait ? await waitUntilReady(context, tenure, wait, call.signal) : undefined;
+      const reservation = encode(tenure);
+      return {
+        reservation,
+        created,
+        ready: readyServers !== undefined && readyServers >= (wait?.servers ?? 0),
+        readyServers: readyServers ?? reservation.readyServers,
+      };
+    }),
+    releaseAddress: unary(log, async (request, call) => {
+      const command = orThrow(fromRelease(request, call.caller));
+      return { reservation: encode(orThrow(await app.release.release(command, call))) };
+    }),
+    getReservation: unary(log, async (request) => {
+      const key = orThrow(fromGetReservation(request));
+      return { reservation: encode(orThrow(await app.release.find(key))) };
+    }),
+    listReservations: unary(log, async (request: ListReservationsRequest) => {
+      const filter = orThrow(fromReservationFilter(request));
+      const page = orThrow(await listReservations(context, filter, readPage(request)));
+      return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
+    }),
+  } satisfies Partial<IpamServiceServer>;
+}
+
+function hostHandlers(log: Log, app: UseCases) {
+  const { hosts, placements } = app;
+  const encode = (host: Host) => ({ host: toWireHost(host, app.hostStatus(host)) });
+  return {
+    getHost: unary(log, async ({ hostId }) => encode(orThrow(await hosts.get(readId(hostId, 'host_id'))))),
+    listHosts: unary(log, (request: ListHostsRequest) => {
+      const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
+      const page = orThrow(hosts.list(networkId, readPage(request)));
+      return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
+    }),
+    updateHost: unary(log, async (request) => {
+      const { hostId, patch, etag } = orThrow(fromUpdateHost(request));
+      return encode(orThrow(await hosts.update(hostId, patch, etag)));
+    }),
+    deleteHost: unary(log, async ({ hostId, etag }) => {
+      orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
+      return {};
+    }),
+    listPlacements: unary(log, (request: ListPlacementsRequest) => {
+      const filter = {
+        networkId: readOptionalId<NetworkId>(request.networkId, 'network_id'),
+        hostId: readOptionalId<HostId>(request.hostId, 'host_id'),
+      };
+      const page = orThrow(placements.list(filter, readPage(request)));
+      return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
+    }),
+  } satisfies Partial<IpamServiceServer>;
+}
+
+const MAX_REQUEST_ID = 128;
+
+// The same request id names the same resource, so that a repeated create meets what the first one made: a UUIDv8 from
+// the request (RFC 9562 §5.8) where there is a request id, a new UUIDv7 where there is none.
+function newId<Id extends string>(context: Context, caller: string, rpc: string, requestId: string): Id {
+  if (requestId === '') return newUid(context) as string as Id;
+  if (requestId.length > MAX_REQUEST_ID) {
+    return orThrow(invalidField('request_id', `Longer than ${MAX_REQUEST_ID} characters`));
+  }
+  const hash = createHash('sha256')
+    .update(JSON.stringify([caller, rpc, requestId]))
+    .digest();
+  return uuid(hash.subarray(0, 16), 8) as string as Id;
+}
+
+function readId<Id extends string>(text: string, field: string): Id {
+  const fields = new Fields();
+  const id = fields.id<Id>(field, text);
+  return orThrow(fields.result(id));
+}
+
+function readOptionalId<Id extends string>(text: string, field: string): Id | undefined {
+  return text === '' ? undefined : readId<Id>(text, field);
+}
+
+function readPage(request: { readonly pageSize: number; readonly pageToken: string }): PageRequest {
+  return { size: request.pageSize, token: request.pageToken };
+}
