@@ -78,6 +78,8 @@ describe('a planted violation is caught', () => {
     ['proto/src/a.ts', 'let x: any;', 'uses any'],
     ['proto/src/a.ts', 'enum A { B }', 'uses enum'],
     ['proto/src/a.ts', 'export default 1;', 'uses export default'],
+    ['proto/src/a.ts', 'const x = 1; export { x as default };', 'uses export default'],
+    ['agent/src/networks.ts', `import { env } from 'node:process';`, 'imports node:process (env)'],
     ['server/src/a.test.ts', `export * from 'vitest';`, 'uses export *'],
   ];
 

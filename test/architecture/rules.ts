@@ -16,7 +16,8 @@ const HASHES = ['createHash', 'createHmac', 'timingSafeEqual'];
  * file holds.
  */
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  'server/src/domain': ['server/src/domain', ...VALUES, 'node:crypto'],
+  // Chance handed in is an argument; a clock is not: the domain takes a `now`.
+  'server/src/domain': ['server/src/domain', ...VALUES, 'type @leasehold/program/entropy', 'node:crypto'],
   'server/src/ports': ['server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM],
   'server/src/app': ['server/src/app', 'server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM, 'node:crypto'],
   'server/src/adapters': [
@@ -134,10 +135,11 @@ function admits(rule: string, target: string, imported: Import): boolean {
   return name.endsWith('*') ? target.startsWith(name.slice(0, -1)) : target === name;
 }
 
-/** Timers and chance also come as modules: of those, only what is a function of its input. */
+/** Timers, chance and the process also come as modules: of those, only what is a function of its input. */
 function noChanceBehind(path: string, imported: Import): boolean {
   if (imported.typeOnly || SYSTEM_FILES.some((pattern) => pattern.test(path))) return true;
   if (YIELDING_FILES.test(path) && imported.names.every((name) => name === 'setImmediate')) return true;
+  if (imported.from === 'node:process') return path.endsWith('/main.ts');
   if (imported.from.startsWith('node:timers') || imported.from === 'node:perf_hooks') return false;
   return imported.from !== 'node:crypto' || imported.names.every((name) => HASHES.includes(name));
 }

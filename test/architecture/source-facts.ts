@@ -48,7 +48,7 @@ export function readFacts(path: string, source: string): SourceFacts {
     if (imported) imports.push(imported);
     const touched = ambientOf(node);
     if (touched !== undefined) ambient.add(touched);
-    const word = SHUNNED[node.type];
+    const word = SHUNNED[node.type] ?? (exportsDefault(node) ? 'export default' : undefined);
     if (word !== undefined) shunned.add(word);
   }
   return { path, imports, ambient: [...ambient], shunned: [...shunned] };
@@ -90,6 +90,11 @@ function importOf(node: Node): Import | undefined {
 function importedName(specifier: Node): string {
   const named = (specifier.type === 'ExportSpecifier' ? specifier['local'] : specifier['imported']) as Node | undefined;
   return nameOf(named) ?? '*';
+}
+
+/** `export { x as default }` */
+function exportsDefault(node: Node): boolean {
+  return node.type === 'ExportSpecifier' && nameOf(node['exported']) === 'default';
 }
 
 function ambientOf(node: Node): string | undefined {
