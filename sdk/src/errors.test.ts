@@ -78,9 +78,11 @@ describe('errors', () => {
     expect(error).toMatchObject({ code: 'NOT_FOUND', reason: 'NOT_FOUND', message: 'gone' });
   });
 
-  test('a rate limit may be tried again whatever was asked: nothing was done', () => {
-    const error = decode('RESOURCE_EXHAUSTED', { reason: 'RATE_LIMITED' }, { ...call, repeatable: false });
-    expect(error.retryable).toBe(true);
+  test('what was refused before anything was done may be tried again whatever was asked', () => {
+    const once = { ...call, repeatable: false };
+    expect(decode('RESOURCE_EXHAUSTED', { reason: 'RATE_LIMITED' }, once).retryable).toBe(true);
+    expect(decode('ABORTED', { reason: 'TOO_BUSY' }, once).retryable).toBe(true);
+    expect(decode('ABORTED', { reason: 'ETAG_MISMATCH' }).retryable).toBe(false);
   });
 
   test('an unknown outcome may be tried again only when repeating does no harm', () => {

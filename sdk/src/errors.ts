@@ -77,7 +77,7 @@ export class FailedPreconditionError extends LeaseholdError {
   override readonly name = 'FailedPreconditionError';
 }
 
-/** Somebody else changed it meanwhile (`ETAG_MISMATCH`): read it again and decide anew. */
+/** Somebody else changed it meanwhile: read it again and decide anew (`ETAG_MISMATCH`), or just repeat (`TOO_BUSY`). */
 export class AbortedError extends LeaseholdError {
   override readonly name = 'AbortedError';
 }
@@ -151,9 +151,11 @@ export function fromServiceError(error: ServiceError, call: CallFacts): Leasehol
   });
 }
 
+// Refused before anything was done: harmless to repeat, whatever was asked.
+const NOTHING_DONE: ReadonlySet<string> = new Set(['RATE_LIMITED', 'TOO_BUSY']);
+
 function isRetryable(code: StatusCode, reason: string | undefined, repeatable: boolean): boolean {
-  // Refused before anything was done, whatever was asked.
-  if (reason === 'RATE_LIMITED') return true;
+  if (reason !== undefined && NOTHING_DONE.has(reason)) return true;
   return repeatable && (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED');
 }
 
