@@ -88,6 +88,7 @@ class RunningAgent implements Agent {
       identity: () => this.#identity,
       intervalMs: () => this.#terms?.intervalMs ?? DEFAULT_INTERVAL_MS,
       acknowledged: () => this.#acknowledged,
+      authorityBegan: () => this.#storeAuthority(),
       sendAck: (table: Parameters<SessionDriver['sendAck']>[0]) => this.#driver.sendAck(table),
     };
     this.#networks = new Networks(ports, context, (networkId) => this.#attachments.placeOf(networkId));

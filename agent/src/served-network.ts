@@ -40,6 +40,8 @@ export interface NetworkContext {
   readonly intervalMs: () => number;
   /** The last acknowledged heartbeat of the present session. */
   readonly acknowledged: () => Acknowledged | undefined;
+  /** Authority began or came back: worth writing down at once. */
+  readonly authorityBegan: () => void;
   /** Sends an acknowledgement in the present session. */
   readonly sendAck: (table: TableState) => void;
 }
@@ -102,7 +104,7 @@ export class ServedNetwork {
 
   /** Makes the DHCP server, once what used the interface before has closed. */
   async open(after: Promise<void> | undefined): Promise<void> {
-    await after;
+    if (after) await after;
     if (this.#closed) return;
     const gate = { standing: () => this.standing() };
     this.#server = this.#ports.backend.open(this.networkId, this.replica.table, gate);
@@ -162,7 +164,10 @@ export class ServedNetwork {
     if (outcome.disk === 'image') this.#needsImage = true;
     if (outcome.disk === 'append' && !this.#needsImage) this.#unwritten.push(delivery);
     const ack = this.#context.acknowledged();
-    if (!confirmed && ack) this.acknowledge(ack);
+    if (!confirmed && ack) {
+      this.acknowledge(ack);
+      this.#context.authorityBegan();
+    }
     void this.#pump();
   }
 

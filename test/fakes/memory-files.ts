@@ -1,0 +1,63 @@
+// The files of a state directory in memory, with the two ways to lose some: a crash of the machine, and a bad disk.
+
+/** Files by name. What was written outlives the process; what was appended outlives it too, but not the machine. */
+export class MemoryFiles {
+  readonly files = new Map<string, Buffer>();
+  readonly #synced = new Map<string, Buffer>();
+  /** While set, files whose names match `failing` can be neither written nor removed. */
+  failure: string | undefined;
+  failing = /./;
+  /** While set, writes wait for it. */
+  hold: Promise<void> | undefined;
+
+  async list(): Promise<readonly string[]> {
+    return [...this.files.keys()];
+  }
+
+  async read(name: string): Promise<Buffer | undefined> {
+    return this.files.get(name);
+  }
+
+  async write(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#change(name);
+    this.files.set(name, Buffer.from(bytes));
+    this.#synced.set(name, Buffer.from(bytes));
+  }
+
+  async append(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#change(name);
+    this.files.set(name, Buffer.concat([this.files.get(name) ?? Buffer.alloc(0), bytes]));
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#change(name);
+    this.files.delete(name);
+    this.#synced.delete(name);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#change(from);
+    const bytes = this.files.get(from);
+    if (!bytes) throw new Error(`ENOENT: ${from}`);
+    this.files.delete(from);
+    this.files.set(to, bytes);
+  }
+
+  /** The machine crashed: everything that was not synced is gone. */
+  loseCache(): void {
+    this.files.clear();
+    for (const [name, bytes] of this.#synced) this.files.set(name, bytes);
+  }
+
+  /** The only file whose name ends so. */
+  only(suffix: string): string {
+    const names = [...this.files.keys()].filter((name) => name.endsWith(suffix));
+    if (names.length !== 1 || !names[0]) throw new Error(`${names.length} files end in ${suffix}`);
+    return names[0];
+  }
+
+  async #change(name: string): Promise<void> {
+    await this.hold;
+    if (this.failure !== undefined && this.failing.test(name)) throw new Error(this.failure);
+  }
+}
