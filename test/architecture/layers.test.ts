@@ -45,6 +45,12 @@ describe('a planted violation is caught', () => {
     ['server/src/adapters/mongodb/a.ts', `import { x } from '../../app/x.js';`, 'imports ../../app/x.js (x)'],
     ['server/src/adapters/a.ts', `import { x } from '../transport/x.js';`, 'imports ../transport/x.js (x)'],
     ['server/src/transport/a.ts', `import { x } from '../adapters/x.js';`, 'imports ../adapters/x.js (x)'],
+    [
+      'server/src/control-plane.ts',
+      `import { x } from './adapters/embedded/x.js';`,
+      'imports ./adapters/embedded/x.js (x)',
+    ],
+    ['server/src/control-plane.ts', `import { x } from './transport/x.js';`, 'imports ./transport/x.js (x)'],
     ['server/src/wiring.ts', `import { x } from './adapters/x.js';`, 'imports ./adapters/x.js (x)'],
     [
       'server/src/app/a.ts',

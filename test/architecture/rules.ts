@@ -24,6 +24,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['server/src/adapters', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE, 'node:*'],
     ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js'],
   ],
+  // The provider runs in virtual time too: no libraries, nothing of the system.
+  'server/src/adapters/agents': [
+    ...['server/src/adapters/agents', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE],
+  ],
   'server/src/transport': [
     ...['server/src/transport', 'server/src/app', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE],
     ...['@grpc/grpc-js', 'prom-client', 'node:*', '@leasehold/program/*'],
@@ -36,6 +40,11 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'server/src/domain',
     '@leasehold/program/*',
     'node:*',
+  ],
+  // Puts the core together for main.ts and for simulations, so it knows neither the wire nor a real store.
+  'server/src/control-plane.ts': [
+    ...['server/src/adapters/agents', 'server/src/app', 'server/src/ports', 'server/src/domain', ...PROGRAM],
+    'type server/src/transport',
   ],
   'server/src/main.ts': ['*'],
 
