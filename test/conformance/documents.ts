@@ -25,6 +25,7 @@ export function network(id: string, revision = 0): Network {
     displayName: 'Ünïcode "name"\n',
     ipamEnabled: true,
     dhcpServerCount: 1,
+    labels: { tier: 'gold' },
 
     createTime: WHEN,
     updateTime: WHEN,

@@ -3,6 +3,7 @@
 //   T1. `get` sees what is staged; `durable` and `range` see only what is flushed.
 //   T2. What is staged goes out as one transaction: all of it is on disk afterwards, or nothing.
 
+import { setImmediate } from 'node:timers/promises';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Key } from './keys.js';
 
@@ -98,11 +99,22 @@ export function openTables(env: Environment): Tables | undefined {
 export async function flushTables(env: Environment, tables: Tables): Promise<void> {
   const staged = Object.values(tables).filter((table) => table.staged);
   if (staged.length === 0) return;
-  await env.batch(() => {
-    for (const table of staged) table.write();
-  });
+  try {
+    await env.batch(() => {
+      for (const table of staged) table.write();
+    });
+  } catch (error) {
+    throw await causeOf(error);
+  }
   env.resetReadTxn();
   for (const table of staged) table.forget();
+}
+
+// lmdb-js says only "Commit failed" and gives the reason within the same turn of the event loop, as a rejection.
+async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<never> };
+  const reason = commitError?.catch((cause: unknown) => cause);
+  return (await Promise.race([reason, setImmediate()])) ?? error;
 }
 
 function bytes(key: Key): Buffer {
