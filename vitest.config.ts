@@ -12,6 +12,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // A bound for what hangs, not for what is slow: property tests on a busy machine pass the default of 5 s.
+          testTimeout: 60_000,
           include: [
             '{proto,program,server,agent,sdk}/src/**/*.test.ts',
             'test/{architecture,conformance,simulation,support,fakes}/**/*.test.ts',
