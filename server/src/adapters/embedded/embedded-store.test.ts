@@ -1,0 +1,94 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { open } from 'lmdb';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.js';
+import { idKey } from './keys.js';
+import { flushTables, openEnvironment, openTables } from './tables.js';
+
+const options: EmbeddedStoreOptions = {
+  entropy: { random: () => 0, bytes: (length) => new Uint8Array(length).fill(7) },
+  onFatal: (error) => {
+    throw error;
+  },
+};
+
+describe('openEmbeddedStore', () => {
+  let path: string;
+  beforeEach(() => {
+    path = mkdtempSync(join(tmpdir(), 'leasehold-embedded-'));
+  });
+  afterEach(() => rmSync(path, { recursive: true }));
+
+  const openWith = (authorityS?: number) =>
+    openEmbeddedStore(path, { ...options, ...(authorityS !== undefined && { authorityS }) });
+
+  test('makes a directory that is not there, and finds it again', async () => {
+    const deep = join(path, 'a/b');
+    const first = await openEmbeddedStore(deep, options);
+    await first.close();
+    const second = await openEmbeddedStore(deep, options);
+    await second.close();
+    expect(first.settings).toEqual({
+      storeUid: '07070707-0707-4707-8707-070707070707',
+      incarnation: 1,
+      schema: 1,
+      authorityS: 86_400,
+      authorityCeilingS: 86_400,
+    });
+    expect(second.settings).toEqual(first.settings);
+    expect([first.lease.epoch, second.lease.epoch]).toEqual([1, 2]);
+  });
+
+  test('refuses a directory with something else in it, and leaves it as it is', async () => {
+    writeFileSync(join(path, 'holiday.jpg'), '');
+    await expect(openWith()).rejects.toThrow(
+      `${path} is not a Leasehold data directory, it holds holiday.jpg: name another or an empty one`,
+    );
+    expect(readdirSync(path)).toEqual(['holiday.jpg']);
+  });
+
+  test("refuses another program's LMDB", async () => {
+    mkdirSync(join(path, 'other'));
+    const other = open({ path: join(path, 'other'), noSubdir: false });
+    await other.put('theirs', 1);
+    await other.close();
+    await expect(openEmbeddedStore(join(path, 'other'), options)).rejects.toThrow("another program's LMDB database");
+  });
+
+  test('refuses a store that a newer program wrote, and does not count it as a start', async () => {
+    await (await openWith()).close();
+    const env = openEnvironment(path);
+    const tables = openTables(env);
+    const stored = JSON.parse(tables?.settings.durable(idKey('settings')) ?? '');
+    tables?.settings.put(idKey('settings'), JSON.stringify({ ...stored, schema: 2 }));
+    if (tables) await flushTables(env, tables);
+    await env.close();
+    await expect(openWith()).rejects.toThrow(/newer leasehold-server \(schema 2, this one knows 1\)/);
+    await expect(openWith()).rejects.toThrow(/schema 2/);
+  });
+
+  test('is one at a time, also within one process', async () => {
+    const store = await openWith();
+    await expect(openWith()).rejects.toThrow(`Another server uses ${path}`);
+    await store.lease.confirm();
+    await store.close();
+    await (await openWith()).close();
+  });
+
+  test('keeps the recorded authority, and the largest one that agents may still have', async () => {
+    const seen: unknown[] = [];
+    for (const authorityS of [3_600, undefined, 7_200, 60]) {
+      const store = await openWith(authorityS);
+      seen.push([store.settings.authorityS, store.settings.authorityCeilingS]);
+      await store.close();
+    }
+    expect(seen).toEqual([
+      [3_600, 3_600],
+      [3_600, 3_600],
+      [7_200, 7_200],
+      [60, 7_200],
+    ]);
+  });
+});
