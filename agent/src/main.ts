@@ -41,9 +41,10 @@ async function main(): Promise<void> {
   drainOnSignal(process, {
     clock,
     log,
-    drain: () => {
+    drain: async () => {
       networksFile?.stop();
-      return agent.stop();
+      await agent.stop();
+      await files.close();
     },
   });
   await agent.start().catch((error: unknown) => {

@@ -27,7 +27,7 @@ export function parseNetwork(text: string): Parsed<ConfiguredNetwork> {
 /** Parses a networks file: one `ID=IFACE` a line, `#` begins a comment. A problem names its line. */
 export function parseNetworksFile(text: string, given: readonly ConfiguredNetwork[]): Parsed<ConfiguredNetwork[]> {
   const networks: ConfiguredNetwork[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     const content = line.replace(/#.*$/, '').trim();
     if (content === '') continue;
     const network = parseNetwork(content);

@@ -68,6 +68,11 @@ export class NodeFiles implements StateFiles {
     await rename(this.#path(from), this.#path(to));
   }
 
+  /** Closes what is open; a later append opens it again. */
+  async close(): Promise<void> {
+    for (const name of [...this.#open.keys()]) await this.#close(name);
+  }
+
   #path(name: string): string {
     return join(this.#directory, name);
   }

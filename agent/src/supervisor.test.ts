@@ -1,0 +1,145 @@
+import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import { expect, test } from 'vitest';
+import { FixedEntropy } from '../../test/fakes/fixed-entropy.js';
+import { MemoryLog } from '../../test/fakes/memory-log.js';
+import { ScriptedServer } from '../../test/fakes/scripted-server.js';
+import { VirtualClock } from '../../test/fakes/virtual-clock.js';
+import type { SessionControl } from './session/session-runner.js';
+import { MIN_UPTIME_MS, Supervisor } from './supervisor.js';
+
+// random() is below 1: with this the waits are almost their upper bounds.
+const ALMOST_ONE = 0.999_999;
+
+function start(servers = ['a'], random = ALMOST_ONE) {
+  const clock = new VirtualClock(0);
+  const log = new MemoryLog();
+  const transport = new ScriptedServer();
+  const runner = {
+    control: undefined as SessionControl | undefined,
+    received: [] as SessionResponse[],
+    ended: 0,
+    begin: (_channel: unknown, control: SessionControl) => {
+      runner.control = control;
+    },
+    receive: (response: SessionResponse) => void runner.received.push(response),
+    end: () => void runner.ended++,
+  };
+  const supervisor = new Supervisor({ clock, log, transport, entropy: new FixedEntropy(random) }, servers, runner);
+  supervisor.start();
+  return { clock, log, transport, runner, supervisor };
+}
+
+/** How long after a session ended the next one is dialled, for `count` sessions. */
+async function waits(world: ReturnType<typeof start>, count: number): Promise<number[]> {
+  const result: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const ended = world.clock.now();
+    const sessions = world.transport.sessions.length;
+    world.transport.session.drop();
+    const due = world.clock.nextDue() ?? Number.NaN;
+    result.push(Math.round(due - ended));
+    await world.clock.advance(due - ended);
+    expect(world.transport.sessions).toHaveLength(sessions + 1);
+  }
+  return result;
+}
+
+test('waits double from 100 ms to 5 s', async () => {
+  expect(await waits(start(), 8)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+});
+
+test('waits are spread from nothing to their bound', async () => {
+  expect(await waits(start(['a'], 0), 3)).toEqual([0, 0, 0]);
+  expect(await waits(start(['a'], 0.5), 3)).toEqual([50, 100, 200]);
+});
+
+test('waits begin anew after a session was open for five seconds, and not before', async () => {
+  const world = start();
+  await waits(world, 4);
+  world.runner.control?.opened();
+  await world.clock.advance(MIN_UPTIME_MS - 1);
+  expect(await waits(world, 1)).toEqual([1_600]);
+  world.runner.control?.opened();
+  await world.clock.advance(MIN_UPTIME_MS);
+  expect(await waits(world, 2)).toEqual([100, 200]);
+});
+
+test('a connection that never became a session counts as a failure, however long it lasted', async () => {
+  const world = start();
+  await waits(world, 3);
+  await world.clock.advance(30_000);
+  expect(await waits(world, 1)).toEqual([800]);
+});
+
+test('servers are tried in turn', async () => {
+  const world = start(['a', 'b', 'c']);
+  await waits(world, 4);
+  expect(world.transport.sessions.map(({ server }) => server)).toEqual(['a', 'b', 'c', 'a', 'b']);
+});
+
+test('a server that does not answer the hello is left after a minute', async () => {
+  const world = start();
+  await world.clock.advance(59_999);
+  expect(world.transport.sessions).toHaveLength(1);
+  await world.clock.advance(101);
+  expect(world.transport.sessions).toHaveLength(2);
+  expect(world.transport.sessions[0]?.closedByAgent).toBe(true);
+});
+
+test('an open session stays, however long', async () => {
+  const world = start();
+  world.runner.control?.opened();
+  await world.clock.advance(24 * 3_600_000);
+  expect(world.transport.sessions).toHaveLength(1);
+});
+
+test('a session that the runner closes is closed, ended once and followed by another', async () => {
+  const world = start();
+  world.runner.control?.close('Delivery of another session');
+  expect(world.transport.session.closedByAgent).toBe(true);
+  world.transport.session.drop();
+  expect(world.runner.ended).toBe(1);
+  await world.clock.advance(200);
+  expect(world.transport.sessions).toHaveLength(2);
+});
+
+test('what an ended session still says is not heard, and cannot end the present one', async () => {
+  const world = start();
+  const first = world.transport.session;
+  const control = world.runner.control;
+  first.drop();
+  await world.clock.advance(200);
+  first.welcome();
+  control?.opened();
+  control?.close('late');
+  first.drop();
+  expect(world.runner.received).toEqual([]);
+  expect(world.transport.sessions).toHaveLength(2);
+  expect(world.transport.session.closedByAgent).toBe(false);
+});
+
+test('stop closes the session at once and dials no more', async () => {
+  const world = start();
+  world.supervisor.stop();
+  expect(world.transport.session.closedByAgent).toBe(true);
+  expect(world.runner.ended).toBe(1);
+  await world.clock.advance(100_000);
+  expect(world.transport.sessions).toHaveLength(1);
+});
+
+test('stop while waiting dials no more', async () => {
+  const world = start();
+  world.transport.session.drop();
+  world.supervisor.stop();
+  await world.clock.advance(100_000);
+  expect(world.transport.sessions).toHaveLength(1);
+});
+
+test('a server that stays away is told of once', async () => {
+  const world = start(['a', 'b']);
+  await waits(world, 20);
+  expect(world.log.complaints()).toHaveLength(2);
+  world.runner.control?.opened();
+  await waits(world, 1);
+  expect(world.log.complaints()).toHaveLength(3);
+});
