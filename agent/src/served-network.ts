@@ -64,8 +64,8 @@ export class ServedNetwork {
   #link: Link | undefined;
   /** Why there is no link. */
   #absence = 'The host has no interface for this network';
-  /** Why the last delivery was refused, until one is applied. */
-  #refusal = '';
+  /** The delivery that broke the chain last, until a snapshot mends it. */
+  #refused: { readonly sequence: bigint; readonly problem: string } | undefined;
   #closed: Promise<void> | undefined;
   #lastStanding: Standing = 'silent';
   // Counts sessions: work of an older one must not count in a newer.
@@ -140,7 +140,7 @@ export class ServedNetwork {
   beginSession(): void {
     this.#session += 1;
     this.replica.beginSession();
-    this.#refusal = '';
+    this.#refused = undefined;
     this.#applied = 0n;
     this.#acked = 0n;
     this.#reached = { sequence: 0n, digest: this.replica.digest(), entries: this.replica.table.size };
@@ -154,12 +154,12 @@ export class ServedNetwork {
     // between. In a table that followed all along nothing was missed.
     if (this.replica.placementEpoch > placementEpoch && !confirmed) this.#authority = NO_AUTHORITY;
     if (outcome.kind === 'refused') {
-      this.#refusal = outcome.problem;
       const { sequence, action } = delivery;
+      this.#refused = { sequence, problem: outcome.problem };
       this.#log.warn('Delivery refused', { sequence: String(sequence), kind: action?.$case, problem: outcome.problem });
     }
     if (outcome.kind !== 'applied') return;
-    this.#refusal = '';
+    this.#refused = undefined;
     this.#applied = delivery.sequence;
     if (outcome.disk === 'image') this.#needsImage = true;
     if (outcome.disk === 'append' && !this.#needsImage) this.#unwritten.push(delivery);
@@ -199,7 +199,9 @@ export class ServedNetwork {
       networkId,
       networkUid,
       placementEpoch,
-      sequence: this.#reached.sequence,
+      // Without a table nothing is claimed to be in it. The server compares digests only of the sequence it sent last,
+      // and must learn that this one needs a snapshot.
+      sequence: this.#refused?.sequence ?? this.#reached.sequence,
       digest: this.replica.digest().length === 0 ? Buffer.alloc(0) : this.#reached.digest,
       entries: BigInt(this.#reached.entries),
       serving: reason === '',
@@ -212,7 +214,7 @@ export class ServedNetwork {
   }
 
   #whyNotServing(): string {
-    if (this.replica.digest().length === 0) return this.#refusal || 'Waiting for the table';
+    if (this.replica.digest().length === 0) return this.#refused?.problem ?? 'Waiting for the table';
     if (!this.#link) return this.#absence;
     const state = this.#server?.state() ?? { kind: 'closed', reason: 'The DHCP server is starting' };
     return state.kind === 'closed' ? state.reason : 'No authority: the table is not confirmed';
