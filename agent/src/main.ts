@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // leasehold-agent: reads its options and puts the agent together with the operating system.
 
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // leasehold-server: reads its options and puts the control plane together with the store, the wire and the operating
 // system.
 

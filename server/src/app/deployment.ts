@@ -58,6 +58,9 @@ export class Deployment {
       case 'host':
         this.#tell(change.host.hostId);
         break;
+      default:
+        // Slots go to the provider by `tellSlot`; a forgotten host has no duties that its networks do not show.
+        break;
     }
   }
 

@@ -97,7 +97,7 @@ export class Hosts implements HostDirectory {
 }
 
 function reportOf({ attachments, failureDomain, backend, agentVersion }: HostReport) {
-  const byNetwork = attachments.map((each) => [each.networkId, each.interface]).sort();
+  const byNetwork = attachments.map((each) => `${each.networkId} ${each.interface}`).sort();
   return [byNetwork, failureDomain, backend, agentVersion];
 }
 

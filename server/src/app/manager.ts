@@ -5,7 +5,7 @@
 //   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2).
 
 import type { Timer } from '@leasehold/program/clock';
-import { brakesNow, isStall, massSilence, recentLosses } from '../domain/brakes.js';
+import { brakesNow, isStall, massSilence, massSilenceHolds, recentLosses } from '../domain/brakes.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
@@ -40,6 +40,7 @@ export class Manager {
   #timer: Timer | undefined;
   #dueMs = 0;
   #agesRestartedMs: number | undefined;
+  #massSilenceMs: number | undefined;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -135,8 +136,9 @@ export class Manager {
     const { view, clock } = this.#context;
     const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, toPlanHost(now)]));
     this.#losses = recentLosses(this.#losses, clock.now());
-    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, this.#losses, clock.now()));
-    this.#showBrakes(hosts, planned);
+    const silence = this.#noticeMassSilence(hosts);
+    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, silence, this.#losses, clock.now()));
+    this.#showBrakes(silence, planned);
     const plans = new Map(planned.networks.map((each) => [each.networkId, each]));
     await Promise.all(
       [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
@@ -222,12 +224,21 @@ export class Manager {
     for (const hostId of place) log.info('placement made', { network: networkId, host: hostId });
   }
 
-  #showBrakes(hosts: ReadonlyMap<HostId, PlanHost>, { kept }: Plan): void {
+  #noticeMassSilence(hosts: ReadonlyMap<HostId, PlanHost>): boolean {
     const { clock } = this.#context;
     const mass = massSilence(hosts.values());
-    if (mass) this.#brake('MASS_SILENCE', `${mass.silent} of ${mass.managed} managed hosts are silent at once`);
-    else this.#brakes.delete('MASS_SILENCE');
-    if (kept.length > 0 && !mass) this.#brake('BUDGET', `Kept for now: ${kept.slice(0, 5).join(', ')}`);
+    if (mass) {
+      this.#massSilenceMs = clock.now();
+      this.#brake('MASS_SILENCE', `${mass.silent} of ${mass.managed} managed hosts are silent at once`);
+    }
+    const holds = massSilenceHolds(this.#massSilenceMs, clock.now());
+    if (!holds) this.#brakes.delete('MASS_SILENCE');
+    return holds;
+  }
+
+  #showBrakes(silence: boolean, { kept }: Plan): void {
+    const { clock } = this.#context;
+    if (kept.length > 0 && !silence) this.#brake('BUDGET', `Kept for now: ${kept.slice(0, 5).join(', ')}`);
     else this.#brakes.delete('BUDGET');
     const stalledMs = this.#agesRestartedMs;
     if (stalledMs === undefined || clock.now() - stalledMs >= STALL_SHOWN_MS) this.#brakes.delete('STALL');

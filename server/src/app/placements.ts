@@ -64,7 +64,7 @@ function wanted({ networkId }: Network, { hostId, epoch, since }: Placement, hos
 
 function leaving({ networkId }: Network, { hostId, epoch, since }: FormerServer, hosts: HostsNow): PlacementView {
   const now = hosts.get(hostId);
-  const state = now?.observed?.connected ? 'withdrawing' : 'former';
+  const state = now?.observed?.connected && now.liveness === 'up' ? 'withdrawing' : 'former';
   return { networkId, hostId, epoch, state, since, ...confirmed(now, networkId, epoch) };
 }
 

@@ -21,7 +21,7 @@ import {
 } from '../domain/errors.js';
 import { subnetEtag } from '../domain/etag.js';
 import type { NetworkId, SubnetId } from '../domain/ids.js';
-import type { AddressRange, Mark, Network, Subnet } from '../domain/network.js';
+import type { Mark, Network, Subnet } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
 import { checkSubnetSettings, newlyForbidden, overlapping, type SubnetSettings } from '../domain/subnet-settings.js';
 import { changeNetwork, untilNoConflict } from './change.js';

@@ -1,6 +1,7 @@
 // What keeps the manager from moving placements when the control plane itself may be the sick one.
 //
-//   B1. When 55 % or more of the managed hosts, and at least three, are silent at once, nothing moves.
+//   B1. When 55 % or more of the managed hosts, and at least three, are silent at once, nothing moves; nor until they
+//       were fewer for 10 s, because hosts come back one after another, and the last ones are no deader than the first.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
 //   B3. After a stall of its own a server forgets all ages, at most once a minute: else a server that stalls again and
 //       again would never call anybody dead.
@@ -10,6 +11,7 @@ import type { PlanBrakes, PlanHost } from './plan.js';
 
 const MASS_SHARE = 0.55;
 const MASS_HOSTS = 3;
+const MASS_HOLD_MS = 10_000;
 const BUDGET_SHARE = 0.01;
 const WINDOW_MS = 60_000;
 
@@ -26,13 +28,23 @@ export function massSilence(
   return { silent, managed: managed.length };
 }
 
+/** Whether mass silence, last seen at `lastSeenMs`, still holds everything back. */
+export function massSilenceHolds(lastSeenMs: number | undefined, nowMs: number): boolean {
+  return lastSeenMs !== undefined && nowMs - lastSeenMs < MASS_HOLD_MS;
+}
+
 /** The brakes now. Hosts that lose placements by the plan count at once. */
-export function brakesNow(hosts: ReadonlyMap<HostId, PlanHost>, losses: Losses, nowMs: number): PlanBrakes {
+export function brakesNow(
+  hosts: ReadonlyMap<HostId, PlanHost>,
+  massSilence: boolean,
+  losses: Losses,
+  nowMs: number,
+): PlanBrakes {
   const recent = new Set(recentLosses(losses, nowMs).keys());
   const managed = [...hosts.values()].filter((host) => host.managed).length;
   const budget = Math.max(1, Math.floor(BUDGET_SHARE * managed));
   return {
-    massSilence: massSilence(hosts.values()) !== undefined,
+    massSilence,
     mayLose(hostId) {
       if (recent.has(hostId)) return true;
       if (recent.size >= budget) return false;

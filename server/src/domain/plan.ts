@@ -117,14 +117,14 @@ function planNetwork(
     withdraw.push({ hostId: placement.hostId, epoch: placement.epoch, why });
     load.set(placement.hostId, (load.get(placement.hostId) ?? 1) - 1);
   };
-  const take = (): boolean => {
+  const candidate = (): PlanHost | undefined => {
     const taken = new Set([...network.placements.map(({ hostId }) => hostId), ...place]);
     const domains = [...staying.map(({ hostId }) => hostId), ...place].map((id) => hosts.get(id)?.failureDomain ?? '');
-    const best = bestCandidate(networkId, [...hosts.values()], taken, domains, load);
-    if (!best) return false;
-    place.push(best.hostId);
-    load.set(best.hostId, (load.get(best.hostId) ?? 0) + 1);
-    return true;
+    return bestCandidate(networkId, [...hosts.values()], taken, domains, load);
+  };
+  const take = ({ hostId }: PlanHost) => {
+    place.push(hostId);
+    load.set(hostId, (load.get(hostId) ?? 0) + 1);
   };
 
   for (const placement of network.placements) {
@@ -134,10 +134,23 @@ function planNetwork(
   for (const placement of leastUseful(network, staying, hosts).slice(0, Math.max(0, staying.length - wanted))) {
     leave(placement, 'too many servers');
   }
-  while (staying.length + place.length < wanted && take());
-  for (const { placement, why } of replaceable(network, staying, hosts, brakes, place.length, kept)) {
-    if (!take()) break;
+  while (staying.length + place.length < wanted) {
+    const best = candidate();
+    if (!best) break;
+    take(best);
+  }
+  let live = place.length + staying.filter((placement) => isLive(trouble(networkId, placement, hosts))).length;
+  for (const { placement, why } of troubled(networkId, staying, hosts)) {
+    // First, so that a host that nobody can replace does not use up what the brakes allow.
+    const best = candidate();
+    if (!best) break;
+    if (isBelieved(why) && !mayMove(why, placement, live, brakes)) {
+      kept.add(placement.hostId);
+      continue;
+    }
+    take(best);
     leave(placement, why);
+    live++;
   }
   return { networkId, withdraw, place };
 }
@@ -150,35 +163,32 @@ function unwanted({ hostId, hostUid }: Placement, hosts: Hosts): Why | undefined
 }
 
 /** The placements that are better on another host, the most urgent first. */
-function replaceable(
-  { networkId }: Network,
+function troubled(
+  networkId: NetworkId,
   staying: readonly Placement[],
   hosts: Hosts,
-  brakes: PlanBrakes,
-  placed: number,
-  kept: Set<HostId>,
 ): readonly { readonly placement: Placement; readonly why: Why }[] {
-  const judged = staying.map((placement) => ({ placement, why: trouble(networkId, placement, hosts) }));
-  const live = placed + judged.filter(({ why }) => why === undefined || why === 'host in maintenance').length;
-  let rescued = live > 0;
-  return judged
-    .flatMap(({ placement, why }) => (why === undefined ? [] : [{ placement, why }]))
-    .sort((a, b) => URGENCY.indexOf(a.why) - URGENCY.indexOf(b.why) || a.placement.epoch - b.placement.epoch)
-    .filter(({ placement, why }) => {
-      if (why !== 'host down' && why !== 'only server suspect') return true;
-      if (brakes.massSilence) return keep(kept, placement);
-      if (!rescued) {
-        rescued = true;
-        return true;
-      }
-      if (why === 'only server suspect') return false;
-      return brakes.mayLose(placement.hostId) || keep(kept, placement);
-    });
+  return staying
+    .flatMap((placement) => {
+      const why = trouble(networkId, placement, hosts);
+      return why === undefined ? [] : [{ placement, why }];
+    })
+    .sort((a, b) => URGENCY.indexOf(a.why) - URGENCY.indexOf(b.why) || a.placement.epoch - b.placement.epoch);
 }
 
-function keep(kept: Set<HostId>, { hostId }: Placement): false {
-  kept.add(hostId);
-  return false;
+function isLive(why: Why | undefined): boolean {
+  return why === undefined || why === 'host in maintenance';
+}
+
+function isBelieved(why: Why): boolean {
+  return why === 'host down' || why === 'only server suspect';
+}
+
+/** Whether the brakes let go what is only believed; `live`: how many servers the network has without it. */
+function mayMove(why: Why, { hostId }: Placement, live: number, brakes: PlanBrakes): boolean {
+  if (brakes.massSilence) return false;
+  if (live === 0) return true;
+  return why === 'host down' && brakes.mayLose(hostId);
 }
 
 const URGENCY: readonly Why[] = [

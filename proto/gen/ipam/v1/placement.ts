@@ -19,7 +19,7 @@ export const PlacementState = {
   SERVING: 2,
   /** WITHDRAWING - No longer wanted; the connected host was told and has not confirmed yet. */
   WITHDRAWING: 3,
-  /** FORMER - No longer wanted; the host is not connected and may still answer. */
+  /** FORMER - No longer wanted; the host is silent or not connected, and may still answer. */
   FORMER: 4,
   UNRECOGNIZED: -1,
 } as const;

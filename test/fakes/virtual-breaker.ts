@@ -1,0 +1,73 @@
+// The deterministic twin of the opossum breaker: same rules, on a Clock.
+
+import type { Clock } from '@leasehold/program/clock';
+import type { Breaker, BreakerState, MakeBreaker } from '@leasehold/server/ports/breaker';
+
+const VOLUME_THRESHOLD = 3;
+const WINDOW_MS = 10_000;
+const RESET_MS = 10_000;
+
+interface Ending {
+  readonly atMs: number;
+  readonly failed: boolean;
+}
+
+/** Makes breakers that open when at least three calls within 10 s failed, half of them or more, and try again after 10 s. */
+export function virtualBreakers(clock: Clock): MakeBreaker {
+  return (_name, onChange) => new VirtualBreaker(clock, onChange);
+}
+
+class VirtualBreaker implements Breaker {
+  readonly #clock: Clock;
+  readonly #onChange: () => void;
+  #endings: readonly Ending[] = [];
+  #state: BreakerState = 'closed';
+
+  constructor(clock: Clock, onChange: () => void) {
+    this.#clock = clock;
+    this.#onChange = onChange;
+  }
+
+  get state(): BreakerState {
+    return this.#state;
+  }
+
+  async run(work: () => Promise<void>): Promise<void> {
+    if (this.#state === 'open') throw new Error('Breaker is open');
+    const trying = this.#state === 'half-open';
+    try {
+      await work();
+      this.#ended(false, trying);
+    } catch (error) {
+      this.#ended(true, trying);
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#state = 'closed';
+  }
+
+  #ended(failed: boolean, trying: boolean): void {
+    const atMs = this.#clock.now();
+    this.#endings = [...this.#endings.filter((each) => atMs - each.atMs < WINDOW_MS), { atMs, failed }];
+    const failures = this.#endings.filter((each) => each.failed).length;
+    if (trying && !failed) this.#become('closed');
+    else if (failed && (trying || (failures >= VOLUME_THRESHOLD && failures * 2 >= this.#endings.length))) this.#open();
+  }
+
+  #open(): void {
+    if (this.#state === 'open') return;
+    this.#become('open');
+    this.#clock.after(RESET_MS, () => {
+      if (this.#state === 'open') this.#become('half-open');
+    });
+  }
+
+  #become(state: BreakerState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    if (state === 'closed') this.#endings = [];
+    this.#onChange();
+  }
+}

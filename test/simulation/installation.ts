@@ -1,0 +1,344 @@
+// A whole installation in one process and in virtual time: the product's own control plane and agents, on a store in
+// memory, with guests that ask the agents' backends. Only gRPC, LMDB and packets are played.
+
+import { type Agent, createAgent } from '@leasehold/agent/agent';
+import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
+import { StateStore } from '@leasehold/agent/state/state-store';
+import { type Ipv4, type Mac, parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
+import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
+import type { Result } from '@leasehold/server/domain/errors';
+import type { HostId, NetworkId, SubnetId, WallTime } from '@leasehold/server/domain/ids';
+import type { Slot } from '@leasehold/server/domain/slot';
+import { FakeDhcpBackend } from '../fakes/fake-dhcp-backend.js';
+import { FixedEntropy } from '../fakes/fixed-entropy.js';
+import { MemoryFiles } from '../fakes/memory-files.js';
+import { MemoryLog } from '../fakes/memory-log.js';
+import { MemoryDisk, openMemoryStore } from '../fakes/memory-store.js';
+import { virtualBreakers } from '../fakes/virtual-breaker.js';
+import { VirtualClock } from '../fakes/virtual-clock.js';
+
+const CALL = { caller: 'test', signal: new AbortController().signal };
+const LATENCY_MS = 1;
+
+/** The installation. */
+export class Installation {
+  readonly clock = new VirtualClock();
+  readonly disk = new MemoryDisk();
+  readonly log = new MemoryLog();
+  readonly hosts = new Map<string, SimulatedHost>();
+  readonly #entropy = new FixedEntropy();
+  #plane: ControlPlane | undefined;
+  #store: ReturnType<typeof openMemoryStore> | undefined;
+
+  /** An installation with a running server and these hosts, each with the networks given. */
+  static async start(hosts: Readonly<Record<string, readonly string[]>> = {}): Promise<Installation> {
+    const installation = new Installation();
+    await installation.startServer();
+    for (const [hostId, networks] of Object.entries(hosts)) await installation.addHost(hostId, networks);
+    return installation;
+  }
+
+  /** The control plane, while it runs. */
+  get plane(): ControlPlane {
+    if (!this.#plane) throw new Error('The server is down');
+    return this.#plane;
+  }
+
+  /** Whether the server runs. */
+  get isUp(): boolean {
+    return this.#plane !== undefined;
+  }
+
+  async startServer(): Promise<void> {
+    const { clock, log } = this;
+    this.#store = openMemoryStore({ disk: this.disk });
+    this.#plane = await startControlPlane({
+      store: this.#store,
+      clock,
+      entropy: this.#entropy,
+      log,
+      makeBreaker: virtualBreakers(clock),
+      identity: { version: '0', name: 'sim', startTime: clock.now() as WallTime, insecureListeners: [] },
+    });
+    await this.advance(0);
+  }
+
+  /** The server is killed: nothing of it runs on, its streams break. */
+  async killServer(): Promise<void> {
+    const plane = this.plane;
+    this.#plane = undefined;
+    this.#store?.fail(new Error('killed'));
+    for (const host of this.hosts.values()) host.wire.breakStream();
+    await plane.stop();
+  }
+
+  async addHost(hostId: string, networks: readonly string[], failureDomain = ''): Promise<SimulatedHost> {
+    const host = new SimulatedHost(this, hostId, networks, failureDomain);
+    this.hosts.set(hostId, host);
+    await host.start();
+    await this.advance(10);
+    return host;
+  }
+
+  host(hostId: string): SimulatedHost {
+    const host = this.hosts.get(hostId);
+    if (!host) throw new Error(`There is no host ${hostId}`);
+    return host;
+  }
+
+  /** Moves time forward. */
+  advance(ms: number): Promise<void> {
+    return this.clock.advance(ms);
+  }
+
+  async createNetwork(
+    networkId: string,
+    settings: { dhcpServerCount?: number; ipamEnabled?: boolean } = {},
+  ): Promise<void> {
+    const { dhcpServerCount = 1, ipamEnabled = true } = settings;
+    const all = { displayName: '', labels: {}, dhcpServerCount, ipamEnabled };
+    accepted(await this.plane.useCases.networks.create(networkId as NetworkId, all, CALL));
+  }
+
+  async createSubnet(networkId: string, subnetId: string, cidr: string): Promise<void> {
+    const settings = {
+      cidr: parsed(parseCidr(cidr)),
+      dnsServers: [],
+      ntpServers: [],
+      domainName: '',
+      domainSearch: [],
+      routes: [],
+      options: [],
+      leaseTimeS: 3_600,
+      reuseDelayS: 60,
+      allocationRanges: [],
+      excludedRanges: [],
+      labels: {},
+    };
+    accepted(await this.plane.useCases.subnets.create(networkId as NetworkId, subnetId as SubnetId, settings, CALL));
+    await this.advance(20);
+  }
+
+  /** Reserves, and answers the slot; a refusal is thrown. */
+  async reserve(subnetId: string, mac: string, address?: string): Promise<Slot> {
+    const { tenure } = accepted(await this.tryReserve(subnetId, mac, address));
+    return tenure as Slot;
+  }
+
+  tryReserve(subnetId: string, mac: string, address?: string) {
+    return this.plane.useCases.reserve.reserve(
+      {
+        subnetId: subnetId as SubnetId,
+        networkId: undefined,
+        mac: parsed(parseMac(mac)),
+        address: address === undefined ? undefined : parsed(parseIpv4(address)),
+        hostname: '',
+        owner: '',
+        labels: {},
+        options: [],
+        request: undefined,
+      },
+      CALL,
+    );
+  }
+
+  async release(subnetId: string, address: Ipv4, guards: { mac?: Mac } = {}) {
+    const key = { kind: 'address', subnetId: subnetId as SubnetId, address } as const;
+    const none = { reservationId: undefined, guestStopped: false, request: undefined };
+    return this.plane.useCases.release.release({ key, ...none, mac: guards.mac }, CALL);
+  }
+
+  async updateHost(hostId: string, patch: { managed?: boolean; maintenance?: boolean }): Promise<void> {
+    accepted(await this.plane.useCases.hosts.update(hostId as HostId, patch, ''));
+  }
+
+  async updateNetwork(networkId: string, patch: { dhcpServerCount?: number; ipamEnabled?: boolean }): Promise<void> {
+    accepted(await this.plane.useCases.networks.update(networkId as NetworkId, patch, ''));
+  }
+
+  /** The placements of a network as users see them: `host state`, sorted. */
+  placements(networkId: string): readonly string[] {
+    const filter = { networkId: networkId as NetworkId, hostId: undefined };
+    const page = accepted(this.plane.useCases.placements.list(filter, { size: 0, token: '' }));
+    return page.items.map(({ hostId, state }) => `${hostId} ${state}`).sort();
+  }
+
+  /** Every answer a guest of a network may get, from all hosts it can reach, as `host MAC=ADDRESS`, sorted. */
+  answers(networkId: string): readonly string[] {
+    return [...this.hosts.values()].flatMap((host) => host.answers(networkId)).sort();
+  }
+
+  /** Which hosts answer anybody in a network. */
+  answering(networkId: string): readonly string[] {
+    return [...this.hosts.values()].flatMap((host) => (host.answers(networkId).length > 0 ? [host.hostId] : [])).sort();
+  }
+
+  /** Ends everything. */
+  async stop(): Promise<void> {
+    for (const host of this.hosts.values()) await host.kill();
+    await this.#plane?.stop();
+    await this.#store?.close();
+  }
+}
+
+/** The value of a result; a refusal is thrown. */
+export function accepted<T>(result: Result<T>): T {
+  if (result.ok) return result.value;
+  throw new Error(`${result.error.kind}: ${result.error.message}`);
+}
+
+function parsed<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string },
+): T {
+  if (result.ok) return result.value;
+  throw new Error(result.problem);
+}
+
+/** A host with the product's own agent. */
+export class SimulatedHost {
+  readonly hostId: string;
+  readonly wire: Wire;
+  /** Interfaces that are there and up. */
+  readonly links = new Map<string, number>();
+  readonly #installation: Installation;
+  readonly #files = new MemoryFiles();
+  readonly #networks: ReadonlyMap<string, string>;
+  readonly #failureDomain: string;
+  #backend = new FakeDhcpBackend();
+  #agent: Agent | undefined;
+  #boot = 1;
+
+  constructor(installation: Installation, hostId: string, networks: readonly string[], failureDomain: string) {
+    this.#installation = installation;
+    this.hostId = hostId;
+    this.#failureDomain = failureDomain;
+    this.#networks = new Map(networks.map((networkId) => [networkId, `br-${networkId}`]));
+    networks.forEach((networkId, i) => {
+      this.links.set(`br-${networkId}`, i + 1);
+    });
+    this.wire = new Wire(installation);
+  }
+
+  /** Starts the agent on what it left on its disk. */
+  async start(): Promise<void> {
+    const { clock } = this.#installation;
+    const entropy = new FixedEntropy();
+    const log = new MemoryLog();
+    this.#backend = new FakeDhcpBackend();
+    const agent = createAgent(
+      {
+        clock,
+        entropy,
+        log,
+        transport: this.wire,
+        backend: this.#backend,
+        state: new StateStore({ files: this.#files, entropy, log }),
+        readLink: (name) => {
+          const index = this.links.get(name);
+          return index === undefined ? { absent: `There is no interface ${name}` } : { name, index };
+        },
+      },
+      {
+        hostId: this.hostId,
+        servers: ['server'],
+        failureDomain: this.#failureDomain,
+        agentVersion: '0',
+        bootId: `${this.hostId}-boot-${this.#boot}`,
+      },
+    );
+    this.#agent = agent;
+    agent.setNetworks(this.#networks);
+    await agent.start();
+  }
+
+  /** `kill -9` of the agent. */
+  async kill(): Promise<void> {
+    for (const server of this.#backend.servers) server.isClosed = true;
+    this.wire.breakStream();
+    const agent = this.#agent;
+    this.#agent = undefined;
+    // Its timers must not run on in the shared clock; its disk is as it was at the moment of the kill.
+    const { files } = this.#files;
+    const kept = new Map(files);
+    await agent?.stop();
+    files.clear();
+    for (const [name, bytes] of kept) files.set(name, bytes);
+  }
+
+  /** The machine goes down and comes up again: the agent starts, and nothing it knew of time is valid. */
+  async reboot(): Promise<void> {
+    await this.kill();
+    this.#boot++;
+    await this.start();
+  }
+
+  /** What guests of a network get from this host now, as `host MAC=ADDRESS`. */
+  answers(networkId: string): readonly string[] {
+    return this.#agent ? this.#backend.answers(networkId).map((answer) => `${this.hostId} ${answer}`) : [];
+  }
+}
+
+/** The way between one agent and the server. */
+export class Wire implements SessionTransport {
+  readonly #installation: Installation;
+  #isCut = false;
+  #breakNow: (() => void) | undefined;
+
+  constructor(installation: Installation) {
+    this.#installation = installation;
+  }
+
+  /** From now on nothing arrives any more, and nobody is told. */
+  cut(): void {
+    this.#isCut = true;
+  }
+
+  /** Messages arrive again; a stream that was cut turns out to be broken. */
+  heal(): void {
+    this.#isCut = false;
+    this.breakStream();
+  }
+
+  /** The stream breaks, and both ends learn of it. */
+  breakStream(): void {
+    this.#breakNow?.();
+    this.#breakNow = undefined;
+  }
+
+  open(_server: string, handlers: SessionHandlers): SessionChannel {
+    const { clock } = this.#installation;
+    let isOpen = true;
+    const later = (run: () => void) => {
+      clock.after(LATENCY_MS, () => {
+        if (isOpen && !this.#isCut) run();
+      });
+    };
+    if (!this.#installation.isUp) {
+      later(() => {
+        isOpen = false;
+        handlers.onClose('connection refused');
+      });
+      return { send: () => undefined, close: () => (isOpen = false) };
+    }
+    const close = (reason: string) => {
+      if (!isOpen) return;
+      isOpen = false;
+      handlers.onClose(reason);
+    };
+    const stream = this.#installation.plane.agents.open({
+      send: (message) => later(() => handlers.onMessage(message)),
+      end: (error) => later(() => close(error?.message ?? 'ended')),
+    });
+    this.#breakNow = () => {
+      stream.closed();
+      close('broken');
+    };
+    return {
+      send: (request) => later(() => stream.receive(request)),
+      close: () => {
+        isOpen = false;
+        if (!this.#isCut) stream.closed();
+      },
+    };
+  }
+}

@@ -1,0 +1,243 @@
+// The manager with real agents in virtual time: who serves what, and what moves when something fails.
+
+import { afterEach, describe, expect, test } from 'vitest';
+import { Installation } from './installation.js';
+
+let installation: Installation;
+
+afterEach(async () => {
+  await installation.stop();
+});
+
+async function redOn(hosts: readonly string[], dhcpServerCount = 1): Promise<void> {
+  installation = await Installation.start(Object.fromEntries(hosts.map((hostId) => [hostId, ['red']])));
+  await installation.createNetwork('red', { dhcpServerCount });
+  await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+  await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+  await installation.advance(50);
+}
+
+const ANSWER = '52:54:00:00:00:01=10.0.0.10';
+
+describe('who serves', () => {
+  test('as many hosts serve as the network wants, and they have every reservation', async () => {
+    await redOn(['h1', 'h2', 'h3'], 2);
+    expect(installation.answers('red')).toHaveLength(2);
+    expect(new Set(installation.answers('red').map((line) => line.split(' ')[1]))).toEqual(new Set([ANSWER]));
+    expect(installation.placements('red').map((line) => line.split(' ')[1])).toEqual(['serving', 'serving']);
+  });
+
+  test('a network that is disabled, or without subnets, is stopped everywhere', async () => {
+    await redOn(['h1', 'h2'], 2);
+    await installation.updateNetwork('red', { ipamEnabled: false });
+    await installation.advance(100);
+    expect(installation.answers('red')).toEqual([]);
+    expect(installation.placements('red')).toEqual([]);
+    await installation.updateNetwork('red', { ipamEnabled: true });
+    await installation.advance(100);
+    expect(installation.answering('red')).toHaveLength(2);
+  });
+
+  test('a host that is added later serves what is reserved, without anybody reserving again', async () => {
+    await redOn([], 1);
+    expect(installation.placements('red')).toEqual([]);
+    await installation.addHost('h1', ['red']);
+    await installation.advance(100);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+
+  test('a change of the count adds a host, or stops the one that came last', async () => {
+    await redOn(['h1', 'h2']);
+    const [first] = installation.answering('red');
+    await installation.updateNetwork('red', { dhcpServerCount: 2 });
+    await installation.advance(100);
+    expect(installation.answering('red')).toEqual(['h1', 'h2']);
+    await installation.updateNetwork('red', { dhcpServerCount: 1 });
+    await installation.advance(100);
+    expect(installation.answering('red')).toEqual([first]);
+    expect(installation.placements('red')).toEqual([`${first} serving`]);
+  });
+
+  test('servers are spread over failure domains', async () => {
+    installation = await Installation.start();
+    for (const [hostId, domain] of [
+      ['h1', 'a'],
+      ['h2', 'a'],
+      ['h3', 'b'],
+    ] as const) {
+      await installation.addHost(hostId, ['red'], domain);
+    }
+    await installation.createNetwork('red', { dhcpServerCount: 2 });
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    await installation.advance(100);
+    expect(installation.placements('red').some((line) => line.startsWith('h3 '))).toBe(true);
+  });
+
+  test('only hosts whose interface is up get the network, and it moves when the interface goes', async () => {
+    installation = await Installation.start({ h1: ['red'] });
+    installation.host('h1').links.clear();
+    await installation.advance(1_000);
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    await installation.advance(1_000);
+    expect(installation.placements('red')).toEqual([]);
+    installation.host('h1').links.set('br-red', 7);
+    await installation.advance(1_000);
+    expect(installation.placements('red')).toEqual(['h1 serving']);
+    await installation.addHost('h2', ['red']);
+    installation.host('h1').links.clear();
+    await installation.advance(2_000);
+    expect(installation.placements('red')).toContain('h2 serving');
+  });
+});
+
+describe('a host fails', () => {
+  test('the agent of the only server is killed: another host answers within three seconds', async () => {
+    await redOn(['h1', 'h2']);
+    const [first = ''] = installation.answering('red');
+    await installation.host(first).kill();
+    await installation.advance(3_000);
+    const [second] = installation.answering('red');
+    expect(second).toBeDefined();
+    expect(second).not.toBe(first);
+    expect(installation.answers('red')).toEqual([`${second} ${ANSWER}`]);
+  });
+
+  test('the only server falls silent: another host answers within five seconds', async () => {
+    await redOn(['h1', 'h2']);
+    const [first = ''] = installation.answering('red');
+    installation.host(first).wire.cut();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h1', 'h2']);
+    const second = first === 'h1' ? 'h2' : 'h1';
+    expect(new Set(installation.placements('red'))).toEqual(new Set([`${first} former`, `${second} serving`]));
+  });
+
+  test('a host that returns is stopped, gets no work back, and is forgotten as a former server', async () => {
+    await redOn(['h1', 'h2']);
+    const [first = ''] = installation.answering('red');
+    installation.host(first).wire.cut();
+    await installation.advance(5_000);
+    const [second] = installation.placements('red').filter((line) => line.endsWith('serving'));
+    installation.host(first).wire.heal();
+    await installation.advance(10_000);
+    expect(installation.placements('red')).toEqual([second]);
+    expect(installation.answering('red')).toEqual([second?.split(' ')[0]]);
+  });
+
+  test('a stream that returns within a second moves nothing', async () => {
+    await redOn(['h1', 'h2']);
+    const before = installation.placements('red');
+    for (const hostId of installation.answering('red')) installation.host(hostId).wire.breakStream();
+    await installation.advance(10_000);
+    expect(installation.placements('red')).toEqual(before);
+  });
+
+  test('of two servers one dies: it is replaced once it is down, and the other does not move', async () => {
+    await redOn(['h1', 'h2', 'h3'], 2);
+    const [dead = '', other] = installation.answering('red');
+    await installation.host(dead).kill();
+    await installation.advance(2_000);
+    expect(installation.placements('red').filter((line) => line.endsWith('former'))).toEqual([]);
+    await installation.advance(3_000);
+    expect(installation.placements('red')).toContain(`${dead} former`);
+    expect(installation.answering('red')).toHaveLength(2);
+    expect(installation.answering('red')).toContain(other);
+  });
+});
+
+describe('what an operator asks for', () => {
+  test('maintenance moves a network make before break: somebody answers all the time', async () => {
+    await redOn(['h1', 'h2']);
+    const [first = ''] = installation.answering('red');
+    await installation.updateHost(first, { maintenance: true });
+    for (let ms = 0; ms < 100; ms++) {
+      expect(installation.answering('red')).not.toEqual([]);
+      await installation.advance(1);
+    }
+    expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
+    await installation.updateHost(first, { maintenance: false });
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
+  });
+
+  test('with nowhere to go, a host in maintenance goes on serving', async () => {
+    await redOn(['h1']);
+    await installation.updateHost('h1', { maintenance: true });
+    await installation.advance(5_000);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+
+  test('a host that is not managed serves nothing any more, also after its agent started anew', async () => {
+    await redOn(['h1']);
+    await installation.updateHost('h1', { managed: false });
+    await installation.advance(100);
+    expect(installation.answers('red')).toEqual([]);
+    await installation.host('h1').kill();
+    await installation.host('h1').start();
+    await installation.advance(5_000);
+    expect(installation.answers('red')).toEqual([]);
+    expect(installation.placements('red')).toEqual([]);
+  });
+});
+
+describe('the control plane is the sick one', () => {
+  test('a restart moves nothing: the same hosts serve under the same epochs', async () => {
+    await redOn(['h1', 'h2', 'h3'], 2);
+    const epochs = () => [...installation.disk.networks.values()].map(({ placements }) => placements);
+    const before = epochs();
+    await installation.killServer();
+    await installation.advance(60_000);
+    expect(installation.answering('red')).toHaveLength(2);
+    await installation.startServer();
+    await installation.advance(60_000);
+    expect(epochs()).toEqual(before);
+    expect(installation.placements('red').map((line) => line.split(' ')[1])).toEqual(['serving', 'serving']);
+  });
+
+  test('most hosts fall silent at once: nothing moves, and the status says why', async () => {
+    await redOn(['h1', 'h2', 'h3', 'h4', 'h5'], 2);
+    const before = installation.placements('red').map((line) => line.split(' ')[0]);
+    for (const host of installation.hosts.values()) host.wire.cut();
+    await installation.advance(20_000);
+    expect(installation.placements('red').map((line) => line.split(' ')[0])).toEqual(before);
+    expect(installation.plane.useCases.status.get().brakes.map(({ kind }) => kind)).toEqual(['MASS_SILENCE']);
+    for (const host of installation.hosts.values()) host.wire.heal();
+    await installation.advance(20_000);
+    expect(installation.placements('red').map((line) => line.split(' ')[0])).toEqual(before);
+    expect(installation.plane.useCases.status.get().brakes).toEqual([]);
+  });
+
+  test('a server that stood still itself calls nobody dead', async () => {
+    await redOn(['h1', 'h2', 'h3'], 2);
+    const before = installation.placements('red');
+    installation.clock.jump(30_000);
+    await installation.advance(500);
+    expect(installation.placements('red').map((line) => line.split(' ')[0])).toEqual(
+      before.map((line) => line.split(' ')[0]),
+    );
+  });
+
+  test('without a server guests are answered until the authority ends, and not a moment longer', async () => {
+    await redOn(['h1']);
+    await installation.killServer();
+    await installation.advance(23 * 3_600_000);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+    await installation.advance(3_600_001);
+    expect(installation.answers('red')).toEqual([]);
+    await installation.startServer();
+    await installation.advance(20_000);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+
+  test('a rebooted host is silent until a session confirmed its table', async () => {
+    await redOn(['h1']);
+    await installation.killServer();
+    await installation.host('h1').reboot();
+    await installation.advance(60_000);
+    expect(installation.answers('red')).toEqual([]);
+    await installation.startServer();
+    await installation.advance(20_000);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+});
