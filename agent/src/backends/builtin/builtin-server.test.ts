@@ -222,6 +222,7 @@ describe('answering', () => {
     await server.close();
     await host.advance(5_000);
     expect(host.sent()).toEqual([]);
+    expect(server.counters.answered.nak).toBe(0);
   });
 
   test('a send that fails is counted', async () => {

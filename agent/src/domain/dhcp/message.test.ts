@@ -70,6 +70,20 @@ describe('the codec', () => {
     expect(plain(decoded(bytes))).toEqual(plain(given));
   });
 
+  // 548 bytes less 240 before the options and 1 for the end leave 307: 2 + 255 and 2 + 48.
+  test.each([
+    [47, false],
+    [48, false],
+    [49, true],
+  ])('the end is always there: 2 + 255 bytes and 2 + %i fill the options field, overload: %s', (length, overloaded) => {
+    const options = [new Uint8Array(255), new Uint8Array(length)].map((value, i) => [200 + i, value.fill(1)] as const);
+    const given = { ...EMPTY, options: new Map(options) };
+    const { bytes } = encode(given, MIN_MAX_BYTES);
+    expect(bytes.at(-1)).toBe(255);
+    expect(bytes[240] === 52).toBe(overloaded);
+    expect(plain(decoded(bytes))).toEqual(plain(given));
+  });
+
   test('an option that is too big for every place is left out, the ones after it are not', () => {
     const options = new Map([
       [200, new Uint8Array(400)],
@@ -110,6 +124,7 @@ describe('decode', () => {
     ['not-ethernet', () => good().fill(16, 2, 3)],
     ['no-cookie', () => good().fill(0, 236, 237)],
     ['bad-options', () => withOptions(12, 5, 65)],
+    ['bad-options', () => withOptions(12, 2, 65)],
     ['bad-options', () => withOptions(12)],
     ['bad-options', () => withOptions(52, 1, 4)],
     ['bad-options', () => withOptions(52, 2, 1, 1)],
