@@ -9,7 +9,7 @@
 import type { HostId } from './ids.js';
 import type { PlanBrakes, PlanHost } from './plan.js';
 
-const MASS_SHARE = 0.55;
+const MASS_PERCENT = 55;
 const MASS_HOSTS = 3;
 const MASS_HOLD_MS = 10_000;
 const BUDGET_SHARE = 0.01;
@@ -24,7 +24,7 @@ export function massSilence(
 ): { readonly silent: number; readonly managed: number } | undefined {
   const managed = [...hosts].filter((host) => host.managed);
   const silent = managed.filter(({ liveness }) => liveness !== 'up').length;
-  if (silent < MASS_HOSTS || silent < MASS_SHARE * managed.length) return undefined;
+  if (silent < MASS_HOSTS || silent * 100 < MASS_PERCENT * managed.length) return undefined;
   return { silent, managed: managed.length };
 }
 

@@ -9,7 +9,6 @@
 //       dead) passes the brakes, except that a network without any live server gets one at once.
 //   L5. The same input gives the same plan, in whatever order it comes.
 
-import { createHash } from 'node:crypto';
 import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { Network, Placement } from './network.js';
@@ -145,7 +144,7 @@ function planNetwork(
     const best = candidate();
     if (!best) break;
     if (isBelieved(why) && !mayMove(why, placement, live, brakes)) {
-      kept.add(placement.hostId);
+      if (why === 'host down') kept.add(placement.hostId);
       continue;
     }
     take(best);
@@ -231,16 +230,22 @@ function bestCandidate(
   domains: readonly string[],
   load: ReadonlyMap<HostId, number>,
 ): PlanHost | undefined {
-  const candidates = hosts.filter((host) => isCandidate(host, networkId) && !taken.has(host.hostId));
   const crowd = (host: PlanHost) =>
     host.failureDomain === '' ? 0 : domains.filter((domain) => domain === host.failureDomain).length;
-  const [best] = candidates.sort(
-    (a, b) =>
-      crowd(a) - crowd(b) ||
-      (load.get(a.hostId) ?? 0) - (load.get(b.hostId) ?? 0) ||
-      Buffer.compare(rendezvous(networkId, b.hostId), rendezvous(networkId, a.hostId)),
-  );
-  return best;
+  let best: { readonly host: PlanHost; readonly rank: Rank } | undefined;
+  for (const host of hosts) {
+    if (taken.has(host.hostId) || !isCandidate(host, networkId)) continue;
+    const rank: Rank = [crowd(host), load.get(host.hostId) ?? 0, -rendezvous(networkId, host.hostId), host.hostId];
+    if (!best || precedes(rank, best.rank)) best = { host, rank };
+  }
+  return best?.host;
+}
+
+type Rank = readonly [crowd: number, load: number, hash: number, hostId: HostId];
+
+function precedes(a: Rank, b: Rank): boolean {
+  const differs = a.findIndex((part, i) => part !== b[i]);
+  return differs >= 0 && (a[differs] as number | string) < (b[differs] as number | string);
 }
 
 function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
@@ -249,7 +254,12 @@ function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
 }
 
 // Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts
-// come and go.
-function rendezvous(networkId: NetworkId, hostId: HostId): Buffer {
-  return createHash('sha256').update(networkId).update('\0').update(hostId).digest();
+// come and go. FNV-1a with a final mix; a cryptographic hash for every pair would stop a large installation for seconds.
+function rendezvous(networkId: NetworkId, hostId: HostId): number {
+  const text = `${networkId} ${hostId}`;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

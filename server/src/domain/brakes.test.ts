@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { brakesNow, isStall, massSilence, massSilenceHolds } from './brakes.js';
+import type { HostId } from './ids.js';
+import type { Liveness } from './liveness.js';
+import type { PlanHost } from './plan.js';
+
+const hosts = (liveness: Liveness, count: number, managed = true): PlanHost[] =>
+  Array.from({ length: count }, (_, n) => ({ hostId: `${liveness}-${n}`, liveness, managed }) as PlanHost);
+
+describe('mass silence', () => {
+  test.each<[string, readonly PlanHost[], number | undefined]>([
+    ['55 of 100', [...hosts('down', 55), ...hosts('up', 45)], 55],
+    ['54 of 100', [...hosts('down', 54), ...hosts('up', 46)], undefined],
+    ['3 of 5', [...hosts('down', 2), ...hosts('suspect', 1), ...hosts('up', 2)], 3],
+    ['2 of 2', hosts('down', 2), undefined],
+    ['3 of 3 that are not managed', hosts('down', 3, false), undefined],
+  ])('of %s hosts', (_, all, silent) => {
+    expect(massSilence(all)?.silent).toBe(silent);
+  });
+
+  test('holds for 10 s after it was seen last', () => {
+    expect([undefined, 0, 1].map((seenMs) => massSilenceHolds(seenMs, 10_000))).toEqual([false, false, true]);
+  });
+});
+
+describe('the budget', () => {
+  const allowed = (managed: number, losses: ReadonlyMap<HostId, number>, nowMs: number) => {
+    const all = hosts('up', managed);
+    const brakes = brakesNow(new Map(all.map((each) => [each.hostId, each])), false, losses, nowMs);
+    return ['x', 'y', 'z', 'x'].map((id) => brakes.mayLose(id as HostId));
+  };
+
+  test('is one host in a hundred, at least one, and a host counts once', () => {
+    expect(allowed(99, new Map(), 0)).toEqual([true, false, false, true]);
+    expect(allowed(200, new Map(), 0)).toEqual([true, true, false, true]);
+  });
+
+  test('is back a minute after it was spent', () => {
+    const losses = new Map([['z' as HostId, 0]]);
+    expect(allowed(99, losses, 59_999)).toEqual([false, false, true, false]);
+    expect(allowed(99, losses, 60_000)).toEqual([true, false, false, true]);
+  });
+});
+
+test('a stall is longer than an interval, and counts at most once a minute', () => {
+  expect(isStall(1_000, 1_000, undefined, 0)).toBe(false);
+  expect(isStall(1_001, 1_000, undefined, 0)).toBe(true);
+  expect(isStall(1_001, 1_000, 0, 59_999)).toBe(false);
+  expect(isStall(1_001, 1_000, 0, 60_000)).toBe(true);
+});
