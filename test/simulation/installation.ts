@@ -4,11 +4,14 @@
 import { type Agent, createAgent } from '@leasehold/agent/agent';
 import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
 import { StateStore } from '@leasehold/agent/state/state-store';
-import { type Ipv4, type Mac, parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
+import { parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
+import type { ReleaseCommand } from '@leasehold/server/app/release';
+import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, SubnetId, WallTime } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
+import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
 import { FakeDhcpBackend } from '../fakes/fake-dhcp-backend.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
 import { MemoryFiles } from '../fakes/memory-files.js';
@@ -125,7 +128,8 @@ export class Installation {
     return tenure as Slot;
   }
 
-  tryReserve(subnetId: string, mac: string, address?: string) {
+  /** Reserves; a refusal is an answer. */
+  tryReserve(subnetId: string, mac: string, address?: string, more: Partial<ReserveCommand> = {}) {
     return this.plane.useCases.reserve.reserve(
       {
         subnetId: subnetId as SubnetId,
@@ -137,15 +141,32 @@ export class Installation {
         labels: {},
         options: [],
         request: undefined,
+        ...more,
       },
       CALL,
     );
   }
 
-  async release(subnetId: string, address: Ipv4, guards: { mac?: Mac } = {}) {
-    const key = { kind: 'address', subnetId: subnetId as SubnetId, address } as const;
-    const none = { reservationId: undefined, guestStopped: false, request: undefined };
-    return this.plane.useCases.release.release({ key, ...none, mac: guards.mac }, CALL);
+  /** Releases by address, or as `more` says; a refusal is an answer. */
+  tryRelease(subnetId: string, address: string, more: Partial<ReleaseCommand> = {}) {
+    const key = { kind: 'address', subnetId: subnetId as SubnetId, address: parsed(parseIpv4(address)) } as const;
+    const plain = { reservationId: undefined, mac: undefined, guestStopped: false, request: undefined };
+    return this.plane.useCases.release.release({ key, ...plain, ...more }, CALL);
+  }
+
+  /** Changes settings of a subnet; a refusal is an answer. */
+  tryUpdateSubnet(subnetId: string, patch: Partial<SubnetSettings>) {
+    return this.plane.useCases.subnets.update(subnetId as SubnetId, { networkId: undefined, patch, etag: '' });
+  }
+
+  /** Deletes a subnet; a refusal is an answer. */
+  tryDeleteSubnet(subnetId: string) {
+    return this.plane.useCases.subnets.delete(subnetId as SubnetId, '');
+  }
+
+  /** Deletes a network; a refusal is an answer. */
+  tryDeleteNetwork(networkId: string) {
+    return this.plane.useCases.networks.delete(networkId as NetworkId, '');
   }
 
   async updateHost(hostId: string, patch: { managed?: boolean; maintenance?: boolean }): Promise<void> {
