@@ -6,6 +6,7 @@
 
 import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
+import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import type { SessionChannel, SessionHandlers, SessionTransport } from './session-transport.js';
 
 const CHANNEL_OPTIONS = {
@@ -36,7 +37,7 @@ function openSession(server: string, credentials: ChannelCredentials, handlers: 
     client.close();
     if (reason !== undefined) handlers.onClose(reason);
   };
-  call.on('data', (response) => {
+  call.on('data', (response: SessionResponse) => {
     if (!closed) handlers.onMessage(response);
   });
   // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
