@@ -138,6 +138,37 @@ describe('authority', () => {
   });
 });
 
+describe('heartbeats', () => {
+  test.each([
+    [0, 900],
+    [0.5, 1_000],
+    [1, 1_100],
+  ])('come up to a tenth of the interval earlier or later (chance %s: %s ms)', async (chance, ms) => {
+    const world = makeWorld();
+    world.entropy.value = chance;
+    await world.serveRed();
+    await world.clock.advance(ms - 1);
+    expect(world.session.heartbeats).toHaveLength(0);
+    await world.clock.advance(2);
+    expect(world.session.heartbeats).toHaveLength(1);
+    await world.clock.advance(ms);
+    expect(world.session.heartbeats.map(({ sequence }) => sequence)).toEqual([1n, 2n]);
+  });
+
+  test('tell every table, and go on while the disk does not answer', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    world.files.hold = new Promise(() => undefined);
+    world.session.deliverTable('blue', 7n, assignmentOf('u2'), [entryOf(20)]);
+    await world.clock.advance(5_000);
+    expect(world.session.heartbeats).toHaveLength(5);
+    expect(world.session.heartbeats.at(-1)?.tables).toMatchObject([
+      { networkId: 'red', sequence: 4n },
+      { networkId: 'blue', sequence: 0n, placementEpoch: 7n },
+    ]);
+  });
+});
+
 describe('standing', () => {
   const standing = (world: AgentWorld) => world.backend.server('red')?.gate.standing();
 

@@ -99,8 +99,6 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const { agent, tables } = await this.#ports.state.load();
     this.#identity = agent?.identity;
-    // Authority of an earlier boot is on no clock of this one.
-    this.#storedAuthority = agent?.bootId === this.#config.bootId ? agent.authority : new Map();
     this.#attachments.poll();
     this.#networks.restore(tables, agent, this.#config.bootId);
     this.#poll();
