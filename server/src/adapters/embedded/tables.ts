@@ -71,11 +71,11 @@ export class Table {
     return this.#staged.size > 0;
   }
 
-  /** Writes what is staged; call it inside a transaction. */
+  /** Writes what is staged; call it inside a transaction, whose end says how that went. */
   write(): void {
     for (const [key, value] of this.#staged) {
-      if (value === undefined) this.#database.remove(bytes(key));
-      else this.#database.put(bytes(key), value);
+      if (value === undefined) void this.#database.remove(bytes(key));
+      else void this.#database.put(bytes(key), value);
     }
   }
 
