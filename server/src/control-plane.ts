@@ -77,7 +77,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     hosts,
     placements: new Placements(context, fleet),
     status: new Status(context, fleet, manager, options.identity),
-    networkStatus: (network) => networkStatus(fleet, manager, network),
+    networkStatus: (network) => networkStatus(context, fleet, manager, network),
     hostStatus: (host) => hostStatus(fleet, clock, host),
   };
   const stop = async () => {

@@ -260,7 +260,7 @@ describe('who may speak', () => {
     expect(first.ended).toMatchObject({ kind: 'session-superseded' });
     expect(second.epoch.counter).toBeGreaterThan(first.epoch.counter);
     await first.breaks();
-    expect(installation.plane.agents.observe().get('h1' as never)?.connected).toBe(true);
+    expect(installation.plane.agents.host('h1' as never)?.connected).toBe(true);
   });
 
   test('a message of another session epoch ends the stream', async () => {

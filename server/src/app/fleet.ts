@@ -53,31 +53,29 @@ export class Fleet {
 
   /** Every host now. */
   look(): ReadonlyMap<HostId, HostNow> {
-    const { view, observer } = this.#options;
-    const observed = observer.observe();
-    const hosts = new Map<HostId, HostNow>();
-    for (const host of view.hosts.values()) hosts.set(host.hostId, this.#now(host, observed.get(host.hostId)));
-    return hosts;
+    return new Map([...this.#options.view.hosts].map(([hostId, host]) => [hostId, this.lookAt(host)]));
   }
 
   /** One host now. */
   lookAt(host: Host): HostNow {
-    return this.#now(host, this.#options.observer.observe().get(host.hostId));
-  }
-
-  #now(host: Host, observed: ObservedHost | undefined): HostNow {
+    const observed = this.#options.observer.host(host.hostId);
     const lastHeardMs = Math.max(observed?.lastHeardMs ?? Number.NEGATIVE_INFINITY, this.#agesFromMs);
     const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), this.intervalMs);
     return { host, observed, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
   }
 
   /** The wanted placements of a network whose live host confirmed that it answers. */
-  serving(network: Network): readonly Placement[] {
-    const { view } = this.#options;
-    return network.placements.filter((placement) => {
-      const host = view.hosts.get(placement.hostId);
-      return host !== undefined && isServing(this.lookAt(host), network.networkId, placement.epoch);
-    });
+  serving({ networkId, placements }: Network): readonly Placement[] {
+    return placements.filter(({ hostId, epoch }) => this.isServing(hostId, networkId, epoch));
+  }
+
+  /** Whether a host is live and confirmed that it answers by this placement. */
+  isServing(hostId: HostId, networkId: NetworkId, epoch: number): boolean {
+    const { view, observer } = this.#options;
+    const table = observer.table(hostId, networkId);
+    if (!table?.serving || table.placementEpoch !== epoch) return false;
+    const host = view.hosts.get(hostId);
+    return host !== undefined && this.lookAt(host).liveness === 'up';
   }
 
   /** The breaker around commands to a host. */
@@ -101,10 +99,4 @@ export class Fleet {
   close(): void {
     for (const breaker of this.#breakers.values()) breaker.close();
   }
-}
-
-/** Whether a host is live and confirmed that it answers by this placement. */
-export function isServing({ observed, liveness }: HostNow, networkId: NetworkId, epoch: number): boolean {
-  const table = observed?.tables.get(networkId);
-  return liveness === 'up' && table?.serving === true && table.placementEpoch === epoch;
 }

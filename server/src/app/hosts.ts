@@ -89,7 +89,7 @@ export class Hosts implements HostDirectory {
       if (!before) return hostNotFound(hostId);
       const guard = checkEtag(before, etag);
       if (guard) return guard;
-      if (hosts.observe().get(hostId)?.connected) return hostConnected(hostId);
+      if (hosts.host(hostId)?.connected) return hostConnected(hostId);
       const removed = await store.hosts.remove(hostId, before.revision);
       return removed === 'conflict' ? 'conflict' : success(undefined);
     });

@@ -134,7 +134,7 @@ export class Manager {
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
     const { view, clock } = this.#context;
-    const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, toPlanHost(now)]));
+    const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
     const planned = plan(view.networks.values(), hosts, brakesNow(hosts, silence, this.#losses, clock.now()));
@@ -145,6 +145,27 @@ export class Manager {
     );
     this.#deployment.refresh();
     this.#noteShort();
+  }
+
+  #toPlanHost({ host, observed, liveness, breaker }: HostNow): PlanHost {
+    const attachments = [...(observed?.attachments ?? [])];
+    const tables = [...this.#context.hosts.tables(host.hostId)];
+    return {
+      hostId: host.hostId,
+      uid: host.uid,
+      managed: host.managed,
+      maintenance: host.maintenance,
+      failureDomain: host.failureDomain,
+      liveness,
+      connected: observed?.connected ?? false,
+      reachable: breaker === 'closed',
+      ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),
+      serving: new Set(
+        tables.flatMap(([networkId, { serving, placementEpoch }]) =>
+          serving ? [placementKey(networkId, placementEpoch)] : [],
+        ),
+      ),
+    };
   }
 
   async #claim(network: Network): Promise<void> {
@@ -191,11 +212,10 @@ export class Manager {
 
   /** A former server is over once its connected host has nothing of that placement any more. */
   #withoutGoneFormers(network: Network): Network {
-    const observed = this.#context.hosts.observe();
+    const { hosts } = this.#context;
     const formerServers = network.formerServers.filter(({ hostId, epoch }) => {
-      const host = observed.get(hostId);
-      if (!host?.connected) return true;
-      const table = host.tables.get(network.networkId);
+      if (!hosts.host(hostId)?.connected) return true;
+      const table = hosts.table(hostId, network.networkId);
       return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
     });
     return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
@@ -262,25 +282,4 @@ export class Manager {
 /** A deleted network of which nothing can come any more, but for resting addresses. */
 function isSpent({ deleted, placements, formerServers }: Network): boolean {
   return deleted === true && placements.length === 0 && formerServers.length === 0;
-}
-
-function toPlanHost({ host, observed, liveness, breaker }: HostNow): PlanHost {
-  const attachments = [...(observed?.attachments ?? [])];
-  const tables = [...(observed?.tables ?? [])];
-  return {
-    hostId: host.hostId,
-    uid: host.uid,
-    managed: host.managed,
-    maintenance: host.maintenance,
-    failureDomain: host.failureDomain,
-    liveness,
-    connected: observed?.connected ?? false,
-    reachable: breaker === 'closed',
-    ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),
-    serving: new Set(
-      tables.flatMap(([networkId, { serving, placementEpoch }]) =>
-        serving ? [placementKey(networkId, placementEpoch)] : [],
-      ),
-    ),
-  };
 }

@@ -1,8 +1,9 @@
 // A network as users see it: how many servers it has of those it wants, and why fewer.
 
-import type { NetworkId, WallTime } from '../domain/ids.js';
+import type { WallTime } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
+import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
 import type { Manager } from './manager.js';
 
@@ -16,7 +17,12 @@ export interface NetworkStatus {
 }
 
 /** What is true of a network now. */
-export function networkStatus(fleet: Fleet, manager: Manager, network: Network): NetworkStatus {
+export function networkStatus(
+  context: Pick<Context, 'view' | 'hosts'>,
+  fleet: Fleet,
+  manager: Manager,
+  network: Network,
+): NetworkStatus {
   const wanted = serversWanted(network);
   const serving = fleet.serving(network).length;
   const short = serving < wanted;
@@ -26,22 +32,20 @@ export function networkStatus(fleet: Fleet, manager: Manager, network: Network):
     serversWanted: wanted,
     serversServing: serving,
     shortSince: since === undefined ? undefined : new Date(since),
-    shortReason: short ? whyShort(fleet, network) : '',
+    shortReason: short ? whyShort(context, fleet, network) : '',
   };
 }
 
-function whyShort(fleet: Fleet, network: Network): string {
+function whyShort({ view, hosts }: Pick<Context, 'view' | 'hosts'>, fleet: Fleet, network: Network): string {
   const { networkId, placements } = network;
-  const waiting = placements.filter((each) => !fleet.serving(network).includes(each));
-  const reasons = waiting.map(({ hostId }) => `${hostId}: ${whyNotServing(fleet, networkId, hostId)}`);
+  const reasons = placements.flatMap(({ hostId, epoch }) => {
+    if (fleet.isServing(hostId, networkId, epoch)) return [];
+    const host = view.hosts.get(hostId);
+    const liveness = host && fleet.lookAt(host).liveness;
+    if (liveness !== 'up') return [`${hostId} is ${liveness ?? 'forgotten'}`];
+    return [`${hostId}: ${hosts.table(hostId, networkId)?.reason || 'Has not confirmed yet'}`];
+  });
   const missing = serversWanted(network) - placements.length;
   if (missing > 0) reasons.push(`${missing} more wanted, and no other live host has the network on a ready interface`);
   return reasons.join('; ');
-}
-
-function whyNotServing(fleet: Fleet, networkId: NetworkId, hostId: Network['placements'][number]['hostId']): string {
-  const now = fleet.look().get(hostId);
-  if (!now) return 'Forgotten';
-  if (now.liveness !== 'up') return `Is ${now.liveness}`;
-  return now.observed?.tables.get(networkId)?.reason || 'Has not confirmed yet';
 }

@@ -4,8 +4,7 @@ import type { Result } from '../domain/errors.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import type { Context } from './context.js';
-import type { Fleet, HostNow } from './fleet.js';
-import { isServing } from './fleet.js';
+import type { Fleet } from './fleet.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
 /** A placement now. */
@@ -27,49 +26,50 @@ export interface PlacementFilter {
 
 /** The use case. */
 export class Placements {
-  readonly #view: Context['view'];
+  readonly #context: Pick<Context, 'view' | 'hosts'>;
   readonly #fleet: Fleet;
 
-  constructor({ view }: Pick<Context, 'view'>, fleet: Fleet) {
-    this.#view = view;
+  constructor(context: Pick<Context, 'view' | 'hosts'>, fleet: Fleet) {
+    this.#context = context;
     this.#fleet = fleet;
   }
 
   /** Lists placements by network and host. */
   list(filter: PlacementFilter, page: PageRequest): Result<Page<PlacementView>> {
-    const hosts = this.#fleet.look();
-    const views: PlacementView[] = [];
-    for (const network of this.#view.networks.values()) {
-      if (filter.networkId !== undefined && network.networkId !== filter.networkId) continue;
-      for (const placement of network.placements) views.push(wanted(network, placement, hosts));
-      for (const former of network.formerServers) views.push(leaving(network, former, hosts));
-    }
+    const { networks } = this.#context.view;
+    const wanted = filter.networkId === undefined ? [...networks.values()] : [networks.get(filter.networkId)];
+    const views = wanted.flatMap((network) =>
+      network
+        ? [
+            ...network.placements.map((each) => this.#wanted(network, each)),
+            ...network.formerServers.map((each) => this.#leaving(network, each)),
+          ]
+        : [],
+    );
     const found = views.filter(({ hostId }) => filter.hostId === undefined || hostId === filter.hostId);
     return pageOf(['placements', filter], found, positionOf, page);
+  }
+
+  #wanted({ networkId }: Network, { hostId, epoch, since }: Placement): PlacementView {
+    const state = this.#fleet.isServing(hostId, networkId, epoch) ? 'serving' : 'assigned';
+    return { networkId, hostId, epoch, state, since, ...this.#confirmed(hostId, networkId, epoch) };
+  }
+
+  #leaving({ networkId }: Network, { hostId, epoch, since }: FormerServer): PlacementView {
+    const host = this.#context.view.hosts.get(hostId);
+    const now = host && this.#fleet.lookAt(host);
+    const state = now?.observed?.connected && now.liveness === 'up' ? 'withdrawing' : 'former';
+    return { networkId, hostId, epoch, state, since, ...this.#confirmed(hostId, networkId, epoch) };
+  }
+
+  #confirmed(hostId: HostId, networkId: NetworkId, epoch: number) {
+    const table = this.#context.hosts.table(hostId, networkId);
+    if (table?.placementEpoch !== epoch) return { pendingChanges: 0, syncedTime: undefined };
+    return { pendingChanges: table.pendingChanges, syncedTime: table.syncedTime };
   }
 }
 
 // Epochs are padded, so that they sort as numbers.
 function positionOf({ networkId, hostId, epoch }: PlacementView): string {
   return `${networkId} ${hostId} ${String(epoch).padStart(16, '0')}`;
-}
-
-type HostsNow = ReadonlyMap<HostId, HostNow>;
-
-function wanted({ networkId }: Network, { hostId, epoch, since }: Placement, hosts: HostsNow): PlacementView {
-  const now = hosts.get(hostId);
-  const state = now && isServing(now, networkId, epoch) ? 'serving' : 'assigned';
-  return { networkId, hostId, epoch, state, since, ...confirmed(now, networkId, epoch) };
-}
-
-function leaving({ networkId }: Network, { hostId, epoch, since }: FormerServer, hosts: HostsNow): PlacementView {
-  const now = hosts.get(hostId);
-  const state = now?.observed?.connected && now.liveness === 'up' ? 'withdrawing' : 'former';
-  return { networkId, hostId, epoch, state, since, ...confirmed(now, networkId, epoch) };
-}
-
-function confirmed(now: HostNow | undefined, networkId: NetworkId, epoch: number) {
-  const table = now?.observed?.tables.get(networkId);
-  if (table?.placementEpoch !== epoch) return { pendingChanges: 0, syncedTime: undefined };
-  return { pendingChanges: table.pendingChanges, syncedTime: table.syncedTime };
 }

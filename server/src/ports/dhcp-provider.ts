@@ -52,8 +52,14 @@ export interface ProvidedReservation {
 /** What the provider sees of the hosts. All spans are on this machine's monotonic clock. */
 export interface HostObserver {
   /** Every host heard since this server leads, by id. */
-  observe(): ReadonlyMap<HostId, ObservedHost>;
-  /** Calls `listener` when something changed that a plan may depend on. */
+  hosts(): ReadonlyMap<HostId, ObservedHost>;
+  /** One of them. */
+  host(hostId: HostId): ObservedHost | undefined;
+  /** Every table a connected host has, or was told to have, by network; empty while it is not connected. */
+  tables(hostId: HostId): ReadonlyMap<NetworkId, ObservedTable>;
+  /** One of them. */
+  table(hostId: HostId, networkId: NetworkId): ObservedTable | undefined;
+  /** Calls `listener` when something changed that a plan may depend on; not for every acknowledged reservation. */
   onChange(listener: () => void): void;
   /** How many live, connected hosts confirmed that they answer with this reservation. */
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
@@ -76,8 +82,6 @@ export interface ObservedHost {
   /** When its session broke; undefined while connected. */
   readonly brokenSinceMs: number | undefined;
   readonly attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
-  /** What it confirmed, by network; only what belongs to its present session. */
-  readonly tables: ReadonlyMap<NetworkId, ObservedTable>;
 }
 
 /** An attachment of a connected host. */
@@ -87,7 +91,7 @@ export interface ObservedAttachment {
   readonly reason: string;
 }
 
-/** A table on a connected host. */
+/** A table on a connected host, as it confirmed it in its present session. */
 export interface ObservedTable {
   readonly networkUid: Uid;
   readonly placementEpoch: number;

@@ -18,6 +18,7 @@ import type {
   HostObserver,
   ObservedAttachment,
   ObservedHost,
+  ObservedTable,
   ProvidedNetwork,
   ProvidedReservation,
   SubnetRef,
@@ -66,6 +67,8 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   readonly #options: AgentSessionsOptions;
   readonly #hosts = new Map<HostId, HostRecord>();
   readonly #tables = new Map<NetworkId, ServedTable>();
+  /** The hosts that were told to serve a network. */
+  readonly #servers = new Map<NetworkId, Set<HostId>>();
   readonly #waiters = new Set<Waiter>();
   readonly #listeners: (() => void)[] = [];
   readonly #unflushed = new Set<NetworkId>();
@@ -89,11 +92,28 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   async provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void> {
     for (const network of networks) this.#table(network.networkId).assign(toAssignment(network));
     const record = this.#record(hostId);
+    this.#index(hostId, record.provided ?? [], networks);
     record.provided = networks;
     const { session } = record;
     if (!session) return;
     session.provide(networks);
     await this.#confirmation(hostId, session);
+  }
+
+  #index(hostId: HostId, before: readonly ProvidedNetwork[], after: readonly ProvidedNetwork[]): void {
+    for (const { networkId } of before) this.#servers.get(networkId)?.delete(hostId);
+    for (const { networkId } of after) {
+      const servers = this.#servers.get(networkId) ?? new Set();
+      this.#servers.set(networkId, servers.add(hostId));
+    }
+  }
+
+  /** The sessions of the hosts that were told to serve a network. */
+  *#sessionsOf(networkId: NetworkId): Iterable<AgentSession> {
+    for (const hostId of this.#servers.get(networkId) ?? []) {
+      const session = this.#hosts.get(hostId)?.session;
+      if (session) yield session;
+    }
   }
 
   dontProvide(hostId: HostId): Promise<void> {
@@ -131,8 +151,8 @@ export class AgentSessions implements DhcpProvider, HostObserver {
 
   #spread(networkId: NetworkId, change: Parameters<AgentSession['change']>[1]): void {
     let needed = false;
-    for (const { session } of this.#hosts.values()) {
-      if (session?.change(networkId, change)) needed = true;
+    for (const session of this.#sessionsOf(networkId)) {
+      if (session.change(networkId, change)) needed = true;
     }
     if (!needed) return;
     // Changes that became true in one turn of the event loop go out in one delivery.
@@ -141,8 +161,8 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   }
 
   #flush(): void {
-    for (const { session } of this.#hosts.values()) {
-      for (const networkId of this.#unflushed) session?.flush(networkId);
+    for (const networkId of this.#unflushed) {
+      for (const session of this.#sessionsOf(networkId)) session.flush(networkId);
     }
     this.#unflushed.clear();
   }
@@ -246,6 +266,7 @@ export class AgentSessions implements DhcpProvider, HostObserver {
         return undefined;
       case 'deliveryAck':
         if (message.value.table && session.acknowledged(message.value.table, this.#wallTimeMs())) this.#changed();
+        else this.#wake();
         return undefined;
       case 'attachmentChange':
         return this.#attachmentsChanged(session, message.value);
@@ -294,22 +315,28 @@ export class AgentSessions implements DhcpProvider, HostObserver {
     this.#changed();
   }
 
-  observe(): ReadonlyMap<HostId, ObservedHost> {
+  hosts(): ReadonlyMap<HostId, ObservedHost> {
     const observed = new Map<HostId, ObservedHost>();
-    for (const [hostId, record] of this.#hosts) {
-      if (record.lastHeardMs === Number.NEGATIVE_INFINITY) continue;
-      const { session, lastHeardMs, brokenSinceMs, attachments } = record;
-      const tables = session?.tables() ?? new Map();
-      observed.set(hostId, {
-        hostId,
-        connected: session !== undefined,
-        lastHeardMs,
-        brokenSinceMs,
-        attachments,
-        tables,
-      });
+    for (const hostId of this.#hosts.keys()) {
+      const host = this.host(hostId);
+      if (host) observed.set(hostId, host);
     }
     return observed;
+  }
+
+  host(hostId: HostId): ObservedHost | undefined {
+    const record = this.#hosts.get(hostId);
+    if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
+    const { session, lastHeardMs, brokenSinceMs, attachments } = record;
+    return { hostId, connected: session !== undefined, lastHeardMs, brokenSinceMs, attachments };
+  }
+
+  tables(hostId: HostId): ReadonlyMap<NetworkId, ObservedTable> {
+    return this.#hosts.get(hostId)?.session?.tables() ?? new Map();
+  }
+
+  table(hostId: HostId, networkId: NetworkId): ObservedTable | undefined {
+    return this.#hosts.get(hostId)?.session?.table(networkId);
   }
 
   onChange(listener: () => void): void {
@@ -319,7 +346,7 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number {
     if (this.#tables.get(networkId)?.at(address)?.reservationId !== reservationId) return 0;
     let count = 0;
-    for (const { session } of this.#hosts.values()) if (session?.isReady(networkId, reservationId)) count++;
+    for (const session of this.#sessionsOf(networkId)) if (session.isReady(networkId, reservationId)) count++;
     return count;
   }
 

@@ -217,7 +217,7 @@ export class AgentSession {
     return sequence;
   }
 
-  /** Takes an acknowledgement; answers whether it said something new. */
+  /** Takes an acknowledgement; answers whether a plan may depend on what it says, beyond a few more reservations. */
   acknowledged(state: TableState, wallTimeMs: number): boolean {
     const networkId = state.networkId as NetworkId;
     const tracked = this.#tracked.get(networkId);
@@ -225,13 +225,15 @@ export class AgentSession {
     // An agent cannot have what it was not sent.
     const sequence = Math.min(Number(state.sequence), tracked.sentSequence);
     if (sequence < tracked.ackedSequence) return false;
+    const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
     tracked.state = state;
     for (const [reservationId, sent] of tracked.unconfirmed) {
       if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
     }
     if (sequence === tracked.sentSequence) tracked.syncedTime = wallTimeMs;
-    if (tracked.withdrawing && sequence === tracked.sentSequence) this.#tracked.delete(networkId);
+    if (!tracked.withdrawing || sequence < tracked.sentSequence) return isServing(tracked) !== wasServing;
+    this.#tracked.delete(networkId);
     return true;
   }
 
@@ -276,19 +278,25 @@ export class AgentSession {
 
   /** Every table the agent has, or was told to have. */
   tables(): ReadonlyMap<NetworkId, ObservedTable> {
-    const observed = new Map<NetworkId, ObservedTable>();
-    for (const [networkId, tracked] of this.#tracked) {
-      observed.set(networkId, {
-        networkUid: tracked.networkUid,
-        placementEpoch: tracked.placementEpoch,
-        serving: isServing(tracked),
-        reason: reasonOf(tracked.state),
-        pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.length + tracked.removals.length,
-        syncedTime: tracked.syncedTime,
-      });
-    }
-    return observed;
+    return new Map([...this.#tracked].map(([networkId, tracked]) => [networkId, observe(tracked)]));
   }
+
+  /** One of them. */
+  table(networkId: NetworkId): ObservedTable | undefined {
+    const tracked = this.#tracked.get(networkId);
+    return tracked && observe(tracked);
+  }
+}
+
+function observe(tracked: Tracked): ObservedTable {
+  return {
+    networkUid: tracked.networkUid,
+    placementEpoch: tracked.placementEpoch,
+    serving: isServing(tracked),
+    reason: reasonOf(tracked.state),
+    pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.length + tracked.removals.length,
+    syncedTime: tracked.syncedTime,
+  };
 }
 
 function track(networkUid: Uid, placementEpoch: number): Tracked {
