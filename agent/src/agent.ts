@@ -128,10 +128,7 @@ class RunningAgent implements Agent {
       {
         identity: () => this.#identity,
         attachments: () => this.#attachments.list(),
-        beginSession: () => {
-          this.#acknowledged = undefined;
-          networks.beginSession();
-        },
+        beginSession: () => networks.beginSession(),
         tableStates: () => networks.tableStates(),
         dropTables: () => networks.dropAll(),
         adopt: (identity) => this.#adopt(identity),

@@ -154,6 +154,23 @@ describe('acknowledgements', () => {
     expect(sequences(world)).toEqual([1n]);
   });
 
+  test('a write that began in an ended session acknowledges nothing in the next', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    world.files.affected = /journal$/;
+    const release = holdDisk(world);
+    put(world, 12);
+    await world.clock.advance(10);
+    world.session.drop();
+    await world.clock.advance(100);
+    await world.welcome({ counter: 2n });
+    world.session.deliver('red', 1n, { $case: 'tableConfirmation', value: {} });
+    await world.clock.advance(10);
+    release();
+    await world.clock.advance(0);
+    expect(sequences(world)).toEqual([1n]);
+  });
+
   test('a disk that fails withholds acknowledgements and nothing else, and is tried again', async () => {
     const world = makeWorld();
     await world.serveRed();
@@ -224,7 +241,7 @@ describe('leaving', () => {
     const world = makeWorld();
     await world.serveRed();
     world.files.failure = 'EIO';
-    world.files.failing = /table$/;
+    world.files.affected = /table$/;
     unassign(world);
     await world.clock.advance(1_000);
     world.session.drop();
@@ -237,6 +254,22 @@ describe('leaving', () => {
     world.files.failure = undefined;
     await world.clock.advance(5_000);
     expect(sequences(world)).toEqual([sequence]);
+  });
+
+  test('an unassignment of an ended session is not acknowledged in the next', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    let close = () => {};
+    world.backend.closing = new Promise((resolve) => {
+      close = resolve;
+    });
+    unassign(world);
+    world.session.drop();
+    await world.clock.advance(100);
+    await world.welcome({ counter: 2n });
+    close();
+    await world.clock.advance(0);
+    expect(world.session.acks).toEqual([]);
   });
 
   test('a network that returns before its old server closed gets a new one after it, and its files stay', async () => {
@@ -317,6 +350,35 @@ describe('placement epochs', () => {
     world.session.deliver('red', 5n, { $case: 'tableConfirmation', value: {} });
     await world.clock.advance(0);
     expect(world.session.acks).toEqual([]);
+  });
+
+  test('but another store counts its own', async () => {
+    const world = makeWorld();
+    await world.start();
+    await world.welcome();
+    await world.deliverRed(5n);
+    unassign(world, 5n);
+    world.session.drop();
+    await world.clock.advance(100);
+    await world.welcome({ storeUid: 'store-2' });
+    await world.deliverRed(1n);
+    expect(world.backend.answers('red')).toEqual(RED);
+  });
+
+  test('authority on the disk is of the placement it was written for', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    world.session.drop();
+    await world.clock.advance(100);
+    await world.welcome({ counter: 2n });
+    world.files.affected = /agent.json/;
+    world.files.failure = 'EIO';
+    world.session.deliver('red', 2n, { $case: 'assignment', value: assignmentOf('u1') });
+    world.session.deliver('red', 2n, { $case: 'tableConfirmation', value: {} });
+    await world.clock.advance(0);
+    await world.crash();
+    expect(world.session.hello[0]?.tables).toMatchObject([{ placementEpoch: 2n, serving: false }]);
+    expect(world.backend.answers('red')).toEqual([]);
   });
 
   test('a placement that is assigned anew to a table that is not confirmed begins without authority', async () => {

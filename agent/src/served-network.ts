@@ -38,7 +38,7 @@ export interface NetworkContext {
   readonly identity: () => StoreIdentity | undefined;
   /** Between heartbeats, in milliseconds; of the last session when there is none. */
   readonly intervalMs: () => number;
-  /** The last acknowledged heartbeat of the present session. */
+  /** The last acknowledged heartbeat. By the first delivery it is of the present session: the welcome acknowledges the hello. */
   readonly acknowledged: () => Acknowledged | undefined;
   /** Authority began or came back: worth writing down at once. */
   readonly authorityBegan: () => void;

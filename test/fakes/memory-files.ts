@@ -4,11 +4,12 @@
 export class MemoryFiles {
   readonly files = new Map<string, Buffer>();
   readonly #synced = new Map<string, Buffer>();
-  /** While set, files whose names match `failing` can be neither written nor removed. */
+  /** While set, affected files can be neither written nor removed. */
   failure: string | undefined;
-  failing = /./;
-  /** While set, writes wait for it. */
+  /** While set, changes of affected files wait for it. */
   hold: Promise<void> | undefined;
+  /** Which files `failure` and `hold` affect. */
+  affected = /./;
 
   async list(): Promise<readonly string[]> {
     return [...this.files.keys()];
@@ -57,7 +58,8 @@ export class MemoryFiles {
   }
 
   async #change(name: string): Promise<void> {
+    if (!this.affected.test(name)) return;
     await this.hold;
-    if (this.failure !== undefined && this.failing.test(name)) throw new Error(this.failure);
+    if (this.failure !== undefined) throw new Error(this.failure);
   }
 }

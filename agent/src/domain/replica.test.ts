@@ -162,6 +162,12 @@ describe('a confirmation', () => {
     expect(deliver(replica, CONFIRMATION)).toMatchObject({ kind: 'refused' });
   });
 
+  test('after the table changed is refused: the hello had another one', () => {
+    const replica = restored();
+    snapshot(replica, [entryOf(20)]);
+    expect(deliver(replica, CONFIRMATION)).toMatchObject({ kind: 'refused' });
+  });
+
   test('after other subnets is refused: the hello had another table', () => {
     const replica = restored();
     deliver(replica, assignment(assignmentOf('u1', 9)));

@@ -153,6 +153,13 @@ describe('a file that is not as it was written', () => {
     truncateSync(pathOf(suffix), Math.floor(statSync(pathOf(suffix)).size / 2));
   }
 
+  function dropLastRecord(suffix: string): void {
+    const bytes = readFileSync(pathOf(suffix));
+    let last = 0;
+    for (let at = 0; at < bytes.length; at += 36 + bytes.readUInt32LE(at)) last = at;
+    truncateSync(pathOf(suffix), last);
+  }
+
   function flip(suffix: string, at: number): void {
     const bytes = readFileSync(pathOf(suffix));
     const index = at < 0 ? bytes.length + at : at;
@@ -162,7 +169,8 @@ describe('a file that is not as it was written', () => {
 
   test.each([
     ['an image cut in half', () => cutInHalf('.table')],
-    ['an image without its last record', () => truncateSync(pathOf('.table'), statSync(pathOf('.table')).size - 1)],
+    ['an image without its last byte', () => truncateSync(pathOf('.table'), statSync(pathOf('.table')).size - 1)],
+    ['an image without its last record', () => dropLastRecord('.table')],
     ['an empty image', () => truncateSync(pathOf('.table'), 0)],
     ['an image with a flipped bit', () => flip('.table', -1)],
     ['an image with a flipped bit in a length', () => flip('.table', 0)],
