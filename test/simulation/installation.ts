@@ -29,6 +29,8 @@ export class Installation {
   readonly disk = new MemoryDisk();
   readonly log = new MemoryLog();
   readonly hosts = new Map<string, SimulatedHost>();
+  /** What agents draw wherever they leave something to chance: near 1, every wait is as long as it can be. */
+  agentChance = 0.5;
   readonly #entropy = new FixedEntropy();
   #plane: ControlPlane | undefined;
   #store: ReturnType<typeof openMemoryStore> | undefined;
@@ -242,8 +244,8 @@ export class SimulatedHost {
 
   /** Starts the agent on what it left on its disk. */
   async start(): Promise<void> {
-    const { clock } = this.#installation;
-    const entropy = new FixedEntropy();
+    const { clock, agentChance } = this.#installation;
+    const entropy = new FixedEntropy(agentChance);
     const log = new MemoryLog();
     this.#backend = new FakeDhcpBackend();
     const agent = createAgent(

@@ -182,8 +182,11 @@ describe('what an operator asks for', () => {
 });
 
 describe('the control plane is the sick one', () => {
-  test('a restart moves nothing: the same hosts serve under the same epochs', async () => {
-    await redOn(['h1', 'h2', 'h3'], 2);
+  test.each([0, 0.5, 0.99])('a restart moves nothing, however long agents take to come back (%s)', async (chance) => {
+    await redOn([], 2);
+    installation.agentChance = chance;
+    for (const hostId of ['h1', 'h2', 'h3']) await installation.addHost(hostId, ['red']);
+    await installation.advance(100);
     const epochs = () => [...installation.disk.networks.values()].map(({ placements }) => placements);
     const before = epochs();
     await installation.killServer();
@@ -216,6 +219,18 @@ describe('the control plane is the sick one', () => {
     expect(installation.placements('red').map((line) => line.split(' ')[0])).toEqual(
       before.map((line) => line.split(' ')[0]),
     );
+  });
+
+  test('a host that died with the server is replaced once every living one must have been heard', async () => {
+    await redOn(['h1', 'h2']);
+    const [first = ''] = installation.answering('red');
+    await installation.killServer();
+    await installation.host(first).kill();
+    await installation.startServer();
+    expect(installation.plane.useCases.status.get().brakes.map(({ kind }) => kind)).toEqual(['START']);
+    await installation.advance(15_000);
+    expect(installation.plane.useCases.status.get().brakes).toEqual([]);
+    expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
   });
 
   test('without a server guests are answered until the authority ends, and not a moment longer', async () => {

@@ -1,7 +1,8 @@
 // The hosts as the holder sees them now: what is stored of them, what their sessions show, and their breakers.
 //
-//   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a start, or a
-//       stall of its own, a server that heard nobody knows nothing about anybody.
+//   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
+//       a server that heard nobody knows nothing about anybody. After a start a host that was not heard yet gets until
+//       every living agent must have found the server again.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -29,16 +30,22 @@ export interface FleetOptions {
   readonly makeBreaker: MakeBreaker;
 }
 
+// Agents look for a server every 5 s at most; twice that is for those that were unlucky once.
+const RECONNECT_GRACE_MS = 10_000;
+
 /** All hosts. */
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #breakers = new Map<HostId, Breaker>();
   readonly #onBreaker: (() => void)[] = [];
+  /** Until then agents may still be on their way back to a server that was started. */
+  readonly reconnectingUntilMs: number;
   #agesFromMs: number;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#agesFromMs = options.clock.now();
+    this.reconnectingUntilMs = this.#agesFromMs + RECONNECT_GRACE_MS;
   }
 
   /** Every host's age starts anew. */
@@ -59,7 +66,7 @@ export class Fleet {
   /** One host now. */
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? Number.NEGATIVE_INFINITY, this.#agesFromMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, this.#agesFromMs);
     const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), this.intervalMs);
     return { host, observed, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
   }

@@ -17,7 +17,7 @@ import type { Fleet, HostNow } from './fleet.js';
 
 /** Something that keeps the manager from moving placements. */
 export interface Brake {
-  readonly kind: 'STALL' | 'MASS_SILENCE' | 'BUDGET';
+  readonly kind: 'START' | 'STALL' | 'MASS_SILENCE' | 'BUDGET';
   readonly reason: string;
   readonly since: Date;
 }
@@ -260,6 +260,12 @@ export class Manager {
     const { clock } = this.#context;
     if (kept.length > 0 && !silence) this.#brake('BUDGET', `Kept for now: ${kept.slice(0, 5).join(', ')}`);
     else this.#brakes.delete('BUDGET');
+    const starting = [...this.#fleet.look().values()].filter(({ observed }) => observed === undefined).length;
+    if (clock.now() < this.#fleet.reconnectingUntilMs && starting > 0) {
+      this.#brake('START', `This server has just started and did not hear ${starting} hosts yet`);
+    } else {
+      this.#brakes.delete('START');
+    }
     const stalledMs = this.#agesRestartedMs;
     if (stalledMs === undefined || clock.now() - stalledMs >= STALL_SHOWN_MS) this.#brakes.delete('STALL');
   }

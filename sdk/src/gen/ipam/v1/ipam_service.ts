@@ -265,7 +265,8 @@ export interface ReleaseAddressRequest {
   mac: string;
   /**
    * The engine vouches that the guest no longer uses the address. False: the lease time is added before anyone else
-   * may have it.
+   * may have it. It is recorded; this version adds the lease time in any case, because it does not wait yet for hosts
+   * that may still answer.
    */
   guestStopped: boolean;
   /**
