@@ -204,6 +204,17 @@ describe('answering', () => {
     expect(host.sent()).toEqual(['nak to 255.255.255.255']);
   });
 
+  test('a client that asks faster than the wait is answered all the same', async () => {
+    const host = fakeHost();
+    host.standing = 'behind';
+    await host.opened();
+    for (let i = 0; i < 4; i++) {
+      host.hears(discover(1));
+      await host.advance(400);
+    }
+    expect(host.sent()).toEqual(['offer to 255.255.255.255']);
+  });
+
   test('the answers that wait are bounded, what is over is counted', async () => {
     const host = fakeHost();
     const table = assign(new NetworkTable());

@@ -35,6 +35,12 @@ export const MAX_DELAYED = 1_000;
 const NO_INTERFACE = 'There is no interface to serve on';
 const BROADCAST = 0xffffffff as Ipv4;
 
+/** An answer that waits, and what it will answer. */
+interface Delayed {
+  readonly timer: Timer;
+  message: DhcpMessage;
+}
+
 interface Place {
   readonly link: Link;
   readonly address: Ipv4;
@@ -47,7 +53,7 @@ export class BuiltinServer implements DhcpServer {
   readonly #gate: AnswerGate;
   readonly #ports: BuiltinPorts;
   readonly #listeners: (() => void)[] = [];
-  readonly #delayed = new Map<Mac, Timer>();
+  readonly #delayed = new Map<Mac, Delayed>();
   #state: ServerState = { kind: 'closed', reason: NO_INTERFACE };
   #link: Link | undefined;
   #closed = false;
@@ -155,7 +161,7 @@ export class BuiltinServer implements DhcpServer {
   }
 
   #hangUp(): void {
-    for (const timer of this.#delayed.values()) timer.cancel();
+    for (const { timer } of this.#delayed.values()) timer.cancel();
     this.#delayed.clear();
     this.#socket?.close();
     this.#socket = undefined;
@@ -194,18 +200,23 @@ export class BuiltinServer implements DhcpServer {
 
   #delay(message: DhcpMessage, delayMs: number): void {
     const earlier = this.#delayed.get(message.mac);
-    if (!earlier && this.#delayed.size >= MAX_DELAYED) {
+    if (earlier) {
+      // What a client says now counts, not what it said before. But it has waited since then: if every repetition
+      // began the wait anew, a client that repeats faster than the wait would never be answered.
+      earlier.message = message;
+      return;
+    }
+    if (this.#delayed.size >= MAX_DELAYED) {
       this.counters.lost['too-many-delayed']++;
       return;
     }
-    // What a client says now counts, not what it said before.
-    earlier?.cancel();
     const answerNow = () => {
-      this.#delayed.delete(message.mac);
-      const reply = this.#decide(message);
+      this.#delayed.delete(delayed.message.mac);
+      const reply = this.#decide(delayed.message);
       if (reply) this.#send(reply);
     };
-    this.#delayed.set(message.mac, this.#ports.clock.after(delayMs, answerNow));
+    const delayed: Delayed = { message, timer: this.#ports.clock.after(delayMs, answerNow) };
+    this.#delayed.set(message.mac, delayed);
   }
 
   #send(reply: Reply): void {
