@@ -5,9 +5,9 @@
 //   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2).
 
 import type { Timer } from '@leasehold/program/clock';
-import { brakesNow, isStall, massSilence, massSilenceHolds, recentLosses } from '../domain/brakes.js';
+import { brakesNow, isStall, massSilence, massSilenceHolds, maybeMassSilence, recentLosses } from '../domain/brakes.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
-import { nextLivenessChangeMs } from '../domain/liveness.js';
+import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan } from '../domain/plan.js';
@@ -24,6 +24,8 @@ export interface Brake {
 
 // Without any event the world is read again this often: what was missed is then missed no longer.
 const IDLE_MS = 5_000;
+// While most hosts may be falling silent, what to do about the first of them is asked again this often.
+const UNSURE_MS = 100;
 // A mark whose owner died must not keep a subnet closed; owners finish within a second.
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
@@ -41,6 +43,7 @@ export class Manager {
   #dueMs = 0;
   #agesRestartedMs: number | undefined;
   #massSilenceMs: number | undefined;
+  #isUnsure = false;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -107,7 +110,7 @@ export class Manager {
     const { clock } = this.#context;
     const now = clock.now();
     const { intervalMs } = this.#fleet;
-    let dueMs = now + IDLE_MS;
+    let dueMs = now + (this.#isUnsure ? UNSURE_MS : IDLE_MS);
     for (const { observed } of this.#fleet.look().values()) {
       if (!observed) continue;
       const change = nextLivenessChangeMs(observed.lastHeardMs, observed.brokenSinceMs, now, intervalMs);
@@ -137,8 +140,10 @@ export class Manager {
     const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
-    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, silence, this.#losses, clock.now()));
-    this.#showBrakes(silence, planned);
+    const held = silence || maybeMassSilence(hosts.values());
+    this.#isUnsure = held && !silence && [...hosts.values()].some(({ liveness }) => liveness !== 'up');
+    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, held, this.#losses, clock.now()));
+    this.#showBrakes(held, planned);
     const plans = new Map(planned.networks.map((each) => [each.networkId, each]));
     await Promise.all(
       [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
@@ -157,6 +162,9 @@ export class Manager {
       maintenance: host.maintenance,
       failureDomain: host.failureDomain,
       liveness,
+      quiet:
+        !observed ||
+        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), this.#fleet.intervalMs),
       connected: observed?.connected ?? false,
       reachable: breaker === 'closed',
       ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),

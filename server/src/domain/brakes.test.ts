@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { brakesNow, isStall, massSilence, massSilenceHolds } from './brakes.js';
+import { brakesNow, isStall, massSilence, massSilenceHolds, maybeMassSilence } from './brakes.js';
 import type { HostId } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { PlanHost } from './plan.js';
@@ -16,6 +16,13 @@ describe('mass silence', () => {
     ['3 of 3 that are not managed', hosts('down', 3, false), undefined],
   ])('of %s hosts', (_, all, silent) => {
     expect(massSilence(all)?.silent).toBe(silent);
+  });
+
+  test('may be beginning while the others are quiet, too', () => {
+    const quiet = hosts('up', 3).map((each) => ({ ...each, quiet: true }));
+    expect(massSilence([...hosts('suspect', 1), ...quiet])).toBeUndefined();
+    expect(maybeMassSilence([...hosts('suspect', 1), ...quiet])).toBe(true);
+    expect(maybeMassSilence([...hosts('suspect', 1), ...hosts('up', 3)])).toBe(false);
   });
 
   test('holds for 10 s after it was seen last', () => {

@@ -2,6 +2,8 @@
 //
 //   B1. When 55 % or more of the managed hosts, and at least three, are silent at once, nothing moves; nor until they
 //       were fewer for 10 s, because hosts come back one after another, and the last ones are no deader than the first.
+//       Nor when so many may be about to be: hosts that fell silent together become suspect one after another, and the
+//       first ones would be moved before the last ones show what it is.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
 //   B3. After a stall of its own a server forgets all ages, at most once a minute: else a server that stalls again and
 //       again would never call anybody dead.
@@ -19,11 +21,24 @@ const WINDOW_MS = 60_000;
 export type Losses = ReadonlyMap<HostId, number>;
 
 /** Whether so many hosts are silent at once that the fault is rather here. */
-export function massSilence(
-  hosts: Iterable<PlanHost>,
-): { readonly silent: number; readonly managed: number } | undefined {
+export function massSilence(hosts: Iterable<PlanHost>): Share | undefined {
+  return mostOf(hosts, ({ liveness }) => liveness !== 'up');
+}
+
+/** Whether this may be the beginning of mass silence: within an interval it is, or the hosts were heard. */
+export function maybeMassSilence(hosts: Iterable<PlanHost>): boolean {
+  return mostOf(hosts, ({ liveness, quiet }) => liveness !== 'up' || quiet) !== undefined;
+}
+
+/** How many of the managed hosts are silent. */
+export interface Share {
+  readonly silent: number;
+  readonly managed: number;
+}
+
+function mostOf(hosts: Iterable<PlanHost>, isSilent: (host: PlanHost) => boolean): Share | undefined {
   const managed = [...hosts].filter((host) => host.managed);
-  const silent = managed.filter(({ liveness }) => liveness !== 'up').length;
+  const silent = managed.filter(isSilent).length;
   if (silent < MASS_HOSTS || silent * 100 < MASS_PERCENT * managed.length) return undefined;
   return { silent, managed: managed.length };
 }

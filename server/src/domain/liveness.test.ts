@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { heartbeatIntervalMs, liveness, nextLivenessChangeMs } from './liveness.js';
+import { heartbeatIntervalMs, isQuiet, liveness, nextLivenessChangeMs } from './liveness.js';
 
 describe('liveness', () => {
   test('is up for two intervals of silence, suspect for the third, then down', () => {
@@ -40,6 +40,14 @@ describe('liveness', () => {
       ),
     );
   });
+});
+
+test('hosts that fall silent together are all quiet when the first of them is suspect', () => {
+  // The last heartbeats before the fault lie at most 1.1 intervals apart.
+  expect(liveness(0, undefined, 2_001, 1_000)).toBe('suspect');
+  expect([0, 500, 1_100].map((heardMs) => isQuiet(heardMs, undefined, 2_001, 1_000))).toEqual([true, true, true]);
+  expect(isQuiet(2_001, 2_001, 2_001, 1_000)).toBe(true);
+  expect(isQuiet(1_200, undefined, 2_001, 1_000)).toBe(false);
 });
 
 test('500 heartbeats a second at most, and one of each host a second', () => {

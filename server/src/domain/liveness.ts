@@ -29,6 +29,20 @@ export function liveness(
   return brokenSinceMs !== undefined && nowMs - brokenSinceMs >= BROKEN_GRACE_MS ? 'suspect' : 'up';
 }
 
+// The longest time between the heartbeats of a living host is 1.1 intervals. When the first of many hosts that fell silent
+// together becomes suspect, after 2, all of them have been quiet for 0.9; of living hosts one in five has.
+const QUIET_INTERVALS = 0.9;
+
+/** Whether a host has been quiet for so long that it may have fallen silent together with one that is suspect now. */
+export function isQuiet(
+  lastHeardMs: number,
+  brokenSinceMs: number | undefined,
+  nowMs: number,
+  intervalMs: number,
+): boolean {
+  return brokenSinceMs !== undefined || nowMs - lastHeardMs >= QUIET_INTERVALS * intervalMs;
+}
+
 /** When the answer of `liveness` changes next if nothing more is heard; undefined once it is `down`. */
 export function nextLivenessChangeMs(
   lastHeardMs: number,

@@ -20,6 +20,7 @@ function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     maintenance: false,
     failureDomain: '',
     liveness: 'up',
+    quiet: false,
     connected: true,
     reachable: true,
     ready: new Set(['red', 'blue', 'green'] as NetworkId[]),

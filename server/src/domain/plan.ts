@@ -22,6 +22,8 @@ export interface PlanHost {
   readonly maintenance: boolean;
   readonly failureDomain: string;
   readonly liveness: Liveness;
+  /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
+  readonly quiet: boolean;
   readonly connected: boolean;
   /** Whether its circuit breaker lets commands through. */
   readonly reachable: boolean;
@@ -33,7 +35,7 @@ export interface PlanHost {
 
 /** What holds the planner back. */
 export interface PlanBrakes {
-  /** So many hosts are silent that the control plane itself must be the sick one: nothing that is only believed is done. */
+  /** So many hosts are silent that the control plane itself may be the sick one: nothing that is only believed is done. */
   readonly massSilence: boolean;
   /** Whether a host that is believed dead may lose placements now. */
   mayLose(hostId: HostId): boolean;
