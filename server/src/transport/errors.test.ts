@@ -1,0 +1,195 @@
+// The table of refusals, what docs/errors.md says of it, and what a refusal is on the wire.
+
+import { readFileSync } from 'node:fs';
+import { status } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
+import { Status } from '@leasehold/proto/google/rpc/status';
+import type { Cidr, Ipv4, Mac } from '@leasehold/proto/values';
+import { describe, expect, test } from 'vitest';
+import {
+  addressQuarantined,
+  addressReserved,
+  etagMismatch,
+  hostConnected,
+  hostNotFound,
+  type IpamError,
+  type IpamErrorKind,
+  invalidFields,
+  invalidPageToken,
+  ipamDisabled,
+  macReserved,
+  networkExists,
+  networkInUse,
+  networkNotFound,
+  type Obstacle,
+  type Refused,
+  rangeInUse,
+  requestIdReused,
+  reservationMismatch,
+  reservationNotFound,
+  sessionSuperseded,
+  storeUnavailable,
+  subnetClosing,
+  subnetExhausted,
+  subnetExists,
+  subnetInUse,
+  subnetNotFound,
+  subnetOverlap,
+  success,
+  tooBusy,
+} from '../domain/errors.js';
+import type { HostId, NetworkId, ReservationId, SubnetId } from '../domain/ids.js';
+import { orThrow, REFUSALS, RefusedError, toWireError } from './errors.js';
+
+const NETWORK = 'red' as NetworkId;
+const SUBNET = 'red-a' as SubnetId;
+const HOST = 'h1' as HostId;
+const RESERVATION = 'r1' as ReservationId;
+const ADDRESS = 0x0a000007 as Ipv4;
+const CIDR: Cidr = { base: 0x0a000000 as Ipv4, prefixLength: 24 };
+const SOON = new Date(1_767_225_600_000);
+const SLOT: Obstacle = {
+  reservationId: RESERVATION,
+  networkId: NETWORK,
+  subnetId: SUBNET,
+  address: ADDRESS,
+  mac: '52:54:00:aa:bb:cc' as Mac,
+};
+
+/** Every refusal there is, with all the metadata it can have. */
+const SAMPLES: Readonly<Record<IpamErrorKind, readonly Refused[]>> = {
+  'invalid-field': [
+    invalidFields([
+      { field: 'subnet.cidr', description: 'Required' },
+      { field: 'subnet.mtu', description: '5 is not between 576 and 65535' },
+    ]),
+  ],
+  'invalid-page-token': [invalidPageToken()],
+  'request-id-reused': [requestIdReused('q1', RESERVATION)],
+  'network-not-found': [networkNotFound(NETWORK)],
+  'subnet-not-found': [subnetNotFound(SUBNET)],
+  'host-not-found': [hostNotFound(HOST)],
+  'reservation-not-found': [
+    reservationNotFound('id r1', { reservation_id: RESERVATION }),
+    reservationNotFound('address 10.0.0.7 of subnet red-a', { subnet_id: SUBNET, address: '10.0.0.7' }),
+    reservationNotFound('MAC 52:54:00:aa:bb:cc in network red', { network_id: NETWORK, mac: SLOT.mac }),
+  ],
+  'network-exists': [networkExists(NETWORK)],
+  'subnet-exists': [subnetExists(SUBNET, NETWORK)],
+  'subnet-overlap': [subnetOverlap(CIDR, { subnetId: SUBNET, cidr: CIDR })],
+  'network-in-use': [networkInUse(NETWORK, SUBNET)],
+  'subnet-in-use': [subnetInUse(SUBNET, ADDRESS)],
+  'range-in-use': [rangeInUse(SUBNET, ADDRESS, 'reserved')],
+  'host-connected': [hostConnected(HOST)],
+  'ipam-disabled': [ipamDisabled(NETWORK)],
+  'subnet-closing': [subnetClosing(SUBNET)],
+  'subnet-exhausted': [subnetExhausted({ networkId: NETWORK, subnetId: SUBNET }, 3, SOON)],
+  'address-reserved': [addressReserved(SLOT)],
+  'address-quarantined': [addressQuarantined(SLOT, SOON)],
+  'mac-reserved': [macReserved(SLOT)],
+  'reservation-mismatch': [reservationMismatch(SLOT, 'mac')],
+  'etag-mismatch': [etagMismatch('Network red', 'abc')],
+  'too-busy': [tooBusy('Network red')],
+  'store-unavailable': [storeUnavailable('The store is closed')],
+  'session-superseded': [sessionSuperseded(HOST)],
+};
+
+const ERRORS: readonly IpamError[] = Object.values(SAMPLES).flatMap((refusals) => refusals.map(({ error }) => error));
+
+/** A row of the table in docs/errors.md. */
+interface Row {
+  readonly code: string | undefined;
+  readonly metadata: readonly string[];
+}
+
+/** The rows, by reason. */
+function documented(): ReadonlyMap<string, Row> {
+  const text = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
+  const section = /^## Reasons$(.*?)^## /ms.exec(text)?.[1] ?? '';
+  const rows = section.split('\n').flatMap((line): readonly (readonly [string, Row])[] => {
+    const [, reason, code, , metadata] = line.split('|').map((cell) => cell.trim());
+    const name = /^`([A-Z_]+)`$/.exec(reason ?? '')?.[1];
+    if (name === undefined) return [];
+    const keys = [...(metadata ?? '').matchAll(/`([a-z_]+)`/g)].flatMap(([, key]) => key ?? []);
+    return [[name, { code, metadata: keys.sort() }]];
+  });
+  return new Map(rows);
+}
+
+function unpack(error: IpamError) {
+  const wire = toWireError(error);
+  const [bytes] = wire.metadata.get('grpc-status-details-bin');
+  const decoded = Status.decode(bytes as Buffer);
+  const of = (type: string) => decoded.details.filter(({ typeUrl }) => typeUrl === `type.googleapis.com/${type}`);
+  return {
+    wire,
+    decoded,
+    infos: of('google.rpc.ErrorInfo').map(({ value }) => ErrorInfo.decode(value)),
+    badRequests: of('google.rpc.BadRequest').map(({ value }) => BadRequest.decode(value)),
+  };
+}
+
+describe('docs/errors.md', () => {
+  test('lists every reason once, and no other', () => {
+    const reasons = Object.values(REFUSALS).map(({ reason }) => reason as string);
+    expect([...documented().keys()].sort()).toEqual(reasons.sort());
+  });
+
+  test('is in the order of the table', () => {
+    expect([...documented().keys()]).toEqual(Object.values(REFUSALS).map(({ reason }) => reason));
+  });
+
+  test.each(Object.entries(REFUSALS))('names the code of %s', (_kind, { code, reason }) => {
+    expect(documented().get(reason)?.code).toBe(status[code]);
+  });
+
+  test.each(Object.entries(SAMPLES))('names the metadata of %s', (kind, refusals) => {
+    const keys = new Set(refusals.flatMap(({ error }) => Object.keys(error.metadata)));
+    expect(documented().get(REFUSALS[kind as IpamErrorKind].reason)?.metadata).toEqual([...keys].sort());
+  });
+});
+
+describe('a refusal on the wire', () => {
+  test.each(ERRORS)('$kind has its code and message, once for gRPC and once in the details', (error) => {
+    const { wire, decoded } = unpack(error);
+    const { code } = REFUSALS[error.kind];
+    expect([wire.code, decoded.code]).toEqual([code, code]);
+    expect([wire.details, decoded.message]).toEqual([error.message, error.message]);
+  });
+
+  test.each(ERRORS)('$kind has exactly one ErrorInfo, with its reason and metadata', (error) => {
+    const { reason } = REFUSALS[error.kind];
+    expect(unpack(error).infos).toEqual([{ reason, domain: 'leasehold', metadata: error.metadata }]);
+  });
+
+  test.each(ERRORS)('$kind has a BadRequest only when a field is at fault', (error) => {
+    const { decoded, badRequests } = unpack(error);
+    expect(badRequests.length).toBe(error.kind === 'invalid-field' ? 1 : 0);
+    expect(decoded.details.length).toBe(1 + badRequests.length);
+  });
+
+  test('every violation is in the BadRequest, in its order', () => {
+    const [refused] = SAMPLES['invalid-field'];
+    const { badRequests } = unpack((refused as Refused).error);
+    const violations = badRequests.flatMap(({ fieldViolations }) => fieldViolations);
+    expect(violations.map(({ field, description }) => ({ field, description }))).toEqual(refused?.error.violations);
+  });
+
+  test.each(ERRORS)('$kind says when to try again only if it is UNAVAILABLE', (error) => {
+    const { wire } = unpack(error);
+    const expected = wire.code === status.UNAVAILABLE ? ['500'] : [];
+    expect(wire.metadata.get('grpc-retry-pushback-ms')).toEqual(expected);
+  });
+});
+
+describe('orThrow', () => {
+  test('answers the value of a success', () => {
+    expect(orThrow(success(7))).toBe(7);
+  });
+
+  test('throws the very refusal', () => {
+    const refused = networkNotFound('red');
+    expect(() => orThrow(refused)).toThrow(RefusedError);
+    expect(() => orThrow(refused)).toThrow(expect.objectContaining({ refusal: refused.error }));
+  });
+});
