@@ -96,6 +96,8 @@ export class Manager {
   async #runWhileWoken(): Promise<void> {
     while (this.#again && !this.#stopped) {
       this.#again = false;
+      // Here, not in the timer: after a stall an event may come first, and would cancel the timer that tells.
+      if (this.#timer) this.#noticeStall();
       this.#timer?.cancel();
       try {
         await this.manage();
@@ -117,10 +119,7 @@ export class Manager {
       if (change !== undefined) dueMs = Math.min(dueMs, change);
     }
     this.#dueMs = dueMs;
-    this.#timer = clock.after(dueMs - now, () => {
-      this.#noticeStall();
-      this.wake();
-    });
+    this.#timer = clock.after(dueMs - now, () => this.wake());
   }
 
   #noticeStall(): void {
