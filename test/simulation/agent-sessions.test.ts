@@ -199,6 +199,15 @@ describe('a session', () => {
     expect(installation.plane.agents.drifts).toBe(1);
   });
 
+  test('a table that stays wrong is sent again less and less often', async () => {
+    const agent = await servingAgent();
+    for (let beat = 1n; beat <= 60n; beat++) {
+      await agent.heartbeat(beat, [agent.state({ digest: Buffer.alloc(32, 1) })]);
+      await installation.advance(1_000);
+    }
+    expect(installation.plane.agents.drifts).toBe(6);
+  });
+
   test('a heartbeat is acknowledged with the placements that are wanted, and no others', async () => {
     const agent = await servingAgent();
     await agent.heartbeat(1n, [agent.state()]);

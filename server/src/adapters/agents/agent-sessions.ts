@@ -276,8 +276,8 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   }
 
   #heartbeat(session: AgentSession, sequence: bigint, tables: readonly TableState[]): void {
-    const { lease, log } = this.#options;
-    const { changed, drifted } = session.heard(tables);
+    const { clock, lease, log } = this.#options;
+    const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
       this.#drifts++;
       log.warn('table had drifted, sent again', { host: session.hostId, network: networkId });

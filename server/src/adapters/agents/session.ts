@@ -50,10 +50,17 @@ interface Tracked {
   readonly removals: TableRemoval[];
   state: TableState | undefined;
   syncedTime: number | undefined;
+  /** Snapshots sent because of drift since the table was last confirmed, and the earliest time of the next. */
+  resyncs: number;
+  resyncAfterMs: number;
 }
 
 // protocol: snapshots and deltas in parts of at most this many entries, far below the agents' message limit.
 const PART_ENTRIES = 1_000;
+
+// An agent that can never take a table in must not be sent it with every heartbeat.
+const FIRST_RESYNC_MS = 1_000;
+const MAX_RESYNC_MS = 60_000;
 
 /** The tables of the networks, made when first asked for. */
 export type Tables = (networkId: NetworkId) => ServedTable;
@@ -228,6 +235,7 @@ export class AgentSession {
     const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
     tracked.state = state;
+    if (sequence >= tracked.wholeSequence) tracked.resyncs = 0;
     for (const [reservationId, sent] of tracked.unconfirmed) {
       if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
     }
@@ -238,7 +246,10 @@ export class AgentSession {
   }
 
   /** Takes what a heartbeat says of the tables; answers the networks whose table had drifted and is sent again. */
-  heard(states: readonly TableState[]): { readonly changed: boolean; readonly drifted: readonly NetworkId[] } {
+  heard(
+    states: readonly TableState[],
+    nowMs: number,
+  ): { readonly changed: boolean; readonly drifted: readonly NetworkId[] } {
     const drifted: NetworkId[] = [];
     let changed = false;
     for (const state of states) {
@@ -248,7 +259,9 @@ export class AgentSession {
       changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
       tracked.state = state;
       if (!this.#drifted(networkId, tracked, state)) continue;
+      if (nowMs < tracked.resyncAfterMs) continue;
       drifted.push(networkId);
+      tracked.resyncAfterMs = nowMs + Math.min(FIRST_RESYNC_MS * 2 ** tracked.resyncs++, MAX_RESYNC_MS);
       this.#sendSnapshot(networkId, tracked, this.#tables(networkId));
     }
     return { changed, drifted };
@@ -314,6 +327,8 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     removals: [],
     state: undefined,
     syncedTime: undefined,
+    resyncs: 0,
+    resyncAfterMs: Number.NEGATIVE_INFINITY,
   };
 }
 
