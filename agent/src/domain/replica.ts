@@ -2,12 +2,12 @@
 //
 //   R1. Deliveries take effect in their order. One that cannot breaks the chain: nothing after it is applied or
 //       acknowledged until a whole snapshot mends it.
-//   R2. A snapshot is collected aside. The table changes at its end, when the digest is the announced one, or not at all.
+//   R2. A snapshot is collected aside, part by part, so that no part holds up other networks for long. The table
+//       changes at its end, when the digest is the announced one, or not at all.
 //   R3. Deltas are applied only to a table that was confirmed in this session: a delta to another table means nothing.
 //   R4. The placement epoch never decreases.
 
-import { TableDigest } from '@leasehold/proto/digest';
-import { Assignment, type Delivery, type SnapshotPart, type TableEntry } from '@leasehold/proto/ipam/v1/session';
+import { Assignment, type Delivery, type SnapshotPart } from '@leasehold/proto/ipam/v1/session';
 import { NetworkTable } from './table.js';
 
 /** What became of a delivery. */
@@ -21,8 +21,7 @@ export type Outcome =
 
 interface Snapshot {
   readonly announced: bigint;
-  readonly entries: TableEntry[];
-  readonly digest: TableDigest;
+  readonly table: NetworkTable;
 }
 
 const WAITING: Outcome = { kind: 'waiting' };
@@ -123,34 +122,31 @@ export class Replica {
   #beginSnapshot(announced: bigint): Outcome {
     const assignment = this.#pending ?? this.table.assignment;
     if (!assignment) return this.#refuse('Snapshot without an assignment');
-    const digest = new TableDigest();
-    digest.addAssignment(assignment);
-    this.#snapshot = { announced, entries: [], digest };
+    const table = new NetworkTable();
+    const assigned = table.assign(assignment);
+    if (!assigned.ok) return this.#refuse(assigned.problem);
+    this.#snapshot = { announced, table };
     return WAITING;
   }
 
   #collect(part: SnapshotPart): Outcome {
     const snapshot = this.#snapshot;
     if (!snapshot) return this.#refuse('Part of a snapshot that did not begin');
-    if (BigInt(snapshot.entries.length + part.entries.length) > snapshot.announced) {
+    if (BigInt(snapshot.table.size + part.entries.length) > snapshot.announced) {
       return this.#refuse(`Snapshot has more than the announced ${snapshot.announced} entries`);
     }
-    for (const entry of part.entries) {
-      snapshot.entries.push(entry);
-      snapshot.digest.addEntry(entry);
-    }
-    return WAITING;
+    const applied = snapshot.table.apply({ put: part.entries, remove: [] });
+    return applied.ok ? WAITING : this.#refuse(applied.problem);
   }
 
   #endSnapshot(digest: Buffer): Outcome {
     const snapshot = this.#snapshot;
     if (!snapshot) return this.#refuse('End of a snapshot that did not begin');
-    if (BigInt(snapshot.entries.length) !== snapshot.announced || !snapshot.digest.bytes().equals(digest)) {
+    // An address or MAC that came twice left fewer entries than were announced.
+    if (BigInt(snapshot.table.size) !== snapshot.announced || !snapshot.table.digest().equals(digest)) {
       return this.#refuse('Snapshot has another digest than announced');
     }
-    const replaced = this.table.replace(snapshot.entries);
-    if (!replaced.ok) return this.#refuse(replaced.problem);
-    if (this.#pending) this.table.assign(this.#pending);
+    this.table.takeOver(snapshot.table);
     this.#whole = true;
     this.#broken = false;
     this.#confirmed = true;

@@ -103,6 +103,14 @@ export class NetworkTable {
     return DONE;
   }
 
+  /** Becomes what `other` holds, all at once and without looking at an entry again; `other` is no more of use. */
+  takeOver(other: NetworkTable): void {
+    this.#assigned = other.#assigned;
+    this.#byAddress = other.#byAddress;
+    this.#byMac = other.#byMac;
+    this.#digest = other.#digest;
+  }
+
   /**
    * Applies removals, then puts in their order. A removal of another tenure than the table's removes nothing; a MAC
    * that had another address loses it. Bad input changes nothing.
