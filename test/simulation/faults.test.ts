@@ -163,6 +163,7 @@ test.each(SEEDS)('seed %s: nobody shares an address, nothing is lost, everything
   try {
     for (let step = 0; step < STEPS; step++) await run.step();
     await run.healed();
+    expect(installation.isUp).toBe(true);
   } catch (error) {
     throw new Error(`seed ${seed} after:\n${run.trail.join('\n')}`, { cause: error });
   } finally {

@@ -2,7 +2,7 @@
 // stands after the write (check after write, protocol.md §2.2). Without the second question a subnet could be deleted
 // between the look and the insert, and the acknowledged address would belong to nothing.
 
-import { cidrContains, formatCidr, formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import { formatCidr, formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import { invalidField, ipamDisabled, networkNotFound, type Refused, subnetClosing, subnetNotFound } from './errors.js';
 import type { NetworkId, SubnetId, Uid } from './ids.js';
 import type { AddressRange, Network, Subnet } from './network.js';
@@ -53,9 +53,4 @@ function whyUnusable(problem: Unusable, subnet: Subnet, address: Ipv4): string {
     case 'excluded':
       return `${text} is in an excluded range of subnet ${subnet.subnetId}`;
   }
-}
-
-/** The subnet of the network that holds an address. */
-export function subnetOf(network: Network, address: Ipv4): Subnet | undefined {
-  return network.subnets.find((subnet) => cidrContains(subnet.cidr, address));
 }
