@@ -1,0 +1,71 @@
+// What a benchmark is, and how its results are printed.
+
+/** A number that came out, and what it should be. */
+export interface Measurement {
+  readonly name: string;
+  readonly value: number;
+  /** `x` for a ratio. */
+  readonly unit: string;
+  /** Of design; absent: it explains others. */
+  readonly target?: { readonly atLeast: number } | { readonly atMost: number };
+}
+
+/** Tells a person that something long goes on. */
+export type Progress = (line: string) => void;
+
+/** One benchmark. Throws when what it measured was not what it should be, such as answers that were refusals. */
+export interface Benchmark {
+  readonly name: string;
+  readonly summary: string;
+  run(progress: Progress): Promise<readonly Measurement[]>;
+}
+
+/** Whether a target is met; undefined: there is none. */
+export function isMet({ value, target }: Measurement): boolean | undefined {
+  if (!target) return undefined;
+  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
+}
+
+/** Measurements as lines of a table. */
+export function formatTable(measurements: readonly Measurement[]): readonly string[] {
+  const rows = measurements.map((each) => [each.name, formatValue(each), formatTarget(each), verdict(each)]);
+  const all = [['', 'measured', 'target', ''], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map(([name = '', value = '', target = '', met = '']) =>
+    [name.padEnd(widths[0] ?? 0), value.padStart(widths[1] ?? 0), target.padEnd(widths[2] ?? 0), met]
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function formatValue({ value, unit }: Measurement): string {
+  const digits = value >= 100 ? 0 : 2;
+  return `${value.toFixed(digits)} ${unit}`;
+}
+
+function formatTarget({ target }: Measurement): string {
+  if (!target) return '';
+  return 'atLeast' in target ? `>= ${target.atLeast}` : `<= ${target.atMost}`;
+}
+
+function verdict(measurement: Measurement): string {
+  const met = isMet(measurement);
+  if (met === undefined) return '';
+  return met ? 'met' : 'MISSED';
+}
+
+/** The middle one. */
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+/** The smallest value that a share of all do not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** The middle of the ratios of runs made side by side, so that what slows both for a while cancels out. */
+export function medianRatio(above: readonly number[], below: readonly number[]): number {
+  return median(above.map((value, index) => value / (below[index] ?? Number.NaN)));
+}

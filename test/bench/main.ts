@@ -1,0 +1,68 @@
+// `npm run bench`: numbers as ratios of things measured side by side in one run. Never a test: a missed target is
+// printed, and the exit code tells only whether the benchmarks could be run.
+//
+// This is the outer part; the benchmarks run in the sandbox (run-benchmarks.ts).
+
+import { mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findEntrance, inSandbox, temporaryDirectory } from '../support/sandbox.js';
+import { BENCHMARKS } from './benchmarks.js';
+import type { RunOptions } from './run-benchmarks.js';
+
+const HELP = `Usage: npm run bench -- [--only NAME]... [--output FILE]
+
+Options:
+  --only NAME    run only this benchmark; repeatable
+  --output FILE  where the results go as JSON (default: bench-results.json)
+  --help         print this
+
+Benchmarks:
+${BENCHMARKS.map(({ name, summary }) => `  ${name.padEnd(13)}${summary}`).join('\n')}
+
+How to read the results: docs/benchmarks.md
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = readArgs(args);
+  if (typeof options === 'string') {
+    console.error(`bench: ${options} (see --help)`);
+    return 2;
+  }
+  if (options === undefined) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const entrance = await findEntrance();
+  if (!entrance.ok) {
+    console.log(
+      `The benchmarks need network namespaces, which cannot be made here (${entrance.why}): run them as root`,
+    );
+    return 1;
+  }
+  mkdirSync(dirname(options.output), { recursive: true });
+  using temporary = temporaryDirectory('leasehold-bench-');
+  const program = fileURLToPath(new URL('./run-benchmarks.js', import.meta.url));
+  return await inSandbox(entrance, process.execPath, [program, JSON.stringify(options)], { TMPDIR: temporary.path });
+}
+
+/** What to run; undefined: help is wanted; a string: what is wrong. */
+function readArgs(args: readonly string[]): RunOptions | undefined | string {
+  const options = {
+    only: { type: 'string', multiple: true, default: [] as string[] },
+    output: { type: 'string', default: 'bench-results.json' },
+    help: { type: 'boolean', default: false },
+  } as const;
+  try {
+    const { values } = parseArgs({ args: [...args], options });
+    if (values.help) return undefined;
+    const unknown = values.only.find((name) => !BENCHMARKS.some((each) => each.name === name));
+    if (unknown !== undefined) return `there is no benchmark ${unknown}`;
+    return { only: values.only, output: resolve(process.env['INIT_CWD'] ?? '.', values.output) };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

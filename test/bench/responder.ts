@@ -1,0 +1,138 @@
+// Benchmark `responder`: four-way exchanges (DISCOVER, OFFER, REQUEST, ACK) with the builtin responder, with few and with
+// many reservations, against a program that sends every datagram straight back.
+//
+// The guests run on the same machine and take most of it, so the responder is judged by its processor time: exchanges
+// per second of one core that it used. The rate on the wire stands beside it.
+
+import type { Cluster } from '../support/cluster.js';
+import { acceptAnySource } from '../support/guest-socket.js';
+import type { Namespace, Nic } from '../support/netns.js';
+import type { WatchedProcess } from '../support/processes.js';
+import { type Benchmark, type Measurement, median, medianRatio, type Progress } from './benchmark.js';
+import { cpuSeconds, runChild, startChild } from './child.js';
+import { serveNetwork } from './served-network.js';
+import { startServer } from './target.js';
+
+const FEW = 1_000;
+const MANY = 60_000;
+const ROUNDS = 5;
+const EXCHANGES = 10_000;
+const OUTSTANDING = 32;
+
+/** What the guests' program is told. */
+export interface ExchangeTask {
+  readonly interfaceName: string;
+  /** MACs 0 to this, less one, take turns. */
+  readonly macs: number;
+  readonly exchanges: number;
+  readonly outstanding: number;
+}
+
+/** What the guests saw. */
+export interface ExchangeResult {
+  readonly seconds: number;
+  /** Messages that had to be sent again. */
+  readonly repeated: number;
+}
+
+interface Contender {
+  readonly responder: WatchedProcess;
+  readonly guest: Nic;
+  readonly macs: number;
+  readonly perSecond: number[];
+  readonly perCoreSecond: number[];
+  repeated: number;
+}
+
+/** See the top of the file. */
+export const responder: Benchmark = {
+  name: 'responder',
+  summary: 'four-way DHCP exchanges of the builtin responder, against an echo',
+  run,
+};
+
+async function run(progress: Progress): Promise<readonly Measurement[]> {
+  await using cluster = await startServer();
+  await using echoProgram = await startEcho(cluster);
+  const echo = await contender(cluster, 'echo', echoProgram, MANY);
+  progress(`making ${FEW} and ${MANY} reservations`);
+  const few = await served(cluster, FEW, 0);
+  const many = await served(cluster, MANY, 1);
+  // The first round warms up.
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const each of [echo, few, many]) await exchange(each, round > 0);
+    progress(
+      `round ${round} of ${ROUNDS}: ${[echo, few, many].map(({ perSecond }) => perSecond.at(-1)?.toFixed(0) ?? '-').join(', ')} exchanges/s`,
+    );
+  }
+  return compare(echo, few, many);
+}
+
+/** A program that answers like a responder in the same surroundings, but decides nothing. */
+async function startEcho(cluster: Cluster): Promise<WatchedProcess> {
+  const namespace: Namespace = await cluster.lab.namespace('echo');
+  await cluster.lab.bridge(namespace, 'br-echo', await cluster.wire('echo'));
+  await namespace.addAddress('br-echo', '169.254.1.1/32');
+  const program = startChild('echo-program', { interfaceName: 'br-echo' }, namespace);
+  await program.waitForLine('is ready');
+  return program;
+}
+
+async function served(cluster: Cluster, reservations: number, n: number): Promise<Contender> {
+  const { networkId, host } = await serveNetwork(cluster, `net-${reservations}`, n, reservations);
+  return contender(cluster, networkId, host.agent, reservations);
+}
+
+async function contender(cluster: Cluster, wire: string, program: WatchedProcess, macs: number): Promise<Contender> {
+  const guest = await cluster.guest(wire, `guests-${wire}`, '52:54:00:00:00:01');
+  await acceptAnySource(guest.namespace);
+  return { responder: program, guest, macs, perSecond: [], perCoreSecond: [], repeated: 0 };
+}
+
+async function exchange(each: Contender, counts: boolean): Promise<void> {
+  const task: ExchangeTask = {
+    interfaceName: each.guest.name,
+    macs: each.macs,
+    exchanges: EXCHANGES,
+    outstanding: OUTSTANDING,
+  };
+  const before = cpuSeconds(each.responder.pid);
+  const { seconds, repeated } = await runChild<ExchangeResult>('exchange-program', task, each.guest.namespace);
+  const used = cpuSeconds(each.responder.pid) - before;
+  if (!counts) return;
+  each.perSecond.push(EXCHANGES / seconds);
+  each.perCoreSecond.push(EXCHANGES / used);
+  each.repeated += repeated;
+}
+
+function compare(echo: Contender, few: Contender, many: Contender): readonly Measurement[] {
+  return [
+    {
+      name: `exchanges per core second, ${MANY} reservations`,
+      value: median(many.perCoreSecond),
+      unit: '/s',
+      target: { atLeast: 8_000 },
+    },
+    {
+      name: `exchanges per core second, ${MANY} : ${FEW} reservations`,
+      value: medianRatio(many.perCoreSecond, few.perCoreSecond),
+      unit: 'x',
+      target: { atLeast: 0.9 },
+    },
+    { name: `exchanges per core second, ${FEW} reservations`, value: median(few.perCoreSecond), unit: '/s' },
+    { name: 'exchanges per core second, echo', value: median(echo.perCoreSecond), unit: '/s' },
+    {
+      name: `per core second, ${MANY} reservations : echo`,
+      value: medianRatio(many.perCoreSecond, echo.perCoreSecond),
+      unit: 'x',
+    },
+    { name: `on the wire, ${MANY} reservations`, value: median(many.perSecond), unit: '/s' },
+    { name: `on the wire, ${FEW} reservations`, value: median(few.perSecond), unit: '/s' },
+    { name: 'on the wire, echo', value: median(echo.perSecond), unit: '/s' },
+    {
+      name: 'messages sent again by guests, of all three',
+      value: echo.repeated + few.repeated + many.repeated,
+      unit: '',
+    },
+  ];
+}
