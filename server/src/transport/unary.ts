@@ -19,14 +19,33 @@ export function unary<Request, Response>(
   handle: Handle<Request, Response>,
 ): handleUnaryCall<Request, Response> {
   return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
-    const cancelled = new AbortController();
-    call.on('cancelled', () => cancelled.abort());
-    const answer = async () => handle(call.request, { caller: PLAINTEXT_CALLER, signal: cancelled.signal });
+    const answer = async () => handle(call.request, new UnaryCall(call));
     answer().then(
       (response) => callback(null, response),
       (error: unknown) => callback(toStatus(log, call.getPath(), error)),
     );
   };
+}
+
+/** A call as use cases see it. Its signal is made when somebody asks for it: few do, and it costs more than a reserve. */
+class UnaryCall implements Call {
+  readonly caller = PLAINTEXT_CALLER;
+  readonly #call: ServerUnaryCall<unknown, unknown>;
+  #cancelled: AbortController | undefined;
+
+  constructor(call: ServerUnaryCall<unknown, unknown>) {
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#cancelled) {
+      const cancelled = new AbortController();
+      if (this.#call.cancelled) cancelled.abort();
+      else this.#call.on('cancelled', () => cancelled.abort());
+      this.#cancelled = cancelled;
+    }
+    return this.#cancelled.signal;
+  }
 }
 
 function toStatus(log: Log, path: string, error: unknown): WireError {
