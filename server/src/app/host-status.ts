@@ -4,6 +4,7 @@ import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { BreakerState } from '../ports/breaker.js';
+import type { ObservedHost } from '../ports/dhcp-provider.js';
 import type { Fleet } from './fleet.js';
 
 /** What is true of a host now. */
@@ -24,12 +25,12 @@ export interface HostStatus {
 export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
   const { observed, liveness, breaker } = fleet.lookAt(host);
   const heardAgoMs = observed && clock.now() - observed.lastHeardMs;
-  const live = observed?.connected ? observed.attachments : undefined;
-  const attachments = host.attachments.map(({ networkId, interface: name }) => ({
+  const connected = observed?.connected ?? false;
+  const attachments = attachmentsOf(observed, host).map(({ networkId, interface: name, ...seen }) => ({
     networkId,
     interface: name,
-    ready: live?.get(networkId)?.ready ?? false,
-    reason: live ? (live.get(networkId)?.reason ?? 'Not attached any more') : 'The agent is not connected',
+    ready: connected && seen.ready,
+    reason: connected ? seen.reason : 'The agent is not connected',
   }));
   return {
     liveness: observed || liveness === 'down' ? liveness : 'unknown',
@@ -37,4 +38,12 @@ export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
     breaker,
     attachments,
   };
+}
+
+/**
+ * The networks a host has, as last reported: by its sessions, for what is stored of it is only what its hello said.
+ */
+export function attachmentsOf(observed: ObservedHost | undefined, host: Host): HostStatus['attachments'] {
+  if (observed) return [...observed.attachments].map(([networkId, attachment]) => ({ networkId, ...attachment }));
+  return host.attachments.map((attachment) => ({ ...attachment, ready: false, reason: '' }));
 }

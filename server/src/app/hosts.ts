@@ -8,6 +8,7 @@ import type { Labels } from '../domain/network.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
 import { untilNoConflict } from './change.js';
 import { type Context, newUid, wallTime } from './context.js';
+import { attachmentsOf } from './host-status.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
 /** What an operator chooses of a host. */
@@ -60,10 +61,11 @@ export class Hosts implements HostDirectory {
 
   /** Lists hosts by id; only those that have `networkId` attached when it is given. */
   list(networkId: NetworkId | undefined, page: PageRequest): Result<Page<Host>> {
-    const hosts = [...this.#context.view.hosts.values()].filter(
-      (host) => networkId === undefined || host.attachments.some((each) => each.networkId === networkId),
-    );
-    return pageOf(['hosts', networkId], hosts, ({ hostId }) => hostId, page);
+    const { view, hosts } = this.#context;
+    const has = (host: Host) =>
+      attachmentsOf(hosts.host(host.hostId), host).some((each) => each.networkId === networkId);
+    const found = [...view.hosts.values()].filter((host) => networkId === undefined || has(host));
+    return pageOf(['hosts', networkId], found, ({ hostId }) => hostId, page);
   }
 
   /** Changes settings; those that are not in `patch` stay. */
