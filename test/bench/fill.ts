@@ -3,6 +3,7 @@
 
 import { LeaseholdError } from '@leasehold/sdk';
 import { type Benchmark, type Measurement, median, type Progress } from './benchmark.js';
+import type { Decile } from './load.js';
 import {
   createSubnet,
   EMPTY,
@@ -50,15 +51,24 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
     real.push(filled);
     base.push(await loadServer(empty, { ...load, endpoint: EMPTY }));
   }
+  const speeds = perDecile(real, speedOf);
+  const costs = perDecile(real, costOf);
   return [
     {
       name: 'slowest : fastest decile of filling a /16',
-      value: slowestToFastest(deciles(real)),
+      value: leastToMost(speeds),
       unit: 'x',
       target: { atLeast: TARGET },
     },
-    { name: 'the same of the empty handler: noise of the machine', value: slowestToFastest(deciles(base)), unit: 'x' },
-    ...deciles(real).map((value, i) => ({ name: `${i * 10} to ${i * 10 + 10} % full`, value, unit: 'calls/s' })),
+    {
+      name: 'the same of the empty handler: noise of the machine',
+      value: leastToMost(perDecile(base, speedOf)),
+      unit: 'x',
+    },
+    { name: 'cheapest : dearest decile, server CPU', value: leastToMost(costs), unit: 'x' },
+    { name: 'the same of the empty handler', value: leastToMost(perDecile(base, costOf)), unit: 'x' },
+    ...speeds.map((value, i) => ({ name: `${i * 10} to ${i * 10 + 10} % full`, value, unit: 'calls/s' })),
+    ...costs.map((value, i) => ({ name: `${i * 10} to ${i * 10 + 10} % full, server CPU`, value, unit: 'us/call' })),
   ];
 }
 
@@ -70,14 +80,19 @@ async function expectExhausted(call: Promise<unknown>): Promise<void> {
   if (reason !== 'SUBNET_EXHAUSTED') throw new Error(`A full subnet answered ${reason}`);
 }
 
-function deciles(results: readonly ServerResult[]): readonly number[] {
-  return Array.from({ length: 10 }, (_, i) => median(results.map((each) => callsPerSecondOf(each, i))));
+type OfDecile = (decile: Decile, calls: number) => number;
+
+const speedOf: OfDecile = ({ seconds }, calls) => calls / seconds;
+const costOf: OfDecile = ({ serverCpuSeconds }, calls) => (serverCpuSeconds / calls) * 1e6;
+
+/** The middle of all rounds, of each tenth. */
+function perDecile(results: readonly ServerResult[], value: OfDecile): readonly number[] {
+  const rounds = results.map(({ deciles, callsPerSecond, seconds }) =>
+    deciles.map((decile) => value(decile, (callsPerSecond * seconds) / deciles.length)),
+  );
+  return Array.from({ length: 10 }, (_, i) => median(rounds.map((round) => round[i] ?? Number.NaN)));
 }
 
-function callsPerSecondOf({ callsPerSecond, seconds, decileSeconds }: ServerResult, i: number): number {
-  return (callsPerSecond * seconds) / 10 / (decileSeconds[i] ?? Number.NaN);
-}
-
-function slowestToFastest(values: readonly number[]): number {
+function leastToMost(values: readonly number[]): number {
   return Math.min(...values) / Math.max(...values);
 }

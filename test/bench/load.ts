@@ -13,17 +13,26 @@ export interface Load {
   readonly count: number;
   /** Calls under way at once. */
   readonly outstanding: number;
+  /** Whose processor time is watched. */
+  readonly serverPid: number;
+}
+
+/** A tenth of the calls, in the order in which they ended. */
+export interface Decile {
+  readonly seconds: number;
+  /** Of the server's processor time. */
+  readonly serverCpuSeconds: number;
 }
 
 /** How it went. Every call was answered OK, or there is no result. */
 export interface LoadResult {
   readonly seconds: number;
-  /** Of the generator itself: as many as `seconds` means that it, not the server, was the limit. */
-  readonly cpuSeconds: number;
+  readonly serverCpuSeconds: number;
+  /** Of the generator's own processor time: as many as `seconds` means that it, not the server, was the limit. */
+  readonly generatorCpuSeconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** How long each tenth of the calls took, in the order in which they ended. */
-  readonly decileSeconds: readonly number[];
+  readonly deciles: readonly Decile[];
 }
 
 /** Runs a load to its end. */

@@ -66,7 +66,8 @@ function rate(results: readonly ServerResult[]): string {
 function compare(depth: number, real: readonly ServerResult[], base: readonly ServerResult[]): readonly Measurement[] {
   const of = (results: readonly ServerResult[], key: 'callsPerSecond' | 'cpuPerCallUs' | 'p50Ms' | 'p99Ms') =>
     results.map((result) => result[key]);
-  const busy = (results: readonly ServerResult[]) => median(results.map((each) => each.cpuSeconds / each.seconds));
+  const busy = (results: readonly ServerResult[]) =>
+    median(results.map((each) => each.generatorCpuSeconds / each.seconds));
   const at = `at ${depth} outstanding`;
   return [
     {

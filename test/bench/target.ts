@@ -3,7 +3,7 @@
 import type { Leasehold } from '@leasehold/sdk';
 import { Cluster } from '../support/cluster.js';
 import type { WatchedProcess } from '../support/processes.js';
-import { cpuSeconds, startChild } from './child.js';
+import { startChild } from './child.js';
 import { type Load, type LoadResult, runLoad } from './load.js';
 
 /** The real server's endpoint for loads. */
@@ -31,12 +31,14 @@ export interface ServerResult extends LoadResult {
   readonly cpuPerCallUs: number;
 }
 
-/** Runs a load and watches what it costs the server. */
-export async function loadServer(server: WatchedProcess, load: Load): Promise<ServerResult> {
-  const before = cpuSeconds(server.pid);
-  const result = await runLoad(load);
-  const used = cpuSeconds(server.pid) - before;
-  return { ...result, callsPerSecond: load.count / result.seconds, cpuPerCallUs: (used / load.count) * 1e6 };
+/** Runs a load and says what it cost the server. */
+export async function loadServer(server: WatchedProcess, load: Omit<Load, 'serverPid'>): Promise<ServerResult> {
+  const result = await runLoad({ ...load, serverPid: server.pid });
+  return {
+    ...result,
+    callsPerSecond: load.count / result.seconds,
+    cpuPerCallUs: (result.serverCpuSeconds / load.count) * 1e6,
+  };
 }
 
 /** Makes a network with one subnet of the same name in 10.N.0.0/16. */
