@@ -19,7 +19,7 @@ export function startServer(): Promise<Cluster> {
 
 /** Starts the empty server. */
 export async function startEmptyServer(): Promise<WatchedProcess> {
-  const server = startChild('empty-server', { listen: EMPTY });
+  const server = startChild('empty-server-program', { listen: EMPTY });
   await server.waitForLine('is ready');
   return server;
 }
