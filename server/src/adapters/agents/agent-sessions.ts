@@ -25,8 +25,10 @@ import type {
 } from '../../ports/dhcp-provider.js';
 import type { HostDirectory } from '../../ports/host-directory.js';
 import type { HolderLease, StoreSettings } from '../../ports/store.js';
+import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
+import { Waiters } from './waiters.js';
 import { fromAttachments, fromHostId, sameEpoch, toAssignment } from './wire.js';
 
 /** What the sessions need. */
@@ -42,13 +44,6 @@ export interface AgentSessionsOptions {
   readonly commandTimeoutMs: number;
 }
 
-/** A stream of one agent, from its first message to its end. */
-export interface AgentStream {
-  receive(request: SessionRequest): void;
-  /** The stream broke or ended. */
-  closed(): void;
-}
-
 interface HostRecord {
   session: AgentSession | undefined;
   lastHeardMs: number;
@@ -57,19 +52,14 @@ interface HostRecord {
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
 }
 
-interface Waiter {
-  readonly satisfied: () => boolean;
-  readonly resolve: () => void;
-}
-
 /** The provider. */
-export class AgentSessions implements DhcpProvider, HostObserver {
+export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #options: AgentSessionsOptions;
   readonly #hosts = new Map<HostId, HostRecord>();
   readonly #tables = new Map<NetworkId, ServedTable>();
   /** The hosts that were told to serve a network. */
   readonly #servers = new Map<NetworkId, Set<HostId>>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Waiters();
   readonly #listeners: (() => void)[] = [];
   readonly #unflushed = new Set<NetworkId>();
   #counter = 0;
@@ -85,8 +75,8 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   }
 
   /** Begins a stream; its first message must be a hello. */
-  open(link: AgentLink): AgentStream {
-    return new Stream(link, this);
+  open(link: AgentLink): HelloStream {
+    return new HelloStream(link, this);
   }
 
   async provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void> {
@@ -120,23 +110,15 @@ export class AgentSessions implements DhcpProvider, HostObserver {
     return this.provide(hostId, []);
   }
 
-  #confirmation(hostId: HostId, session: AgentSession): Promise<void> {
+  async #confirmation(hostId: HostId, session: AgentSession): Promise<void> {
     const { clock, commandTimeoutMs } = this.#options;
-    return new Promise((resolve, reject) => {
-      const timer = clock.after(commandTimeoutMs, () => {
-        this.#waiters.delete(waiter);
-        reject(new Error(`host ${hostId} did not confirm within ${commandTimeoutMs} ms`));
-      });
-      const waiter: Waiter = {
-        satisfied: () => session.settled || this.#hosts.get(hostId)?.session !== session,
-        resolve: () => {
-          timer.cancel();
-          if (session.settled) resolve();
-          else reject(new Error(`host ${hostId} went away before it confirmed`));
-        },
-      };
-      this.#wait(waiter);
-    });
+    const { done, leave } = this.#waiters.wait(() => session.settled || this.#hosts.get(hostId)?.session !== session);
+    const timer = clock.after(commandTimeoutMs, leave);
+    await done;
+    timer.cancel();
+    if (session.settled) return;
+    if (this.#hosts.get(hostId)?.session !== session) throw new Error(`host ${hostId} went away before it confirmed`);
+    throw new Error(`host ${hostId} did not confirm within ${commandTimeoutMs} ms`);
   }
 
   addReservation({ networkId }: SubnetRef, reservation: ProvidedReservation): void {
@@ -266,7 +248,7 @@ export class AgentSessions implements DhcpProvider, HostObserver {
         return undefined;
       case 'deliveryAck':
         if (message.value.table && session.acknowledged(message.value.table, this.#wallTimeMs())) this.#changed();
-        else this.#wake();
+        else this.#waiters.wake();
         return undefined;
       case 'attachmentChange':
         return this.#attachmentsChanged(session, message.value);
@@ -350,7 +332,7 @@ export class AgentSessions implements DhcpProvider, HostObserver {
     return count;
   }
 
-  waitReady(
+  async waitReady(
     networkId: NetworkId,
     address: Ipv4,
     reservationId: ReservationId,
@@ -358,35 +340,15 @@ export class AgentSessions implements DhcpProvider, HostObserver {
     signal: AbortSignal,
   ): Promise<number> {
     const ready = () => this.readyServers(networkId, address, reservationId);
-    return new Promise((resolve) => {
-      const waiter: Waiter = {
-        satisfied: () => signal.aborted || ready() >= servers,
-        resolve: () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(ready());
-        },
-      };
-      const onAbort = () => this.#wake();
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#wait(waiter);
-    });
-  }
-
-  #wait(waiter: Waiter): void {
-    this.#waiters.add(waiter);
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters) {
-      if (!waiter.satisfied()) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
-    }
+    const { done, leave } = this.#waiters.wait(() => signal.aborted || ready() >= servers);
+    signal.addEventListener('abort', leave, { once: true });
+    await done;
+    signal.removeEventListener('abort', leave);
+    return ready();
   }
 
   #changed(): void {
-    this.#wake();
+    this.#waiters.wake();
     for (const listener of this.#listeners) listener();
   }
 
@@ -397,70 +359,5 @@ export class AgentSessions implements DhcpProvider, HostObserver {
   /** Ends every session: this server stops. */
   close(): void {
     for (const { session } of this.#hosts.values()) session?.end(undefined);
-  }
-}
-
-/** One stream: puts the parts of the hello together, then hands messages to its session. */
-class Stream implements AgentStream {
-  readonly #link: AgentLink;
-  readonly #sessions: AgentSessions;
-  #hello: Hello | undefined;
-  #session: AgentSession | 'beginning' | undefined;
-  #open = true;
-
-  constructor(link: AgentLink, sessions: AgentSessions) {
-    this.#link = link;
-    this.#sessions = sessions;
-  }
-
-  receive(request: SessionRequest): void {
-    if (!this.#open) return;
-    const { message } = request;
-    if (this.#session instanceof AgentSession) {
-      const refused = this.#sessions.received(this.#session, request);
-      if (refused) this.#end(refused);
-    } else if (message?.$case === 'hello' && this.#session === undefined) {
-      this.#collect(message.value);
-    } else {
-      this.#end(invalidField('message', 'A session begins with a hello and waits for its welcome').error);
-    }
-  }
-
-  #collect(part: Hello): void {
-    const before = this.#hello;
-    if (before && before.hostId !== part.hostId) {
-      this.#end(invalidField('hello.host_id', 'The parts of a hello name different hosts').error);
-      return;
-    }
-    this.#hello = before
-      ? {
-          ...before,
-          attachments: [...before.attachments, ...part.attachments],
-          tables: [...before.tables, ...part.tables],
-        }
-      : part;
-    if (!part.last) return;
-    this.#session = 'beginning';
-    this.#sessions
-      .begin(this.#link, this.#hello, () => this.#open)
-      .then(
-        (session) => {
-          if (session instanceof AgentSession) this.#session = session;
-          else this.#end(session);
-        },
-        (error: unknown) => this.#end(storeUnavailable(error instanceof Error ? error.message : String(error)).error),
-      );
-  }
-
-  #end(error: IpamError): void {
-    if (!this.#open) return;
-    this.closed();
-    this.#link.end(error);
-  }
-
-  closed(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    if (this.#session instanceof AgentSession) this.#sessions.ended(this.#session);
   }
 }
