@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'server/src/app': ['server/src/app', 'server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM, 'node:crypto'],
   'server/src/adapters': [
     ...['server/src/adapters', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE, 'node:*'],
-    ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js'],
+    ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js', '@leasehold/program/make-directory'],
   ],
   // The provider runs in virtual time too: no libraries, nothing of the system.
   'server/src/adapters/agents': [

@@ -1,7 +1,8 @@
 // The state directory on a real file system.
 
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '@leasehold/program/make-directory';
 import type { StateFiles } from '../state/state-files.js';
 
 const FILE_MODE = 0o640;
@@ -20,7 +21,7 @@ export class NodeFiles implements StateFiles {
 
   /** Opens the directory; throws when it cannot be made or read. */
   static async open(directory: string): Promise<NodeFiles> {
-    await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+    makeDirectory(directory, DIRECTORY_MODE);
     const files = new NodeFiles(directory);
     const leftovers = (await readdir(directory)).filter((name) => name.endsWith(TEMPORARY));
     for (const name of leftovers) await files.remove(name);

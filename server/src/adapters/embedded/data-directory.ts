@@ -5,8 +5,9 @@
 //   D2. A directory that holds anything else than a store is refused, not written into.
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '@leasehold/program/make-directory';
 
 const LOCK_FILE = 'lock';
 const OUR_FILES = new Set([LOCK_FILE, 'data.mdb', 'lock.mdb']);
@@ -20,7 +21,7 @@ export interface LockedDirectory {
 
 /** Makes the directory if need be and locks it; throws with what to do when it is foreign or locked. */
 export function lockDirectory(path: string): LockedDirectory {
-  mkdirSync(path, { recursive: true, mode: 0o750 });
+  makeDirectory(path, 0o750);
   const foreign = readdirSync(path).find((name) => !OUR_FILES.has(name));
   if (foreign !== undefined) {
     throw new Error(`${path} is not a Leasehold data directory, it holds ${foreign}: name another or an empty one`);
