@@ -4,9 +4,11 @@
 //   E2. The start counter is durable before the store is used: no two starts share a holder epoch (protocol.md §5.4).
 //   E3. While this process has the store, no other has: it is the holder, without asking anyone.
 
+import { join } from 'node:path';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Change, Store } from '../../ports/store.js';
 import { lockDirectory } from './data-directory.js';
+import { checkDataFile } from './data-file.js';
 import { GroupCommit } from './group-commit.js';
 import { hostStore } from './hosts.js';
 import { type EmbeddedNetworks, openNetworks } from './networks.js';
@@ -27,6 +29,7 @@ export interface EmbeddedStoreOptions {
 export async function openEmbeddedStore(path: string, options: EmbeddedStoreOptions): Promise<Store> {
   const directory = lockDirectory(path);
   try {
+    checkDataFile(join(path, 'data.mdb'));
     const env = openEnvironment(path);
     try {
       const opened = await recordStart(path, env, options.entropy, options.authorityS);
