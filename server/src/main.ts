@@ -2,6 +2,7 @@
 // system.
 
 import { readFileSync } from 'node:fs';
+import { setLogger } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { createLog, type Log } from '@leasehold/program/log';
 import { formatEndpoint, isLoopback } from '@leasehold/program/option-values';
@@ -32,6 +33,9 @@ async function main(): Promise<void> {
   const conflict = findConflict(options);
   if (conflict !== undefined) fail(NAME, `${conflict} (see --help)`, 2);
   const log = createLog({ level: options.logLevel, format: options.logFormat });
+  // The library would write lines of its own to stderr, about what we say better.
+  const quiet = (message: unknown) => log.debug('grpc', { message: String(message) });
+  setLogger({ error: quiet, info: quiet, debug: quiet });
   const clock = systemClock();
   const store = await openStore(options, log);
   const insecureListeners = [...options.listen, ...options.agentListen].map(formatEndpoint);
