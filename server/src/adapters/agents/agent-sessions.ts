@@ -24,7 +24,7 @@ import type {
   SubnetRef,
 } from '../../ports/dhcp-provider.js';
 import type { HostDirectory } from '../../ports/host-directory.js';
-import type { HolderLease, StoreSettings } from '../../ports/store.js';
+import { type HolderLease, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
@@ -63,6 +63,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #listeners: (() => void)[] = [];
   readonly #unflushed = new Set<NetworkId>();
   #counter = 0;
+  #closed = false;
   #drifts = 0;
 
   constructor(options: AgentSessionsOptions) {
@@ -340,10 +341,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     signal: AbortSignal,
   ): Promise<number> {
     const ready = () => this.readyServers(networkId, address, reservationId);
-    const { done, leave } = this.#waiters.wait(() => signal.aborted || ready() >= servers);
+    const { done, leave } = this.#waiters.wait(() => this.#closed || signal.aborted || ready() >= servers);
     signal.addEventListener('abort', leave, { once: true });
     await done;
     signal.removeEventListener('abort', leave);
+    // Not "not ready": the caller shall repeat it, and wait on at the next server.
+    if (this.#closed && ready() < servers) throw new StoreUnavailableError('The server stops');
     return ready();
   }
 
@@ -356,8 +359,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return this.#options.clock.wallTime().getTime();
   }
 
-  /** Ends every session: this server stops. */
+  /** Ends every session and all waiting: this server stops. */
   close(): void {
+    this.#closed = true;
+    this.#waiters.wake();
     for (const { session } of this.#hosts.values()) session?.end(undefined);
   }
 }
