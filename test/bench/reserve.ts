@@ -13,8 +13,8 @@ import {
 } from './target.js';
 
 const DEPTHS = [64, 256];
-const ROUNDS = 5;
-const CALLS = 15_000;
+const ROUNDS = 7;
+const CALLS = 10_000;
 const TARGET = 0.7;
 
 /** See the top of the file. */
