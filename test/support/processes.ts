@@ -173,6 +173,11 @@ const PROGRAMS = {
   leasehold: 'sdk/dist/cli/main.js',
 } as const;
 
+/** The lines that belong to a stack trace, plain or inside JSON. Operators shall see none. */
+export function traceLines(lines: readonly OutputLine[]): readonly string[] {
+  return lines.map(({ text }) => text).filter((text) => /^\s+at |\\n\s+at /.test(text));
+}
+
 /** Starts one of our programs as built. */
 export function startProgram(
   name: keyof typeof PROGRAMS,
