@@ -48,9 +48,10 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.service_config_disable_resolution': 1,
   // The control plane is near: a proxy meant for the web would see plaintext.
   'grpc.enable_http_proxy': 0,
-  // A restarted server is back within a second or two; gRPC's first pause alone is one.
+  // A restarted server is back within a second or two; gRPC's pauses are from one second to two minutes, and until the
+  // next attempt to connect every repetition of a call fails as the one before.
   'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 5_000,
+  'grpc.max_reconnect_backoff_ms': 500,
   // Without these a peer that vanished without a word is noticed only when TCP gives up, after many minutes.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,

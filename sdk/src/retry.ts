@@ -6,17 +6,17 @@
 
 import type { LeaseholdError } from './errors.js';
 
-const MAX_ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 2_000;
+const MAX_BACKOFF_MS = 1_000;
 
 /**
  * How long to wait before the next attempt, in milliseconds, after `attempt` (from 1) ended with `error`; undefined:
- * give the error to the caller. Only UNAVAILABLE is repeated: a full subnet stays full, and a deadline is over.
+ * give the error to the caller. Only UNAVAILABLE is repeated: a full subnet stays full, and a deadline is over. There
+ * is no limit but the deadline of the call, which is the caller's: a server may take any time to restart.
  */
 export function retryDelayMs(error: LeaseholdError, attempt: number, random: () => number): number | undefined {
-  if (error.code !== 'UNAVAILABLE' || !error.retryable || attempt >= MAX_ATTEMPTS) return undefined;
+  if (error.code !== 'UNAVAILABLE' || !error.retryable) return undefined;
   if (error.retryAfterMs !== undefined) return error.retryAfterMs;
-  // ±20 %, so that clients that failed together do not return together.
-  return Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * (0.8 + 0.4 * random());
+  // Full jitter: clients that failed together do not return together.
+  return Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * random();
 }
