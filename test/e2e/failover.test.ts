@@ -50,28 +50,28 @@ beforeEach(async () => {
 });
 
 test('when the agent is killed another host answers, a bound guest renews, and a new one gets its address', async () => {
-  await replaced('kill -9 of the agent', () => serving.killAgent());
+  await expectReplaced('kill -9 of the agent', () => serving.killAgent());
   const mac = '52:54:00:00:07:10';
   const { reservation, ready } = await leasehold.reservations.reserve({ subnetId: 'red-a', mac, waitReady: {} });
   expect(ready).toBe(true);
   expect((await runUdhcpc(await cluster.guest('red', 'new', mac)))?.ip).toBe(reservation.address);
-  await returned(() => serving.startAgent());
+  await expectReturned(() => serving.startAgent());
 });
 
 test('when the agent stands still another host answers, and the agent withdraws when it goes on', async () => {
-  await replaced('SIGSTOP of the agent', async () => serving.agent.signal('SIGSTOP'));
-  await returned(async () => serving.agent.signal('SIGCONT'));
+  await expectReplaced('SIGSTOP of the agent', async () => serving.agent.signal('SIGSTOP'));
+  await expectReturned(async () => serving.agent.signal('SIGCONT'));
   expect(serving.agent.exitCode).toBeUndefined();
 });
 
 test('when the interface of the network goes down another host answers, and the first withdraws', async () => {
   const bridge = bridgeOf('red');
-  await replaced('interface down', () => serving.namespace.linkDown(bridge));
-  await returned(() => serving.namespace.linkUp(bridge));
+  await expectReplaced('interface down', () => serving.namespace.linkDown(bridge));
+  await expectReturned(() => serving.namespace.linkUp(bridge));
 });
 
 /** Makes a fault of the serving host; the other one takes over, for new guests and for one that has its lease. */
-async function replaced(what: string, fault: () => Promise<void>): Promise<void> {
+async function expectReplaced(what: string, fault: () => Promise<void>): Promise<void> {
   await using prober = await Prober.start(proberNic);
   await using guest = await startUdhcpc(boundNic);
   const { ip } = await guest.bound();
@@ -88,7 +88,7 @@ async function replaced(what: string, fault: () => Promise<void>): Promise<void>
 }
 
 /** Ends the fault: the host that returns withdraws, and nothing else moves. */
-async function returned(recover: () => Promise<void>): Promise<void> {
+async function expectReturned(recover: () => Promise<void>): Promise<void> {
   const { epoch } = (await placements()).find(({ hostId }) => hostId === other.hostId) ?? {};
   expect(epoch).toBeDefined();
   await recover();

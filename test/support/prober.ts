@@ -56,8 +56,10 @@ export class Prober implements AsyncDisposable {
   /** The questions from the first that was answered to the last that was, that nobody answered. */
   unanswered(): readonly number[] {
     const answered = new Set(this.answers().map(({ question }) => question));
-    const [first = 0, last = 0] = [Math.min(...answered), Math.max(...answered)];
-    return Array.from({ length: last - first }, (_, i) => first + i).filter((question) => !answered.has(question));
+    if (answered.size === 0) return [];
+    const first = Math.min(...answered);
+    const questions = Array.from({ length: Math.max(...answered) - first }, (_, i) => first + i);
+    return questions.filter((question) => !answered.has(question));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
