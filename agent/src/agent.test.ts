@@ -308,6 +308,104 @@ describe('restart', () => {
   });
 });
 
+describe('authority is not on the disk before the table it was given for', () => {
+  const TABLES = /\.(table|journal)$/;
+
+  /** Authority lapsed; meanwhile 10.0.0.10 left the table, and the disk does not take the new one. */
+  async function lapseAndFillDisk(): Promise<AgentWorld> {
+    const world = makeWorld();
+    await world.serveRed();
+    world.session.drop();
+    await world.clock.advance(2 * S);
+    world.session.drop();
+    await world.clock.advance(6_000);
+    world.files.affected = TABLES;
+    world.files.failure = 'ENOSPC';
+    await world.welcome({ counter: 2n });
+    world.session.deliverTable('red', 1n, assignmentOf('u1'), [entryOf(11)]);
+    await world.clock.advance(2_000);
+    expect(world.backend.answers('red')).toEqual([RED[1]]);
+    return world;
+  }
+
+  test('an agent killed while the disk was full does not answer from the table of before', async () => {
+    const world = await lapseAndFillDisk();
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('nor does one that was stopped', async () => {
+    const world = await lapseAndFillDisk();
+    await world.agent.stop();
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('nor one killed in a later session that confirmed nothing', async () => {
+    const world = await lapseAndFillDisk();
+    world.session.drop();
+    await world.clock.advance(1_000);
+    await world.welcome({ counter: 3n });
+    await heartbeats(world, 20_000);
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('once the disk took the table, authority is there at once', async () => {
+    const world = await lapseAndFillDisk();
+    world.files.failure = undefined;
+    await world.clock.advance(5_000);
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([RED[1]]);
+  });
+
+  test('also when it took it in a later session', async () => {
+    const world = await lapseAndFillDisk();
+    world.session.drop();
+    await world.clock.advance(1_000);
+    await world.welcome({ counter: 3n });
+    world.session.deliver('red', 1n, { $case: 'tableConfirmation', value: {} });
+    world.files.failure = undefined;
+    await world.clock.advance(5_000);
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([RED[1]]);
+  });
+
+  test('a removal that a reboot took from the disk is not answered after a kill while the table is written', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    const remove = [{ address: '10.0.0.10', reservationId: 'r10' }];
+    world.session.deliver('red', 1n, { $case: 'tableDelta', value: { put: [], remove } });
+    await world.clock.advance(0);
+    world.files.loseCache();
+    world.bootId = 'boot-2';
+    await world.crash();
+    world.files.affected = TABLES;
+    world.files.hold = new Promise(() => undefined);
+    await world.welcome({ counter: 2n });
+    world.session.deliverTable('red', 1n, assignmentOf('u1'), [entryOf(11)]);
+    await world.clock.advance(100);
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('an acknowledgement that brings lapsed authority back waits for a removal that the disk does not have', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    world.files.affected = TABLES;
+    world.files.failure = 'ENOSPC';
+    const remove = [{ address: '10.0.0.10', reservationId: 'r10' }];
+    world.session.deliver('red', 1n, { $case: 'tableDelta', value: { put: [], remove } });
+    await world.clock.advance(2 * S);
+    expect(world.backend.answers('red')).toEqual([]);
+    world.session.acknowledge([RED_1]);
+    await world.clock.advance(1_000);
+    expect(world.backend.answers('red')).toEqual([RED[1]]);
+    await world.crash();
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+});
+
 describe('stores and epochs', () => {
   test('the epoch of a session is on the disk before anything of it is acted upon', async () => {
     const world = makeWorld();

@@ -125,7 +125,7 @@ export class Networks {
   /** Authority to be stored, by network. */
   authorities(): Map<string, StoredAuthority> {
     const result = new Map<string, StoredAuthority>();
-    for (const { networkId, replica, authority } of this.#served.values()) {
+    for (const { networkId, replica, storableAuthority: authority } of this.#served.values()) {
       if (authority.untilMs === NO_AUTHORITY.untilMs) continue;
       result.set(networkId, { placementEpoch: replica.placementEpoch, untilMs: authority.untilMs });
     }

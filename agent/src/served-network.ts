@@ -5,6 +5,8 @@
 //   N2. Acknowledgements are cumulative: one covers everything that was delivered while the last was on its way.
 //   N3. Sequence and digest are reported of one and the same moment, the last one that is on the disk.
 //   N4. Trouble of the disk withholds acknowledgements and nothing else; the whole table is written again until it is.
+//   N5. Authority that began or came back is not stored before the table it is for: with the table that was on the disk
+//       before, a restart would answer what others may have been given since.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -40,7 +42,7 @@ export interface NetworkContext {
   readonly intervalMs: () => number;
   /** The last acknowledged heartbeat. By the first delivery it is of the present session: the welcome acknowledges the hello. */
   readonly acknowledged: () => Acknowledged | undefined;
-  /** Authority began or came back: worth writing down at once. */
+  /** There is authority to be stored that was not there before: worth writing down at once. */
   readonly authorityBegan: () => void;
   /** Sends an acknowledgement in the present session. */
   readonly sendAck: (table: TableState) => void;
@@ -60,6 +62,8 @@ export class ServedNetwork {
   readonly #context: NetworkContext;
   readonly #log: Log;
   #authority: Authority;
+  /** What must be reached on the disk before the authority is stored. */
+  #unbacked: bigint | undefined;
   #server: DhcpServer | undefined;
   #link: Link | undefined;
   /** Why there is no link. */
@@ -98,8 +102,9 @@ export class ServedNetwork {
     return this.replica.networkId;
   }
 
-  get authority(): Authority {
-    return this.#authority;
+  /** Authority as far as it is for the table that is on the disk. */
+  get storableAuthority(): Authority {
+    return this.#unbacked === undefined ? this.#authority : NO_AUTHORITY;
   }
 
   /** Makes the DHCP server, once what used the interface before has closed. */
@@ -165,15 +170,27 @@ export class ServedNetwork {
     if (outcome.disk === 'append' && !this.#needsImage) this.#unwritten.push(delivery);
     const ack = this.#context.acknowledged();
     if (!confirmed && ack) {
+      // Left from a session that ended before the disk was brought up to it.
+      if (this.#unbacked !== undefined) this.#unbacked = this.#applied;
       this.acknowledge(ack);
-      this.#context.authorityBegan();
     }
     void this.#pump();
   }
 
   /** A heartbeat was acknowledged for this placement, or the table was confirmed after one was. */
   acknowledge(ack: Acknowledged): void {
-    this.#authority = acknowledge(this.#authority, ack, this.replica.confirmed, this.#ports.clock.now());
+    const now = this.#ports.clock.now();
+    const wasRunning = isRunning(this.#authority, now);
+    this.#authority = acknowledge(this.#authority, ack, this.replica.confirmed, now);
+    if (wasRunning || !isRunning(this.#authority, now)) return;
+    this.#unbacked = this.#applied;
+    this.#back();
+  }
+
+  #back(): void {
+    if (this.#unbacked === undefined || this.#reached.sequence < this.#unbacked) return;
+    this.#unbacked = undefined;
+    this.#context.authorityBegan();
   }
 
   /** Asked before every answer. */
@@ -253,7 +270,9 @@ export class ServedNetwork {
     } catch (error) {
       return this.#diskFailed(error);
     }
-    if (session === this.#session) this.#reached = reached;
+    if (session !== this.#session) return;
+    this.#reached = reached;
+    this.#back();
   }
 
   async #append(deliveries: readonly Delivery[]): Promise<void> {
