@@ -1,5 +1,7 @@
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { LeaseholdError, UnavailableError } from './errors.js';
@@ -20,6 +22,24 @@ async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = 
     async [Symbol.asyncDispose]() {
       await leasehold.close();
       await fake[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Passes bytes on to a server on TCP; the sockets on both sides are put into `sockets`. */
+async function startProxy(server: string, sockets: Socket[]) {
+  const port = Number(server.split(':')[1]);
+  const proxy = createServer((near) => {
+    const far = createConnection(port, '127.0.0.1');
+    for (const socket of [near, far]) sockets.push(socket.on('error', () => socket.destroy()));
+    pipeline(near, far, near, () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  return {
+    server: `127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
     },
   };
 }
@@ -210,6 +230,44 @@ describe('retries', () => {
       expect((await failure(it.leasehold.reservations.release(release))).retryable).toBe(false);
     }
     expect(it.fake.calls).toHaveLength(3);
+  });
+
+  test.each(['the server stops', 'the connection breaks'])(
+    'when %s before the answer, a delete has an unknown outcome and is not repeated',
+    async (what) => {
+      const sockets: Socket[] = [];
+      const fake = await startFakeServer({
+        deleteNetwork: () => {
+          if (what === 'the server stops') void fake[Symbol.asyncDispose]();
+          else for (const socket of sockets) socket.destroy();
+          return 'never';
+        },
+      });
+      await using proxy = await startProxy(fake.server, sockets);
+      await using leasehold = connectWith({ server: proxy.server }, fakeRuntime());
+      const error = await failure(leasehold.networks.delete('red'));
+      expect(error).toBeInstanceOf(UnavailableError);
+      expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN', retryable: false });
+      expect(error.message).toBe(
+        `The connection to ${proxy.server} broke before DeleteNetwork was answered, so it may have been done or not: look at what is there before you repeat it`,
+      );
+      expect(fake.calls).toEqual(['deleteNetwork']);
+      await fake[Symbol.asyncDispose]();
+    },
+  );
+
+  test('a delete that no server ever saw is repeated', async () => {
+    let waits = 0;
+    let fake: Promise<FakeServer> | undefined;
+    const path = `unix:${join(tmpdir(), `leasehold-sdk-late-${process.pid}.sock`)}`;
+    const wait: Runtime['wait'] = (delayMs, signal) => {
+      if (++waits === 2) fake = startFakeServer({ deleteNetwork: () => ({}) }, path);
+      return system.wait(delayMs, signal);
+    };
+    await using leasehold = connectWith({ server: path }, { ...system, wait });
+    await leasehold.networks.delete('red');
+    expect((await fake)?.calls).toEqual(['deleteNetwork']);
+    await (await fake)?.[Symbol.asyncDispose]();
   });
 
   test('a release that names its tenure or itself is repeated', async () => {

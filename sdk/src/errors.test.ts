@@ -85,6 +85,21 @@ describe('errors', () => {
     expect(decode('ABORTED', { reason: 'ETAG_MISMATCH' }).retryable).toBe(false);
   });
 
+  test('only what gRPC never sent may be tried again whatever was asked', () => {
+    const once = { ...call, repeatable: false };
+    for (const message of ['No connection established. Last error: x ECONNREFUSED', 'Name resolution failed for x']) {
+      const error = decode('UNAVAILABLE', { message }, once);
+      expect(error).toMatchObject({ reason: 'NO_CONNECTION', retryable: true });
+    }
+    const epipe = 'Received RST_STREAM with code 2 triggered by internal client error: write EPIPE';
+    expect(decode('INTERNAL', { message: epipe }, once)).toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
+    for (const message of ['Connection dropped', 'read ECONNRESET', '', 'upstream said: No connection established']) {
+      const error = decode('UNAVAILABLE', { message }, once);
+      expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN', retryable: false });
+      expect(decode('UNAVAILABLE', { message })).toMatchObject({ reason: 'NO_CONNECTION', retryable: true });
+    }
+  });
+
   test('an unknown outcome may be tried again only when repeating does no harm', () => {
     expect(decode('DEADLINE_EXCEEDED').retryable).toBe(true);
     expect(decode('DEADLINE_EXCEEDED', {}, { ...call, repeatable: false }).retryable).toBe(false);

@@ -1,7 +1,7 @@
 // What a refused or failed call looks like to people, decoded from the gRPC status in this one place.
 //
 // Every error carries a reason, which is what to decide by. Errors made here, where no server answered, have reasons
-// too: NO_CONNECTION, DEADLINE_EXCEEDED, CLIENT_CLOSED, MALFORMED_RESPONSE.
+// too: NO_CONNECTION, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED, CLIENT_CLOSED, MALFORMED_RESPONSE.
 
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
@@ -87,7 +87,10 @@ export class ExhaustedError extends LeaseholdError {
   override readonly name = 'ExhaustedError';
 }
 
-/** No server answered (`NO_CONNECTION`), or it cannot now (`STORE_UNAVAILABLE`, `OUTCOME_UNKNOWN`, `NO_HOLDER`). */
+/**
+ * No server was reached (`NO_CONNECTION`), one was but its answer was lost to a call that must not just be repeated
+ * (`OUTCOME_UNKNOWN`: it may have acted, look first), or it cannot now (`STORE_UNAVAILABLE`).
+ */
 export class UnavailableError extends LeaseholdError {
   override readonly name = 'UnavailableError';
 }
@@ -135,13 +138,14 @@ export interface CallFacts {
 }
 
 /** Decodes what gRPC reports. */
-export function fromServiceError(error: ServiceError, call: CallFacts): LeaseholdError {
-  const code = codeName(error.code);
+export function fromServiceError(error: ServiceError, given: CallFacts): LeaseholdError {
   const details = decodeDetails(error.metadata);
+  const code = details.info ? codeName(error.code) : codeOfGrpc(error);
+  const call = { ...given, repeatable: given.repeatable || (code === 'UNAVAILABLE' && NEVER_SENT.test(error.details)) };
   const pushbackMs = pushback(error.metadata);
   return makeError({
     code,
-    reason: details.info?.reason ?? (code === 'UNAVAILABLE' ? 'NO_CONNECTION' : code),
+    reason: details.info?.reason ?? reasonWithoutInfo(code, call),
     message: details.info ? error.details : messageWithoutInfo(code, error.details, call),
     metadata: details.info?.metadata ?? {},
     fieldViolations: details.fieldViolations,
@@ -151,6 +155,10 @@ export function fromServiceError(error: ServiceError, call: CallFacts): Leasehol
   });
 }
 
+// What gRPC says of a call that no server ever saw: harmless to repeat, whatever was asked. Of everything else it says
+// of a connection, one must assume that the server may have acted.
+const NEVER_SENT = /^(?:No connection established|Name resolution failed|Stream refused by server)/;
+
 // Refused before anything was done: harmless to repeat, whatever was asked.
 const NOTHING_DONE: ReadonlySet<string> = new Set(['RATE_LIMITED', 'TOO_BUSY']);
 
@@ -159,11 +167,27 @@ function isRetryable(code: StatusCode, reason: string | undefined, repeatable: b
   return repeatable && (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED');
 }
 
+// Two of gRPC's codes hide that the connection broke: a server that ends its connections while it stops looks as if we
+// had cancelled (who cancels here is told so by its signal), and a socket that fails while it is written is INTERNAL.
+function codeOfGrpc({ code, details }: ServiceError): StatusCode {
+  const name = codeName(code);
+  const broken =
+    name === 'CANCELLED' || (name === 'INTERNAL' && details.includes('triggered by internal client error'));
+  return broken ? 'UNAVAILABLE' : name;
+}
+
+function reasonWithoutInfo(code: StatusCode, { repeatable }: CallFacts): string {
+  if (code !== 'UNAVAILABLE') return code;
+  return repeatable ? 'NO_CONNECTION' : 'OUTCOME_UNKNOWN';
+}
+
 // Texts that gRPC makes itself show its insides (subchannels, name resolution, remote addresses): they stay in `cause`.
 function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts): string {
   if (code === 'DEADLINE_EXCEEDED')
     return `${call.method} got no answer from ${call.server} within ${call.timeoutMs} ms`;
   if (code !== 'UNAVAILABLE') return details || `${call.method} failed with ${code}`;
+  if (!call.repeatable)
+    return `The connection to ${call.server} broke before ${call.method} was answered, so it may have been done or not: look at what is there before you repeat it`;
   const [errno] = /\bE[A-Z]{4,}\b/.exec(details) ?? [];
   return `No connection to ${call.server}${errno ? ` (${errno})` : ''}`;
 }

@@ -108,6 +108,13 @@ describe('failures', () => {
     });
   });
 
+  test('an answer that was lost is exit 3', async () => {
+    await using server = await withServer({ deleteNetwork: () => refuse('UNAVAILABLE', { message: 'dropped' }) });
+    const { code, stderr } = await server.run('network delete red');
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^leasehold: The connection to .* look at what is there .* \(OUTCOME_UNKNOWN\)\n$/);
+  });
+
   test('no answer in time is exit 3', async () => {
     await using server = await withServer({ getStatus: () => 'never' });
     const { code, stderr } = await server.run('status --timeout 40ms');

@@ -69,8 +69,10 @@ function badUsage(problem: string, path: readonly string[], format: OutputFormat
   return 2;
 }
 
+const UNANSWERED: ReadonlySet<string> = new Set(['NO_CONNECTION', 'OUTCOME_UNKNOWN', 'DEADLINE_EXCEEDED']);
+
 function exitCode({ reason }: LeaseholdError): number {
-  return reason === 'NO_CONNECTION' || reason === 'DEADLINE_EXCEEDED' ? 3 : 1;
+  return UNANSWERED.has(reason) ? 3 : 1;
 }
 
 function errorText(error: LeaseholdError, format: OutputFormat): string {
