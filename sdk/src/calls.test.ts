@@ -75,8 +75,16 @@ describe('connecting', () => {
   });
 
   test('what is no server address is refused', () => {
-    for (const server of ['localhost', 'localhost:0', 'localhost:65536', 'dns:localhost:1', 'unix:', 'http://a:1']) {
-      expect(() => connectWith({ server }, fakeRuntime())).toThrow(/is not a server like/);
+    for (const server of [
+      'localhost',
+      'localhost:0',
+      'localhost:65536',
+      'dns:localhost:1',
+      'unix:',
+      'http://a:1',
+      'unix:/a,unix:/b',
+    ]) {
+      expect(() => connectWith({ server }, fakeRuntime())).toThrow(/expected one server like/);
     }
   });
 

@@ -84,7 +84,7 @@ export function connectWith(options: ConnectOptions, runtime: Runtime): Leasehol
 /** Why a server cannot be connected to, for people; undefined: it can. */
 export function connectProblem(server: string, insecureNetwork: boolean): string | undefined {
   const address = parseServerAddress(server);
-  if (!address.ok) return address.problem;
+  if (!address.ok) return `server: ${address.problem}, not ${JSON.stringify(server)}`;
   if (address.value.local || insecureNetwork) return undefined;
   return `${server} is on another machine and there is no TLS: everyone on the way could read and change calls (allow it with insecureNetwork)`;
 }

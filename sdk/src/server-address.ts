@@ -19,17 +19,15 @@ export type ParsedAddress =
 
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
 
-/** Reads `host:port`, `[ipv6]:port` or `unix:PATH`. */
+const EXPECTED = 'expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock';
+
+/** Reads `host:port`, `[ipv6]:port` or `unix:PATH`. A list, as agents take it, is not one server. */
 export function parseServerAddress(text: string): ParsedAddress {
-  if (text.startsWith('unix:') && text.length > 'unix:'.length)
-    return { ok: true, value: { target: text, local: true } };
+  if (/^unix:[^,]+$/.test(text)) return { ok: true, value: { target: text, local: true } };
   const match = HOST_PORT.exec(text);
   const [, host = '', port = ''] = match ?? [];
   if (!match || Number(port) < 1 || Number(port) > 65_535) {
-    return {
-      ok: false,
-      problem: `${JSON.stringify(text)} is not a server like 127.0.0.1:7067 or unix:/run/leasehold.sock`,
-    };
+    return { ok: false, problem: EXPECTED };
   }
   return { ok: true, value: { target: text, local: isLoopback(host) } };
 }

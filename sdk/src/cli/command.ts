@@ -2,7 +2,7 @@
 
 import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
-import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, text, toggle } from './flags.js';
+import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, server, toggle } from './flags.js';
 import type { Output } from './output.js';
 
 /** Something named by its place. */
@@ -55,9 +55,9 @@ export const OUTPUTS = ['table', 'json', 'yaml'] as const;
 /** How results are printed. */
 export type OutputFormat = (typeof OUTPUTS)[number];
 
-/** Flags that every command has. */
+/** Flags that every command has; each can be set in the environment too. */
 export const GLOBAL_FLAGS = {
-  server: text('SERVER', 'The server, HOST:PORT or unix:PATH', DEFAULT_SERVER),
+  server: server('The server, HOST:PORT or unix:PATH', DEFAULT_SERVER),
   output: oneOf(OUTPUTS, 'How to print (also -o)', 'table'),
   timeout: milliseconds('How long to wait for each answer, retries included', '10s'),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),

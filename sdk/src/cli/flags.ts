@@ -1,9 +1,11 @@
 // The kinds of flags: what stands behind one on the command line or in the environment, and how it is read.
 
+import { parseServerAddress } from '../server-address.js';
+
 /** A parsed value, or what was expected, for people: no full stop. */
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
-/** One flag; its name follows from its key: `leaseTime` is `--lease-time` and `LEASEHOLD_LEASE_TIME`. */
+/** One flag; its name follows from its key: `leaseTime` is `--lease-time`. */
 export interface Flag<T> {
   /** What stands for the value in help. Empty: a switch, which needs none. */
   readonly unit: string;
@@ -54,6 +56,15 @@ export function text(unit: string, help: string, defaultText?: string): Flag<str
 /** Any text; the empty one is null, which clears. */
 export function clearableText(unit: string, help: string): Flag<string | null> {
   return single(unit, `${help}; empty: none`, (given) => ok(given === '' ? null : given));
+}
+
+/** A server's address, as `connect` takes it. */
+export function server(help: string, defaultText: string): Flag<string> {
+  const parse = (given: string): Parsed<string> => {
+    const parsed = parseServerAddress(given);
+    return parsed.ok ? ok(given) : parsed;
+  };
+  return single('SERVER', help, parse, defaultText);
 }
 
 /** A whole number from `min` to `max`. */
@@ -154,7 +165,7 @@ export function flagName(key: string): string {
   return kebab(key);
 }
 
-/** The name of its environment variable: `leaseTime` is `LEASEHOLD_LEASE_TIME`. */
+/** The name of the environment variable of a flag that every command has: `insecureNetwork` is `LEASEHOLD_INSECURE_NETWORK`. */
 export function environmentName(key: string): string {
   return `LEASEHOLD_${kebab(key).replaceAll('-', '_').toUpperCase()}`;
 }

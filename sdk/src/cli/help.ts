@@ -27,7 +27,7 @@ function groupHelp(path: readonly string[], commands: readonly Command[]): strin
       ? ['Reserves IP addresses for virtual machines and looks after the DHCP servers that hand them out.\n']
       : []),
     `Commands:\n${columns(rows)}`,
-    `Flags of every command:\n${flagsText(GLOBAL_FLAGS)}`,
+    `Flags of every command:\n${flagsText(GLOBAL_FLAGS, environmentName)}`,
     EXIT_CODES,
     `See 'leasehold COMMAND --help' for arguments, flags and examples.\n`,
   ].join('\n');
@@ -40,7 +40,7 @@ function commandHelp(command: Command): string {
     `${command.summary}.\n`,
     ...(args.length > 0 ? [`Arguments:\n${columns(args)}`] : []),
     ...(Object.keys(command.flags).length > 0 ? [`Flags:\n${flagsText(command.flags)}`] : []),
-    `Flags of every command:\n${flagsText(GLOBAL_FLAGS)}`,
+    `Flags of every command:\n${flagsText(GLOBAL_FLAGS, environmentName)}`,
     `Examples:\n${command.examples.map((example) => `  leasehold ${example}\n`).join('')}`,
   ].join('\n');
 }
@@ -51,13 +51,11 @@ function argsText(command: Command): string {
     .join('');
 }
 
-function flagsText(flags: Flags): string {
+function flagsText(flags: Flags, variableOf?: (key: string) => string): string {
   const rows = Object.entries(flags).map(([key, flag]) => {
     const byDefault = flag.defaultText === undefined ? '' : `, default ${flag.defaultText}`;
-    return [
-      `--${flagName(key)}${flag.unit && ` ${flag.unit}`}`,
-      `${flag.help}${byDefault} [${environmentName(key)}]`,
-    ] as const;
+    const variable = variableOf ? ` [${variableOf(key)}]` : '';
+    return [`--${flagName(key)}${flag.unit && ` ${flag.unit}`}`, `${flag.help}${byDefault}${variable}`] as const;
   });
   return columns(rows);
 }

@@ -1,6 +1,8 @@
 // From words and environment to one command with everything it needs, or to what is wrong with them.
 //
-// Flags may stand anywhere, those of a command after its name. Flag > environment > default.
+// Flags may stand anywhere, those of a command after its name. Flag > environment > default; the environment speaks only
+// for the flags that every command has: a guard, a filter or a vouch that was left in it, perhaps for another program,
+// would change what a command does without a word.
 
 import { type Args, type Command, GLOBAL_FLAGS, type GlobalValues, OUTPUTS, type OutputFormat } from './command.js';
 import { environmentName, type Flag, type Flags, flagName } from './flags.js';
@@ -32,7 +34,7 @@ export function parse(argv: readonly string[], env: Environment, commands: reado
   const args = bindArgs(command.args, line.positionals);
   if (typeof args === 'string') return { kind: 'usage', path, problem: args };
   const globals = resolve(GLOBAL_FLAGS, line.given, env);
-  const flags = resolve(command.flags, line.given, env);
+  const flags = resolve(command.flags, line.given, {});
   if (!globals.ok) return { kind: 'usage', path, problem: globals.problem };
   if (!flags.ok) return { kind: 'usage', path, problem: flags.problem };
   return { kind: 'run', command, args, flags: flags.values, globals: globals.values };
@@ -174,8 +176,7 @@ function resolve(flags: Flags, given: ReadonlyMap<string, readonly string[]>, en
   const values: Record<string, unknown> = {};
   for (const [key, flag] of Object.entries(flags)) {
     const variable = env[environmentName(key)];
-    const fromEnvironment = variable ? (flag.repeatable ? variable.split(',') : [variable]) : undefined;
-    const texts = given.get(key) ?? fromEnvironment;
+    const texts = given.get(key) ?? (variable ? [variable] : undefined);
     if (texts === undefined) continue;
     const parsed = flag.parse(texts);
     if (!parsed.ok) {

@@ -41,9 +41,8 @@ describe('every command', () => {
     }
     const reserve = await leasehold('help reserve');
     expect(reserve.stdout).toContain('Usage: leasehold reserve [SUBNET] MAC [FLAGS]');
-    expect(reserve.stdout).toMatch(
-      /--ready-timeout DURATION +How long to wait for them, up to 60s, default 5s \[LEASEHOLD_READY_TIMEOUT\]/,
-    );
+    expect(reserve.stdout).toMatch(/--ready-timeout DURATION +How long to wait for them, up to 60s, default 5s$/m);
+    expect(reserve.stdout).toMatch(/--timeout DURATION .* \[LEASEHOLD_TIMEOUT\]$/m);
   });
 });
 

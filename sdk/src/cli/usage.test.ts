@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+import { COMMANDS } from './commands.js';
+import { environmentName } from './flags.js';
 
 describe('bad usage is exit 2 and names the right word', () => {
   test.each([
@@ -30,7 +32,10 @@ describe('bad usage is exit 2 and names the right word', () => {
     ],
     ['network update red --label team', '--label: expected KEY=VALUE, not "team"'],
     ['host update h1 --managed=maybe', '--managed: expected true or false, not "maybe"'],
-    ['status --server nowhere', '"nowhere" is not a server like 127.0.0.1:7067 or unix:/run/leasehold.sock'],
+    [
+      'status --server nowhere',
+      '--server: expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock, not "nowhere"',
+    ],
   ])('%s', async (line, problem) => {
     const { code, stdout, stderr } = await leasehold(line);
     expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
@@ -43,6 +48,17 @@ describe('bad usage is exit 2 and names the right word', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('LEASEHOLD_TIMEOUT: expected a duration');
   });
+
+  test.each(['10.0.0.1:7069,10.0.0.2:7069', 'unix:/run/a.sock,unix:/run/b.sock'])(
+    "an agent's list of servers, %s, is not one server",
+    async (servers) => {
+      const { code, stderr } = await leasehold('status', { LEASEHOLD_SERVER: servers });
+      expect(code).toBe(2);
+      expect(stderr.split('\n')[0]).toBe(
+        `leasehold: LEASEHOLD_SERVER: expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock, not "${servers}"`,
+      );
+    },
+  );
 
   test('as JSON when JSON was asked for', async () => {
     const { code, stderr } = await leasehold('network list -o json --sever x');
@@ -94,15 +110,24 @@ describe('flags', () => {
     expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac: 'm' });
   });
 
-  test('win over their variables, which split repeatable ones on commas', async () => {
+  test('that every command has win over their variables', async () => {
     await using server = await withServer(EVERYTHING);
-    const env = { LEASEHOLD_OWNER: 'env', LEASEHOLD_LABEL: 'a=1,b=2', LEASEHOLD_HOSTNAME: '' };
-    await server.run('reserve red-a m', env);
-    await server.run('reserve red-a m --owner flag --label c=3', env);
-    expect(server.requests('reserveAddress')).toMatchObject([
-      { owner: 'env', labels: { a: '1', b: '2' }, hostname: '' },
-      { owner: 'flag', labels: { c: '3' } },
-    ]);
+    const env = { LEASEHOLD_OUTPUT: 'json' };
+    expect((await server.run('network get red', env)).stdout).toMatch(/^\{/);
+    expect((await server.run('network get red -o yaml', env)).stdout).toMatch(/^network_id: red$/m);
+  });
+
+  test('of one command have no variables: what is in the environment guards, filters, vouches and sets nothing', async () => {
+    await using server = await withServer(EVERYTHING);
+    const keys = COMMANDS.flatMap(({ flags }) => Object.keys(flags));
+    const env = Object.fromEntries(keys.map((key) => [environmentName(key), 'true']));
+    expect(env).toMatchObject({ LEASEHOLD_GUEST_STOPPED: 'true', LEASEHOLD_NETWORK: 'true' });
+    await server.run('release red-a 10.0.0.7', env);
+    await server.run('subnet list', env);
+    await server.run('network update red --display-name x', env);
+    expect(server.requests('releaseAddress')[0]).toMatchObject({ guestStopped: false, mac: '', reservationId: '' });
+    expect(server.requests('listSubnets')).toMatchObject([{ networkId: '' }]);
+    expect(server.requests('updateNetwork')).toMatchObject([{ network: { etag: '' }, updateMask: ['display_name'] }]);
   });
 
   test('may stand before the command, and -- ends them', async () => {
