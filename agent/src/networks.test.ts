@@ -352,7 +352,49 @@ describe('placement epochs', () => {
     expect(world.session.acks).toEqual([]);
   });
 
-  test('but another store counts its own', async () => {
+  test('a network that was made again under its id counts its own, after the old one left', async () => {
+    const world = makeWorld();
+    await world.start();
+    await world.welcome();
+    await world.deliverRed(5n);
+    unassign(world, 5n);
+    await world.clock.advance(0);
+    const sequence = world.session.deliverTable('red', 1n, assignmentOf('u9'), [entryOf(10)]);
+    await world.clock.advance(0);
+    expect(world.backend.answers('red')).toEqual([RED[0]]);
+    expect(world.session.acks.at(-1)).toMatchObject({ sequence, networkUid: 'u9', placementEpoch: 1n });
+    // From now on its own epochs count.
+    unassign(world, 2n);
+    world.session.deliverTable('red', 1n, assignmentOf('u9'), [entryOf(10)]);
+    await world.clock.advance(0);
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('and while the old one is still served', async () => {
+    const world = makeWorld();
+    await world.start();
+    await world.welcome();
+    await world.deliverRed(5n);
+    world.session.deliverTable('red', 1n, assignmentOf('u9'), [entryOf(10)]);
+    await world.clock.advance(0);
+    expect(world.backend.answers('red')).toEqual([RED[0]]);
+    const sequence = unassign(world, 1n);
+    await world.clock.advance(0);
+    expect(world.session.acks.at(-1)).toMatchObject({ sequence, networkUid: 'u9', placementEpoch: 1n });
+  });
+
+  test('its unassignment is acknowledged by an agent that has only seen the old one', async () => {
+    const world = makeWorld();
+    await world.start();
+    await world.welcome();
+    await world.deliverRed(5n);
+    unassign(world, 5n);
+    await world.clock.advance(0);
+    const sequence = unassign(world, 1n);
+    expect(world.session.acks.at(-1)).toMatchObject({ sequence, placementEpoch: 1n });
+  });
+
+  test('another store counts its own', async () => {
     const world = makeWorld();
     await world.start();
     await world.welcome();

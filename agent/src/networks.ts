@@ -3,7 +3,9 @@
 //   R1. A network that leaves is silent at once. Its removal is acknowledged after its DHCP server is closed and its
 //       files are gone, and until then it stays in every report: absence from a report means absence from the disk.
 //   R2. Tables of another store or incarnation answer nobody.
-//   R3. No placement epoch of a network is lower than one that was seen, also after the network left.
+//   R3. No placement epoch of a network is lower than one that was seen of it, also after it left. A network that
+//       was deleted and made again under its id counts anew: it has another uid. A session delivers in order, and
+//       lower sessions are refused, so nothing of the old one can come after it.
 
 import { delay } from '@leasehold/program/clock';
 import type { Delivery, PlacementKey, TableState } from '@leasehold/proto/ipam/v1/session';
@@ -22,9 +24,8 @@ export type Place = { readonly link: Link } | { readonly link: undefined; readon
 /** A network that left and whose files may not be gone yet. */
 interface Leaving {
   readonly networkUid: string;
-  readonly placementEpoch: bigint;
   /** The unassignment to acknowledge, and its session. Without: its store is not served any more. */
-  unassigned: { readonly session: number; readonly sequence: bigint } | undefined;
+  unassigned: { readonly session: number; readonly sequence: bigint; readonly placementEpoch: bigint } | undefined;
   readonly done: Promise<void>;
 }
 
@@ -36,7 +37,7 @@ export class Networks {
   readonly #served = new Map<string, ServedNetwork>();
   readonly #leaving = new Map<string, Leaving>();
   /** The highest placement epoch seen of networks that left. */
-  readonly #epochs = new Map<string, bigint>();
+  readonly #left = new Map<string, { readonly networkUid: string; readonly placementEpoch: bigint }>();
   #session = 0;
 
   constructor(ports: NetworkPorts, context: NetworkContext, placeOf: (networkId: string) => Place) {
@@ -67,7 +68,9 @@ export class Networks {
   tableStates(): TableState[] {
     const states = [...this.#served.values()].map((network) => network.tableState());
     for (const [networkId, leaving] of this.#leaving) {
-      if (leaving.unassigned && !this.#served.has(networkId)) states.push(absentTable(networkId, leaving, 0n));
+      const { networkUid, unassigned } = leaving;
+      if (!unassigned || this.#served.has(networkId)) continue;
+      states.push(absentTable({ networkId, networkUid, placementEpoch: unassigned.placementEpoch, sequence: 0n }));
     }
     return states;
   }
@@ -76,7 +79,7 @@ export class Networks {
   deliver(delivery: Delivery): void {
     const { networkId, placementEpoch, action } = delivery;
     const network = this.#served.get(networkId);
-    const known = network?.replica.placementEpoch ?? this.#epochs.get(networkId) ?? 0n;
+    const known = this.#knownEpoch(delivery, network);
     if (placementEpoch < known) {
       const fields = { networkId, placementEpoch: String(placementEpoch), known: String(known) };
       this.#ports.log.warn('Delivery of a placement that is over refused', fields);
@@ -108,7 +111,7 @@ export class Networks {
   /** Answers nobody from any table of the store that was followed so far, and forgets them. */
   dropAll(): void {
     for (const network of [...this.#served.values()]) this.#leave(network, undefined);
-    this.#epochs.clear();
+    this.#left.clear();
   }
 
   /** An interface came, changed or went. */
@@ -138,6 +141,16 @@ export class Networks {
     await Promise.all(closing);
   }
 
+  /** The placement epoch below which a delivery is of a placement that is over. */
+  #knownEpoch({ networkId, action }: Delivery, network: ServedNetwork | undefined): bigint {
+    const known = network?.replica ?? this.#left.get(networkId);
+    if (!known) return 0n;
+    if (action?.$case === 'assignment' && action.value.networkUid !== known.networkUid) return 0n;
+    // What is not served is not served, of whichever network of this id.
+    if (action?.$case === 'unassignment' && !network) return 0n;
+    return known.placementEpoch;
+  }
+
   #add(network: ServedNetwork): void {
     this.#served.set(network.networkId, network);
     this.attach(network.networkId);
@@ -145,15 +158,15 @@ export class Networks {
   }
 
   #unassign({ networkId, placementEpoch, sequence }: Delivery, network: ServedNetwork | undefined): void {
-    this.#epochs.set(networkId, placementEpoch);
-    const unassigned = { session: this.#session, sequence };
+    const unassigned = { session: this.#session, sequence, placementEpoch };
     const leaving = this.#leaving.get(networkId);
     if (network) {
+      this.#left.set(networkId, { networkUid: network.replica.networkUid, placementEpoch });
       this.#leave(network, unassigned);
     } else if (leaving) {
       leaving.unassigned = unassigned;
     } else {
-      this.#context.sendAck(absentTable(networkId, { networkUid: '', placementEpoch }, sequence));
+      this.#context.sendAck(absentTable({ networkId, networkUid: '', placementEpoch, sequence }));
     }
   }
 
@@ -163,12 +176,7 @@ export class Networks {
     this.#ports.log.info('Network is not served any more', { networkId });
     const before = this.#leaving.get(networkId)?.done;
     const done = Promise.all([before, network.close()]).then(() => this.#remove(networkId, leaving));
-    const leaving: Leaving = {
-      networkUid: replica.networkUid,
-      placementEpoch: this.#epochs.get(networkId) ?? replica.placementEpoch,
-      unassigned,
-      done,
-    };
+    const leaving: Leaving = { networkUid: replica.networkUid, unassigned, done };
     this.#leaving.set(networkId, leaving);
   }
 
@@ -181,8 +189,9 @@ export class Networks {
       break;
     }
     if (this.#leaving.get(networkId) === leaving) this.#leaving.delete(networkId);
-    if (leaving.unassigned?.session !== this.#session) return;
-    this.#context.sendAck(absentTable(networkId, leaving, leaving.unassigned.sequence));
+    const { networkUid, unassigned } = leaving;
+    if (unassigned?.session !== this.#session) return;
+    this.#context.sendAck(absentTable({ networkId, networkUid, ...unassigned }));
   }
 
   async #tryRemove(networkId: string): Promise<boolean> {
@@ -197,11 +206,8 @@ export class Networks {
   }
 }
 
-function absentTable(
-  networkId: string,
-  { networkUid, placementEpoch }: { readonly networkUid: string; readonly placementEpoch: bigint },
-  sequence: bigint,
-): TableState {
+function absentTable(table: Pick<TableState, 'networkId' | 'networkUid' | 'placementEpoch' | 'sequence'>): TableState {
+  const { networkId, networkUid, placementEpoch, sequence } = table;
   const nothing = { digest: Buffer.alloc(0), entries: 0n, serving: false, reason: 'Not assigned' };
   return { networkId, networkUid, placementEpoch, sequence, ...nothing };
 }
