@@ -204,6 +204,28 @@ describe('answering', () => {
     expect(host.sent()).toEqual(['nak to 255.255.255.255']);
   });
 
+  test('a client that asks for another address waits anew: a NAK never comes right after the request it answers', async () => {
+    const host = fakeHost();
+    await host.opened();
+    host.hears(reboot(1, WRONG));
+    await host.advance(950);
+    host.hears(reboot(1, WRONG + 1));
+    await host.advance(999);
+    expect(host.sent()).toEqual([]);
+    await host.advance(1);
+    expect(host.sent()).toEqual(['nak to 255.255.255.255']);
+  });
+
+  test('a client that moves on is not told NAK to what it said before', async () => {
+    const host = fakeHost();
+    await host.opened();
+    host.hears(reboot(1, WRONG));
+    await host.advance(950);
+    host.hears(discover(1));
+    await host.advance(5_000);
+    expect(host.sent()).toEqual(['offer to 255.255.255.255']);
+  });
+
   test('a client that asks faster than the wait is answered all the same', async () => {
     const host = fakeHost();
     host.standing = 'behind';

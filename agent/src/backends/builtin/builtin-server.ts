@@ -8,6 +8,7 @@
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import { OPTION } from '../../domain/dhcp/codes.js';
 import { type DhcpMessage, decode } from '../../domain/dhcp/message.js';
 import { type Reply, respond } from '../../domain/responder.js';
 import type { NetworkTable } from '../../domain/table.js';
@@ -185,10 +186,12 @@ export class BuiltinServer implements DhcpServer {
       this.counters.silent[decoded.reason]++;
       return;
     }
-    const reply = this.#decide(decoded.message);
-    if (!reply) return;
-    if (reply.delayMs === 0) this.#send(reply);
-    else this.#delay(decoded.message, reply.delayMs);
+    const { message } = decoded;
+    const reply = this.#decide(message);
+    if (reply && reply.delayMs > 0) return this.#delay(message, reply.delayMs);
+    // What the client said before does not count any more: a NAK to that would undo what it is told now.
+    this.#forget(message.mac);
+    if (reply) this.#send(reply);
   }
 
   #decide(message: DhcpMessage): Reply | undefined {
@@ -200,12 +203,14 @@ export class BuiltinServer implements DhcpServer {
 
   #delay(message: DhcpMessage, delayMs: number): void {
     const earlier = this.#delayed.get(message.mac);
-    if (earlier) {
-      // What a client says now counts, not what it said before. But it has waited since then: if every repetition
-      // began the wait anew, a client that repeats faster than the wait would never be answered.
+    if (earlier && asksTheSame(earlier.message, message)) {
+      // It has waited since it asked first: if every repetition began the wait anew, a client that repeats faster than
+      // the wait would never be answered.
       earlier.message = message;
       return;
     }
+    // It is for what it asks now that a newer table may be on its way.
+    this.#forget(message.mac);
     if (this.#delayed.size >= MAX_DELAYED) {
       this.counters.lost['too-many-delayed']++;
       return;
@@ -219,6 +224,11 @@ export class BuiltinServer implements DhcpServer {
     this.#delayed.set(message.mac, delayed);
   }
 
+  #forget(mac: Mac): void {
+    this.#delayed.get(mac)?.timer.cancel();
+    this.#delayed.delete(mac);
+  }
+
   #send(reply: Reply): void {
     this.counters.answered[reply.type]++;
     if (reply.leftOut.length) this.counters.cut++;
@@ -227,6 +237,11 @@ export class BuiltinServer implements DhcpServer {
       this.counters.lost['send-failed']++;
     });
   }
+}
+
+function asksTheSame(a: DhcpMessage, b: DhcpMessage): boolean {
+  const isSameOption = (code: number) => a.options.get(code)?.join() === b.options.get(code)?.join();
+  return a.ciaddr === b.ciaddr && isSameOption(OPTION.messageType) && isSameOption(OPTION.requestedAddress);
 }
 
 function isSame(placed: Place | undefined, wanted: Place | string): boolean {
