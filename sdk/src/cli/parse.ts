@@ -46,7 +46,7 @@ export function wantedOutput(argv: readonly string[], env: Environment): OutputF
   for (const [index, word] of argv.entries()) {
     if (word === '--') break;
     if (word === '-o' || word === '--output') wanted = argv[index + 1];
-    else wanted = /^(?:-o|--output=)(.+)$/.exec(word)?.[1] ?? wanted;
+    else wanted = /^--output=(.+)$/s.exec(expandShort(word))?.[1] ?? wanted;
   }
   return OUTPUTS.find((output) => output === wanted) ?? 'table';
 }
@@ -135,7 +135,7 @@ const isNegated = (name: string, key: string, flag: Flag<unknown>): boolean =>
 function expandShort(word: string): string {
   if (word === '-h') return '--help';
   if (word === '-o') return '--output';
-  return /^-o[^=]/.test(word) ? `--output=${word.slice(2)}` : word;
+  return word.startsWith('-o') ? `--output=${word.slice(word[2] === '=' ? 3 : 2)}` : word;
 }
 
 function unknownFlag(word: string, name: string, flags: Flags): string {

@@ -162,6 +162,7 @@ describe('output', () => {
       create_time: '2026-01-02T12:00:00.000Z',
     });
     const network = parseJson((await server.run('network get red -ojson')).stdout);
+    expect(parseJson((await server.run('network get red -o=json')).stdout)).toEqual(network);
     expect(network).toHaveProperty('labels', { teamName: 'a' });
     const reservations = parseJson((await server.run('reservation list --output=json')).stdout);
     expect(reservations).toMatchObject([{ address: '10.0.0.7', state: 'RESERVATION_STATE_RESERVED' }]);

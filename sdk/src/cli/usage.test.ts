@@ -26,6 +26,7 @@ describe('bad usage is exit 2 and names the right word', () => {
     ['status --timeout 10', '--timeout: expected a duration like 500ms, 30s, 5m, 1h or 7d, not "10"'],
     ['status --timeout 2d', '--timeout: expected at most 1d, not "2d"'],
     ['status -o xml', '--output: expected table, json, yaml, not "xml"'],
+    ['status -o=', '--output: expected table, json, yaml, not ""'],
     [
       'network update red --dhcp-server-count 17',
       '--dhcp-server-count: expected a whole number from 0 to 16, not "17"',
@@ -60,17 +61,20 @@ describe('bad usage is exit 2 and names the right word', () => {
     },
   );
 
-  test('as JSON when JSON was asked for', async () => {
-    const { code, stderr } = await leasehold('network list -o json --sever x');
-    expect(code).toBe(2);
-    expect(JSON.parse(stderr)).toEqual({
-      error: {
-        code: 'INVALID_ARGUMENT',
-        reason: 'BAD_USAGE',
-        message: 'unknown flag --sever, did you mean --server?',
-      },
-    });
-  });
+  test.each(['-o json', '-o=json', '-ojson', '--output=json'])(
+    'as JSON when JSON was asked for by %s',
+    async (output) => {
+      const { code, stderr } = await leasehold(`network list ${output} --sever x`);
+      expect(code).toBe(2);
+      expect(JSON.parse(stderr)).toEqual({
+        error: {
+          code: 'INVALID_ARGUMENT',
+          reason: 'BAD_USAGE',
+          message: 'unknown flag --sever, did you mean --server?',
+        },
+      });
+    },
+  );
 
   test('plaintext to another machine needs its flag', async () => {
     const { code, stderr } = await leasehold('status --server 192.0.2.1:7067');
