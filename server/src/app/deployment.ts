@@ -6,6 +6,7 @@
 //       break. Not when its host shall serve nothing (not managed), or the network is not to be served.
 
 import type { Log } from '@leasehold/program/log';
+import { subnetEtag } from '../domain/etag.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { FormerServer, Network } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';

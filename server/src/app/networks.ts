@@ -27,13 +27,11 @@ export class Networks {
 
   /** Creates a network, or answers the one that exists with the same settings. */
   async create(networkId: NetworkId, settings: NetworkSettings, call: Call): Promise<Result<Network>> {
-    let existed: Network | undefined;
-    const result = await this.#change(networkId, (before) => {
-      existed = before && !before.deleted ? before : undefined;
+    return this.#change(networkId, (before) => {
+      const existed = before && !before.deleted ? before : undefined;
       if (existed) return sameSettings(existed, settings) ? success(existed) : networkExists(networkId);
       return success(this.#newNetwork(networkId, settings, before, call));
     });
-    return result;
   }
 
   /** A tombstone's placements, former servers and counters live on under the new uid: its hosts may still answer. */

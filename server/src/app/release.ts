@@ -47,21 +47,19 @@ export class Release {
       return requestIdReused(request.id, earlier.reservationId);
     }
     const named = await this.find(command.key);
-    if (!named.ok) return named;
+    if (!named.ok) return (await this.#endedBefore(command)) ?? named;
     const tenure = named.value;
     if (command.reservationId !== undefined && command.reservationId !== tenure.reservationId) {
-      return this.#guardFailed(tenure, command.reservationId);
+      return (await this.#endedBefore(command)) ?? reservationMismatch(tenure, 'reservation_id');
     }
     if (command.mac !== undefined && command.mac !== tenure.mac) return reservationMismatch(tenure, 'mac');
     return this.#releaseTenure(tenure, command, call);
   }
 
-  // The guard may name a tenure of this address that is over: then the release was done before, and stays done.
-  async #guardFailed(there: Slot | EndedTenure, guard: ReservationId): Promise<Result<Slot | EndedTenure>> {
-    const ended = await this.#context.store.slots.getEnded(guard);
-    return ended?.address === there.address && ended.networkId === there.networkId
-      ? success(ended)
-      : reservationMismatch(there, 'reservation_id');
+  /** The guard may name a tenure of this key that is over: then the release was done before, and stays done. */
+  async #endedBefore({ reservationId, key }: ReleaseCommand): Promise<Result<EndedTenure> | undefined> {
+    const ended = reservationId && (await this.#ended(reservationId));
+    return ended && isOf(ended, key) ? success(ended) : undefined;
   }
 
   #releaseTenure(tenure: Slot | EndedTenure, command: ReleaseCommand, call: Call): Promise<Result<Slot | EndedTenure>> {
@@ -82,7 +80,12 @@ export class Release {
   #next(current: Slot | EndedTenure, command: ReleaseCommand, call: Call): Slot | undefined {
     if (!('state' in current)) return undefined;
     if (current.state === 'quarantined') {
-      return command.guestStopped && !current.vouched ? { ...current, vouched: true } : undefined;
+      const vouch = command.guestStopped && !current.vouched;
+      const { request } = command;
+      // The request is remembered also when it changes nothing: repeated later, it must not find another tenure.
+      const remember = request !== undefined && current.releaseRequest === undefined;
+      if (!vouch && !remember) return undefined;
+      return { ...current, vouched: current.vouched || vouch, ...(remember ? { releaseRequest: request } : {}) };
     }
     const subnet = this.#context.view.subnet(current.subnetId)?.subnet;
     return released(this.#context, current, subnet, call.caller, command.guestStopped, command.request);
@@ -122,6 +125,22 @@ export class Release {
     const { store } = this.#context;
     const place = parseReservationId(reservationId);
     const slot = place && (await store.slots.get(place.networkId, place.address));
-    return slot?.reservationId === reservationId ? slot : store.slots.getEnded(reservationId);
+    return slot?.reservationId === reservationId ? slot : this.#ended(reservationId);
+  }
+
+  // Only of ids this software made: anything else names nothing.
+  async #ended(reservationId: ReservationId): Promise<EndedTenure | undefined> {
+    return parseReservationId(reservationId) && this.#context.store.slots.getEnded(reservationId);
+  }
+}
+
+function isOf(tenure: EndedTenure, key: ReservationKey): boolean {
+  switch (key.kind) {
+    case 'id':
+      return tenure.reservationId === key.reservationId;
+    case 'address':
+      return tenure.subnetId === key.subnetId && tenure.address === key.address;
+    case 'mac':
+      return tenure.networkId === key.networkId && tenure.mac === key.mac;
   }
 }

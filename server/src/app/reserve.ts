@@ -4,7 +4,7 @@
 //   A2. Before a reservation is answered, the network's document as it stands after the write is asked whether it still
 //       fits; if not, the slot is released (never deleted) and the request refused (protocol.md §2.2).
 //   A3. One MAC, one reservation of a network: a repeat answers the one that exists.
-//   A4. SUBNET_EXHAUSTED is answered only after the store was asked.
+//   A4. SUBNET_EXHAUSTED is answered only after the store was asked, within the last seconds.
 
 import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
 import {
@@ -12,6 +12,7 @@ import {
   addressReserved,
   macReserved,
   networkNotFound,
+  type Refused,
   type Result,
   requestIdReused,
   subnetExhausted,
@@ -66,6 +67,7 @@ interface Proposal {
 const MAX_ROUNDS = 64;
 // A full network is read again at most this often before "exhausted" is believed.
 const VERIFY_EVERY_MS = 5_000;
+const ESTIMATE_EVERY_MS = 1_000;
 
 /** The use case. */
 export class Reserve {
@@ -73,6 +75,7 @@ export class Reserve {
   // Two requests for one MAC would hold two addresses for a moment, and the last free one could be missing for it.
   readonly #byMac = new KeyedQueue();
   readonly #verifiedMs = new Map<NetworkId, number>();
+  readonly #nextReusableTimes = new Map<string, { readonly atMs: number; readonly time: Date | undefined }>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -108,7 +111,7 @@ export class Reserve {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const proposal =
         command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
-      if (!proposal.ok) return proposal;
+      if (!proposal.ok) return (await this.#existingInstead(proposal, target, command)) ?? proposal;
       const outcome = proposal.value
         ? await this.#try(target, proposal.value, command, call)
         : await this.#whenFull(target, command, call);
@@ -135,10 +138,25 @@ export class Reserve {
       return success({ subnet: home, address: last });
     }
     for (const subnet of open) {
-      const address = occupancy.spaceOf(subnet.subnetId)?.next();
+      const address = this.#nextAllowed(network, subnet);
       if (address !== undefined) return success({ subnet, address });
     }
     return success(undefined);
+  }
+
+  /** The next free address that no change under way is about to exclude: such a one would only stand in its way. */
+  #nextAllowed({ networkId }: Network, subnet: Subnet): Ipv4 | undefined {
+    const { view } = this.#context;
+    const space = view.occupancy(networkId).spaceOf(subnet.subnetId);
+    const present = view.network(networkId);
+    const skipped: Ipv4[] = [];
+    let address = space?.next();
+    while (address !== undefined && present && closedTo(present, subnet, address)) {
+      skipped.push(address);
+      address = space?.next();
+    }
+    for (const each of skipped) space?.markFree(each);
+    return address;
   }
 
   /** A MAC's last address is worth trying while it is its own, resting, or free and on offer. */
@@ -162,7 +180,7 @@ export class Reserve {
         return this.#checked(outcome.slot, network, command, call);
       case 'mac-holds':
         this.#notTaken(target, proposal.address);
-        return existing(outcome.slot, command);
+        return this.#existing(outcome.slot, command);
       case 'taken':
         return this.#taken(outcome.slot, slot, command, call);
     }
@@ -201,7 +219,7 @@ export class Reserve {
       if (there.state === 'reserved') return addressReserved(there);
       return addressQuarantined(there, reusableTime(this.#context, there));
     }
-    if (there.state === 'reserved') return existing(there, command);
+    if (there.state === 'reserved') return this.#existing(there, command);
     return this.#returnTo(there, wanted, command, call);
   }
 
@@ -225,8 +243,32 @@ export class Reserve {
       endedNow(this.#context, resting),
     );
     if (outcome.kind === 'conflict') return 'again';
-    if (outcome.kind === 'mac-holds') return existing(outcome.slot, command);
+    if (outcome.kind === 'mac-holds') return this.#existing(outcome.slot, command);
     return this.#checked(outcome.slot, network, command, call);
+  }
+
+  /** The MAC holds a reservation: it is the answer when it is what was asked for, else it is in the way. */
+  async #existing(slot: Slot, { subnetId, address, request }: ReserveCommand): Promise<Result<Reserved> | 'again'> {
+    const isAsked =
+      (subnetId === undefined || slot.subnetId === subnetId) && (address === undefined || slot.address === address);
+    if (!isAsked) return macReserved(slot);
+    if (!request || slot.request) return success({ tenure: slot, created: false });
+    // Remembered, so that the same request repeated after a release answers this tenure and makes no other.
+    const { outcome } = await this.#context.store.slots.replace({ ...slot, request });
+    return outcome.kind === 'replaced' ? success({ tenure: outcome.slot, created: false }) : 'again';
+  }
+
+  /** What a MAC holds is answered also where nothing new may be reserved. */
+  async #existingInstead(
+    { error }: Refused,
+    { network }: Target,
+    command: ReserveCommand,
+  ): Promise<Result<Reserved> | undefined> {
+    if (error.kind !== 'ipam-disabled' && error.kind !== 'subnet-closing') return undefined;
+    const slots = await this.#context.store.slots.findByMac(network.networkId, command.mac);
+    const held = slots.find(({ state }) => state === 'reserved');
+    const answer = held && (await this.#existing(held, command));
+    return answer === 'again' ? undefined : answer;
   }
 
   async #checked(
@@ -260,7 +302,7 @@ export class Reserve {
     const { store, view, clock } = this.#context;
     const { network, subnets } = target;
     for (const slot of await store.slots.findByMac(network.networkId, command.mac)) {
-      if (slot.state === 'reserved') return existing(slot, command);
+      if (slot.state === 'reserved') return this.#existing(slot, command);
       const subnet = subnets.find(({ cidr }) => cidrContains(cidr, slot.address));
       if (!subnet || closedTo(network, subnet, slot.address)) continue;
       const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
@@ -280,15 +322,20 @@ export class Reserve {
     const occupancy = this.#context.view.occupancy(network.networkId);
     const quarantined = subnets.reduce((sum, subnet) => sum + occupancy.usageOf(subnet.subnetId).quarantined, 0);
     const where = { networkId: network.networkId, ...(subnetId ? { subnetId } : {}) };
-    return subnetExhausted(where, quarantined, nextReusableTime(this.#context, network.networkId, subnets));
+    return subnetExhausted(where, quarantined, this.#nextReusable(network.networkId, subnets));
   }
-}
 
-/** The MAC holds a reservation: it is the answer when it is what was asked for, else it is in the way. */
-function existing(slot: Slot, { subnetId, address }: ReserveCommand): Result<Reserved> {
-  const asked =
-    (subnetId === undefined || slot.subnetId === subnetId) && (address === undefined || slot.address === address);
-  return asked ? success({ tenure: slot, created: false }) : macReserved(slot);
+  // A storm of refused requests must not walk all resting addresses for each of them.
+  #nextReusable(networkId: NetworkId, subnets: readonly Subnet[]): Date | undefined {
+    const { clock } = this.#context;
+    const key = subnets.map(({ uid }) => uid).join(' ');
+    const known = this.#nextReusableTimes.get(key);
+    if (known && clock.now() - known.atMs < ESTIMATE_EVERY_MS) return known.time;
+    const time = nextReusableTime(this.#context, networkId, subnets);
+    this.#nextReusableTimes.clear();
+    this.#nextReusableTimes.set(key, { atMs: clock.now(), time });
+    return time;
+  }
 }
 
 function replay(earlier: Slot | EndedTenure, request: RequestKey): Result<Reserved> {

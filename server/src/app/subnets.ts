@@ -5,12 +5,14 @@
 //       then made by a write that requires that very mark (protocol.md §2.3). Reservers look for the mark after their
 //       write, so that one of the two always sees the other.
 
+import { delay } from '@leasehold/program/clock';
 import { firstAddress, formatCidr, type Ipv4, lastAddress } from '@leasehold/proto/values';
 import {
   etagMismatch,
   invalidField,
   invalidFields,
   networkNotFound,
+  type Refused,
   type Result,
   rangeInUse,
   subnetExists,
@@ -23,9 +25,10 @@ import { subnetEtag } from '../domain/etag.js';
 import type { NetworkId, SubnetId } from '../domain/ids.js';
 import type { Mark, Network, Subnet } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
-import { checkSubnetSettings, newlyForbidden, overlapping, type SubnetSettings } from '../domain/subnet-settings.js';
+import { checkSubnetSettings, forbiddenBy, newlyForbidden, overlapping, type SubnetSettings } from '../domain/subnet-settings.js';
 import { changeNetwork, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, wallTime } from './context.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
 /** A subnet with the network it belongs to. */
@@ -43,9 +46,15 @@ export interface SubnetUpdate {
   readonly etag: string;
 }
 
+/** What a change makes of the network and the subnet as they are under the mark. */
+type MarkedChange = (current: Network, subnet: Subnet) => Result<Network>;
+
+const FOREIGN_MARK_MS = 50;
+
 /** The use cases. */
 export class Subnets {
   readonly #context: Context;
+  readonly #marking = new KeyedQueue();
 
   constructor(context: Context) {
     this.#context = context;
@@ -61,6 +70,8 @@ export class Subnets {
     const violations = checkSubnetSettings(settings);
     if (violations.length > 0) return invalidFields(violations);
     const created = newSubnet(this.#context, subnetId, settings, call);
+    // Addresses of a former subnet may rest here; no reserver can add one while no subnet holds them.
+    const obstacle = await this.#obstacle(networkId, created, forbiddenBy(settings));
     let answer: Subnet = created;
     const result = await changeNetwork(this.#context.store, networkId, (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
@@ -72,7 +83,7 @@ export class Subnets {
       answer = created;
       const other = overlapping(before, settings.cidr);
       if (other) return subnetOverlap(settings.cidr, other);
-      return success({ ...before, subnets: [...before.subnets, created] });
+      return obstacle ?? success({ ...before, subnets: [...before.subnets, created] });
     });
     if (!result.ok) return result;
     return result.value === 'subnet-taken' ? subnetExists(subnetId, undefined) : success({ networkId, subnet: answer });
@@ -111,13 +122,17 @@ export class Subnets {
       if (!after.ok) return after;
       if (after.value === before) return success({ networkId: network.networkId, subnet: before });
       const forbidden = newlyForbidden(before, after.value);
-      const put = (current: Network) => replaceSubnet(current, after.value);
       const written =
         forbidden.length === 0
-          ? await this.#write(put(network))
-          : await this.#markAndChange(network, before, forbidden, put);
+          ? await this.#write(replaceSubnet(network, after.value))
+          : await this.#markAndChange(network.networkId, subnetId, forbidden, (current, subnet) => {
+              // Of the document as it is now: another update may have been acknowledged since.
+              const changed = this.#changed(subnet, update);
+              return changed.ok ? success(replaceSubnet(current, changed.value)) : changed;
+            });
       if (written === 'conflict' || !written.ok) return written;
-      return success({ networkId: network.networkId, subnet: after.value });
+      const subnet = find(written.value, subnetId);
+      return subnet ? success({ networkId: network.networkId, subnet }) : subnetNotFound(subnetId);
     });
   }
 
@@ -144,54 +159,56 @@ export class Subnets {
       if (!network || !subnet) return subnetNotFound(subnetId);
       const current = subnetEtag(subnet);
       if (etag !== '' && etag !== current) return etagMismatch(`Subnet ${subnetId}`, current);
-      const without = (marked: Network) => ({
-        ...marked,
-        subnets: marked.subnets.filter((each) => each.subnetId !== subnetId),
-      });
-      const written = await this.#markAndChange(network, subnet, 'all', without);
-      if (written === 'conflict' || !written.ok) return written;
-      return success(undefined);
+      const written = await this.#markAndChange(network.networkId, subnetId, 'all', (current) =>
+        success({ ...current, subnets: current.subnets.filter((each) => each.subnetId !== subnetId) }),
+      );
+      return written === 'conflict' || !written.ok ? written : success(undefined);
     });
   }
 
   /** Marks, looks whether a slot stands in the way, then changes under that mark or takes it away again. */
-  async #markAndChange(
-    network: Network,
-    subnet: Subnet,
+  #markAndChange(
+    networkId: NetworkId,
+    subnetId: SubnetId,
     forbidden: Mark['forbidden'],
-    change: (marked: Network) => Network,
-  ): Promise<Result<undefined> | 'conflict'> {
-    const { store } = this.#context;
-    // Another change of this kind is under way: it ends soon, or the holder clears its mark.
-    if (network.mark) return 'conflict';
-    const mark: Mark = {
-      operationId: newUid(this.#context),
-      subnetId: subnet.subnetId,
-      forbidden,
-      since: wallTime(this.#context),
-    };
-    const marked = await store.networks.put({ ...network, mark });
-    if (marked === 'conflict' || marked === 'subnet-taken') return 'conflict';
-    const obstacle = await this.#obstacle(network.networkId, subnet, forbidden);
-    const finish = (current: Network): Network => unmarked(obstacle ? current : change(current));
-    const finished = await this.#underMark(marked, mark, finish);
-    if (finished === 'conflict') return 'conflict';
-    return obstacle ?? success(undefined);
+    change: MarkedChange,
+  ): Promise<Result<Network> | 'conflict'> {
+    // One after another in this server: a network has one mark.
+    return this.#marking.run(networkId, async () => {
+      const { store, clock } = this.#context;
+      const network = await store.networks.get(networkId);
+      const subnet = network && find(network, subnetId);
+      if (!network || !subnet) return 'conflict';
+      if (network.mark) {
+        // Somebody else's, or of a server that died: it goes soon, or the holder clears it.
+        await delay(clock, FOREIGN_MARK_MS);
+        return 'conflict';
+      }
+      const since = wallTime(this.#context);
+      const mark: Mark = { operationId: newUid(this.#context), subnetId, forbidden, since };
+      const marked = await store.networks.put({ ...network, mark });
+      if (marked === 'conflict' || marked === 'subnet-taken') return 'conflict';
+      const obstacle = await this.#obstacle(networkId, subnet, forbidden);
+      return this.#underMark(marked, mark, obstacle ? () => obstacle : change);
+    });
   }
 
-  /** Writes under the mark, whatever else changes in the document meanwhile; `conflict` when the mark is gone. */
-  async #underMark(marked: Network, mark: Mark, finish: (network: Network) => Network): Promise<Network | 'conflict'> {
+  /** Changes and unmarks, whatever else changes in the document meanwhile; `conflict` when the mark is gone. */
+  async #underMark(marked: Network, mark: Mark, change: MarkedChange): Promise<Result<Network> | 'conflict'> {
     const { store } = this.#context;
     let current: Network | undefined = marked;
     while (current?.mark?.operationId === mark.operationId) {
-      const written = await store.networks.put(finish(current));
-      if (written !== 'conflict' && written !== 'subnet-taken') return written;
+      const subnet = find(current, mark.subnetId);
+      const changed = subnet ? change(current, subnet) : subnetNotFound(mark.subnetId);
+      const written = await store.networks.put(unmarked(changed.ok ? changed.value : current));
+      if (written !== 'conflict' && written !== 'subnet-taken') return changed.ok ? success(written) : changed;
       current = await store.networks.get(marked.networkId);
     }
     return 'conflict';
   }
 
-  async #obstacle(networkId: NetworkId, subnet: Subnet, forbidden: Mark['forbidden']) {
+  /** The refusal that names a slot which stands in the way, if there is one. */
+  async #obstacle(networkId: NetworkId, subnet: Subnet, forbidden: Mark['forbidden']): Promise<Refused | undefined> {
     const { subnetId, cidr } = subnet;
     if (forbidden === 'all') {
       const reserved = await this.#findSlot(networkId, firstAddress(cidr), lastAddress(cidr), isReserved);
@@ -217,9 +234,9 @@ export class Subnets {
     return undefined;
   }
 
-  async #write(network: Network): Promise<Result<undefined> | 'conflict'> {
+  async #write(network: Network): Promise<Result<Network> | 'conflict'> {
     const written = await this.#context.store.networks.put(network);
-    return written === 'conflict' || written === 'subnet-taken' ? 'conflict' : success(undefined);
+    return written === 'conflict' || written === 'subnet-taken' ? 'conflict' : success(written);
   }
 
   async #networkOf(subnetId: SubnetId): Promise<Network | undefined> {
@@ -265,6 +282,9 @@ function isReserved({ state }: Slot): boolean {
   return state === 'reserved';
 }
 
+// Only of the settings asked for: what they leave out must not be there either.
 function sameSettings(subnet: Subnet, settings: SubnetSettings): boolean {
-  return subnetEtag({ ...subnet, ...settings }) === subnetEtag(subnet);
+  const { subnetId, uid, leaseTimeCeilingS, createTime, updateTime, createdBy } = subnet;
+  const asked = { subnetId, uid, leaseTimeCeilingS, createTime, updateTime, createdBy, ...settings };
+  return subnetEtag(asked) === subnetEtag(subnet);
 }

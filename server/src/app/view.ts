@@ -11,9 +11,12 @@ import type { Network, Subnet } from '../domain/network.js';
 import { Occupancy } from '../domain/occupancy.js';
 import type { Slot } from '../domain/slot.js';
 import type { Change, Store, Subscription } from '../ports/store.js';
+import { KeyedQueue } from './keyed-queue.js';
 
 /** Hears what the view took over. */
 export type ViewListener = (change: Change) => void;
+
+type SlotChange = Extract<Change, { readonly kind: 'slot' | 'slot-gone' }>;
 
 /** What this server knows of the store. */
 export class View {
@@ -25,6 +28,8 @@ export class View {
   readonly #hosts = new Map<HostId, Host>();
   readonly #occupancy = new Map<NetworkId, Occupancy>();
   readonly #listeners: ViewListener[] = [];
+  readonly #rescans = new KeyedQueue();
+  readonly #heardDuringRescan = new Map<NetworkId, SlotChange[]>();
   #subscription: Subscription | undefined;
 
   private constructor(store: Store, clock: Clock, entropy: Entropy) {
@@ -106,10 +111,26 @@ export class View {
   }
 
   /** Reads every slot of a network again, because the view may have missed something. */
-  async rescan(networkId: NetworkId): Promise<void> {
-    const slots: Slot[] = [];
-    for await (const batch of this.#store.slots.scan({ networkId })) slots.push(...batch);
-    this.occupancy(networkId).rescanned(slots, this.#clock.now());
+  rescan(networkId: NetworkId): Promise<void> {
+    // One at a time: the changes heard during a scan belong to that scan.
+    return this.#rescans.run(networkId, async () => {
+      const heard: SlotChange[] = [];
+      this.#heardDuringRescan.set(networkId, heard);
+      try {
+        const slots: Slot[] = [];
+        for await (const batch of this.#store.slots.scan({ networkId })) slots.push(...batch);
+        this.occupancy(networkId).rescanned(slots, this.#clock.now());
+        // Without these the older scan would stand for ever where it overtook the watch.
+        for (const change of heard) this.#applySlot(change);
+      } finally {
+        this.#heardDuringRescan.delete(networkId);
+      }
+    });
+  }
+
+  #applySlot(change: SlotChange): void {
+    if (change.kind === 'slot') this.occupancy(change.slot.networkId).setSlot(change.slot, this.#clock.now());
+    else this.occupancy(change.networkId).removeSlot(change.address);
   }
 
   #apply(change: Change): void {
@@ -123,10 +144,9 @@ export class View {
         this.#occupancy.delete(change.networkId);
         break;
       case 'slot':
-        this.occupancy(change.slot.networkId).setSlot(change.slot, this.#clock.now());
-        break;
       case 'slot-gone':
-        this.occupancy(change.networkId).removeSlot(change.address);
+        this.#applySlot(change);
+        this.#heardDuringRescan.get(change.kind === 'slot' ? change.slot.networkId : change.networkId)?.push(change);
         break;
       case 'host':
         this.#hosts.set(change.host.hostId, change.host);

@@ -83,11 +83,13 @@ export function overlapping(network: Network, cidr: Cidr): Subnet | undefined {
   return network.subnets.find((subnet) => cidrsOverlap(subnet.cidr, cidr));
 }
 
-/** The addresses that the new settings forbid and the old ones did not: a new gateway and new exclusions. */
+/** The addresses that settings forbid: the gateway and the exclusions. */
+export function forbiddenBy({ gateway, excludedRanges }: SubnetSettings): readonly AddressRange[] {
+  return gateway === undefined ? excludedRanges : [...excludedRanges, { first: gateway, last: gateway }];
+}
+
+/** The addresses that the new settings forbid and the old ones did not. */
 export function newlyForbidden(before: SubnetSettings, after: SubnetSettings): readonly AddressRange[] {
-  const ranges = after.excludedRanges.filter(
-    (range) => !before.excludedRanges.some((old) => old.first <= range.first && old.last >= range.last),
-  );
-  const { gateway } = after;
-  return gateway !== undefined && gateway !== before.gateway ? [...ranges, { first: gateway, last: gateway }] : ranges;
+  const old = forbiddenBy(before);
+  return forbiddenBy(after).filter((range) => !old.some(({ first, last }) => first <= range.first && last >= range.last));
 }

@@ -125,7 +125,8 @@ export class AgentSession {
   #mayGoOn({ networkId, placementEpoch, removalsOnly }: ProvidedNetwork): boolean {
     if (!removalsOnly) return true;
     const tracked = this.#tracked.get(networkId);
-    return tracked?.assignment !== undefined && tracked.placementEpoch === placementEpoch;
+    // One that was told to stop stays stopped: a new table would hold what was reserved since.
+    return tracked?.assignment !== undefined && !tracked.withdrawing && tracked.placementEpoch === placementEpoch;
   }
 
   #assign(network: ProvidedNetwork): void {
@@ -181,10 +182,11 @@ export class AgentSession {
     const tracked = this.#tracked.get(networkId);
     if (!tracked?.assignment || tracked.withdrawing) return false;
     if ('put' in change) {
-      if (tracked.removalsOnly) return false;
       const { put } = change;
-      tracked.puts.push(put);
+      // Also of a host that is never sent it: it is not ready for this reservation.
       tracked.unconfirmed.set(put.reservationId as ReservationId, Number.POSITIVE_INFINITY);
+      if (tracked.removalsOnly) return false;
+      tracked.puts.push(put);
     } else {
       // Removals are applied before puts: a put of this address that was not sent yet must not come after its removal.
       const { address } = change.remove;
