@@ -1,7 +1,8 @@
 // The kinds of values that stand behind flags: spans of time, addresses to listen on or to dial, choices, numbers.
 //
 // A parser takes the text as an operator wrote it, whether on the command line, in the environment or in a file, and
-// says in one clause what it expected. It never guesses.
+// says in one clause what it expected. It never guesses. The SDK and its command line, which depend on nothing of the
+// repository, read the same texts the same way (test/conformance/option-values.test.ts).
 
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -103,7 +104,10 @@ function parseEndpoint(text: string): Parsed<Endpoint> {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
     // sun_path holds 108 bytes with its final NUL (unix(7)); a longer path is cut by the kernel or refused.
-    if (path === '' || Buffer.byteLength(path) > 107) return bad('expected unix:PATH with a path of 1 to 107 bytes');
+    // A comma would end it wherever addresses are a list in one text.
+    if (path === '' || path.includes(',') || Buffer.byteLength(path) > 107) {
+      return bad('expected unix:PATH with a path of 1 to 107 bytes and no comma');
+    }
     return ok({ kind: 'unix', path });
   }
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text);
@@ -143,15 +147,23 @@ export function nearest(text: string, candidates: readonly string[]): string {
   return ranked.reduce((best, next) => (next.distance < best.distance ? next : best)).candidate;
 }
 
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (let i = 0; i < from.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const replaced = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+/** How many letters must be put in, taken out, replaced or swapped with their neighbour. */
+export function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let edits = Math.min(at(row, j) + 1, at(next, j - 1) + 1, at(row, j - 1) + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        edits = Math.min(edits, at(before, j - 2) + 1);
+      next.push(edits);
     }
+    before = row;
     row = next;
   }
-  return row[to.length] ?? 0;
+  return at(row, b.length);
 }
+
+const at = (row: readonly number[], index: number): number => row[index] ?? 0;

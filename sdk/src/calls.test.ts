@@ -69,7 +69,7 @@ describe('connecting', () => {
     for (const server of ['localhost:1', '127.9.9.9:1', '[::1]:1', 'unix:/run/x']) {
       expect(() => connectWith({ server }, fakeRuntime())).not.toThrow();
     }
-    for (const server of ['127.0.0.1.example.org:1', '127.999.0.1:1', 'localhost.example.org:1']) {
+    for (const server of ['127.0.0.1.example.org:1', '127.a:1', 'localhost.example.org:1']) {
       expect(() => connectWith({ server }, fakeRuntime())).toThrow(/another machine/);
     }
   });

@@ -1,8 +1,9 @@
 // How a server is named, and which names may be reached without TLS.
 //
 // Plaintext never leaves the machine by accident: anything but loopback and unix sockets needs a word of its own.
+// The server and the agent read addresses the same way (test/conformance/option-values.test.ts).
 
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 
 /** A server's address, ready for gRPC. */
 export interface ServerAddress {
@@ -17,22 +18,34 @@ export type ParsedAddress =
   | { readonly ok: true; readonly value: ServerAddress }
   | { readonly ok: false; readonly problem: string };
 
-const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
-
 const EXPECTED = 'expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock';
 
 /** Reads `host:port`, `[ipv6]:port` or `unix:PATH`. A list, as agents take it, is not one server. */
 export function parseServerAddress(text: string): ParsedAddress {
-  if (/^unix:[^,]+$/.test(text)) return { ok: true, value: { target: text, local: true } };
-  const match = HOST_PORT.exec(text);
-  const [, host = '', port = ''] = match ?? [];
-  if (!match || Number(port) < 1 || Number(port) > 65_535) {
-    return { ok: false, problem: EXPECTED };
+  const bad = { ok: false, problem: EXPECTED } as const;
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    // sun_path holds 108 bytes with its final NUL (unix(7)); a longer path is cut by the kernel or refused.
+    const fits = path !== '' && !path.includes(',') && Buffer.byteLength(path) <= 107;
+    return fits ? { ok: true, value: { target: text, local: true } } : bad;
   }
-  return { ok: true, value: { target: text, local: isLoopback(host) } };
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text);
+  const [, ipv6, host = ipv6 ?? '', port = ''] = match ?? [];
+  if (!match || Number(port) < 1 || Number(port) > 65_535) return bad;
+  const valid = ipv6 !== undefined ? isIPv6(ipv6) && !ipv6.includes('%') : isIPv4(host) || isHostName(host);
+  return valid ? { ok: true, value: { target: text, local: isLoopback(host) } } : bad;
+}
+
+function isHostName(host: string): boolean {
+  // RFC 1123 §2.1. An all-numeric last label would be an address, and a mistyped one: 10.0.0.999 is no name.
+  const labels = host.split('.');
+  if (host.length > 253 || /^[0-9]+$/.test(labels.at(-1) ?? '')) return false;
+  return labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(label));
 }
 
 function isLoopback(host: string): boolean {
-  // 127.999.0.1 is no address but a name, which may resolve to anything.
-  return host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'));
+  if (host === 'localhost') return true;
+  if (isIPv4(host)) return host.startsWith('127.');
+  // Every spelling of ::1, and nothing else: 0:0:0:0:0:0:0:1, ::0:1 …
+  return isIPv6(host) && new URL(`http://[${host}]`).hostname === '[::1]';
 }

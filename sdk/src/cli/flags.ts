@@ -105,16 +105,20 @@ export function seconds(help: string, defaultText?: string): Flag<number> {
 }
 
 function parseMs(given: string): Parsed<number> {
-  const [, digits, unit = ''] = /^([0-9]{1,9})(ms|s|m|h|d)$/.exec(given) ?? [];
+  const [, digits, unit = ''] = /^([0-9]{1,15})(ms|s|m|h|d)$/.exec(given) ?? [];
   const ms = Number(digits) * (UNIT_MS[unit] ?? 0);
   return ms > 0 ? ok(ms) : bad('expected a duration like 500ms, 30s, 5m, 1h or 7d');
 }
 
-/** On or off: `--name`, `--name=false` or `--no-name`. */
+/** On or off: `--name`, `--name=false` or `--no-name`; also `1` and `0`. */
 export function toggle(help: string, defaultText?: string): Flag<boolean> {
-  const parse = (given: string): Parsed<boolean> =>
-    given === 'true' || given === 'false' ? ok(given === 'true') : bad('expected true or false');
-  return single('', help, parse, defaultText);
+  return single('', help, parseToggle, defaultText);
+}
+
+function parseToggle(given: string): Parsed<boolean> {
+  if (given === 'true' || given === '1') return ok(true);
+  if (given === 'false' || given === '0') return ok(false);
+  return bad('expected true or false');
 }
 
 /** One of a few words. */

@@ -11,7 +11,7 @@ export function nearest(wrong: string, candidates: readonly string[]): string | 
 }
 
 /** How many letters must be put in, taken out, replaced or swapped with their neighbour. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
