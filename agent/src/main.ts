@@ -21,7 +21,6 @@ import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
 import { systemInterfaces } from './system/interfaces.js';
 import { NodeFiles } from './system/node-files.js';
-import { lockStateDirectory } from './system/state-lock.js';
 
 const NAME = 'leasehold-agent';
 
@@ -55,7 +54,7 @@ async function main(): Promise<void> {
 async function openStateDirectory(directory: string): Promise<NodeFiles> {
   try {
     const files = await NodeFiles.open(directory);
-    if (lockStateDirectory(directory)) return files;
+    if (files) return files;
   } catch (error) {
     return fail(NAME, `--state-dir ${directory} cannot be used: ${messageOf(error)}`);
   }

@@ -9,7 +9,6 @@ import { MemoryLog } from '../../../test/fakes/memory-log.js';
 import { assignmentOf, entryOf } from '../../../test/fakes/scripted-server.js';
 import { NetworkTable } from '../domain/table.js';
 import { NodeFiles } from '../system/node-files.js';
-import { lockStateDirectory } from '../system/state-lock.js';
 import type { AgentRecord } from './agent-record.js';
 import { StateStore } from './state-store.js';
 
@@ -36,8 +35,11 @@ afterEach(async () => {
   rmSync(join(directory, '..'), { recursive: true, force: true });
 });
 
+/** As another process does after the one before it ended. */
 async function openStore(): Promise<StateStore> {
+  for (const files of opened.splice(0)) await files.close();
   const files = await NodeFiles.open(directory);
+  if (!files) throw new Error('The directory is in use');
   opened.push(files);
   return new StateStore({ files, entropy, log });
 }
@@ -62,6 +64,9 @@ async function fill(): Promise<void> {
   await store.append('red', [put(11)]);
   await store.append('red', [put(12, 5n)]);
 }
+
+/** All files but the lock. */
+const fileNames = () => readdirSync(directory).filter((name) => name !== 'lock');
 
 const pathOf = (suffix: string) =>
   join(directory, readdirSync(directory).find((name) => name.endsWith(suffix)) ?? suffix);
@@ -122,7 +127,7 @@ describe('what is written is read back', () => {
     await store.load();
     await store.removeTable('red');
     expect((await load()).tables).toEqual([]);
-    expect(readdirSync(directory)).toEqual(['agent.json']);
+    expect(fileNames()).toEqual(['agent.json']);
   });
 
   test('calls take effect in their order, whoever waits', async () => {
@@ -141,7 +146,7 @@ describe('what is written is read back', () => {
   test('files are 0640 in a directory of 0750, and none has a name from outside', async () => {
     await fill();
     expect(statSync(directory).mode & 0o777).toBe(0o750);
-    for (const name of readdirSync(directory)) {
+    for (const name of fileNames()) {
       expect(statSync(join(directory, name)).mode & 0o777).toBe(0o640);
       expect(name).toMatch(/^(agent\.json|[0-9a-f]{32}\.(table|journal))$/);
     }
@@ -184,7 +189,7 @@ describe('a file that is not as it was written', () => {
     expect(tables).toEqual([]);
     expect(log.complaints()).toHaveLength(1);
     expect(log.complaints()[0]).toMatch(/^State file [0-9a-f]{32}\.table is set aside, its content is fetched again$/);
-    const names = readdirSync(directory).map((name) => name.replace(/^[0-9a-f]{32}/, 'red'));
+    const names = fileNames().map((name) => name.replace(/^[0-9a-f]{32}/, 'red'));
     expect(names.toSorted()).toEqual(['agent.json', 'red.journal.corrupt', 'red.table.corrupt']);
     // And it can be fetched again.
     const store = await openStore();
@@ -198,7 +203,7 @@ describe('a file that is not as it was written', () => {
     cutInHalf('agent.json');
     expect(await load()).toEqual({ agent: undefined, tables: [] });
     expect(log.complaints()[0]).toBe('State file agent.json is set aside, its content is fetched again');
-    expect(readdirSync(directory)).toContain('agent.json.corrupt');
+    expect(fileNames()).toContain('agent.json.corrupt');
   });
 
   test('a record of the agent with a changed digit is set aside', async () => {
@@ -222,7 +227,7 @@ describe('a file that is not as it was written', () => {
     await fill();
     writeFileSync(join(directory, `${'0'.repeat(32)}.table`), readFileSync(pathOf('.table')));
     expect((await load()).tables).toHaveLength(1);
-    expect(readdirSync(directory)).toContain(`${'0'.repeat(32)}.table.corrupt`);
+    expect(fileNames()).toContain(`${'0'.repeat(32)}.table.corrupt`);
   });
 });
 
@@ -246,7 +251,7 @@ describe('a crash', () => {
     await fill();
     rmSync(pathOf('.table'));
     expect((await load()).tables).toEqual([]);
-    expect(readdirSync(directory)).toEqual(['agent.json']);
+    expect(fileNames()).toEqual(['agent.json']);
   });
 
   test('in the middle of a write leaves the old file, and no leftover', async () => {
@@ -272,8 +277,10 @@ test('after an append that failed, nothing is appended until the table is saved 
   expect(addressesOf(tables[0]?.table)).toHaveLength(4);
 });
 
-test('a state directory has one agent at a time', async () => {
+test('a state directory has one agent at a time, and one that is refused touches nothing of the other', async () => {
   await openStore();
-  expect(lockStateDirectory(directory)).toBe(true);
-  expect(lockStateDirectory(directory)).toBe(false);
+  const beingWritten = join(directory, 'agent.json.tmp');
+  writeFileSync(beingWritten, 'half');
+  expect(await NodeFiles.open(directory)).toBeUndefined();
+  expect(readFileSync(beingWritten, 'utf8')).toBe('half');
 });

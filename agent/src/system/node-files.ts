@@ -4,25 +4,35 @@ import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/pr
 import { join } from 'node:path';
 import { makeDirectory } from '@leasehold/program/make-directory';
 import type { StateFiles } from '../state/state-files.js';
+import { lockStateDirectory } from './state-lock.js';
 
 const FILE_MODE = 0o640;
 const DIRECTORY_MODE = 0o750;
 const TEMPORARY = '.tmp';
 
-/** Files of a directory, which is created when there is none. */
+/** Files of a directory, which is created when there is none, and belongs to one process at a time. */
 export class NodeFiles implements StateFiles {
   readonly #directory: string;
   /** Journals are appended to all the time: they stay open. */
   readonly #open = new Map<string, FileHandle>();
 
-  private constructor(directory: string) {
+  readonly #unlock: () => void;
+
+  private constructor(directory: string, unlock: () => void) {
     this.#directory = directory;
+    this.#unlock = unlock;
   }
 
-  /** Opens the directory; throws when it cannot be made or read. */
-  static async open(directory: string): Promise<NodeFiles> {
+  /**
+   * Opens the directory for the one process that uses it; `undefined` when another does. Throws when it cannot be made
+   * or read.
+   */
+  static async open(directory: string): Promise<NodeFiles | undefined> {
     makeDirectory(directory, DIRECTORY_MODE);
-    const files = new NodeFiles(directory);
+    const unlock = lockStateDirectory(directory);
+    if (!unlock) return undefined;
+    const files = new NodeFiles(directory, unlock);
+    // Only with the lock: what another process writes right now looks like what a killed one left.
     const leftovers = (await readdir(directory)).filter((name) => name.endsWith(TEMPORARY));
     for (const name of leftovers) await files.remove(name);
     return files;
@@ -69,9 +79,10 @@ export class NodeFiles implements StateFiles {
     await rename(this.#path(from), this.#path(to));
   }
 
-  /** Closes what is open; a later append opens it again. */
+  /** Closes what is open and leaves the directory to others. */
   async close(): Promise<void> {
     for (const name of [...this.#open.keys()]) await this.#close(name);
+    this.#unlock();
   }
 
   #path(name: string): string {

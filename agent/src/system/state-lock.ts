@@ -11,10 +11,11 @@ const LOCK_NB = 4;
 
 const flock: (fd: number, operation: number) => number = koffi.load(null).func('int flock(int fd, int operation)');
 
-/** Takes the lock of a state directory for as long as the process lives; `false` when another agent has it. */
-export function lockStateDirectory(directory: string): boolean {
+/** Takes the lock of a state directory; what is returned gives it back. `undefined` when another agent has it. */
+export function lockStateDirectory(directory: string): (() => void) | undefined {
   const fd = openSync(join(directory, 'lock'), 'a', 0o640);
-  if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
-  closeSync(fd);
-  return false;
+  const unlock = () => closeSync(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) === 0) return unlock;
+  unlock();
+  return undefined;
 }
