@@ -67,10 +67,28 @@ function refuse(kind: IpamErrorKind, message: string, metadata: Record<string, s
   return { ok: false, error: { kind, message, metadata, violations: [] } };
 }
 
-/** Fields of the request are wrong; at least one violation. */
+// A request can be wrong in hundreds of places. More of them help nobody, and a refusal travels in HTTP/2 headers: one
+// that is too large for them ends the whole connection (transport/errors.ts).
+const MAX_VIOLATIONS = 20;
+const MAX_VIOLATIONS_TEXT = 700;
+
+/** Fields of the request are wrong; at least one violation. Of many, the first ones are named. */
 export function invalidFields(violations: readonly FieldViolation[]): Refused {
-  const message = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-  return { ok: false, error: { kind: 'invalid-field', message, metadata: {}, violations } };
+  const named = violations.slice(0, MAX_VIOLATIONS);
+  const message = listViolations(named, violations.length);
+  return { ok: false, error: { kind: 'invalid-field', message, metadata: {}, violations: named } };
+}
+
+function listViolations([first, ...others]: readonly FieldViolation[], count: number): string {
+  let text = first ? `${first.field}: ${first.description}` : '';
+  let named = 1;
+  for (const { field, description } of others) {
+    const next = `; ${field}: ${description}`;
+    if (text.length + next.length > MAX_VIOLATIONS_TEXT) break;
+    text += next;
+    named++;
+  }
+  return named < count ? `${text}; and ${count - named} more` : text;
 }
 
 /** One field of the request is wrong. */

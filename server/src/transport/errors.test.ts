@@ -175,6 +175,34 @@ describe('a refusal on the wire', () => {
     expect(violations.map(({ field, description }) => ({ field, description }))).toEqual(refused?.error.violations);
   });
 
+  test('names at most 20 violations, and says how many it leaves out', () => {
+    const { error } = invalidFields(
+      Array.from({ length: 500 }, (_, i) => ({ field: `f[${i}]`, description: 'Wrong' })),
+    );
+    expect(unpack(error).badRequests.flatMap(({ fieldViolations }) => fieldViolations)).toHaveLength(20);
+    expect(error.message).toMatch(/^f\[0\]: Wrong; .*; f\[19\]: Wrong; and 480 more$/);
+  });
+
+  const long = 'ü'.repeat(100_000);
+  const sizes: readonly (readonly [string, IpamError])[] = [
+    ['many violations', invalidFields(Array.from({ length: 500 }, () => ({ field: long, description: long }))).error],
+    ['long metadata', reservationNotFound(long, { a: long, b: long, c: `x${long}` }).error],
+    [
+      'much metadata',
+      reservationNotFound('x', Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${i}`, long]))).error,
+    ],
+    ['half a character', reservationNotFound(`${'x'.repeat(1_023)}\ud83d`, { a: '\ud83d' }).error],
+  ];
+
+  test.each(sizes)('stays under 6 KiB on the wire: %s', (_name, error) => {
+    const { wire, infos } = unpack(error);
+    const [details] = wire.metadata.get('grpc-status-details-bin');
+    // As grpc-js sends them.
+    const bytes = encodeURI(wire.details).length + Buffer.from(details as Buffer).toString('base64').length;
+    expect(bytes).toBeLessThan(6 * 1024);
+    expect(infos[0]?.reason).toBe(REFUSALS[error.kind].reason);
+  });
+
   test.each(ERRORS)('$kind says when to try again only if it is UNAVAILABLE', (error) => {
     const { wire } = unpack(error);
     const expected = wire.code === status.UNAVAILABLE ? ['500'] : [];

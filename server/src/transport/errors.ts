@@ -72,27 +72,54 @@ export function orThrow<T>(result: Result<T>): T {
   throw new RefusedError(result.error);
 }
 
-/** A refusal as a gRPC status with its details. */
+// A refusal travels in HTTP/2 headers: its message escaped, and all of it once more in base64. Trailers that are too
+// large for the peer are not sent at all, and leave the whole connection hanging: with these limits they stay under
+// 6 KiB, and many clients take 8 KiB.
+const MAX_MESSAGE = 1_024;
+const MAX_TEXT = 256;
+const MAX_DETAIL = 2_048;
+
+/** A refusal as a gRPC status with its details, cut to what can always be sent. */
 export function toWireError(error: IpamError): WireError {
   const { code, reason } = REFUSALS[error.kind];
-  const details = [
-    pack(
-      'google.rpc.ErrorInfo',
-      ErrorInfo.encode({ reason, domain: DOMAIN, metadata: { ...error.metadata } }).finish(),
-    ),
-  ];
+  const message = clip(error.message, MAX_MESSAGE, (character) => encodeURI(character).length);
+  const info = Object.fromEntries(fitting(Object.entries(error.metadata)));
+  const details = [pack('google.rpc.ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata: info }).finish())];
   if (error.violations.length > 0) {
-    const fieldViolations = error.violations.map((violation) =>
-      BadRequest.fromPartial({ fieldViolations: [violation] }),
+    const named = fitting(error.violations.map(({ field, description }) => [field, description]));
+    const fieldViolations = named.map(([field, description]) => ({ field, description }));
+    details.push(
+      pack('google.rpc.BadRequest', BadRequest.encode(BadRequest.fromPartial({ fieldViolations })).finish()),
     );
-    const badRequest = { fieldViolations: fieldViolations.flatMap((each) => each.fieldViolations) };
-    details.push(pack('google.rpc.BadRequest', BadRequest.encode(badRequest).finish()));
   }
   const metadata = new Metadata();
-  const wire = Status.encode({ code, message: error.message, details }).finish();
-  metadata.set(DETAILS, Buffer.from(wire));
+  metadata.set(DETAILS, Buffer.from(Status.encode({ code, message, details }).finish()));
   if (code === status.UNAVAILABLE) metadata.set(PUSHBACK, String(RETRY_AFTER_MS));
-  return { code, details: error.message, metadata };
+  return { code, details: message, metadata };
+}
+
+/** The pairs that have room in a detail, each cut; the first ones count. */
+function fitting(pairs: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
+  const cut = pairs.map(([name, text]) => [name, clip(text, MAX_TEXT, (each) => Buffer.byteLength(each))] as const);
+  let used = 0;
+  const overflow = cut.findIndex(([name, text]) => {
+    used += Buffer.byteLength(name) + Buffer.byteLength(text);
+    return used > MAX_DETAIL;
+  });
+  return overflow < 0 ? cut : cut.slice(0, overflow);
+}
+
+/** The text, or as much of its begin as costs at most `max`; without the halves of characters, which cannot be sent. */
+function clip(text: string, max: number, cost: (character: string) => number): string {
+  let used = 0;
+  let kept = '';
+  for (const character of text) {
+    const sound = /^\p{Cs}$/u.test(character) ? '\ufffd' : character;
+    used += cost(sound);
+    if (used > max) return `${kept}…`;
+    kept += sound;
+  }
+  return kept;
 }
 
 function pack(type: string, value: Uint8Array): Any {
