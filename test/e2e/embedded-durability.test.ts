@@ -10,9 +10,9 @@ import { describe, expect, test } from 'vitest';
 import { collect } from '../conformance/documents.js';
 import { WatchedProcess } from '../support/processes.js';
 import { repositoryRoot } from '../support/repository.js';
-import { run } from '../support/run.js';
 import { temporaryDirectory } from '../support/sandbox.js';
 import { addressOf, ROUND, requestOf, stepOf, tenureOf } from '../support/store-steps.js';
+import { hasTool } from '../support/tools.js';
 
 const WRITER = join(repositoryRoot, 'test/dist/support/store-writer.js');
 const ADDRESSES = 16;
@@ -91,9 +91,7 @@ describe('the embedded store', () => {
   });
 });
 
-const hasStrace = (await run('strace', ['-V'])).code === 0;
-
-describe.skipIf(!hasStrace)('the embedded store under strace', () => {
+describe.skipIf(!(await hasTool('strace')))('the embedded store under strace', () => {
   async function traced(
     path: string,
     inject: readonly string[],

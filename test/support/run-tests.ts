@@ -7,7 +7,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from './repository.js';
 import { type Entrance, findEntrance, inSandbox, supervised, temporaryDirectory } from './sandbox.js';
-import { formatTotals, type Report, totalsOf } from './totals.js';
+import { missingTools } from './tools.js';
+import { formatTotals, type Report, type Totals, totalsOf } from './totals.js';
 import { findUdhcpc } from './udhcpc-binary.js';
 
 async function main(args: readonly string[]): Promise<number> {
@@ -28,10 +29,17 @@ async function main(args: readonly string[]): Promise<number> {
     ? totalsOf(JSON.parse(readFileSync(report, 'utf8')) as Report)
     : { passed: 0, failed: 0, skipped: 0 };
   if (code !== 0 && totals.failed === 0) console.log(`vitest exited with ${code} although no test failed: see above`);
-  if (!entrance.ok) console.log(`Not run: the e2e tests, because namespaces cannot be made here (${entrance.why})`);
+  const notRun = await omissions(entrance, totals);
+  for (const line of notRun) console.log(line);
   console.log(formatTotals(totals));
   if (code !== 0 || totals.failed > 0) return 1;
-  return !entrance.ok && process.env['CI'] === 'true' ? 1 : 0;
+  return notRun.length > 0 && process.env['CI'] === 'true' ? 1 : 0;
+}
+
+/** What was not run for want of something here, a line each. Skipped tests are those that want a program. */
+async function omissions(entrance: Entrance, totals: Totals): Promise<readonly string[]> {
+  if (!entrance.ok) return [`Not run: the e2e tests, because namespaces cannot be made here (${entrance.why})`];
+  return totals.skipped > 0 ? missingTools() : [];
 }
 
 /** What tests need from outside is fetched before, because inside there is no way out. */
