@@ -21,21 +21,52 @@ function outside(command: string, ...args: readonly string[]): WatchedProcess {
   return new WatchedProcess(process.execPath, ['--input-type=module', '-e', script]);
 }
 
-test.each([
-  ['SIGKILL', 128 + 9],
-  ['SIGINT', 128 + 2],
-  ['SIGTERM', 128 + 15],
-] as const)('after one %s to the outside, an orphan inside is gone too', async (signal, code) => {
-  using temporary = temporaryDirectory('sandbox-');
-  const path = join(temporary.path, 'socket');
+/** A program that runs a command as `npm test` does where no sandbox can be made. */
+function withoutSandbox(command: string, ...args: readonly string[]): WatchedProcess {
+  const script = `
+    const { supervised } = await import(${JSON.stringify(SANDBOX)});
+    process.exitCode = await supervised(${JSON.stringify(command)}, ${JSON.stringify(args)}, {});`;
+  return new WatchedProcess(process.execPath, ['--input-type=module', '-e', script]);
+}
+
+/** A process that holds a connection to us until it is gone: its arguments, and the connection. */
+function holder(directory: string): { readonly args: readonly [string, string]; readonly connected: Promise<Socket> } {
+  const path = join(directory, 'socket');
   const connected = new Promise<Socket>((resolve) => {
     const server = createServer((socket) => {
       server.close();
       resolve(socket);
     }).listen(path);
   });
-  const hold = `require('node:net').connect(${JSON.stringify(path)}); setInterval(() => 0, 1000)`;
-  await using program = outside('sh', '-c', '"$0" -e "$1" & wait', process.execPath, hold);
+  return {
+    args: ['-e', `require('node:net').connect(${JSON.stringify(path)}); setInterval(() => 0, 1000)`],
+    connected,
+  };
+}
+
+test.each([
+  ['SIGKILL', 128 + 9],
+  ['SIGINT', 128 + 2],
+  ['SIGTERM', 128 + 15],
+] as const)('after one %s to the outside, an orphan inside is gone too', async (signal, code) => {
+  using temporary = temporaryDirectory('sandbox-');
+  const { args, connected } = holder(temporary.path);
+  await using program = outside('sh', '-c', '"$0" "$@" & wait', process.execPath, ...args);
+  const held = await connected;
+  const gone = new Promise((resolve) => held.on('close', resolve).resume());
+  program.signal(signal);
+  await gone;
+  expect(await program.exited).toBe(code);
+});
+
+test.each([
+  ['SIGKILL', 128 + 9],
+  ['SIGTERM', 128 + 15],
+] as const)('after one %s, what runs without a sandbox is gone too', async (signal, code) => {
+  using temporary = temporaryDirectory('sandbox-');
+  const { args, connected } = holder(temporary.path);
+  // Not the command itself but what it started, as vitest starts workers.
+  await using program = withoutSandbox('sh', '-c', '"$0" "$@" & wait', process.execPath, ...args);
   const held = await connected;
   const gone = new Promise((resolve) => held.on('close', resolve).resume());
   program.signal(signal);

@@ -62,15 +62,26 @@ export async function inSandbox(
   });
 }
 
-/** Runs a command with our output, killing its whole process group when we are told to end; the exit code. */
+// When we are killed, descriptor 3 ends and the process group is killed. A signal on the parent's death (as above) would
+// reach only the command itself, and not what it started.
+const WATCHED = `(read -r _ <&3; kill -KILL 0) &
+"$@" 3<&-
+code=$?
+kill -KILL $!
+exit $code`;
+
+/**
+ * Runs a command with our output, killing its whole process group when we are told to end; the exit code. When we are
+ * killed ourselves, the group is, too.
+ */
 export function supervised(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<number> {
   // A group of its own: Ctrl-C reaches only us, and we end the group in one stroke instead of a race of handlers.
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  const child = spawn('sh', ['-c', WATCHED, 'supervised', command, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     detached: true,
     env: { ...systemEnv(), ...env },
   });
@@ -87,6 +98,7 @@ export function supervised(
     child.on('error', reject);
     child.on('exit', (code, signal) => {
       for (const name of signals) process.off(name, end);
+      child.stdio[3]?.destroy();
       resolve(endedBy === undefined ? exitCode(code, signal) : 128 + constants.signals[endedBy]);
     });
   });
