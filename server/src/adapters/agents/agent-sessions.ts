@@ -77,7 +77,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   /** Begins a stream; its first message must be a hello. */
   open(link: AgentLink): HelloStream {
-    return new HelloStream(link, this);
+    return new HelloStream(link, this, this.#options.clock);
   }
 
   async provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void> {

@@ -1,8 +1,13 @@
 // One stream of an agent: puts the parts of its hello together, then hands its messages to its session.
+//
+//   H1. What a stream can make the server keep is bounded, in entries, in bytes and in time, before anything is known of
+//       who sends it: until its hello is whole an agent is a stranger.
 
+import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Hello, SessionRequest } from '@leasehold/proto/ipam/v1/session';
 import { type IpamError, invalidField, storeUnavailable } from '../../domain/errors.js';
 import { type AgentLink, AgentSession } from './session.js';
+import { fromHelloPart, fromSessionMessage } from './wire.js';
 
 /** What becomes of a stream. */
 export interface StreamOwner {
@@ -14,24 +19,34 @@ export interface StreamOwner {
   ended(session: AgentSession): void;
 }
 
+// A host with every VLAN of a trunk, and a table of each: 8,192.
+const MAX_HELLO_ENTRIES = 10_000;
+// An agent sends its hello in one go.
+const HELLO_TIMEOUT_MS = 10_000;
+
 /** A stream, from its first message to its end. */
 export class HelloStream {
   readonly #link: AgentLink;
   readonly #owner: StreamOwner;
+  readonly #deadline: Timer;
   #hello: Hello | undefined;
   #session: AgentSession | 'beginning' | undefined;
   #open = true;
 
-  constructor(link: AgentLink, owner: StreamOwner) {
+  constructor(link: AgentLink, owner: StreamOwner, clock: Clock) {
     this.#link = link;
     this.#owner = owner;
+    this.#deadline = clock.after(HELLO_TIMEOUT_MS, () => {
+      this.#end(invalidField('hello', `Not whole within ${HELLO_TIMEOUT_MS / 1_000} s`).error);
+    });
   }
 
   receive(request: SessionRequest): void {
     if (!this.#open) return;
     const { message } = request;
     if (this.#session instanceof AgentSession) {
-      const refused = this.#owner.received(this.#session, request);
+      const checked = fromSessionMessage(message);
+      const refused = checked.ok ? this.#owner.received(this.#session, { message: checked.value }) : checked.error;
       if (refused) this.#end(refused);
     } else if (message?.$case === 'hello' && this.#session === undefined) {
       this.#collect(message.value);
@@ -40,23 +55,33 @@ export class HelloStream {
     }
   }
 
-  #collect(part: Hello): void {
-    const before = this.#hello;
-    if (before && before.hostId !== part.hostId) {
+  #collect(received: Hello): void {
+    const part = fromHelloPart(received);
+    if (!part.ok) {
+      this.#end(part.error);
+      return;
+    }
+    const hello = this.#hello ?? { ...part.value, attachments: [], tables: [] };
+    this.#hello = hello;
+    if (hello.hostId !== part.value.hostId) {
       this.#end(invalidField('hello.host_id', 'The parts of a hello name different hosts').error);
       return;
     }
-    this.#hello = before
-      ? {
-          ...before,
-          attachments: [...before.attachments, ...part.attachments],
-          tables: [...before.tables, ...part.tables],
-        }
-      : part;
-    if (!part.last) return;
+    hello.attachments.push(...part.value.attachments);
+    hello.tables.push(...part.value.tables);
+    if (hello.attachments.length + hello.tables.length > MAX_HELLO_ENTRIES) {
+      this.#end(invalidField('hello', `More than ${MAX_HELLO_ENTRIES} attachments and tables`).error);
+    } else if (part.value.last) {
+      this.#begin(hello);
+    }
+  }
+
+  #begin(hello: Hello): void {
+    this.#deadline.cancel();
+    this.#hello = undefined;
     this.#session = 'beginning';
     this.#owner
-      .begin(this.#link, this.#hello, () => this.#open)
+      .begin(this.#link, hello, () => this.#open)
       .then(
         (session) => {
           if (session instanceof AgentSession) this.#session = session;
@@ -75,6 +100,8 @@ export class HelloStream {
   closed(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#deadline.cancel();
+    this.#hello = undefined;
     if (this.#session instanceof AgentSession) this.#owner.ended(this.#session);
   }
 }

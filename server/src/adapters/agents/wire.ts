@@ -1,7 +1,7 @@
 // What is provided, as it goes to agents, and what agents report, as the control plane reads it.
 
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
-import type { Assignment, SessionEpoch, TableState } from '@leasehold/proto/ipam/v1/session';
+import type { Assignment, Hello, SessionEpoch, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
 import { formatCidr, formatIpv4, parseResourceId } from '@leasehold/proto/values';
 import { type FieldViolation, invalidField, invalidFields, type Result, success } from '../../domain/errors.js';
 import type { HostId, NetworkId } from '../../domain/ids.js';
@@ -43,11 +43,14 @@ export function fromHostId(text: string): Result<HostId> {
   return parsed.ok ? success(text as HostId) : invalidField('host_id', parsed.problem);
 }
 
-/** Reads attachments; refused whole when one is malformed. */
+/** Reads attachments; refused whole when one is malformed or there are more than a host can have. */
 export function fromAttachments(
   attachments: readonly HostAttachment[],
 ): Result<readonly (readonly [NetworkId, ObservedAttachment])[]> {
   const violations: FieldViolation[] = [];
+  if (attachments.length > MAX_ATTACHMENTS) {
+    violations.push({ field: 'attachments', description: `More than ${MAX_ATTACHMENTS}` });
+  }
   attachments.forEach(({ networkId, interface: name }, i) => {
     const id = parseResourceId(networkId);
     if (!id.ok) violations.push({ field: `attachments[${i}].network_id`, description: id.problem });
@@ -58,13 +61,79 @@ export function fromAttachments(
   return success(
     attachments.map(({ networkId, interface: name, ready, reason }) => [
       networkId as NetworkId,
-      { interface: name, ready, reason: reason.slice(0, MAX_REASON) },
+      { interface: name, ready, reason: cut(reason) },
     ]),
   );
 }
 
+/** Reads a part of a hello; what is kept of it is small, whatever it says. */
+export function fromHelloPart(part: Hello): Result<Hello> {
+  const hostId = fromHostId(part.hostId);
+  if (!hostId.ok) return hostId;
+  const { failureDomain, backend, agentVersion } = part;
+  const violations: FieldViolation[] = [];
+  checkText('failure_domain', failureDomain, MAX_NAME, violations);
+  checkText('backend', backend, MAX_NAME, violations);
+  checkText('agent_version', agentVersion, MAX_VERSION, violations);
+  if (violations.length > 0) return invalidFields(violations);
+  const attachments = fromAttachments(part.attachments);
+  if (!attachments.ok) return attachments;
+  const tables = fromTables(part.tables);
+  if (!tables.ok) return tables;
+  return success({
+    ...part,
+    attachments: attachments.value.map(([networkId, each]) => ({ networkId, ...each })),
+    tables: [...tables.value],
+  });
+}
+
+/** Reads a message of a session that began; its tables are checked. */
+export function fromSessionMessage(message: SessionRequest['message']): Result<SessionRequest['message']> {
+  if (message?.$case === 'heartbeat') {
+    const tables = fromTables(message.value.tables);
+    return tables.ok ? success({ ...message, value: { ...message.value, tables: [...tables.value] } }) : tables;
+  }
+  if (message?.$case === 'deliveryAck' && message.value.table) {
+    const tables = fromTables([message.value.table]);
+    return tables.ok ? success({ ...message, value: { ...message.value, table: tables.value[0] } }) : tables;
+  }
+  return success(message);
+}
+
+/** Reads what an agent says of its tables; refused whole when one is malformed. */
+function fromTables(tables: readonly TableState[]): Result<readonly TableState[]> {
+  const violations: FieldViolation[] = [];
+  tables.forEach(({ networkId, networkUid, digest }, i) => {
+    const id = parseResourceId(networkId);
+    if (!id.ok) violations.push({ field: `tables[${i}].network_id`, description: id.problem });
+    checkText(`tables[${i}].network_uid`, networkUid, MAX_NAME, violations);
+    if (digest.length > MAX_DIGEST) {
+      violations.push({ field: `tables[${i}].digest`, description: `Longer than ${MAX_DIGEST} bytes` });
+    }
+  });
+  if (violations.length > 0) return invalidFields(violations);
+  return success(
+    tables.map((state) => (state.reason.length > MAX_REASON ? { ...state, reason: cut(state.reason) } : state)),
+  );
+}
+
+function checkText(field: string, text: string, max: number, violations: FieldViolation[]): void {
+  if (text.length <= max && !/\p{C}/u.test(text)) return;
+  violations.push({ field, description: `Not up to ${max} printable characters` });
+}
+
+// A slice of a string keeps all of it in memory: what is kept is a copy.
+function cut(reason: string): string {
+  return reason.length > MAX_REASON ? Buffer.from(reason.slice(0, MAX_REASON)).toString() : reason;
+}
+
+// A VLAN trunk has 4,094 networks.
+const MAX_ATTACHMENTS = 4_096;
 // IFNAMSIZ is 16 with the final zero; slashes and white space are what the kernel refuses.
 const INTERFACE = /^[^\s/]{1,15}$/;
+const MAX_NAME = 63;
+const MAX_VERSION = 64;
+const MAX_DIGEST = 64;
 const MAX_REASON = 256;
 
 /** Whether two session epochs are the same. */
@@ -74,5 +143,5 @@ export function sameEpoch(a: SessionEpoch | undefined, b: SessionEpoch): boolean
 
 /** Why an agent does not answer with a table, cut to what is worth keeping. */
 export function reasonOf(state: TableState | undefined): string {
-  return state?.reason.slice(0, MAX_REASON) ?? '';
+  return cut(state?.reason ?? '');
 }
