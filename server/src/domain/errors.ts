@@ -32,6 +32,7 @@ export type IpamErrorKind =
   | 'etag-mismatch'
   | 'store-unavailable'
   | 'session-superseded'
+  | 'session-too-slow'
   | 'too-busy';
 
 /** A field of the request and what is wrong with it. */
@@ -273,4 +274,9 @@ export function storeUnavailable(why: string): Refused {
 /** The agent opened another session. */
 export function sessionSuperseded(hostId: HostId): Refused {
   return refuse('session-superseded', `Host ${hostId} opened another session`, { host_id: hostId });
+}
+
+/** The agent does not read what it is sent. */
+export function sessionTooSlow(): Refused {
+  return refuse('session-too-slow', 'The agent is too slow in reading what it is sent, it should connect anew');
 }

@@ -28,6 +28,7 @@ import {
   reservationMismatch,
   reservationNotFound,
   sessionSuperseded,
+  sessionTooSlow,
   storeUnavailable,
   subnetClosing,
   subnetExhausted,
@@ -92,6 +93,7 @@ const SAMPLES: Readonly<Record<IpamErrorKind, readonly Refused[]>> = {
   'too-busy': [tooBusy('Network red')],
   'store-unavailable': [storeUnavailable('The store is closed')],
   'session-superseded': [sessionSuperseded(HOST)],
+  'session-too-slow': [sessionTooSlow()],
 };
 
 const ERRORS: readonly IpamError[] = Object.values(SAMPLES).flatMap((refusals) => refusals.map(({ error }) => error));

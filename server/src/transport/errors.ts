@@ -41,6 +41,7 @@ export const REFUSALS = {
   'too-busy': { code: status.ABORTED, reason: 'TOO_BUSY' },
   'store-unavailable': { code: status.UNAVAILABLE, reason: 'STORE_UNAVAILABLE' },
   'session-superseded': { code: status.ABORTED, reason: 'SESSION_SUPERSEDED' },
+  'session-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'SESSION_TOO_SLOW' },
 } as const satisfies Record<IpamErrorKind, WireRefusal>;
 
 const DOMAIN = 'leasehold';

@@ -1,6 +1,6 @@
 // A listener with real connections: what a refusal must not do to the connection it is sent on.
 
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   CreateSubnetRequest,
   type GetNetworkRequest,
@@ -53,11 +53,11 @@ function createSubnet(ranges: number): Promise<ServiceError | null> {
   const request = CreateSubnetRequest.fromPartial({
     subnet: { networkId: 'red', cidr: '10.0.0.0/24', excludedRanges },
   });
-  return new Promise((resolve) => client.createSubnet(request, soon(), resolve));
+  return new Promise((resolve) => client.createSubnet(request, new Metadata(), soon(), resolve));
 }
 
 function getNetwork(networkId: string): Promise<ServiceError | null> {
-  return new Promise((resolve) => client.getNetwork({ networkId }, soon(), resolve));
+  return new Promise((resolve) => client.getNetwork({ networkId }, new Metadata(), soon(), resolve));
 }
 
 describe('a request that is wrong in hundreds of places', () => {
