@@ -12,6 +12,13 @@ import { repositoryRoot } from './repository.js';
 /** How often it asks. */
 export const PROBE_EVERY_MS = 100;
 
+/**
+ * A silence of fewer questions than this is over before any client repeats its own (RFC 2131 §4.1: after 4 s ± 1 s), so
+ * nobody has to ask more than twice. Shorter ones are no fault: an agent that the machine did not let run for a while
+ * answers late, and to the last of the questions alone.
+ */
+export const QUESTIONS_BEFORE_RETRY = 3_000 / PROBE_EVERY_MS;
+
 /** An OFFER. */
 export interface ProbeAnswer {
   /** Which DISCOVER it answers; they are numbered without gaps. */
@@ -53,13 +60,9 @@ export class Prober implements AsyncDisposable {
     return this.#process.lines.map(({ fields }) => fields as unknown as ProbeAnswer);
   }
 
-  /** The questions from the first that was answered to the last that was, that nobody answered. */
-  unanswered(): readonly number[] {
-    const answered = new Set(this.answers().map(({ question }) => question));
-    if (answered.size === 0) return [];
-    const first = Math.min(...answered);
-    const questions = Array.from({ length: Math.max(...answered) - first }, (_, i) => first + i);
-    return questions.filter((question) => !answered.has(question));
+  /** Questions one after another that nobody answered, at most, between the first that was answered and the last. */
+  longestSilence(): number {
+    return longestGap(this.answers().map(({ question }) => question));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,4 +73,10 @@ export class Prober implements AsyncDisposable {
 /** Now, on the clock of the prober's answers. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** How many numbers are missing, at most, between two neighbours of a set. Pure. */
+export function longestGap(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted.reduce((longest, number, i) => Math.max(longest, number - (sorted[i - 1] ?? number) - 1), 0);
 }
