@@ -67,6 +67,8 @@ async function openStore({ store: { path }, authority }: ServerOptions, log: Log
         log.error('the store failed, exiting', { store: path, error: error.message });
         process.exit(1);
       },
+      // What is known of the store may be wrong from here on; what is in it is not.
+      onDefect: (error) => log.error('a change of the store was not taken in, by a defect', { error }),
     });
   } catch (error) {
     return fail(NAME, `--store embedded:${path} cannot be used: ${messageOf(error)}`);

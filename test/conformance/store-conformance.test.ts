@@ -15,11 +15,11 @@ const entropy = { random: Math.random, bytes: (length: number) => randomBytes(le
 
 storeConformance('embedded', async () => {
   const path = await mkdtemp(join(tmpdir(), 'leasehold-store-'));
-  const onFatal = (error: Error) => {
+  const broken = (error: unknown) => {
     throw error;
   };
   return {
-    open: () => openEmbeddedStore(path, { entropy, onFatal }),
+    open: () => openEmbeddedStore(path, { entropy, onFatal: broken, onDefect: broken }),
     remove: () => rm(path, { recursive: true }),
   };
 });

@@ -33,10 +33,10 @@ class Progress {
 }
 
 function openStore(path: string): Promise<Store> {
-  const onFatal = (error: Error) => {
+  const broken = (error: unknown) => {
     throw error;
   };
-  return openEmbeddedStore(path, { entropy, onFatal });
+  return openEmbeddedStore(path, { entropy, onFatal: broken, onDefect: broken });
 }
 
 /** Every address is as its last acknowledged step left it, or as the one that was under way would. */

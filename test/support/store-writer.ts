@@ -16,11 +16,11 @@ const say = (line: string) => writeSync(1, `${line}\n`);
 
 async function main(directory: string, addresses: number, steps: number): Promise<void> {
   const entropy = { random: Math.random, bytes: (length: number) => randomBytes(length) };
-  const onFatal = (error: Error) => {
-    say(`fatal ${error.message}`);
+  const broken = (error: unknown) => {
+    say(`fatal ${error instanceof Error ? error.message : String(error)}`);
     process.exit(1);
   };
-  const store = await openEmbeddedStore(directory, { entropy, onFatal });
+  const store = await openEmbeddedStore(directory, { entropy, onFatal: broken, onDefect: broken });
   await store.networks.put(network('red'));
   say('ready');
   await Promise.all(Array.from({ length: addresses }, (_, n) => goRound(store, n, steps)));

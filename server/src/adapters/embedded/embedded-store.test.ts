@@ -3,15 +3,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Host } from '../../domain/host.js';
+import type { HostId, Revision, Uid, WallTime } from '../../domain/ids.js';
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.js';
 import { idKey } from './keys.js';
 import { flushTables, openEnvironment, openTables } from './tables.js';
 
+const broken = (error: unknown) => {
+  throw error;
+};
 const options: EmbeddedStoreOptions = {
   entropy: { random: () => 0, bytes: (length) => new Uint8Array(length).fill(7) },
-  onFatal: (error) => {
-    throw error;
-  },
+  onFatal: broken,
+  onDefect: broken,
+};
+
+const HOST: Host = {
+  hostId: 'h1' as HostId,
+  uid: 'u1' as Uid,
+  managed: true,
+  maintenance: false,
+  labels: {},
+  failureDomain: '',
+  backend: 'builtin',
+  agentVersion: '1',
+  attachments: [],
+  createTime: 0 as WallTime,
+  updateTime: 0 as WallTime,
+  revision: 0 as Revision,
 };
 
 describe('openEmbeddedStore', () => {
@@ -90,5 +109,26 @@ describe('openEmbeddedStore', () => {
       [7_200, 7_200],
       [60, 7_200],
     ]);
+  });
+
+  test('a listener that throws fails neither the write, nor the other listeners, nor the store', async () => {
+    const defects: unknown[] = [];
+    const heard: string[] = [];
+    const fatal: Error[] = [];
+    const store = await openEmbeddedStore(path, {
+      ...options,
+      onFatal: (error) => fatal.push(error),
+      onDefect: (error) => defects.push(error),
+    });
+    const defect = new Error('not prepared for this');
+    store.watch(() => {
+      throw defect;
+    });
+    store.watch((changes) => heard.push(...changes.map(({ kind }) => kind)));
+    const written = await store.hosts.put(HOST);
+    expect(written).toEqual({ ...HOST, revision: 1 });
+    await expect(store.hosts.put({ ...HOST, hostId: 'h2' as HostId })).resolves.toMatchObject({ hostId: 'h2' });
+    expect([defects, heard, fatal]).toEqual([[defect, defect], ['host', 'host'], []]);
+    await store.close();
   });
 });

@@ -2,7 +2,9 @@
 //
 //   E1. Every write is decided on what its transaction will find, and answered after the flush (group-commit.ts).
 //   E2. The start counter is durable before the store is used: no two starts share a holder epoch (protocol.md §5.4).
-//   E3. While this process has the store, no other has: it is the holder, without asking anyone.
+//   E3. A listener of the watch that throws is a defect, and says nothing of the disk: what is durable is acknowledged,
+//       and the other listeners hear of it.
+//   E4. While this process has the store, no other has: it is the holder, without asking anyone.
 
 import { join } from 'node:path';
 import type { Entropy } from '@leasehold/program/entropy';
@@ -21,6 +23,8 @@ export interface EmbeddedStoreOptions {
   readonly entropy: Entropy;
   /** Called once when the disk fails: nothing is acknowledged from then on, the program must exit and start anew. */
   readonly onFatal: (error: Error) => void;
+  /** Called with what a listener of the watch threw. */
+  readonly onDefect: (error: unknown) => void;
   /** How long agents may answer on their own, in seconds, recorded in the store; without it what is recorded stays. */
   readonly authorityS?: number;
 }
@@ -34,7 +38,7 @@ export async function openEmbeddedStore(path: string, options: EmbeddedStoreOpti
     try {
       const opened = await recordStart(path, env, options.entropy, options.authorityS);
       directory.sync();
-      return await startStore(env, opened, options.onFatal, directory.unlock);
+      return await startStore(env, opened, options, directory.unlock);
     } catch (error) {
       await env.close();
       throw error;
@@ -48,13 +52,13 @@ export async function openEmbeddedStore(path: string, options: EmbeddedStoreOpti
 async function startStore(
   env: Environment,
   { tables, settings }: Opened,
-  onFatal: (error: Error) => void,
+  { onFatal, onDefect }: EmbeddedStoreOptions,
   unlock: () => void,
 ): Promise<Store> {
   const listeners = new Set<(changes: readonly Change[]) => void>();
   const onDurable = (changes: readonly Change[]) => {
     networks.onDurable(changes);
-    if (changes.length > 0) for (const listener of [...listeners]) listener(changes);
+    if (changes.length > 0) tell([...listeners], changes, onDefect);
   };
   const commit = new GroupCommit({ flush: () => flushTables(env, tables), onDurable, onFatal });
   const networks: EmbeddedNetworks = await openNetworks(tables, commit);
@@ -86,4 +90,18 @@ async function startStore(
       return closing;
     },
   };
+}
+
+function tell(
+  listeners: readonly ((changes: readonly Change[]) => void)[],
+  changes: readonly Change[],
+  onDefect: (error: unknown) => void,
+): void {
+  for (const listener of listeners) {
+    try {
+      listener(changes);
+    } catch (error) {
+      onDefect(error);
+    }
+  }
 }

@@ -22,6 +22,7 @@ interface Job {
 export interface GroupCommitOptions {
   /** Makes what the jobs staged durable. */
   readonly flush: () => Promise<void>;
+  /** Told what is durable. What it throws is taken for a failure of the disk: it must not let listeners throw. */
   readonly onDurable: (changes: readonly Change[]) => void;
   readonly onFatal: (error: Error) => void;
 }
