@@ -1,7 +1,16 @@
 // Reservations read: one by a key, or a list in address order. Made and ended in reserve.ts and release.ts.
 
-import { formatIpv4, type Ipv4, type Mac, parseIpv4 } from '@leasehold/proto/values';
-import { type Result, success } from '../domain/errors.js';
+import {
+  type Cidr,
+  firstAddress,
+  formatIpv4,
+  type Ipv4,
+  lastAddress,
+  type Mac,
+  parseIpv4,
+  parseResourceId,
+} from '@leasehold/proto/values';
+import { invalidPageToken, type Result, success } from '../domain/errors.js';
 import type { NetworkId, SubnetId } from '../domain/ids.js';
 import type { Slot } from '../domain/slot.js';
 import type { Context } from './context.js';
@@ -24,24 +33,22 @@ interface Position {
 // How many slots one page looks at: a filter that fits few must not hold a call for the whole store.
 const MAX_LOOKED_AT = 20_000;
 
-/** Lists reservations, by network and in address order. */
+/** Lists reservations, by network and in address order. When the caller is gone it ends with what it has. */
 export async function listReservations(
   { store, view }: Pick<Context, 'store' | 'view'>,
   filter: ReservationFilter,
   page: PageRequest,
+  signal: AbortSignal,
 ): Promise<Result<Page<Slot>>> {
   const list = ['reservations', filter];
   const token = readToken(list, page.token);
   if (!token.ok) return token;
   const after = token.value === undefined ? undefined : parsePosition(token.value);
+  if (token.value !== undefined && !after) return invalidPageToken();
   const items: Slot[] = [];
   let lookedAt = 0;
-  for (const networkId of networksToScan({ view }, filter, after)) {
-    const from = after?.networkId === networkId ? ((after.address + 1) as Ipv4) : undefined;
-    const batches =
-      filter.mac === undefined
-        ? store.slots.scan({ networkId, ...(from === undefined ? {} : { from }) })
-        : [await ofMac({ store }, networkId, filter.mac, from)];
+  for (const range of rangesToScan({ view }, filter, after)) {
+    const batches = filter.mac === undefined ? store.slots.scan(range) : [await ofMac({ store }, range, filter.mac)];
     for await (const slots of batches) {
       for (const slot of slots) {
         lookedAt++;
@@ -49,30 +56,46 @@ export async function listReservations(
         if (items.length < pageSize(page) && lookedAt < MAX_LOOKED_AT) continue;
         return success({ items, nextToken: makeToken(list, formatPosition(slot)) });
       }
+      if (signal.aborted) return success({ items, nextToken: '' });
     }
   }
   return success({ items, nextToken: '' });
 }
 
-function networksToScan(
+/** Addresses of a network, both ends included. */
+interface Range {
+  readonly networkId: NetworkId;
+  readonly from: Ipv4;
+  readonly to: Ipv4;
+}
+
+const EVERYWHERE: Cidr = { base: 0 as Ipv4, prefixLength: 0 };
+
+// A subnet keeps its CIDR for life: what is outside of it belongs to an earlier subnet of the same id.
+function rangesToScan(
   { view }: Pick<Context, 'view'>,
   filter: ReservationFilter,
   after: Position | undefined,
-): readonly NetworkId[] {
-  const ofSubnet = filter.subnetId && view.subnet(filter.subnetId)?.network.networkId;
-  if (filter.subnetId && !ofSubnet) return [];
-  const wanted = [...view.networks.keys()].filter(
-    (networkId) =>
-      (!filter.networkId || networkId === filter.networkId) &&
-      (!ofSubnet || networkId === ofSubnet) &&
-      (!after || networkId >= after.networkId),
-  );
-  return wanted.sort();
+): readonly Range[] {
+  const found = filter.subnetId === undefined ? undefined : view.subnet(filter.subnetId);
+  if (filter.subnetId !== undefined && !found) return [];
+  const cidr = found?.subnet.cidr ?? EVERYWHERE;
+  const [first, to] = [firstAddress(cidr), lastAddress(cidr)];
+  return [...(found ? [found.network.networkId] : view.networks.keys())]
+    .filter(
+      (networkId) => (!filter.networkId || networkId === filter.networkId) && (!after || networkId >= after.networkId),
+    )
+    .sort()
+    .map((networkId) => {
+      const from = after?.networkId === networkId ? Math.max(first, after.address + 1) : first;
+      return { networkId, from: from as Ipv4, to };
+    })
+    .filter(({ from }) => from <= to);
 }
 
-async function ofMac({ store }: Pick<Context, 'store'>, networkId: NetworkId, mac: Mac, from: Ipv4 | undefined) {
+async function ofMac({ store }: Pick<Context, 'store'>, { networkId, from, to }: Range, mac: Mac) {
   const slots = await store.slots.findByMac(networkId, mac);
-  return slots.filter(({ address }) => from === undefined || address >= from);
+  return slots.filter(({ address }) => address >= from && address <= to);
 }
 
 function fits(slot: Slot, { subnetId, mac, owner, state }: ReservationFilter): boolean {
@@ -90,6 +113,8 @@ function formatPosition({ networkId, address }: Position): string {
 
 function parsePosition(text: string): Position | undefined {
   const slash = text.indexOf('/');
+  const networkId = parseResourceId(text.slice(0, slash));
   const address = parseIpv4(text.slice(slash + 1));
-  return address.ok ? { networkId: text.slice(0, slash) as NetworkId, address: address.value } : undefined;
+  if (!networkId.ok || !address.ok) return undefined;
+  return { networkId: networkId.value as NetworkId, address: address.value };
 }

@@ -157,9 +157,9 @@ function reservationHandlers(log: Log, app: UseCases) {
       const key = orThrow(fromGetReservation(request));
       return { reservation: encode(orThrow(await app.release.find(key))) };
     }),
-    listReservations: unary(log, async (request: ListReservationsRequest) => {
+    listReservations: unary(log, async (request: ListReservationsRequest, call) => {
       const filter = orThrow(fromReservationFilter(request));
-      const page = orThrow(await listReservations(context, filter, readPage(request)));
+      const page = orThrow(await listReservations(context, filter, readPage(request), call.signal));
       return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
     }),
   } satisfies Partial<IpamServiceServer>;
