@@ -288,6 +288,53 @@ describe('restart', () => {
     expect(world.clock.nextDue()).toBeUndefined();
   });
 
+  test('a stop waits for what is being written: cut, it would make the next start silent', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    let release = () => {};
+    world.files.affected = /journal$/;
+    world.files.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    world.session.deliver('red', 1n, { $case: 'tableDelta', value: { put: [entryOf(12)], remove: [] } });
+    await world.clock.advance(10);
+    let stopped = false;
+    const stopping = world.agent.stop().then(() => {
+      stopped = true;
+    });
+    await world.clock.advance(1_000);
+    expect(world.backend.answers('red')).toEqual([]);
+    expect(stopped).toBe(false);
+    release();
+    await stopping;
+    await world.crash();
+    expect(world.backend.answers('red')).toHaveLength(3);
+  });
+
+  test('a disk that fails while the agent stops is not tried again', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    world.files.affected = /journal$/;
+    world.files.failure = 'ENOSPC';
+    world.session.deliver('red', 1n, { $case: 'tableDelta', value: { put: [entryOf(12)], remove: [] } });
+    await world.agent.stop();
+    await world.clock.advance(0);
+    expect(world.clock.nextDue()).toBeUndefined();
+  });
+
+  test('an agent stopped while it starts serves nobody and dials nobody', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    await world.agent.stop();
+    const starting = world.crash();
+    await world.agent.stop();
+    await starting;
+    await world.clock.advance(5_000);
+    expect(world.backend.servers).toEqual([]);
+    expect(world.server.sessions).toHaveLength(1);
+    expect(world.clock.nextDue()).toBeUndefined();
+  });
+
   test('a journal that ends in a torn record keeps the table, silent until it is confirmed', async () => {
     const world = makeWorld();
     await world.serveRed();

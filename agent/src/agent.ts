@@ -48,7 +48,7 @@ export interface Agent {
   start(): Promise<void>;
   /** The interface of every network, from now on. */
   setNetworks(networks: ReadonlyMap<string, string>): void;
-  /** Ends the session, closes every DHCP server; tables and authority stay on the disk. */
+  /** Ends the session, closes every DHCP server, ends what is being written; tables and authority stay on the disk. */
   stop(): Promise<void>;
 }
 
@@ -78,6 +78,7 @@ class RunningAgent implements Agent {
   #acknowledged: Acknowledged | undefined;
   #storedAuthority: ReadonlyMap<string, StoredAuthority> = new Map();
   #storing = false;
+  #stopped = false;
   #timer: Timer | undefined;
 
   constructor(ports: AgentPorts, config: AgentConfig) {
@@ -98,6 +99,7 @@ class RunningAgent implements Agent {
 
   async start(): Promise<void> {
     const { agent, tables } = await this.#ports.state.load();
+    if (this.#stopped) return;
     this.#identity = agent?.identity;
     this.#attachments.poll();
     this.#networks.restore(tables, agent, this.#config.bootId);
@@ -110,6 +112,7 @@ class RunningAgent implements Agent {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#timer?.cancel();
     this.#supervisor.stop();
     await this.#networks.suspend();

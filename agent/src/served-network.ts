@@ -79,7 +79,8 @@ export class ServedNetwork {
   #reached: Reached;
   #unwritten: Delivery[] = [];
   #needsImage: boolean;
-  #pumping = false;
+  /** Ends when there is nothing to write or to acknowledge any more. */
+  #pumping: Promise<void> | undefined;
   #pumpAgain = false;
   #retry: Timer | undefined;
 
@@ -113,9 +114,9 @@ export class ServedNetwork {
     if (this.#closed) return;
     const gate = { standing: () => this.standing() };
     this.#server = this.#ports.backend.open(this.networkId, this.replica.table, gate);
-    this.#server.onStateChange(() => void this.#pump());
+    this.#server.onStateChange(() => this.#pump());
     this.#server.attach(this.#link);
-    void this.#pump();
+    this.#pump();
   }
 
   /** The interface to serve on, or why there is none. */
@@ -133,12 +134,13 @@ export class ServedNetwork {
     return this.#closed;
   }
 
-  /** Stops for a restart of the agent: as `close`, but the authority goes on. */
-  suspend(): Promise<void> {
+  /** Stops for a restart of the agent: as `close`, but the authority goes on, and what is being written is finished. */
+  async suspend(): Promise<void> {
     const authority = this.#authority;
     const closed = this.close();
     this.#authority = authority;
-    return closed;
+    // A journal that ends in the middle of a record makes the next start silent.
+    await Promise.all([closed, this.#pumping]);
   }
 
   /** A session begins; its hello tells of this table. */
@@ -174,7 +176,7 @@ export class ServedNetwork {
       if (this.#unbacked !== undefined) this.#unbacked = this.#applied;
       this.acknowledge(ack);
     }
-    void this.#pump();
+    this.#pump();
   }
 
   /** A heartbeat was acknowledged for this placement, or the table was confirmed after one was. */
@@ -237,10 +239,12 @@ export class ServedNetwork {
     return state.kind === 'closed' ? state.reason : 'No authority: the table is not confirmed';
   }
 
-  async #pump(): Promise<void> {
+  #pump(): void {
     this.#pumpAgain = true;
-    if (this.#pumping) return;
-    this.#pumping = true;
+    this.#pumping ??= this.#pumpAll();
+  }
+
+  async #pumpAll(): Promise<void> {
     while (this.#pumpAgain && !this.#closed) {
       this.#pumpAgain = false;
       // What else is delivered in this turn shares the write and the acknowledgement.
@@ -248,7 +252,7 @@ export class ServedNetwork {
       await this.#write();
       await this.#acknowledgeTable();
     }
-    this.#pumping = false;
+    this.#pumping = undefined;
   }
 
   /** Brings the disk up to the table. */
@@ -286,9 +290,10 @@ export class ServedNetwork {
     this.#needsImage = true;
     const problem = error instanceof Error ? error.message : String(error);
     this.#log.error('Table could not be written to the state directory: acknowledging nothing', { problem });
+    if (this.#closed) return;
     this.#retry = this.#ports.clock.after(DISK_RETRY_MS, () => {
       this.#retry = undefined;
-      void this.#pump();
+      this.#pump();
     });
   }
 
