@@ -1,3 +1,4 @@
+import { Heartbeat } from '@leasehold/proto/ipam/v1/session';
 import { describe, expect, test } from 'vitest';
 import { AgentWorld } from '../../test/fakes/agent-world.js';
 import { assignmentOf, digestOf, entryOf } from '../../test/fakes/scripted-server.js';
@@ -166,6 +167,37 @@ describe('heartbeats', () => {
       { networkId: 'red', sequence: 4n },
       { networkId: 'blue', sequence: 0n, placementEpoch: 7n },
     ]);
+  });
+});
+
+describe('heartbeats of a host with more networks than fit into a message', () => {
+  const longId = (i: number) => `${i}`.padEnd(63, 'x');
+
+  async function serveMany(count: number): Promise<AgentWorld> {
+    const world = makeWorld();
+    world.networks = new Map(Array.from({ length: count }, (_, i) => [longId(i), 'br-red']));
+    await world.start();
+    await world.welcome();
+    for (let i = 0; i < count; i++) {
+      const uid = `${i}`.padEnd(36, 'u');
+      world.session.deliverTable(longId(i), 2n ** 40n, assignmentOf(uid), [entryOf(10)]);
+    }
+    await world.clock.advance(0);
+    for (const server of world.backend.servers) server.fail('x'.repeat(500));
+    return world;
+  }
+
+  test('stay below 256 KiB, and tell of every table in turn', async () => {
+    const world = await serveMany(2_100);
+    await world.clock.advance(3_000);
+    const { heartbeats } = world.session;
+    expect(heartbeats).toHaveLength(3);
+    const sizes = heartbeats.map((heartbeat) => Heartbeat.encode(heartbeat).finish().length);
+    expect(Math.max(...sizes)).toBeLessThan(256 * 1024);
+    expect(heartbeats[0]?.tables[0]?.reason).toBe('x'.repeat(128));
+    const told = heartbeats.flatMap(({ tables }) => tables.map(({ networkId }) => networkId));
+    expect(new Set(told).size).toBe(2_100);
+    expect(told.slice(2_100)).toEqual(Array.from({ length: 300 }, (_, i) => longId(i)));
   });
 });
 

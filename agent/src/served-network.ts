@@ -26,6 +26,9 @@ import type { StateStore } from './state/state-store.js';
 
 const DISK_RETRY_MS = 5_000;
 
+// Thousands of tables are reported at a time, into messages of limited size.
+const MAX_REASON_LENGTH = 128;
+
 /** What the networks of an agent share. */
 export interface NetworkPorts {
   readonly clock: Clock;
@@ -224,7 +227,7 @@ export class ServedNetwork {
       digest: this.replica.digest().length === 0 ? Buffer.alloc(0) : this.#reached.digest,
       entries: BigInt(this.#reached.entries),
       serving: reason === '',
-      reason,
+      reason: reason.slice(0, MAX_REASON_LENGTH),
     };
   }
 

@@ -29,11 +29,16 @@ export interface SessionHost {
 /** Heartbeats come this much earlier or later, so that hosts that began together do not stay together. */
 const JITTER = 0.1;
 
+// A server takes 256 KiB; ids, uids and reasons can make an entry 300 bytes. One that is too long would end every session.
+const TABLES_PER_HEARTBEAT = 800;
+
 interface Present {
   readonly session: Session;
   readonly channel: SessionChannel;
   readonly control: SessionControl;
   attachments: readonly HostAttachment[];
+  /** How many tables heartbeats told of so far. */
+  told: number;
   heartbeat?: Timer;
 }
 
@@ -60,7 +65,7 @@ export class SessionDriver implements SessionRunner {
     const identity = host.identity();
     const attachments = host.attachments();
     const session = new Session(identity, this.#ports.clock.now());
-    this.#present = { session, channel, control, attachments };
+    this.#present = { session, channel, control, attachments, told: 0 };
     for (const part of helloParts(this.#agent, identity, attachments, host.tableStates())) channel.send(part);
   }
 
@@ -149,8 +154,17 @@ export class SessionDriver implements SessionRunner {
     present.heartbeat = clock.after(terms.intervalMs * jitter, () => {
       this.#scheduleHeartbeat(present, terms);
       const sequence = present.session.nextHeartbeat(clock.now());
-      const value = { sessionEpoch: { ...terms.epoch }, sequence, tables: this.#host.tableStates() };
+      const value = { sessionEpoch: { ...terms.epoch }, sequence, tables: this.#nextTables(present) };
       present.channel.send({ message: { $case: 'heartbeat', value } });
     });
+  }
+
+  /** As many tables as fit into a heartbeat, beginning where the last one ended. */
+  #nextTables(present: Present): TableState[] {
+    const all = this.#host.tableStates();
+    if (all.length <= TABLES_PER_HEARTBEAT) return all;
+    const start = present.told % all.length;
+    present.told = start + TABLES_PER_HEARTBEAT;
+    return [...all, ...all].slice(start, present.told);
   }
 }
