@@ -4,6 +4,7 @@
 import { invalidField, type Result, success } from '../domain/errors.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import type { Context } from './context.js';
+import type { Release } from './release.js';
 import type { ReserveCommand } from './reserve.js';
 
 /** How many servers to wait for, and how long at most. */
@@ -24,19 +25,26 @@ export function checkWait(
   return invalidField('wait_ready.servers', `${servers} is more than ever serve: ${wanted}`);
 }
 
-/** How many servers confirmed when enough did, or when the time is up or the caller gone. */
+/**
+ * The reservation when enough servers confirmed it, or when the time is up or the caller gone: as it is then, for it may
+ * have been released meanwhile. One that is not RESERVED is not waited for: nobody will serve it.
+ */
 export async function waitUntilReady(
-  { hosts, clock }: Pick<Context, 'hosts' | 'clock'>,
-  { networkId, address, reservationId }: Slot | EndedTenure,
+  { hosts, clock, release }: Pick<Context, 'hosts' | 'clock'> & { readonly release: Pick<Release, 'find'> },
+  tenure: Slot | EndedTenure,
   wait: Wait,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Slot | EndedTenure> {
+  if (!('state' in tenure) || tenure.state !== 'reserved') return tenure;
+  const { networkId, address, reservationId } = tenure;
   const timeUp = new AbortController();
   const timer = clock.after(wait.timeoutMs, () => timeUp.abort());
   try {
     const either = AbortSignal.any([signal, timeUp.signal]);
-    return await hosts.waitReady(networkId, address, reservationId, wait.servers, either);
+    await hosts.waitReady(networkId, address, reservationId, wait.servers, either);
   } finally {
     timer.cancel();
   }
+  const now = await release.find({ kind: 'id', reservationId });
+  return now.ok ? now.value : tenure;
 }

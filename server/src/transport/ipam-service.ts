@@ -140,14 +140,12 @@ function reservationHandlers(log: Log, app: UseCases) {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
       if (wait) orThrow(checkWait(context, command, wait.servers));
       const { tenure, created } = orThrow(await app.reserve.reserve(command, call));
-      const readyServers = wait ? await waitUntilReady(context, tenure, wait, call.signal) : undefined;
-      const reservation = encode(tenure);
-      return {
-        reservation,
-        created,
-        ready: readyServers !== undefined && readyServers >= (wait?.servers ?? 0),
-        readyServers: readyServers ?? reservation.readyServers,
-      };
+      const { release } = app;
+      const reservation = encode(
+        wait ? await waitUntilReady({ ...context, release }, tenure, wait, call.signal) : tenure,
+      );
+      const { readyServers } = reservation;
+      return { reservation, created, ready: wait !== undefined && readyServers >= wait.servers, readyServers };
     }),
     releaseAddress: unary(log, async (request, call) => {
       const command = orThrow(fromRelease(request, call.caller));
