@@ -64,7 +64,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const context: Context = { store, view, hosts: agents, clock, entropy, log };
   const hosts = new Hosts(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
-  const manager = new Manager(context, fleet, new Deployment({ view, provider: agents, fleet, log }));
+  const manager = new Manager(context, fleet, new Deployment({ view, provider: agents, observer: agents, fleet, log }));
   const reclaimer = new Reclaimer(context);
   await manager.start();
   reclaimer.start();

@@ -10,7 +10,7 @@ import { subnetEtag } from '../domain/etag.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { FormerServer, Network } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
-import type { DhcpProvider, ProvidedNetwork } from '../ports/dhcp-provider.js';
+import type { DhcpProvider, HostObserver, ProvidedNetwork } from '../ports/dhcp-provider.js';
 import type { Change } from '../ports/store.js';
 import type { Fleet } from './fleet.js';
 import type { View } from './view.js';
@@ -19,6 +19,7 @@ import type { View } from './view.js';
 export interface DeploymentOptions {
   readonly view: View;
   readonly provider: DhcpProvider;
+  readonly observer: HostObserver;
   readonly fleet: Fleet;
   readonly log: Log;
 }
@@ -59,8 +60,15 @@ export class Deployment {
       case 'host':
         this.#tell(change.host.hostId);
         break;
+      case 'host-gone': {
+        // A hello that raced with the deletion saw the host as stored: its agent must say hello again.
+        this.#told.delete(change.hostId);
+        this.#options.fleet.forget(change.hostId);
+        this.#options.observer.forget(change.hostId);
+        break;
+      }
       default:
-        // Slots go to the provider by `tellSlot`; a forgotten host has no duties that its networks do not show.
+        // Slots go to the provider by `tellSlot`.
         break;
     }
   }
@@ -95,6 +103,8 @@ export class Deployment {
     const confirmed = provider.provide(hostId, networks);
     // An open breaker does not look at how the command ends; it was given all the same, to be there when it works.
     confirmed.catch(() => undefined);
+    // Of a host that is not there nothing is learned.
+    if (!this.#options.observer.host(hostId)?.connected) return;
     fleet
       .breaker(hostId)
       .run(() => confirmed)
@@ -144,11 +154,5 @@ function hostsIn({ placements, formerServers }: Network): readonly HostId[] {
 }
 
 function fingerprintOf({ networkId, uid, placementEpoch, subnets, removalsOnly }: ProvidedNetwork): unknown {
-  return [
-    networkId,
-    uid,
-    placementEpoch,
-    removalsOnly,
-    subnets.map(({ subnetId, updateTime }) => [subnetId, updateTime]),
-  ];
+  return [networkId, uid, placementEpoch, removalsOnly, subnets.map(subnetEtag)];
 }

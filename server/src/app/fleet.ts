@@ -18,6 +18,8 @@ export interface HostNow {
   readonly host: Host;
   /** What its sessions showed since this server leads; undefined when it was not heard. */
   readonly observed: ObservedHost | undefined;
+  /** Counted from when it must have been heard again after a start. */
+  readonly silentForMs: number;
   readonly liveness: Liveness;
   readonly breaker: BreakerState;
 }
@@ -67,8 +69,11 @@ export class Fleet {
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
     const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, this.#agesFromMs);
-    const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), this.intervalMs);
-    return { host, observed, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
+    // By the interval its agent was told: that of today may be shorter.
+    const intervalMs = observed?.intervalMs ?? this.intervalMs;
+    const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), intervalMs);
+    const silentForMs = Math.max(0, this.#options.clock.now() - lastHeardMs);
+    return { host, observed, silentForMs, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
   }
 
   /** The wanted placements of a network whose live host confirmed that it answers. */
@@ -95,6 +100,12 @@ export class Fleet {
       this.#breakers.set(hostId, breaker);
     }
     return breaker;
+  }
+
+  /** A host is not stored any more. */
+  forget(hostId: HostId): void {
+    this.#breakers.get(hostId)?.close();
+    this.#breakers.delete(hostId);
   }
 
   /** Calls `listener` when a breaker changed its state. */

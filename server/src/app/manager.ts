@@ -4,8 +4,15 @@
 //   M2. A placement is stored before the first byte of its assignment is sent: the deployment follows the view.
 //   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2).
 
-import type { Timer } from '@leasehold/program/clock';
-import { brakesNow, isStall, massSilence, massSilenceHolds, maybeMassSilence, recentLosses } from '../domain/brakes.js';
+import { delay, type Timer } from '@leasehold/program/clock';
+import {
+  brakesNow,
+  followMassSilence,
+  isStall,
+  type MassSilence,
+  maybeMassSilence,
+  recentLosses,
+} from '../domain/brakes.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
@@ -29,6 +36,12 @@ const UNSURE_MS = 100;
 // A mark whose owner died must not keep a subnet closed; owners finish within a second.
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
+const PACE_MS = 20;
+// A host that is well confirms within milliseconds. One that cannot (its port 67 is taken, its disk is full) goes on
+// sending heartbeats, and would keep a network for ever that another host could serve.
+const CONFIRM_WITHIN_MS = 10_000;
+const TRY_AGAIN_MS = 300_000;
+const NONE: ReadonlySet<NetworkId> = new Set();
 
 /** Keeps networks served. */
 export class Manager {
@@ -37,16 +50,19 @@ export class Manager {
   readonly #deployment: Deployment;
   readonly #brakes = new Map<Brake['kind'], Brake>();
   readonly #shortSince = new Map<NetworkId, WallTime>();
-  readonly #marksSeenMs = new Map<string, number>();
+  readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
+  /** By network and host: since when the host is expected to confirm, and until when it is not tried again. */
+  readonly #waitingSinceMs = new Map<string, number>();
+  readonly #failingUntilMs = new Map<string, number>();
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
   #agesRestartedMs: number | undefined;
-  #massSilenceMs: number | undefined;
+  #massSilence: MassSilence | undefined;
   #isUnsure = false;
   #running: Promise<void> | undefined;
   #again = false;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(context: Context, fleet: Fleet, deployment: Deployment) {
     this.#context = context;
@@ -79,14 +95,14 @@ export class Manager {
 
   /** Ends after the run under way. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#timer?.cancel();
     await this.#running;
   }
 
   /** Makes it run soon; during a run: once more after it. */
   wake(): void {
-    if (this.#stopped) return;
+    if (this.#stopping.signal.aborted) return;
     this.#again = true;
     this.#running ??= this.#runWhileWoken().finally(() => {
       this.#running = undefined;
@@ -94,7 +110,10 @@ export class Manager {
   }
 
   async #runWhileWoken(): Promise<void> {
-    while (this.#again && !this.#stopped) {
+    const { clock } = this.#context;
+    for (let first = true; this.#again && !this.#stopping.signal.aborted; first = false) {
+      // When hosts come by the thousand, one run for many of them.
+      if (!first) await delay(clock, PACE_MS, this.#stopping.signal);
       this.#again = false;
       // Here, not in the timer: after a stall an event may come first, and would cancel the timer that tells.
       if (this.#timer) this.#noticeStall();
@@ -104,18 +123,18 @@ export class Manager {
       } catch (error) {
         this.#context.log.error('manager run failed', { error });
       }
-      if (!this.#stopped) this.#arm();
+      if (!this.#stopping.signal.aborted) this.#arm();
     }
   }
 
   #arm(): void {
     const { clock } = this.#context;
     const now = clock.now();
-    const { intervalMs } = this.#fleet;
     let dueMs = now + (this.#isUnsure ? UNSURE_MS : IDLE_MS);
     for (const { observed } of this.#fleet.look().values()) {
       if (!observed) continue;
-      const change = nextLivenessChangeMs(observed.lastHeardMs, observed.brokenSinceMs, now, intervalMs);
+      const { lastHeardMs, brokenSinceMs, intervalMs } = observed;
+      const change = nextLivenessChangeMs(lastHeardMs, brokenSinceMs, now, intervalMs);
       if (change !== undefined) dueMs = Math.min(dueMs, change);
     }
     this.#dueMs = dueMs;
@@ -148,10 +167,11 @@ export class Manager {
       [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
     );
     this.#deployment.refresh();
+    this.#noteFailing(hosts);
     this.#noteShort();
   }
 
-  #toPlanHost({ host, observed, liveness, breaker }: HostNow): PlanHost {
+  #toPlanHost({ host, observed, silentForMs, liveness, breaker }: HostNow): PlanHost {
     const attachments = [...(observed?.attachments ?? [])];
     const tables = [...this.#context.hosts.tables(host.hostId)];
     return {
@@ -163,7 +183,8 @@ export class Manager {
       liveness,
       quiet:
         !observed ||
-        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), this.#fleet.intervalMs),
+        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
+      silentForMs,
       connected: observed?.connected ?? false,
       reachable: breaker === 'closed',
       ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),
@@ -172,7 +193,34 @@ export class Manager {
           serving ? [placementKey(networkId, placementEpoch)] : [],
         ),
       ),
+      failing: this.#failingNetworks(host.hostId),
     };
+  }
+
+  #failingNetworks(hostId: HostId): ReadonlySet<NetworkId> {
+    if (this.#failingUntilMs.size === 0) return NONE;
+    const networks = [...this.#context.view.networks.keys()];
+    return new Set(networks.filter((networkId) => this.#failingUntilMs.has(`${networkId} ${hostId}`)));
+  }
+
+  /** Follows which live, attached hosts do not confirm what they were told. */
+  #noteFailing(hosts: ReadonlyMap<HostId, PlanHost>): void {
+    const nowMs = this.#context.clock.now();
+    const waiting = new Set<string>();
+    for (const { networkId, placements } of this.#context.view.networks.values()) {
+      for (const { hostId, epoch } of placements) {
+        const host = hosts.get(hostId);
+        if (host?.liveness !== 'up' || !host.connected || !host.ready.has(networkId)) continue;
+        if (host.serving.has(placementKey(networkId, epoch))) continue;
+        const key = `${networkId} ${hostId}`;
+        waiting.add(key);
+        const sinceMs = this.#waitingSinceMs.get(key) ?? nowMs;
+        this.#waitingSinceMs.set(key, sinceMs);
+        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#failingUntilMs.set(key, nowMs + TRY_AGAIN_MS);
+      }
+    }
+    for (const key of this.#waitingSinceMs.keys()) if (!waiting.has(key)) this.#waitingSinceMs.delete(key);
+    for (const [key, untilMs] of this.#failingUntilMs) if (nowMs >= untilMs) this.#failingUntilMs.delete(key);
   }
 
   async #claim(network: Network): Promise<void> {
@@ -231,11 +279,15 @@ export class Manager {
   #withoutOldMark(network: Network): Network {
     const { clock, log } = this.#context;
     const { mark, ...unmarked } = network;
-    if (!mark) return network;
-    const seenMs = this.#marksSeenMs.get(mark.operationId) ?? clock.now();
-    this.#marksSeenMs.set(mark.operationId, seenMs);
+    const { networkId } = network;
+    if (!mark) {
+      this.#marksSeenMs.delete(networkId);
+      return network;
+    }
+    const seen = this.#marksSeenMs.get(networkId);
+    const seenMs = seen?.operationId === mark.operationId ? seen.seenMs : clock.now();
+    this.#marksSeenMs.set(networkId, { operationId: mark.operationId, seenMs });
     if (clock.now() - seenMs < MARK_LIFETIME_MS) return network;
-    this.#marksSeenMs.delete(mark.operationId);
     log.warn('cleared the mark of a change that was never finished', {
       network: network.networkId,
       subnet: mark.subnetId,
@@ -252,15 +304,14 @@ export class Manager {
   }
 
   #noticeMassSilence(hosts: ReadonlyMap<HostId, PlanHost>): boolean {
-    const { clock } = this.#context;
-    const mass = massSilence(hosts.values());
-    if (mass) {
-      this.#massSilenceMs = clock.now();
-      this.#brake('MASS_SILENCE', `${mass.silent} of ${mass.managed} managed hosts are silent at once`);
+    this.#massSilence = followMassSilence(this.#massSilence, hosts.values(), this.#context.clock.now());
+    if (!this.#massSilence) {
+      this.#brakes.delete('MASS_SILENCE');
+      return false;
     }
-    const holds = massSilenceHolds(this.#massSilenceMs, clock.now());
-    if (!holds) this.#brakes.delete('MASS_SILENCE');
-    return holds;
+    const { hosts: silent, managed } = this.#massSilence;
+    this.#brake('MASS_SILENCE', `${silent.size} of ${managed} hosts fell silent at once`);
+    return true;
   }
 
   #showBrakes(silence: boolean, { kept }: Plan): void {
@@ -284,7 +335,9 @@ export class Manager {
   }
 
   #noteShort(): void {
-    for (const network of this.#context.view.networks.values()) {
+    const { networks } = this.#context.view;
+    for (const networkId of this.#shortSince.keys()) if (!networks.has(networkId)) this.#shortSince.delete(networkId);
+    for (const network of networks.values()) {
       const { networkId } = network;
       if (this.#fleet.serving(network).length >= serversWanted(network)) this.#shortSince.delete(networkId);
       else if (!this.#shortSince.has(networkId)) this.#shortSince.set(networkId, wallTime(this.#context));

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { brakesNow, isStall, massSilence, massSilenceHolds, maybeMassSilence } from './brakes.js';
+import { brakesNow, followMassSilence, isStall, maybeMassSilence } from './brakes.js';
 import type { HostId } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { PlanHost } from './plan.js';
 
 const hosts = (liveness: Liveness, count: number, managed = true): PlanHost[] =>
-  Array.from({ length: count }, (_, n) => ({ hostId: `${liveness}-${n}`, liveness, managed }) as PlanHost);
+  Array.from(
+    { length: count },
+    (_, n) => ({ hostId: `${liveness}-${n}`, liveness, managed, silentForMs: 0 }) as PlanHost,
+  );
+
+const longAgo = (all: readonly PlanHost[]): PlanHost[] => all.map((each) => ({ ...each, silentForMs: 60_000 }));
 
 describe('mass silence', () => {
   test.each<[string, readonly PlanHost[], number | undefined]>([
@@ -15,18 +20,34 @@ describe('mass silence', () => {
     ['2 of 2', hosts('down', 2), undefined],
     ['3 of 3 that are not managed', hosts('down', 3, false), undefined],
   ])('of %s hosts', (_, all, silent) => {
-    expect(massSilence(all)?.silent).toBe(silent);
+    expect(followMassSilence(undefined, all, 0)?.hosts.size).toBe(silent);
   });
 
   test('may be beginning while the others are quiet, too', () => {
     const quiet = hosts('up', 3).map((each) => ({ ...each, quiet: true }));
-    expect(massSilence([...hosts('suspect', 1), ...quiet])).toBeUndefined();
+    expect(followMassSilence(undefined, [...hosts('suspect', 1), ...quiet], 0)).toBeUndefined();
     expect(maybeMassSilence([...hosts('suspect', 1), ...quiet])).toBe(true);
     expect(maybeMassSilence([...hosts('suspect', 1), ...hosts('up', 3)])).toBe(false);
   });
 
   test('holds for 10 s after it was seen last', () => {
-    expect([undefined, 0, 1].map((seenMs) => massSilenceHolds(seenMs, 10_000))).toEqual([false, false, true]);
+    const seen = followMassSilence(undefined, hosts('down', 3), 0);
+    expect(followMassSilence(seen, hosts('up', 3), 9_999)).toBe(seen);
+    expect(followMassSilence(seen, hosts('up', 3), 10_000)).toBeUndefined();
+  });
+
+  test('goes on while the hosts that fell silent together stay away, however long', () => {
+    const all = [...hosts('down', 3), ...hosts('up', 2)];
+    const seen = followMassSilence(undefined, all, 0);
+    expect(followMassSilence(seen, longAgo(all), 3_600_000)?.hosts.size).toBe(3);
+  });
+
+  test('is not made of hosts that died one by one, long ago', () => {
+    const dead = longAgo(hosts('down', 8));
+    expect(followMassSilence(undefined, [...dead, ...hosts('up', 2)], 0)).toBeUndefined();
+    expect(followMassSilence(undefined, [...dead, ...hosts('suspect', 3), ...hosts('up', 2)], 0)).toMatchObject({
+      managed: 5,
+    });
   });
 });
 

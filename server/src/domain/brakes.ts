@@ -1,9 +1,10 @@
 // What keeps the manager from moving placements when the control plane itself may be the sick one.
 //
-//   B1. When 55 % or more of the managed hosts, and at least three, are silent at once, nothing moves; nor until they
+//   B1. When 55 % or more of the managed hosts, and at least three, fall silent at once, nothing moves; nor until they
 //       were fewer for 10 s, because hosts come back one after another, and the last ones are no deader than the first.
 //       Nor when so many may be about to be: hosts that fell silent together become suspect one after another, and the
-//       first ones would be moved before the last ones show what it is.
+//       first ones would be moved before the last ones show what it is. Hosts that died one by one, long ago, count
+//       neither as silent nor as managed: a cluster with many dead hosts must still fail over.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
 //   B3. After a stall of its own a server forgets all ages, at most once a minute: else a server that stalls again and
 //       again would never call anybody dead.
@@ -20,32 +21,44 @@ const WINDOW_MS = 60_000;
 /** When hosts that were believed dead lost placements. */
 export type Losses = ReadonlyMap<HostId, number>;
 
-/** Whether so many hosts are silent at once that the fault is rather here. */
-export function massSilence(hosts: Iterable<PlanHost>): Share | undefined {
-  return mostOf(hosts, ({ liveness }) => liveness !== 'up');
+/** Mass silence that holds everything back. */
+export interface MassSilence {
+  /** The hosts that fell silent together and have not come back. */
+  readonly hosts: ReadonlySet<HostId>;
+  /** Of how many managed hosts, those that were dead before left out. */
+  readonly managed: number;
+  readonly lastSeenMs: number;
+}
+
+/** Follows mass silence; undefined when nothing is held back. */
+export function followMassSilence(
+  before: MassSilence | undefined,
+  hosts: Iterable<PlanHost>,
+  nowMs: number,
+): MassSilence | undefined {
+  const counted = countedHosts(before, hosts);
+  const silent = counted.filter(({ liveness }) => liveness !== 'up');
+  if (isMost(silent.length, counted.length)) {
+    return { hosts: new Set(silent.map(({ hostId }) => hostId)), managed: counted.length, lastSeenMs: nowMs };
+  }
+  return before && nowMs - before.lastSeenMs < MASS_HOLD_MS ? before : undefined;
 }
 
 /** Whether this may be the beginning of mass silence: within an interval it is, or the hosts were heard. */
 export function maybeMassSilence(hosts: Iterable<PlanHost>): boolean {
-  return mostOf(hosts, ({ liveness, quiet }) => liveness !== 'up' || quiet) !== undefined;
+  const counted = countedHosts(undefined, hosts);
+  return isMost(counted.filter(({ liveness, quiet }) => liveness !== 'up' || quiet).length, counted.length);
 }
 
-/** How many of the managed hosts are silent. */
-export interface Share {
-  readonly silent: number;
-  readonly managed: number;
+function countedHosts(before: MassSilence | undefined, hosts: Iterable<PlanHost>): readonly PlanHost[] {
+  return [...hosts].filter(({ hostId, managed, liveness, silentForMs }) => {
+    if (!managed) return false;
+    return liveness === 'up' || silentForMs < WINDOW_MS || before?.hosts.has(hostId) === true;
+  });
 }
 
-function mostOf(hosts: Iterable<PlanHost>, isSilent: (host: PlanHost) => boolean): Share | undefined {
-  const managed = [...hosts].filter((host) => host.managed);
-  const silent = managed.filter(isSilent).length;
-  if (silent < MASS_HOSTS || silent * 100 < MASS_PERCENT * managed.length) return undefined;
-  return { silent, managed: managed.length };
-}
-
-/** Whether mass silence, last seen at `lastSeenMs`, still holds everything back. */
-export function massSilenceHolds(lastSeenMs: number | undefined, nowMs: number): boolean {
-  return lastSeenMs !== undefined && nowMs - lastSeenMs < MASS_HOLD_MS;
+function isMost(silent: number, counted: number): boolean {
+  return silent >= MASS_HOSTS && silent * 100 >= MASS_PERCENT * counted;
 }
 
 /** The brakes now. Hosts that lose placements by the plan count at once. */

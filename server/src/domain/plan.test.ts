@@ -21,10 +21,12 @@ function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     failureDomain: '',
     liveness: 'up',
     quiet: false,
+    silentForMs: 0,
     connected: true,
     reachable: true,
     ready: new Set(['red', 'blue', 'green'] as NetworkId[]),
     serving: new Set(),
+    failing: new Set(),
     ...rest,
   };
 }

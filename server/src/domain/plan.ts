@@ -24,6 +24,8 @@ export interface PlanHost {
   readonly liveness: Liveness;
   /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
   readonly quiet: boolean;
+  /** How long it has not been heard. */
+  readonly silentForMs: number;
   readonly connected: boolean;
   /** Whether its circuit breaker lets commands through. */
   readonly reachable: boolean;
@@ -31,6 +33,8 @@ export interface PlanHost {
   readonly ready: ReadonlySet<NetworkId>;
   /** Network and epoch of the placements it confirmed, as `placementKey` makes them. */
   readonly serving: ReadonlySet<string>;
+  /** The networks it was told to serve and did not confirm for so long that another host had better try. */
+  readonly failing: ReadonlySet<NetworkId>;
 }
 
 /** What holds the planner back. */
@@ -208,8 +212,12 @@ function trouble(networkId: NetworkId, { hostId, epoch }: Placement, hosts: Host
   // Of a host that was not heard since this server started nothing is known yet, and it is not old enough to be down.
   if (!host.connected) return undefined;
   if (!host.ready.has(networkId)) return 'interface not ready';
-  if (!host.reachable && !host.serving.has(placementKey(networkId, epoch))) return 'host does not confirm';
+  if (isFailing(host, networkId, epoch)) return 'host does not confirm';
   return host.maintenance ? 'host in maintenance' : undefined;
+}
+
+function isFailing(host: PlanHost, networkId: NetworkId, epoch: number): boolean {
+  return (!host.reachable || host.failing.has(networkId)) && !host.serving.has(placementKey(networkId, epoch));
 }
 
 /** The placements in the order in which they are given up when there are too many. */
@@ -251,8 +259,9 @@ function precedes(a: Rank, b: Rank): boolean {
 }
 
 function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
-  const { managed, maintenance, liveness, connected, reachable, ready } = host;
-  return managed && !maintenance && liveness === 'up' && connected && reachable && ready.has(networkId);
+  const { managed, maintenance, liveness, connected, reachable, ready, failing } = host;
+  const isWell = liveness === 'up' && connected && reachable;
+  return managed && !maintenance && isWell && ready.has(networkId) && !failing.has(networkId);
 }
 
 // Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts

@@ -11,7 +11,8 @@ import type { DhcpOption, Subnet } from '../domain/network.js';
 export interface DhcpProvider {
   /**
    * The host serves exactly these networks from now on; an empty list turns it off. Remembered while the host is away.
-   * Resolves when the connected host confirmed all of it; rejects when it does not within `commandTimeoutMs`.
+   * Resolves when the connected host took all of it in, and at once when it is not connected; rejects when it goes away
+   * or does not answer within `commandTimeoutMs`.
    */
   provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void>;
   /** The host serves nothing any more. */
@@ -55,6 +56,8 @@ export interface HostObserver {
   hosts(): ReadonlyMap<HostId, ObservedHost>;
   /** One of them. */
   host(hostId: HostId): ObservedHost | undefined;
+  /** The host is not stored any more: ends its session, if it has one, so that it says hello and is stored anew. */
+  forget(hostId: HostId): void;
   /** Every table a connected host has, or was told to have, by network; empty while it is not connected. */
   tables(hostId: HostId): ReadonlyMap<NetworkId, ObservedTable>;
   /** One of them. */
@@ -79,6 +82,8 @@ export interface ObservedHost {
   readonly connected: boolean;
   /** When its last heartbeat or hello arrived. */
   readonly lastHeardMs: number;
+  /** How often it was told to send heartbeats. */
+  readonly intervalMs: number;
   /** When its session broke; undefined while connected. */
   readonly brokenSinceMs: number | undefined;
   readonly attachments: ReadonlyMap<NetworkId, ObservedAttachment>;

@@ -38,8 +38,8 @@ export interface AgentSessionsOptions {
   readonly settings: StoreSettings;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
-  /** How often agents shall send heartbeats, for this many hosts. */
-  readonly heartbeatIntervalMs: (hosts: number) => number;
+  /** How often agents shall send heartbeats, now. */
+  readonly heartbeatIntervalMs: () => number;
   /** How long a host may take to confirm what it was told. */
   readonly commandTimeoutMs: number;
 }
@@ -47,10 +47,18 @@ export interface AgentSessionsOptions {
 interface HostRecord {
   session: AgentSession | undefined;
   lastHeardMs: number;
+  intervalMs: number;
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
 }
+
+// As many VLANs as there are.
+const MAX_ATTACHMENTS = 4_096;
+// Long after a host was called down: until then its stream may still come to life.
+const LOST_INTERVALS = 10;
+// As long as a host counts as live or suspect.
+const LIVE_INTERVALS = 3;
 
 /** The provider. */
 export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
@@ -165,6 +173,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       record = {
         session: undefined,
         lastHeardMs: Number.NEGATIVE_INFINITY,
+        intervalMs: this.#options.heartbeatIntervalMs(),
         brokenSinceMs: undefined,
         provided: undefined,
         attachments: new Map(),
@@ -181,6 +190,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
+    if (this.#closed) return storeUnavailable('The server stops').error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
     const stored = attachments.value.map(([networkId, each]) => ({ networkId, interface: each.interface }));
@@ -194,17 +204,18 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       attachments.value,
       hello.tables,
     );
-    if (!isOpen()) return storeUnavailable('The stream ended before its session began').error;
+    if (!isOpen() || this.#closed) return storeUnavailable('The stream ended before its session began').error;
     const record = this.#record(hostId.value);
     const older = record.session;
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
+      intervalMs: this.#options.heartbeatIntervalMs(),
       brokenSinceMs: undefined,
       attachments: session.attachments,
     });
     older?.end(sessionSuperseded(hostId.value).error);
-    const heartbeatIntervalMs = this.#options.heartbeatIntervalMs(this.#connected);
+    const { intervalMs: heartbeatIntervalMs } = record;
     session.say({
       $case: 'welcome',
       value: {
@@ -224,14 +235,28 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       tables: hello.tables.length,
     });
     if (record.provided) session.provide(record.provided);
+    this.#watch(record, session);
     this.#changed();
     return session;
   }
 
-  get #connected(): number {
-    let count = 0;
-    for (const { session } of this.#hosts.values()) if (session) count++;
-    return count;
+  /** Ends a session once it was silent for so long that its host counts as gone, whatever its socket says. */
+  #watch(record: HostRecord, session: AgentSession): void {
+    const { clock, log } = this.#options;
+    const limitMs = LOST_INTERVALS * record.intervalMs;
+    const dueMs = Math.max(record.lastHeardMs + limitMs, clock.now() + record.intervalMs);
+    clock.after(dueMs - clock.now(), () => {
+      if (record.session !== session || this.#closed) return;
+      // A timer that comes late says that this server stood still, and what was said meanwhile is not read yet.
+      const isLate = clock.now() - dueMs > record.intervalMs;
+      if (isLate || clock.now() - record.lastHeardMs < limitMs) {
+        this.#watch(record, session);
+        return;
+      }
+      log.warn('agent session is silent, ended', { host: session.hostId });
+      this.ended(session);
+      session.end(undefined);
+    });
   }
 
   /** A message of a session that began. */
@@ -284,6 +309,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!attachments.ok) return attachments.error;
     for (const networkId of change.detachedNetworkIds) session.attachments.delete(networkId as NetworkId);
     for (const [networkId, attachment] of attachments.value) session.attachments.set(networkId, attachment);
+    if (session.attachments.size > MAX_ATTACHMENTS) {
+      return invalidField('attachments', `A host has more than ${MAX_ATTACHMENTS} networks`).error;
+    }
     this.#changed();
     return undefined;
   }
@@ -310,8 +338,15 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   host(hostId: HostId): ObservedHost | undefined {
     const record = this.#hosts.get(hostId);
     if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
-    const { session, lastHeardMs, brokenSinceMs, attachments } = record;
-    return { hostId, connected: session !== undefined, lastHeardMs, brokenSinceMs, attachments };
+    const { session, lastHeardMs, intervalMs, brokenSinceMs, attachments } = record;
+    return { hostId, connected: session !== undefined, lastHeardMs, intervalMs, brokenSinceMs, attachments };
+  }
+
+  forget(hostId: HostId): void {
+    const record = this.#hosts.get(hostId);
+    this.#index(hostId, record?.provided ?? [], []);
+    this.#hosts.delete(hostId);
+    record?.session?.end(undefined);
   }
 
   tables(hostId: HostId): ReadonlyMap<NetworkId, ObservedTable> {
@@ -329,8 +364,16 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number {
     if (this.#tables.get(networkId)?.at(address)?.reservationId !== reservationId) return 0;
     let count = 0;
-    for (const session of this.#sessionsOf(networkId)) if (session.isReady(networkId, reservationId)) count++;
+    for (const session of this.#sessionsOf(networkId)) {
+      if (this.#isLive(session.hostId) && session.isReady(networkId, reservationId)) count++;
+    }
     return count;
+  }
+
+  #isLive(hostId: HostId): boolean {
+    const record = this.#hosts.get(hostId);
+    if (!record) return false;
+    return this.#options.clock.now() - record.lastHeardMs <= LIVE_INTERVALS * record.intervalMs;
   }
 
   async waitReady(
