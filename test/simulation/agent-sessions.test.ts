@@ -1,10 +1,9 @@
 // The server's side of the session protocol, against an agent played message by message.
 
-import type { Delivery, SessionRequest, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
-import type { IpamError } from '@leasehold/server/domain/errors';
-import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId, Revision } from '@leasehold/server/domain/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Installation } from './installation.js';
+import { PlayedAgent } from './played-agent.js';
 
 let installation: Installation;
 
@@ -18,108 +17,8 @@ afterEach(async () => {
   await installation.stop();
 });
 
-type Hello = Extract<NonNullable<SessionRequest['message']>, { $case: 'hello' }>['value'];
-
-/** An agent that does only what a test tells it. */
-class PlayedAgent {
-  readonly received: SessionResponse[] = [];
-  ended: IpamError | 'ended' | undefined;
-  readonly #stream;
-
-  constructor() {
-    this.#stream = installation.plane.agents.open({
-      send: (message) => this.received.push(message),
-      end: (error) => {
-        this.ended = error ?? 'ended';
-      },
-    });
-  }
-
-  async say(message: NonNullable<SessionRequest['message']>): Promise<void> {
-    this.#stream.receive({ message });
-    await installation.advance(0);
-  }
-
-  async hello(more: Partial<Hello> = {}): Promise<void> {
-    const attachment = { networkId: 'red', interface: 'br-red', ready: true, reason: '' };
-    await this.say({
-      $case: 'hello',
-      value: {
-        hostId: 'h1',
-        agentInstance: 'a',
-        bootId: 'b',
-        highestEpoch: undefined,
-        storeUid: '',
-        incarnation: 0n,
-        agentVersion: '0',
-        backend: 'builtin',
-        failureDomain: '',
-        attachments: [attachment],
-        tables: [],
-        last: true,
-        ...more,
-      },
-    });
-    await installation.advance(20);
-  }
-
-  get epoch() {
-    const welcome = this.received.find(({ message }) => message?.$case === 'welcome')?.message;
-    if (welcome?.$case !== 'welcome' || !welcome.value.sessionEpoch) throw new Error('No welcome');
-    return welcome.value.sessionEpoch;
-  }
-
-  get deliveries(): readonly Delivery[] {
-    return this.received.flatMap(({ message }) => (message?.$case === 'delivery' ? [message.value] : []));
-  }
-
-  get actions(): readonly string[] {
-    return this.deliveries.map(({ action }) => action?.$case ?? 'none');
-  }
-
-  get heartbeatAcks() {
-    return this.received.flatMap(({ message }) => (message?.$case === 'heartbeatAck' ? [message.value] : []));
-  }
-
-  state(more: Partial<TableState> = {}): TableState {
-    const last = this.deliveries.at(-1);
-    return {
-      networkId: 'red',
-      networkUid: '',
-      placementEpoch: last?.placementEpoch ?? 0n,
-      sequence: last?.sequence ?? 0n,
-      digest: this.digest(),
-      entries: 0n,
-      serving: true,
-      reason: '',
-      ...more,
-    };
-  }
-
-  /** The digest that the last snapshot ended with. */
-  digest(): Buffer {
-    const ends = this.deliveries.flatMap(({ action }) =>
-      action?.$case === 'snapshotEnd' ? [action.value.digest] : [],
-    );
-    return ends.at(-1) ?? Buffer.alloc(0);
-  }
-
-  acknowledge(more: Partial<TableState> = {}): Promise<void> {
-    return this.say({ $case: 'deliveryAck', value: { sessionEpoch: this.epoch, table: this.state(more) } });
-  }
-
-  heartbeat(sequence: bigint, tables: TableState[]): Promise<void> {
-    return this.say({ $case: 'heartbeat', value: { sessionEpoch: this.epoch, sequence, tables } });
-  }
-
-  async breaks(): Promise<void> {
-    this.#stream.closed();
-    await installation.advance(0);
-  }
-}
-
 async function servingAgent(): Promise<PlayedAgent> {
-  const agent = new PlayedAgent();
+  const agent = new PlayedAgent(installation);
   await agent.hello();
   await agent.acknowledge();
   return agent;
@@ -128,7 +27,7 @@ async function servingAgent(): Promise<PlayedAgent> {
 describe('a session', () => {
   test('a host that is placed gets the assignment and the whole table, each delivery with the next sequence', async () => {
     await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
-    const agent = new PlayedAgent();
+    const agent = new PlayedAgent(installation);
     await agent.hello();
     expect(agent.actions).toEqual(['assignment', 'snapshotBegin', 'snapshotPart', 'snapshotEnd']);
     expect(agent.deliveries.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n]);
@@ -143,7 +42,7 @@ describe('a session', () => {
         `52:54:00:01:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`,
       );
     }
-    const agent = new PlayedAgent();
+    const agent = new PlayedAgent(installation);
     await agent.hello();
     const parts = agent.deliveries.flatMap(({ action }) =>
       action?.$case === 'snapshotPart' ? [action.value.entries.length] : [],
@@ -178,13 +77,13 @@ describe('a session', () => {
     const first = await servingAgent();
     const table = first.state();
     await first.breaks();
-    const same = new PlayedAgent();
+    const same = new PlayedAgent(installation);
     const [network] = installation.disk.networks.values();
     const reported = { ...table, networkUid: network?.uid ?? '' };
     await same.hello({ tables: [reported] });
     expect(same.actions).toEqual(['assignment', 'tableConfirmation']);
     await same.breaks();
-    const other = new PlayedAgent();
+    const other = new PlayedAgent(installation);
     await other.hello({ tables: [{ ...reported, digest: Buffer.alloc(32, 1) }] });
     expect(other.actions).toEqual(['assignment', 'snapshotBegin', 'snapshotEnd']);
   });
@@ -234,7 +133,7 @@ describe('a session', () => {
     const agent = await servingAgent();
     await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
     await agent.acknowledge();
-    const second = new PlayedAgent();
+    const second = new PlayedAgent(installation);
     await second.hello({ hostId: 'h2' });
     await installation.updateHost('h1', { maintenance: true });
     await installation.advance(20);
@@ -250,12 +149,55 @@ describe('a session', () => {
     expect(agent.actions.at(-1)).toBe('unassignment');
   });
 
+  test('a host that goes on only until it is replaced is not ready for what it is never sent', async () => {
+    const agent = await servingAgent();
+    await new PlayedAgent(installation, 'h2').hello();
+    await installation.updateHost('h1', { maintenance: true });
+    await installation.advance(50);
+    const { address, reservationId } = await installation.reserve('red-a', '52:54:00:00:00:09');
+    await agent.acknowledge();
+    expect(installation.plane.agents.readyServers('red' as NetworkId, address, reservationId)).toBe(0);
+  });
+
+  test('a host that was told to stop is sent no table again, whoever else fails', async () => {
+    const agent = await servingAgent();
+    await installation.addHost('h2', ['red']);
+    await installation.updateHost('h1', { maintenance: true });
+    await installation.advance(300);
+    expect(agent.actions.at(-1)).toBe('unassignment');
+    await installation.reserve('red-a', '52:54:00:00:00:19');
+    installation.host('h2').wire.breakStream();
+    await installation.advance(200);
+    expect(agent.actions.at(-1)).toBe('unassignment');
+  });
+
+  test('two changes of a subnet within one millisecond both reach the agents', async () => {
+    const agent = await servingAgent();
+    for (const last of [1, 9]) await installation.tryUpdateSubnet('red-a', { leaseTimeS: 3_600 + last });
+    await installation.advance(100);
+    const told = agent.deliveries.flatMap(({ action }) => (action?.$case === 'assignment' ? [action.value] : []));
+    expect(told.at(-1)?.subnets[0]?.leaseSeconds).toBe(3_609);
+  });
+
+  test('a host that never confirms is replaced by one that may, and not tried again at once', async () => {
+    const agent = new PlayedAgent(installation);
+    await agent.hello();
+    await installation.addHost('h2', ['red']);
+    const refuses = { sequence: 0n, serving: false, reason: 'Port 67 is taken', digest: Buffer.alloc(0) };
+    for (let beat = 1n; beat <= 20n; beat++) {
+      await agent.heartbeat(beat, [agent.state(refuses)]);
+      await installation.advance(1_000);
+    }
+    expect(installation.placements('red')).toContain('h2 serving');
+    expect(installation.placements('red')).not.toContain('h1 assigned');
+  });
+
   test('a server that does not know yet what a host shall serve tells it nothing', async () => {
     const agent = await servingAgent();
     const table = { ...agent.state(), networkUid: [...installation.disk.networks.values()][0]?.uid ?? '' };
     await installation.killServer();
     await installation.startServer();
-    const again = new PlayedAgent();
+    const again = new PlayedAgent(installation);
     await again.hello({ tables: [table] });
     expect(again.actions).toEqual(['assignment', 'tableConfirmation']);
   });
@@ -264,12 +206,12 @@ describe('a session', () => {
 describe('who may speak', () => {
   test('the newest session of a host wins, the older one ends', async () => {
     const first = await servingAgent();
-    const second = new PlayedAgent();
+    const second = new PlayedAgent(installation);
     await second.hello();
     expect(first.ended).toMatchObject({ kind: 'session-superseded' });
     expect(second.epoch.counter).toBeGreaterThan(first.epoch.counter);
     await first.breaks();
-    expect(installation.plane.agents.host('h1' as never)?.connected).toBe(true);
+    expect(installation.plane.agents.host('h1' as HostId)?.connected).toBe(true);
   });
 
   test('a message of another session epoch ends the stream', async () => {
@@ -280,7 +222,7 @@ describe('who may speak', () => {
   });
 
   test('a stream begins with a hello and nothing else', async () => {
-    const agent = new PlayedAgent();
+    const agent = new PlayedAgent(installation);
     const sessionEpoch = { holderEpoch: 1n, counter: 1n };
     await agent.say({ $case: 'heartbeat', value: { sessionEpoch, sequence: 1n, tables: [] } });
     expect(agent.ended).toMatchObject({ kind: 'invalid-field' });
@@ -291,15 +233,45 @@ describe('who may speak', () => {
       { hostId: 'No Such Host' },
       { attachments: [{ networkId: 'red', interface: 'a/b', ready: true, reason: '' }] },
     ]) {
-      const agent = new PlayedAgent();
+      const agent = new PlayedAgent(installation);
       await agent.hello(bad);
       expect(agent.ended).toMatchObject({ kind: 'invalid-field' });
     }
     expect(installation.disk.hosts.size).toBe(0);
   });
 
+  test('a silent session ends, and its host is neither ready nor connected any more', async () => {
+    const agent = await servingAgent();
+    const { address, reservationId } = await installation.reserve('red-a', '52:54:00:00:00:01');
+    await agent.acknowledge();
+    const ready = () => installation.plane.agents.readyServers('red' as NetworkId, address, reservationId);
+    expect(ready()).toBe(1);
+    await installation.advance(4_000);
+    expect(ready()).toBe(0);
+    await installation.advance(10_000);
+    expect(agent.ended).toBe('ended');
+    expect(installation.plane.agents.host('h1' as HostId)?.connected).toBe(false);
+  });
+
+  test('a session that a deletion of its host overtook ends, so that the host is stored anew', async () => {
+    const agent = await servingAgent();
+    const host = installation.disk.hosts.get('h1' as HostId);
+    await installation.plane.useCases.context.store.hosts.remove('h1' as HostId, host?.revision ?? (0 as Revision));
+    await installation.advance(0);
+    expect(agent.ended).toBe('ended');
+    await new PlayedAgent(installation).hello();
+    expect(installation.disk.hosts.has('h1' as HostId)).toBe(true);
+  });
+
+  test('no session begins once the server stops', async () => {
+    installation.plane.agents.close();
+    const agent = new PlayedAgent(installation);
+    await agent.hello();
+    expect(agent.ended).toMatchObject({ kind: 'store-unavailable' });
+  });
+
   test('a hello in parts is put together', async () => {
-    const agent = new PlayedAgent();
+    const agent = new PlayedAgent(installation);
     await agent.hello({ last: false, attachments: [] });
     expect(agent.received).toEqual([]);
     await agent.hello();

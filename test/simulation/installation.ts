@@ -105,7 +105,12 @@ export class Installation {
     accepted(await this.plane.useCases.networks.create(networkId as NetworkId, all, CALL));
   }
 
-  async createSubnet(networkId: string, subnetId: string, cidr: string): Promise<void> {
+  async createSubnet(
+    networkId: string,
+    subnetId: string,
+    cidr: string,
+    more: Partial<SubnetSettings> = {},
+  ): Promise<void> {
     const settings = {
       cidr: parsed(parseCidr(cidr)),
       dnsServers: [],
@@ -119,6 +124,7 @@ export class Installation {
       allocationRanges: [],
       excludedRanges: [],
       labels: {},
+      ...more,
     };
     accepted(await this.plane.useCases.subnets.create(networkId as NetworkId, subnetId as SubnetId, settings, CALL));
     await this.advance(20);
@@ -177,6 +183,17 @@ export class Installation {
 
   async updateNetwork(networkId: string, patch: { dhcpServerCount?: number; ipamEnabled?: boolean }): Promise<void> {
     accepted(await this.plane.useCases.networks.update(networkId as NetworkId, patch, ''));
+  }
+
+  /** A host that was heard once, long ago. */
+  async storeHost(hostId: string): Promise<void> {
+    const report = { attachments: [], failureDomain: '', backend: 'builtin', agentVersion: '0' };
+    await this.plane.useCases.hosts.reported({ hostId: hostId as HostId, ...report });
+  }
+
+  /** An operator forgets a host; a refusal is thrown. */
+  async deleteHost(hostId: string): Promise<void> {
+    accepted(await this.plane.useCases.hosts.delete(hostId as HostId, ''));
   }
 
   /** The placements of a network as users see them: `host state`, sorted. */

@@ -211,6 +211,32 @@ describe('the control plane is the sick one', () => {
     expect(installation.plane.useCases.status.get().brakes).toEqual([]);
   });
 
+  test('hosts that died one by one, long ago, do not keep the living from taking over', async () => {
+    await redOn(['h1', 'h2', 'h3', 'h4', 'h5']);
+    const [first = ''] = installation.answering('red');
+    const [alive = '', ...others] = ['h1', 'h2', 'h3', 'h4', 'h5'].filter((hostId) => hostId !== first);
+    for (const hostId of others) {
+      await installation.host(hostId).kill();
+      await installation.advance(600_000);
+    }
+    await installation.host(first).kill();
+    await installation.advance(3_000);
+    expect(installation.answering('red')).toEqual([alive]);
+  });
+
+  test('fewer hosts, and with them a shorter interval, make no living host look dead', async () => {
+    installation = await Installation.start();
+    for (let n = 0; n < 2_500; n++) await installation.storeHost(`dead-${n}`);
+    for (const hostId of ['h1', 'h2']) await installation.addHost(hostId, ['red']);
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    await installation.advance(20_000);
+    const before = installation.placements('red');
+    for (let n = 0; n < 2_500; n++) await installation.deleteHost(`dead-${n}`);
+    await installation.advance(60_000);
+    expect(installation.placements('red')).toEqual(before);
+  });
+
   test('a server that stood still itself calls nobody dead', async () => {
     await redOn(['h1', 'h2', 'h3'], 2);
     const before = installation.placements('red');

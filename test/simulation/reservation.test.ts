@@ -106,6 +106,42 @@ describe('reserve', () => {
   });
 });
 
+describe('requests repeated', () => {
+  const release = (id: string) => ({ caller: 'test', rpc: 'ReleaseAddress', id, contentHash: 'h' }) as const;
+  const reserve = (id: string) => ({ caller: 'test', rpc: 'ReserveAddress', id, contentHash: 'h' }) as const;
+
+  test('a release that found the address resting, repeated, does not release the guest that has it since', async () => {
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.tryRelease('tiny', '10.0.0.3');
+    await installation.tryRelease('tiny', '10.0.0.3', { request: release('q') });
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    expect(kindOf(await installation.tryRelease('tiny', '10.0.0.3', { request: release('q') }))).toBe('ok');
+    expect(installation.disk.slots.get('red' as NetworkId)?.get(ip('10.0.0.3'))?.state).toBe('reserved');
+  });
+
+  test('a reserve that found the reservation there, repeated after its release, makes no other', async () => {
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.tryReserve('tiny', mac(1), undefined, { request: reserve('r') });
+    await installation.tryRelease('tiny', '10.0.0.3');
+    const again = await installation.tryReserve('tiny', mac(1), undefined, { request: reserve('r') });
+    expect(again).toMatchObject({ ok: true, value: { created: false, tenure: { state: 'quarantined' } } });
+  });
+
+  test('a release by address and tenure is done also when the address is free by then', async () => {
+    const { reservationId } = await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.tryRelease('tiny', '10.0.0.3', { reservationId });
+    await installation.advance(LEASE_AND_DELAY_MS + 5_000);
+    expect(kindOf(await installation.tryRelease('tiny', '10.0.0.3', { reservationId }))).toBe('ok');
+  });
+
+  test('what a MAC holds is answered also while its network is disabled', async () => {
+    const { reservationId } = await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.updateNetwork('red', { ipamEnabled: false });
+    const again = await installation.tryReserve('tiny', mac(1));
+    expect(again).toMatchObject({ ok: true, value: { created: false, tenure: { reservationId } } });
+  });
+});
+
 describe('release and reuse', () => {
   test('the MAC gets its own address back, as another tenure', async () => {
     const first = await installation.reserve('tiny', mac(1));
@@ -218,6 +254,55 @@ describe('settings against reservations', () => {
     expect(kindOf(await installation.tryUpdateSubnet('tiny', { excludedRanges: range('10.0.0.5') }))).toBe('ok');
     expect(kindOf(await installation.tryReserve('tiny', mac(3), '10.0.0.5'))).toBe('invalid-field');
     expect([...installation.disk.networks.values()][0]?.mark).toBeUndefined();
+  });
+
+  test('of two updates at once none undoes the other, at whatever moment the second comes', async () => {
+    for (let offset = 0; offset < 30; offset++) {
+      await installation.createSubnet('red', `u${offset}`, `10.1.${offset}.0/24`);
+      const excludedRanges = [{ first: ip(`10.1.${offset}.50`), last: ip(`10.1.${offset}.60`) }];
+      const later = async () => {
+        for (let turn = 0; turn < offset; turn++) await Promise.resolve();
+        return installation.tryUpdateSubnet(`u${offset}`, { leaseTimeS: 604_800 });
+      };
+      const results = await Promise.all([installation.tryUpdateSubnet(`u${offset}`, { excludedRanges }), later()]);
+      expect(results.map(kindOf)).toEqual(['ok', 'ok']);
+      const subnet = installation.disk.networks
+        .get('red' as NetworkId)
+        ?.subnets.find(({ subnetId }) => subnetId === `u${offset}`);
+      expect(subnet).toMatchObject({ leaseTimeS: 604_800, leaseTimeCeilingS: 604_800, excludedRanges });
+    }
+  });
+
+  test('subnets of one network can be deleted side by side', async () => {
+    const subnets = Array.from({ length: 8 }, (_, i) => `d${i}`);
+    for (const [i, subnetId] of subnets.entries()) await installation.createSubnet('red', subnetId, `10.2.${i}.0/24`);
+    const results = await Promise.all(subnets.map((subnetId) => installation.tryDeleteSubnet(subnetId)));
+    expect(results.map(kindOf)).toEqual(Array(8).fill('ok'));
+  });
+
+  test('a release while a full subnet is read again is not forgotten', async () => {
+    for (const n of [1, 2, 3, 4, 5, 6]) await installation.reserve('tiny', mac(n));
+    const { view } = installation.plane.useCases.context;
+    const rescanning = view.rescan('red' as NetworkId);
+    await Promise.all([installation.tryRelease('tiny', '10.0.0.3'), rescanning]);
+    expect(view.occupancy('red' as NetworkId).resting.has(ip('10.0.0.3'))).toBe(true);
+    await installation.advance(LEASE_AND_DELAY_MS + 5_000);
+    expect(kindOf(await installation.tryReserve('tiny', mac(7)))).toBe('ok');
+  });
+
+  test('a new subnet’s gateway is no address that still rests', async () => {
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.tryRelease('tiny', '10.0.0.3');
+    await installation.tryDeleteSubnet('tiny');
+    await expect(installation.createSubnet('red', 'again', '10.0.0.0/29', { gateway: ip('10.0.0.3') })).rejects.toThrow(
+      'range-in-use',
+    );
+  });
+
+  test('a subnet created again without its gateway is another one', async () => {
+    await installation.createSubnet('red', 'g', '10.3.0.0/24', { gateway: ip('10.3.0.1') });
+    await expect(installation.createSubnet('red', 'g', '10.3.0.0/24')).rejects.toThrow('subnet-exists');
+    await installation.createSubnet('red', 'g', '10.3.0.0/24', { gateway: ip('10.3.0.1') });
   });
 
   test('subnets of one network do not overlap, those of different networks may', async () => {
