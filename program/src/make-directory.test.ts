@@ -21,6 +21,6 @@ test('where nothing can be made it throws', () => {
   const dangling = join(root, 'dangling');
   symlinkSync(join(root, 'nowhere/x'), dangling);
   for (const path of ['/proc/leasehold/x', join(file, 'x'), dangling]) {
-    expect(() => makeDirectory(path, 0o750)).toThrow(/mkdir/);
+    expect(() => makeDirectory(path, 0o750), path).toThrow(/mkdir/);
   }
 });
