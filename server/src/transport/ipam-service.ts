@@ -23,7 +23,6 @@ import type { Status } from '../app/status.js';
 import type { SubnetInNetwork, Subnets } from '../app/subnets.js';
 import { reusableTime } from '../app/tenure.js';
 import { checkWait, waitUntilReady } from '../app/wait-ready.js';
-import { invalidField } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, SubnetId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
@@ -192,15 +191,10 @@ function hostHandlers(log: Log, app: UseCases) {
   } satisfies Partial<IpamServiceServer>;
 }
 
-const MAX_REQUEST_ID = 128;
-
 // The same request id names the same resource, so that a repeated create meets what the first one made: a UUIDv8 from
 // the request (RFC 9562 §5.8) where there is a request id, a new UUIDv7 where there is none.
 function newId<Id extends string>(context: Context, caller: string, rpc: string, requestId: string): Id {
   if (requestId === '') return newUid(context) as string as Id;
-  if (requestId.length > MAX_REQUEST_ID) {
-    return orThrow(invalidField('request_id', `Longer than ${MAX_REQUEST_ID} characters`));
-  }
   const hash = createHash('sha256')
     .update(JSON.stringify([caller, rpc, requestId]))
     .digest();

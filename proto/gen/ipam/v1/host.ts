@@ -150,7 +150,10 @@ export interface Host {
     | undefined;
   /** Given to the agent by `--failure-domain` (output only): servers of a network are spread over these. Empty: none. */
   failureDomain: string;
-  /** Free to use by callers: up to 32 entries, key 1 to 63 bytes, value up to 255 bytes. */
+  /**
+   * Free to use by callers: up to 32 entries. Key: 1 to 63 of `A-Z a-z 0-9 . _ / -`, beginning with a letter or digit.
+   * Value: up to 255 bytes without control characters.
+   */
   labels: { [key: string]: string };
   /** The networks the host has on an interface (output only), as last reported. */
   attachments: HostAttachment[];

@@ -31,7 +31,10 @@ export interface Network {
   dhcpServerCount?:
     | number
     | undefined;
-  /** Free to use by callers: up to 32 entries, key 1 to 63 bytes, value up to 255 bytes. */
+  /**
+   * Free to use by callers: up to 32 entries. Key: 1 to 63 of `A-Z a-z 0-9 . _ / -`, beginning with a letter or digit.
+   * Value: up to 255 bytes without control characters.
+   */
   labels: { [key: string]: string };
   /**
    * Hash of the settings (output only on reads). In an update: refused with ABORTED, ETAG_MISMATCH,

@@ -86,7 +86,10 @@ export interface Reservation {
   hostname: string;
   /** The engine's own name for the vNIC, as `vm-42/nic0`; up to 255 characters. Empty: none. */
   owner: string;
-  /** Free to use by callers: up to 32 entries, key 1 to 63 bytes, value up to 255 bytes. */
+  /**
+   * Free to use by callers: up to 32 entries. Key: 1 to 63 of `A-Z a-z 0-9 . _ / -`, beginning with a letter or digit.
+   * Value: up to 255 bytes without control characters.
+   */
   labels: { [key: string]: string };
   /** DHCP options for this guest alone; they win over the subnet's. Empty: the subnet's. */
   options: DhcpOption[];

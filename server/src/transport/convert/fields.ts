@@ -11,7 +11,15 @@ import type { DhcpOption, Labels } from '../../domain/network.js';
 const MAX_LABELS = 32;
 const MAX_LABEL_KEY = 63;
 const MAX_LABEL_VALUE = 255;
+// Without a key that names the prototype of objects: protobuf's generated code loses it without a word.
+const LABEL_KEY = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,${MAX_LABEL_KEY - 1}}$`);
 const MAX_OPTIONS = 16;
+const MAX_REQUEST_ID = 128;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+// What google.protobuf.Duration can be: 10,000 years.
+const MAX_SECONDS = 315_576_000_000n;
+const MAX_NANOS = 999_999_999;
 
 /** Collects what is wrong with a request. */
 export class Fields {
@@ -62,9 +70,13 @@ export class Fields {
   /** Text for people or programs: no control characters, at most `max` characters. */
   text(field: string, text: string, max: number): string {
     if (text.length > max) this.wrong(field, `Longer than ${max} characters`);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    else if (/[\u0000-\u001f\u007f]/.test(text)) this.wrong(field, `${quote(text)} has control characters`);
+    else if (CONTROL.test(text)) this.wrong(field, `${quote(text)} has control characters`);
     return text;
+  }
+
+  /** The id of a request, empty when there is none. */
+  requestId(text: string): string {
+    return this.text('request_id', text, MAX_REQUEST_ID);
   }
 
   /** Labels. */
@@ -72,11 +84,13 @@ export class Fields {
     const entries = Object.entries(labels);
     if (entries.length > MAX_LABELS) this.wrong(field, `More than ${MAX_LABELS} labels`);
     for (const [key, value] of entries) {
-      const keyBytes = Buffer.byteLength(key);
-      if (keyBytes === 0 || keyBytes > MAX_LABEL_KEY)
-        this.wrong(field, `Key ${quote(key)} is not 1 to ${MAX_LABEL_KEY} bytes`);
+      if (!LABEL_KEY.test(key)) {
+        const form = `1 to ${MAX_LABEL_KEY} of A-Z a-z 0-9 . _ / -, beginning with a letter or digit`;
+        this.wrong(field, `${quote(key)} is not a key: ${form}`);
+      }
       if (Buffer.byteLength(value) > MAX_LABEL_VALUE)
         this.wrong(field, `Value of ${quote(key)} is over ${MAX_LABEL_VALUE} bytes`);
+      else if (CONTROL.test(value)) this.wrong(field, `Value of ${quote(key)} has control characters`);
     }
     return Object.fromEntries(entries);
   }
@@ -97,13 +111,28 @@ export class Fields {
   /** A span in whole seconds, or undefined when it is absent. */
   seconds(field: string, duration: Duration | undefined): number | undefined {
     if (!duration) return undefined;
-    if (duration.nanos !== 0) this.wrong(field, 'Not a whole number of seconds');
+    if (this.#span(field, duration) && duration.nanos !== 0) this.wrong(field, 'Not a whole number of seconds');
     return Number(duration.seconds);
   }
 
-  /** The paths of an update mask; undefined when there is no mask. `*` stands for all. */
+  /** A span in milliseconds, rounded up, or undefined when it is absent. */
+  milliseconds(field: string, duration: Duration | undefined): number | undefined {
+    if (!duration) return undefined;
+    this.#span(field, duration);
+    return Number(duration.seconds) * 1_000 + Math.ceil(duration.nanos / 1e6);
+  }
+
+  /** Whether a duration is one, and no span is negative: its parts could also contradict each other. */
+  #span(field: string, { seconds, nanos }: Duration): boolean {
+    if (seconds < 0n || nanos < 0) this.wrong(field, `Negative: ${seconds} s and ${nanos} ns`);
+    else if (seconds > MAX_SECONDS || nanos > MAX_NANOS) this.wrong(field, `No duration: ${seconds} s and ${nanos} ns`);
+    else return true;
+    return false;
+  }
+
+  /** The paths of an update mask; undefined when there is no mask or an empty one (AIP-134). `*` stands for all. */
   mask<Path extends string>(mask: readonly string[] | undefined, known: readonly Path[]): readonly Path[] | undefined {
-    if (!mask) return undefined;
+    if (!mask || mask.length === 0) return undefined;
     if (mask.includes('*')) return known;
     return mask.flatMap((path) => {
       const found = known.find((each) => each === path);

@@ -20,9 +20,10 @@ export interface NetworkDraft {
 }
 
 /** Reads CreateNetworkRequest. */
-export function fromCreateNetwork({ network }: CreateNetworkRequest): Result<NetworkDraft> {
+export function fromCreateNetwork({ network, requestId }: CreateNetworkRequest): Result<NetworkDraft> {
   if (!network) return invalidField('network', 'Required');
   const fields = new Fields();
+  fields.requestId(requestId);
   const networkId = fields.optionalId<NetworkId>('network.network_id', network.networkId);
   return fields.result({ networkId, settings: readSettings(fields, network) });
 }

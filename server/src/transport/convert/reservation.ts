@@ -23,7 +23,8 @@ import type { EndedTenure, RequestKey, Slot } from '../../domain/slot.js';
 import { Fields } from './fields.js';
 
 const MAX_OWNER = 255;
-const MAX_REQUEST_ID = 128;
+// Longer than any that this software made.
+const MAX_RESERVATION_ID = 128;
 const MAX_WAIT_MS = 60_000;
 const DEFAULT_WAIT_MS = 5_000;
 const ZERO = '' as never;
@@ -59,10 +60,8 @@ export function fromReserve(
 
 function readWait(fields: Fields, { waitReady }: ReserveAddressRequest): WaitReady | undefined {
   if (!waitReady) return undefined;
-  const { timeout } = waitReady;
-  const timeoutMs = timeout ? Number(timeout.seconds) * 1_000 + Math.ceil(timeout.nanos / 1e6) : DEFAULT_WAIT_MS;
-  if (timeoutMs < 0 || timeoutMs > MAX_WAIT_MS)
-    fields.wrong('wait_ready.timeout', `Not between 0 s and ${MAX_WAIT_MS / 1_000} s`);
+  const timeoutMs = fields.milliseconds('wait_ready.timeout', waitReady.timeout) ?? DEFAULT_WAIT_MS;
+  if (timeoutMs > MAX_WAIT_MS) fields.wrong('wait_ready.timeout', `More than ${MAX_WAIT_MS / 1_000} s`);
   return { servers: waitReady.servers || 1, timeoutMs };
 }
 
@@ -73,8 +72,8 @@ function requestKey(
   rpc: RequestKey['rpc'],
   content: () => Uint8Array,
 ): RequestKey | undefined {
-  if (requestId === '') return undefined;
-  const id = fields.text('request_id', requestId, MAX_REQUEST_ID);
+  const id = fields.requestId(requestId);
+  if (id === '') return undefined;
   const contentHash = createHash('sha256').update(content()).digest('base64url');
   return { caller, rpc, id, contentHash };
 }
@@ -94,7 +93,8 @@ export function fromRelease(request: ReleaseAddressRequest, caller: string): Res
   const key = readKey(fields, short || !request.key ? shortKey : request.key.key, short || !request.key ? '' : 'key.');
   return fields.result({
     key,
-    reservationId: request.reservationId === '' ? undefined : (request.reservationId as ReservationId),
+    reservationId:
+      request.reservationId === '' ? undefined : readReservationId(fields, 'reservation_id', request.reservationId),
     mac: fields.optional('mac', request.mac, parseMac),
     guestStopped: request.guestStopped,
     request: requestKey(fields, request.requestId, caller, 'ReleaseAddress', () =>
@@ -114,7 +114,7 @@ function readKey(fields: Fields, key: WireKey['key'], prefix: string): Reservati
   switch (key?.$case) {
     case 'reservationId':
       if (key.value === '') fields.wrong(`${prefix}reservation_id`, 'Required');
-      return { kind: 'id', reservationId: key.value as ReservationId };
+      return { kind: 'id', reservationId: readReservationId(fields, `${prefix}reservation_id`, key.value) };
     case 'address': {
       const nested = prefix === '' ? '' : `${prefix}address.`;
       const subnetId = fields.id<SubnetId>(`${nested}subnet_id`, key.value.subnetId);
@@ -133,6 +133,10 @@ function readKey(fields: Fields, key: WireKey['key'], prefix: string): Reservati
       fields.wrong('key', 'Required');
       return { kind: 'id', reservationId: ZERO };
   }
+}
+
+function readReservationId(fields: Fields, field: string, text: string): ReservationId {
+  return fields.text(field, text, MAX_RESERVATION_ID) as ReservationId;
 }
 
 /** Reads the filters of ListReservationsRequest. */

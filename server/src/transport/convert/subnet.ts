@@ -41,9 +41,10 @@ export interface SubnetDraft {
 const NO_CIDR: Cidr = { base: 0 as Ipv4, prefixLength: 0 };
 
 /** Reads CreateSubnetRequest. */
-export function fromCreateSubnet({ subnet }: CreateSubnetRequest): Result<SubnetDraft> {
+export function fromCreateSubnet({ subnet, requestId }: CreateSubnetRequest): Result<SubnetDraft> {
   if (!subnet) return invalidField('subnet', 'Required');
   const fields = new Fields();
+  fields.requestId(requestId);
   const networkId = fields.id<NetworkId>('subnet.network_id', subnet.networkId);
   const subnetId = fields.optionalId<SubnetId>('subnet.subnet_id', subnet.subnetId);
   const cidr = fields.parse('subnet.cidr', subnet.cidr, parseCidr) ?? NO_CIDR;

@@ -92,7 +92,7 @@ export interface UpdateNetworkRequest {
     | undefined;
   /**
    * Which fields to change: `display_name`, `ipam_enabled`, `dhcp_server_count`, `labels`; `*`: all of them.
-   * Absent: those that are set in `network`. Only a mask can clear.
+   * Absent or empty: those that are set in `network`. Only a mask can clear.
    */
   updateMask: string[] | undefined;
 }
@@ -170,7 +170,10 @@ export interface UpdateSubnetRequest {
   subnet:
     | Subnet
     | undefined;
-  /** Which fields to change; `*`: all that can change. Absent: those that are set in `subnet`. Only a mask can clear. */
+  /**
+   * Which fields to change; `*`: all that can change. Absent or empty: those that are set in `subnet`. Only a mask can
+   * clear.
+   */
   updateMask: string[] | undefined;
 }
 
@@ -367,8 +370,8 @@ export interface UpdateHostRequest {
     | Host
     | undefined;
   /**
-   * Which fields to change: `managed`, `maintenance`, `labels`; `*`: all of them. Absent: those that are set in
-   * `host`. Only a mask can clear.
+   * Which fields to change: `managed`, `maintenance`, `labels`; `*`: all of them. Absent or empty: those that are
+   * set in `host`. Only a mask can clear.
    */
   updateMask: string[] | undefined;
 }
