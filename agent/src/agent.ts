@@ -101,8 +101,9 @@ class RunningAgent implements Agent {
     const { agent, tables } = await this.#ports.state.load();
     if (this.#stopped) return;
     this.#identity = agent?.identity;
-    this.#attachments.poll();
+    const attached = this.#attachments.poll();
     this.#networks.restore(tables, agent, this.#config.bootId);
+    this.#tidy(attached);
     this.#poll();
     this.#supervisor.start();
   }
@@ -156,10 +157,19 @@ class RunningAgent implements Agent {
 
   #poll(): void {
     this.#timer = this.#ports.clock.after(POLL_MS, () => this.#poll());
-    for (const networkId of this.#attachments.poll()) this.#networks.attach(networkId);
+    const changed = this.#attachments.poll();
+    for (const networkId of changed) this.#networks.attach(networkId);
+    this.#tidy(changed);
     this.#driver.attachmentsChanged();
     this.#networks.observe();
     this.#storeAuthority();
+  }
+
+  /** What an agent that was killed left on the interfaces of these networks is of no table any more. */
+  #tidy(networkIds: readonly string[]): void {
+    const links = networkIds.flatMap((networkId) => this.#attachments.placeOf(networkId).link ?? []);
+    if (links.length === 0) return;
+    void this.#ports.backend.tidy(links, (address) => this.#networks.isServiceAddress(address));
   }
 
   /** Writes authority when what is on the disk is later than the true one, or so much earlier that it matters. */

@@ -1,3 +1,4 @@
+import type { Ipv4 } from '@leasehold/proto/values';
 import { describe, expect, test } from 'vitest';
 import { AgentWorld } from '../../test/fakes/agent-world.js';
 import { assignmentOf, digestOf, entryOf } from '../../test/fakes/scripted-server.js';
@@ -502,5 +503,23 @@ describe('interfaces', () => {
     await world.clock.advance(500);
     expect(world.backend.server('red')?.link).toEqual({ name: 'br-red', index: 77 });
     expect(world.session.attachmentChanges).toEqual([]);
+  });
+
+  test('what an earlier process left on an interface is taken away at the start and when it comes, but not what is claimed', async () => {
+    const world = makeWorld();
+    const [ours, other] = [0xa9fe0101 as Ipv4, 0xa9fe0909 as Ipv4];
+    await world.serveRed();
+    await world.crash();
+    expect(world.backend.tidied.map(({ links }) => links)).toEqual([['br-red', 'br-blue']]);
+    const isClaimed = world.backend.tidied[0]?.isClaimed ?? (() => false);
+    expect([isClaimed(ours), isClaimed(other)]).toEqual([true, false]);
+    world.links.delete('br-blue');
+    await world.clock.advance(500);
+    world.links.set('br-blue', 9);
+    await world.clock.advance(500);
+    expect(world.backend.tidied.map(({ links }) => links)).toEqual([['br-red', 'br-blue'], ['br-blue']]);
+    await world.welcome({ counter: 2n });
+    unassign(world);
+    expect(isClaimed(ours)).toBe(false);
   });
 });

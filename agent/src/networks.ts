@@ -9,6 +9,7 @@
 
 import { delay } from '@leasehold/program/clock';
 import type { Delivery, PlacementKey, TableState } from '@leasehold/proto/ipam/v1/session';
+import type { Ipv4 } from '@leasehold/proto/values';
 import type { Link } from './backends/dhcp-backend.js';
 import { Replica } from './domain/replica.js';
 import { type NetworkContext, type NetworkPorts, ServedNetwork } from './served-network.js';
@@ -118,6 +119,12 @@ export class Networks {
   attach(networkId: string): void {
     const place = this.#placeOf(networkId);
     this.#served.get(networkId)?.attach(place.link, place.link ? '' : place.absence);
+  }
+
+  /** Whether a network that is served has this service address. */
+  isServiceAddress(address: Ipv4): boolean {
+    for (const { replica } of this.#served.values()) if (replica.table.serviceAddress === address) return true;
+    return false;
   }
 
   /** Logs what began and ceased to be answered. */

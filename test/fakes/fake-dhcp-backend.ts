@@ -1,6 +1,7 @@
 // A DHCP backend without packets: tests ask it what a guest would get.
 
 import type { TableEntry } from '@leasehold/proto/ipam/v1/session';
+import type { Ipv4 } from '@leasehold/proto/values';
 
 interface Table {
   entries(): Iterable<TableEntry>;
@@ -21,6 +22,7 @@ type State = { readonly kind: 'open' } | { readonly kind: 'closed'; readonly rea
 export class FakeDhcpBackend {
   readonly name = 'fake';
   readonly servers: FakeDhcpServer[] = [];
+  readonly tidied: { readonly links: readonly string[]; readonly isClaimed: (address: Ipv4) => boolean }[] = [];
   /** While set, servers take this long to close. */
   closing: Promise<void> | undefined;
 
@@ -28,6 +30,11 @@ export class FakeDhcpBackend {
     const server = new FakeDhcpServer(networkId, table, gate, () => this.closing);
     this.servers.push(server);
     return server;
+  }
+
+  /** Keeps what it was told to look at, and how to tell what is claimed. */
+  async tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+    this.tidied.push({ links: links.map(({ name }) => name), isClaimed });
   }
 
   /** The server of a network, if there is one that is not closed. */

@@ -1,5 +1,6 @@
 // What answers DHCP on a host. A backend decides nothing: it answers with what is in the table, while the gate lets it.
 
+import type { Ipv4 } from '@leasehold/proto/values';
 import type { Standing } from '../domain/standing.js';
 import type { NetworkTable } from '../domain/table.js';
 
@@ -11,6 +12,11 @@ export interface DhcpBackend {
   readonly name: string;
   /** Prepares to serve a network. Never throws: what keeps it from answering is in `state()`. */
   open(networkId: string, table: NetworkTable, gate: AnswerGate): DhcpServer;
+  /**
+   * Takes from interfaces the service addresses that an earlier process left there: this host would answer ARP for what
+   * is another host's now. Claimed ones stay. Never throws.
+   */
+  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void>;
 }
 
 /** DHCP service of one network. */

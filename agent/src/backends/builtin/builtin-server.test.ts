@@ -382,6 +382,7 @@ function fakeHost() {
     async remove(link: Link, address: Ipv4): Promise<void> {
       host.present.delete(`${formatIpv4(address)} ${link.name}`);
     },
+    list: async () => ({ ok: true, value: [] }) as const,
     isPresent: (address: Ipv4) => [...host.present].some((shown) => shown.startsWith(`${formatIpv4(address)} `)),
   };
   async function open(link: Link, events: SocketEvents) {

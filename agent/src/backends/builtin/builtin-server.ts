@@ -188,7 +188,10 @@ export class BuiltinServer implements DhcpServer {
     }
     const { message } = decoded;
     const reply = this.#decide(message);
-    if (reply && reply.delayMs > 0) return this.#delay(message, reply.delayMs);
+    if (reply && reply.delayMs > 0) {
+      this.#delay(message, reply.delayMs);
+      return;
+    }
     // What the client said before does not count any more: a NAK to that would undo what it is told now.
     this.#forget(message.mac);
     if (reply) this.#send(reply);

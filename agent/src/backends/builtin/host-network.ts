@@ -37,4 +37,12 @@ export interface ServiceAddresses {
   remove(link: Link, address: Ipv4): Promise<void>;
   /** Whether the host has the address now. Cheap. */
   isPresent(address: Ipv4): boolean;
+  /** What looks as if `put` had made it, on any interface. */
+  list(): Promise<Parsed<readonly PutAddress[]>>;
+}
+
+/** An address on an interface. */
+export interface PutAddress {
+  readonly link: Link;
+  readonly address: Ipv4;
 }
