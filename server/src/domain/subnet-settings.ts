@@ -26,6 +26,18 @@ const LEASE_S = { min: 120, max: 7 * 86_400 };
 const REUSE_DELAY_S = { min: 30, max: 7 * 86_400 };
 const MTU = { min: 576, max: 65_535 };
 
+// No guest can use an address of these (RFC 6890), and DHCP servers have their own in 169.254.0.0/16
+// (service-address.ts): one handed out there would be the server's.
+const UNUSABLE: readonly { readonly cidr: Cidr; readonly why: string }[] = [
+  { cidr: { base: 0 as Ipv4, prefixLength: 8 }, why: 'addresses of "this network"' },
+  { cidr: { base: 0x7f000000 as Ipv4, prefixLength: 8 }, why: 'loopback addresses' },
+  {
+    cidr: { base: 0xa9fe0000 as Ipv4, prefixLength: 16 },
+    why: 'link-local addresses, the DHCP servers have theirs there',
+  },
+  { cidr: { base: 0xe0000000 as Ipv4, prefixLength: 3 }, why: 'multicast and reserved addresses' },
+];
+
 /** Everything that is wrong with the settings; empty when they stand. */
 export function checkSubnetSettings(settings: SubnetSettings): readonly FieldViolation[] {
   const violations: FieldViolation[] = [];
@@ -35,6 +47,8 @@ export function checkSubnetSettings(settings: SubnetSettings): readonly FieldVio
     wrong('cidr', `${formatCidr(cidr)} is not between /${MIN_PREFIX} and /${MAX_PREFIX}`);
     return violations;
   }
+  const unusable = UNUSABLE.find((range) => cidrsOverlap(range.cidr, cidr));
+  if (unusable) wrong('cidr', `${formatCidr(cidr)} has addresses of ${formatCidr(unusable.cidr)}: ${unusable.why}`);
   const problem = settings.gateway === undefined ? undefined : notAHost(cidr, settings.gateway);
   if (problem) wrong('gateway', problem);
   settings.routes.forEach(({ destination, nextHop }, i) => {
@@ -91,5 +105,7 @@ export function forbiddenBy({ gateway, excludedRanges }: SubnetSettings): readon
 /** The addresses that the new settings forbid and the old ones did not. */
 export function newlyForbidden(before: SubnetSettings, after: SubnetSettings): readonly AddressRange[] {
   const old = forbiddenBy(before);
-  return forbiddenBy(after).filter((range) => !old.some(({ first, last }) => first <= range.first && last >= range.last));
+  return forbiddenBy(after).filter(
+    (range) => !old.some(({ first, last }) => first <= range.first && last >= range.last),
+  );
 }
