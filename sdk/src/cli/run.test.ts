@@ -91,6 +91,16 @@ describe('failures', () => {
     });
   });
 
+  test('a refusal whose message names its fields says them once', async () => {
+    const said = { field: 'subnet.cidr', description: 'Has host bits' };
+    const unsaid = { field: 'subnet.mtu', description: '5 is not between 576 and 65535' };
+    const message = 'subnet.cidr: Has host bits; and 1 more';
+    const refusal = refuse('INVALID_ARGUMENT', { reason: 'INVALID_FIELD', message, violations: [said, unsaid] });
+    await using server = await withServer({ createSubnet: () => refusal });
+    const { stderr } = await server.run('subnet create a --network red --cidr 10.0.0.1/24');
+    expect(stderr).toBe(`leasehold: ${message} (INVALID_FIELD)\n  subnet.mtu: 5 is not between 576 and 65535\n`);
+  });
+
   test('a store that is away is a refusal, with the pause it asks for', async () => {
     const refusal = refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE', pushback: '60000' });
     await using server = await withServer({ getStatus: () => refusal });

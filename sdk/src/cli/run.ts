@@ -77,7 +77,11 @@ function exitCode({ reason }: LeaseholdError): number {
 
 function errorText(error: LeaseholdError, format: OutputFormat): string {
   if (format !== 'table') return serialize({ error: errorJson(error) }, format);
-  const fields = error.fieldViolations.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
+  // The message of a server holds what fits of them: what it says is not said twice.
+  const unsaid = error.fieldViolations.filter(
+    ({ field, description }) => !error.message.includes(`${field}: ${description}`),
+  );
+  const fields = unsaid.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
   return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}`;
 }
 
