@@ -41,8 +41,9 @@ describe('authority', () => {
     expect(world.backend.answers('red')).toEqual(RED);
     await clock.advance(1);
     expect(world.backend.answers('red')).toEqual([]);
-    await clock.advance(500);
-    expect(world.log.complaints()).toContain('Authority lapsed: answering nobody until the control plane is back');
+    await clock.advance(1_000);
+    const line = world.log.lines.find(({ message }) => message === 'Not answering DHCP');
+    expect(line?.fields).toEqual({ network: 'red', reason: 'Authority lapsed: the control plane is away' });
   });
 
   test('the welcome acknowledges the hello: authority runs from the send of the hello', async () => {
@@ -579,6 +580,20 @@ describe('stores and epochs', () => {
     expect(world.session.hello[0]?.tables).toEqual([]);
     expect(world.backend.answers('red')).toEqual([]);
     expect(world.files.files.has(table)).toBe(false);
+  });
+
+  test.each([
+    ['missing', (world: AgentWorld) => world.files.files.delete('agent.json')],
+    ['damaged', (world: AgentWorld) => world.files.files.set('agent.json', Buffer.from('x'))],
+  ])('when the record of the agent is %s its tables are dropped, and the log says why', async (_, spoil) => {
+    const world = makeWorld();
+    await world.serveRed();
+    spoil(world);
+    await world.crash();
+    expect(world.session.hello[0]?.tables).toEqual([]);
+    expect(world.log.complaints()).toContain(
+      'Table on disk cannot be used: the record of its agent is missing or damaged, dropping it',
+    );
   });
 
   test('a table that was saved of a network is followed by deltas into a journal that is folded in when it outgrows it', async () => {

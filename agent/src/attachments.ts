@@ -67,10 +67,10 @@ export class Attachments {
 
   #report(networkId: string, attached: Attached | undefined): void {
     if (!attached) {
-      this.#log.info('Network has no interface any more', { networkId });
+      this.#log.info('Network has no interface any more', { network: networkId });
       return;
     }
-    const fields = { networkId, interface: attached.interface };
+    const fields = { network: networkId, interface: attached.interface };
     if (attached.place.link) this.#log.info('Network has its interface', fields);
     else this.#log.warn('Network waits for its interface', { ...fields, reason: attached.place.absence });
   }

@@ -105,7 +105,7 @@ function followNetworks(
 
 function announce(options: AgentOptions, log: Log): void {
   log.info('leasehold-agent is ready', {
-    hostId: options.hostId,
+    host: options.hostId,
     servers: options.server.map(formatEndpoint),
     networks: options.network.map(({ networkId, interface: name }) => `${networkId}=${name}`),
     networksFile: options.networksFile,

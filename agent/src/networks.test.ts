@@ -523,3 +523,57 @@ describe('interfaces', () => {
     expect(isClaimed(ours)).toBe(false);
   });
 });
+
+describe('the log says', () => {
+  const said = (world: AgentWorld) =>
+    world.log.lines
+      .filter(({ message }) => /answering dhcp/i.test(message))
+      .map(({ level, message, fields }) =>
+        `${level} ${message}: ${fields['network']} ${fields['reason'] ?? ''}`.trim(),
+      );
+
+  test('that a network is answered only when it is', async () => {
+    const world = makeWorld();
+    await world.start();
+    await world.welcome();
+    world.session.deliver('red', 1n, { $case: 'assignment', value: assignmentOf('u1') });
+    world.backend.server('red')?.fail('UDP port 67 on br-red is taken');
+    await world.deliverRed();
+    await world.clock.advance(5_000);
+    expect(said(world)).toEqual(['warn Not answering DHCP: red UDP port 67 on br-red is taken']);
+    world.backend.server('red')?.fail(undefined);
+    await world.clock.advance(1_000);
+    expect(said(world).slice(1)).toEqual(['info Answering DHCP: red']);
+  });
+
+  test('why it is not answered, once for each reason until it is answered again', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    await world.clock.advance(1_000);
+    const fail = async (reason: string | undefined) => {
+      world.backend.server('red')?.fail(reason);
+      await world.clock.advance(2_000);
+    };
+    for (const reason of ['a', 'b', 'a', 'b', undefined, 'a']) await fail(reason);
+    expect(said(world)).toEqual([
+      'info Answering DHCP: red',
+      'warn Not answering DHCP: red a',
+      'warn Not answering DHCP: red b',
+      'info Answering DHCP: red',
+      'warn Not answering DHCP: red a',
+    ]);
+  });
+
+  test('nothing of what is over at the next look', async () => {
+    const world = makeWorld();
+    await world.serveRed();
+    await world.clock.advance(1_000);
+    for (let i = 0; i < 5; i++) {
+      world.backend.server('red')?.fail(`Reason ${i}`);
+      await world.clock.advance(500);
+      world.backend.server('red')?.fail(undefined);
+      await world.clock.advance(500);
+    }
+    expect(said(world)).toEqual(['info Answering DHCP: red']);
+  });
+});

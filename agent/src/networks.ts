@@ -82,7 +82,7 @@ export class Networks {
     const network = this.#served.get(networkId);
     const known = this.#knownEpoch(delivery, network);
     if (placementEpoch < known) {
-      const fields = { networkId, placementEpoch: String(placementEpoch), known: String(known) };
+      const fields = { network: networkId, placementEpoch: String(placementEpoch), known: String(known) };
       this.#ports.log.warn('Delivery of a placement that is over refused', fields);
     } else if (action?.$case === 'unassignment') {
       this.#unassign(delivery, network);
@@ -97,7 +97,10 @@ export class Networks {
     } else if (network) {
       network.deliver(delivery);
     } else {
-      this.#ports.log.warn('Delivery for a network that is not assigned refused', { networkId, kind: action?.$case });
+      this.#ports.log.warn('Delivery for a network that is not assigned refused', {
+        network: networkId,
+        kind: action?.$case,
+      });
     }
   }
 
@@ -180,7 +183,7 @@ export class Networks {
   #leave(network: ServedNetwork, unassigned: Leaving['unassigned']): void {
     const { networkId, replica } = network;
     this.#served.delete(networkId);
-    this.#ports.log.info('Network is not served any more', { networkId });
+    this.#ports.log.info('Network is not served any more', { network: networkId });
     const before = this.#leaving.get(networkId)?.done;
     const done = Promise.all([before, network.close()]).then(() => this.#remove(networkId, leaving));
     const leaving: Leaving = { networkUid: replica.networkUid, unassigned, done };
@@ -207,7 +210,7 @@ export class Networks {
       return true;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      this.#ports.log.error('Table could not be removed from the state directory', { networkId, problem });
+      this.#ports.log.error('Table could not be removed from the state directory', { network: networkId, problem });
       return false;
     }
   }

@@ -74,7 +74,11 @@ export class ServedNetwork {
   /** The delivery that broke the chain last, until a snapshot mends it. */
   #refused: { readonly sequence: bigint; readonly problem: string } | undefined;
   #closed: Promise<void> | undefined;
-  #lastStanding: Standing = 'silent';
+  /** What kept it from answering when it was looked at last; empty: nothing. */
+  #observed: string | undefined;
+  #isAnswering = false;
+  /** Logged since it answered last. */
+  readonly #said = new Set<string>();
   // Counts sessions: work of an older one must not count in a newer.
   #session = 0;
   #applied = 0n;
@@ -96,7 +100,7 @@ export class ServedNetwork {
     this.replica = replica;
     this.#ports = ports;
     this.#context = context;
-    this.#log = ports.log.with({ networkId: replica.networkId });
+    this.#log = ports.log.with({ network: replica.networkId });
     this.#authority = restored?.authority ?? NO_AUTHORITY;
     this.#needsImage = restored?.needsImage ?? false;
     this.#reached = { sequence: 0n, digest: replica.digest(), entries: replica.table.size };
@@ -203,19 +207,26 @@ export class ServedNetwork {
     return standing(this.#authority, this.#ports.clock.now(), this.#context.intervalMs());
   }
 
-  /** Logs when the host began or ceased to have authority for the network. */
+  /** Logs when guests begin to be answered, and why they are not; looks at it again and again. */
   observe(): void {
-    const now = this.standing();
-    if ((now === 'silent') !== (this.#lastStanding === 'silent')) {
-      if (now === 'silent') this.#log.warn('Authority lapsed: answering nobody until the control plane is back');
-      else this.#log.info('Answering DHCP', { entries: this.replica.table.size });
+    const reason = this.#reason();
+    const before = this.#observed;
+    this.#observed = reason;
+    if (reason === '') {
+      if (!this.#isAnswering) this.#log.info('Answering DHCP', { entries: this.replica.table.size });
+      this.#isAnswering = true;
+      this.#said.clear();
+    } else if (reason === before && !this.#said.has(reason)) {
+      // Not what is over at the next look, as the wait for a table that is on its way.
+      this.#log.warn('Not answering DHCP', { reason });
+      this.#isAnswering = false;
+      this.#said.add(reason);
     }
-    this.#lastStanding = now;
   }
 
   /** As reported in hellos, heartbeats and acknowledgements. */
   tableState(): TableState {
-    const reason = this.#isServing() ? '' : this.#whyNotServing();
+    const reason = this.#reason();
     const { networkId, networkUid, placementEpoch } = this.replica;
     return {
       networkId,
@@ -231,6 +242,10 @@ export class ServedNetwork {
     };
   }
 
+  #reason(): string {
+    return this.#isServing() ? '' : this.#whyNotServing();
+  }
+
   #isServing(): boolean {
     return this.#server?.state().kind === 'open' && isRunning(this.#authority, this.#ports.clock.now());
   }
@@ -239,7 +254,9 @@ export class ServedNetwork {
     if (this.replica.digest().length === 0) return this.#refused?.problem ?? 'Waiting for the table';
     if (!this.#link) return this.#absence;
     const state = this.#server?.state() ?? { kind: 'closed', reason: 'The DHCP server is starting' };
-    return state.kind === 'closed' ? state.reason : 'No authority: the table is not confirmed';
+    if (state.kind === 'closed') return state.reason;
+    const wasHeard = this.#authority.untilMs !== NO_AUTHORITY.untilMs;
+    return wasHeard ? 'Authority lapsed: the control plane is away' : 'No authority: the table is not confirmed';
   }
 
   #pump(): void {

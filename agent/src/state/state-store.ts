@@ -144,7 +144,8 @@ export class StateStore {
     }
     const { networkId, imageId, storeUid, incarnation } = table.header;
     if (storeUid !== identity?.storeUid || incarnation !== String(identity.incarnation)) {
-      this.#log.warn('Table on disk is of another store, dropping it', { networkId });
+      const why = identity ? 'is of another store' : 'cannot be used: the record of its agent is missing or damaged';
+      this.#log.warn(`Table on disk ${why}, dropping it`, { network: networkId });
       await this.removeTable(networkId);
       return undefined;
     }
@@ -153,7 +154,7 @@ export class StateStore {
       // What follows a whole record was never acknowledged. But a file cut by other hands looks the same, and nothing
       // may be appended to a torn record: no authority, and a new image.
       const what = 'Journal ends in the middle of a record: silent until the control plane confirms the table';
-      this.#log.warn(what, { networkId, file: name + JOURNAL });
+      this.#log.warn(what, { network: networkId, file: name + JOURNAL });
     } else {
       const journalBytes = table.journal === 'whole' ? (journal?.length ?? 0) : 0;
       this.#written.set(networkId, { imageId, imageBytes: image.length, journalBytes });
