@@ -8,7 +8,7 @@ import { u8, u32 } from '../../domain/dhcp/option-values.js';
 import type { Standing } from '../../domain/standing.js';
 import { NetworkTable } from '../../domain/table.js';
 import type { Link } from '../dhcp-backend.js';
-import { BuiltinServer, CHECK_MS, MAX_DELAYED, RETRY_MS } from './builtin-server.js';
+import { BuiltinServer, CHECK_MS, MAX_DELAYED, REPORT_MS, RETRY_MS } from './builtin-server.js';
 import type { SocketEvents } from './host-network.js';
 
 const BR0: Link = { name: 'br0', index: 7 };
@@ -267,6 +267,35 @@ describe('answering', () => {
   });
 });
 
+describe('the log', () => {
+  test('tells once a minute what was answered since, and nothing when nothing was', async () => {
+    const host = fakeHost();
+    await host.opened();
+    host.hears(discover(1));
+    host.hears(discover(1));
+    host.hears(reboot(1, ADDRESS));
+    host.hears(discover(200));
+    await host.advance(REPORT_MS);
+    expect(host.infos).toEqual([['DHCP answers', { offers: 2, acks: 1, silent: { 'unknown-mac': 1 } }]]);
+    await host.advance(10 * REPORT_MS);
+    expect(host.infos).toHaveLength(1);
+    host.hears(discover(1));
+    host.trouble.send = true;
+    host.hears(discover(1));
+    await host.advance(REPORT_MS);
+    expect(host.infos.slice(1)).toEqual([['DHCP answers', { offers: 2, lost: { 'send-failed': 1 } }]]);
+  });
+
+  test('tells the rest when the server closes, and no more after that', async () => {
+    const host = fakeHost();
+    const server = await host.opened();
+    host.hears(discover(1));
+    await server.close();
+    await host.advance(10 * REPORT_MS);
+    expect(host.infos).toEqual([['DHCP answers', { offers: 1 }]]);
+  });
+});
+
 function assign(table: NetworkTable, serviceAddress = OURS): NetworkTable {
   const none = { gateway: '', dnsServers: [], ntpServers: [], domainName: '', domainSearch: [], mtu: 0, routes: [] };
   const subnet = { subnetId: 's', cidr: '10.0.0.0/16', ...none, options: [], leaseSeconds: 3_600 };
@@ -327,7 +356,7 @@ function fakeHost() {
   const nothing = () => undefined;
   const log: Log = {
     debug: nothing,
-    info: nothing,
+    info: (message, fields) => void host.infos.push([message, fields]),
     warn: (message) => void host.warnings.push(message),
     error: nothing,
     with: () => log,
@@ -337,6 +366,7 @@ function fakeHost() {
     trouble: { socket: undefined as string | undefined, address: undefined as string | undefined, send: false },
     warning: undefined as string | undefined,
     warnings: [] as string[],
+    infos: [] as unknown[],
     states: [] as string[],
     present: new Set<string>(),
     sockets: [] as FakeSocket[],

@@ -13,7 +13,7 @@ import { type DhcpMessage, decode } from '../../domain/dhcp/message.js';
 import { type Reply, respond } from '../../domain/responder.js';
 import type { NetworkTable } from '../../domain/table.js';
 import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
-import { type Counters, newCounters } from './counters.js';
+import { type Counters, countedSince, newCounters } from './counters.js';
 import type { DhcpSocket, DhcpSockets, ServiceAddresses } from './host-network.js';
 
 /** What a server needs of its surroundings. */
@@ -29,6 +29,9 @@ export const RETRY_MS = 1_000;
 
 /** How often the service address is looked after: other programs flush addresses. */
 export const CHECK_MS = 5_000;
+
+/** How often what was answered is logged, if anything was. */
+export const REPORT_MS = 60_000;
 
 /** How many answers may wait at once. More wait only while half a subnet is being NAKed: those clients ask again. */
 export const MAX_DELAYED = 1_000;
@@ -63,11 +66,14 @@ export class BuiltinServer implements DhcpServer {
   #warned: string | undefined;
   #running: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
+  #reported: Counters = newCounters();
+  #reportTimer: Timer;
 
   constructor(table: NetworkTable, gate: AnswerGate, ports: BuiltinPorts) {
     this.#table = table;
     this.#gate = gate;
     this.#ports = ports;
+    this.#reportTimer = this.#reportLater();
   }
 
   attach(link: Link | undefined): void {
@@ -92,6 +98,21 @@ export class BuiltinServer implements DhcpServer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reconcile();
+    this.#reportTimer.cancel();
+    this.#report();
+  }
+
+  #reportLater(): Timer {
+    return this.#ports.clock.after(REPORT_MS, () => {
+      this.#report();
+      this.#reportTimer = this.#reportLater();
+    });
+  }
+
+  #report(): void {
+    const counted = countedSince(this.#reported, this.counters);
+    this.#reported = structuredClone(this.counters);
+    if (counted) this.#ports.log.info('DHCP answers', counted);
   }
 
   /** Resolves when what was wanted when it was called is there, or could not be had. */
