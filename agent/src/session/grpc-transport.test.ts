@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
@@ -60,7 +61,16 @@ test('what is sent arrives, and so does the answer', async () => {
 });
 
 test('a server that is not there is a reason, not an exception', async () => {
-  expect(await dial(`unix:${join(directory, 'nobody')}`).first).toMatch(/^UNAVAILABLE: /);
+  const path = join(directory, 'nobody');
+  expect(await dial(`unix:${path}`).first).toBe(`No connection: connect ENOENT ${path}`);
+});
+
+test('a server that hangs up at once gives the same reason each time', async () => {
+  const rude = createServer((socket) => socket.destroy());
+  const path = join(directory, 'rude');
+  await new Promise<void>((resolve) => rude.listen(path, resolve));
+  expect(await dial(`unix:${path}`).first).toBe('No connection: Failed to connect');
+  rude.close();
 });
 
 test('a refusal says its status', async () => {

@@ -21,6 +21,8 @@ const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 8 * 1024 * 1024,
 };
 
+const MAX_REASON_LENGTH = 300;
+
 /** Opens sessions over gRPC. */
 export function grpcTransport(credentials: ChannelCredentials): SessionTransport {
   return { open: (server, handlers) => openSession(server, credentials, handlers) };
@@ -51,8 +53,13 @@ function openSession(server: string, credentials: ChannelCredentials, handlers: 
   };
 }
 
-function describe(error: ServiceError): string {
-  // What the connection said is more than "No connection established".
-  const text = error.details.replaceAll(/\s+/g, ' ').slice(0, 300);
-  return `${status[error.code] ?? error.code}: ${text}`;
+// What grpc-js says of a server that it cannot connect to. The time makes every attempt another reason.
+const NO_CONNECTION =
+  /^No connection established\. Last error: (?:Error: )?(.*?)(?: \([\d:.TZ-]+\))?\. Resolution note:/;
+
+function describe({ code, details }: ServiceError): string {
+  const text = details.replaceAll(/\s+/g, ' ').trim();
+  const [, problem] = NO_CONNECTION.exec(text) ?? [];
+  const reason = problem === undefined ? `${status[code] ?? code}: ${text}` : `No connection: ${problem}`;
+  return reason.slice(0, MAX_REASON_LENGTH);
 }
