@@ -25,7 +25,13 @@ import { subnetEtag } from '../domain/etag.js';
 import type { NetworkId, SubnetId } from '../domain/ids.js';
 import type { Mark, Network, Subnet } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
-import { checkSubnetSettings, forbiddenBy, newlyForbidden, overlapping, type SubnetSettings } from '../domain/subnet-settings.js';
+import {
+  checkSubnetSettings,
+  forbiddenBy,
+  newlyForbidden,
+  overlapping,
+  type SubnetSettings,
+} from '../domain/subnet-settings.js';
 import { changeNetwork, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
