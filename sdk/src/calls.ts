@@ -41,6 +41,7 @@ export type UnaryMethod<Request, Response> = Pick<
 export interface CallsConfig {
   readonly server: string;
   readonly timeoutMs: number;
+  readonly waitForServer: boolean;
 }
 
 const CHANNEL_OPTIONS: ClientOptions = {
@@ -122,6 +123,7 @@ export class Calls {
         timeoutMs,
         repeatable: call.repeatable,
       });
+      if (error.reason === 'NO_CONNECTION' && !this.#config.waitForServer) throw error;
       const delayMs = retryDelayMs(error, attempt, runtime.random);
       // What the server said is worth more to the caller than a deadline that passes while waiting.
       if (delayMs === undefined || runtime.monotonicMs() + delayMs >= endMs) throw error;

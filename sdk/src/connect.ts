@@ -24,6 +24,8 @@ export interface ConnectOptions {
   readonly server?: string | undefined;
   /** How long a call may take, retries included, in milliseconds. Absent: 10,000. */
   readonly timeoutMs?: number | undefined;
+  /** Whether calls wait, within their timeout, for a server that cannot be reached. Absent: they do. */
+  readonly waitForServer?: boolean | undefined;
   /** Allows plaintext to a server on another machine. Absent: only loopback and unix sockets. */
   readonly insecureNetwork?: boolean | undefined;
 }
@@ -78,7 +80,7 @@ export function connectWith(options: ConnectOptions, runtime: Runtime): Leasehol
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const problem = connectProblem(server, options.insecureNetwork ?? false);
   if (problem !== undefined) throw new TypeError(problem);
-  return new Leasehold(new Calls({ server, timeoutMs }, runtime));
+  return new Leasehold(new Calls({ server, timeoutMs, waitForServer: options.waitForServer ?? true }, runtime));
 }
 
 /** Why a server cannot be connected to, for people; undefined: it can. */

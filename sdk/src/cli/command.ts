@@ -59,7 +59,10 @@ export type OutputFormat = (typeof OUTPUTS)[number];
 export const GLOBAL_FLAGS = {
   server: server('The server, HOST:PORT or unix:PATH', DEFAULT_SERVER),
   output: oneOf(OUTPUTS, 'How to print (also -o)', 'table'),
-  timeout: milliseconds('How long to wait for each answer, retries included', '10s'),
+  timeout: milliseconds(
+    'How long to wait for each answer, retries included; given, also for a server that cannot be reached',
+    '10s',
+  ),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),
 } satisfies Record<string, Flag<unknown>>;
 

@@ -44,7 +44,11 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
   const problem = serverProblem(server, globals);
   if (problem !== undefined) return badUsage(problem, command.path, format, io);
-  await using leasehold = connectWith({ ...globals, server, timeoutMs: globals.timeout }, io.runtime);
+  await using leasehold = connectWith(
+    // Who gives no time is at a shell and wants to know at once that nobody is there.
+    { ...globals, server, timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined },
+    io.runtime,
+  );
   try {
     const output = await command.run(leasehold, args, flags);
     if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
