@@ -18,16 +18,11 @@ import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan } from '../domain/plan.js';
+import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
 import type { Deployment } from './deployment.js';
 import type { Fleet, HostNow } from './fleet.js';
-
-/** Something that keeps the manager from moving placements. */
-export interface Brake {
-  readonly kind: 'START' | 'STALL' | 'MASS_SILENCE' | 'BUDGET';
-  readonly reason: string;
-  readonly since: Date;
-}
+import { type Brake, RaisedBrakes } from './raised-brakes.js';
 
 // Without any event the world is read again this often: what was missed is then missed no longer.
 const IDLE_MS = 5_000;
@@ -37,23 +32,16 @@ const UNSURE_MS = 100;
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
 const PACE_MS = 20;
-// A host that is well confirms within milliseconds. One that cannot (its port 67 is taken, its disk is full) goes on
-// sending heartbeats, and would keep a network for ever that another host could serve.
-const CONFIRM_WITHIN_MS = 10_000;
-const TRY_AGAIN_MS = 300_000;
-const NONE: ReadonlySet<NetworkId> = new Set();
 
 /** Keeps networks served. */
 export class Manager {
   readonly #context: Context;
   readonly #fleet: Fleet;
   readonly #deployment: Deployment;
-  readonly #brakes = new Map<Brake['kind'], Brake>();
+  readonly #brakes: RaisedBrakes;
+  readonly #confirmations = new Confirmations();
   readonly #shortSince = new Map<NetworkId, WallTime>();
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
-  /** By network and host: since when the host is expected to confirm, and until when it is not tried again. */
-  readonly #waitingSinceMs = new Map<string, number>();
-  readonly #failingUntilMs = new Map<string, number>();
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
@@ -68,11 +56,12 @@ export class Manager {
     this.#context = context;
     this.#fleet = fleet;
     this.#deployment = deployment;
+    this.#brakes = new RaisedBrakes(context.clock, context.log);
   }
 
   /** What keeps it from moving placements now. */
   get brakes(): readonly Brake[] {
-    return [...this.#brakes.values()];
+    return this.#brakes.list;
   }
 
   /** Since when fewer servers serve a network than it wants. */
@@ -149,7 +138,7 @@ export class Manager {
     this.#agesRestartedMs = now;
     this.#fleet.restartAges();
     log.warn('this server stalled, all hosts count as just heard', { lateMs: Math.round(lateMs) });
-    this.#brake('STALL', `This server stood still for ${Math.round(lateMs)} ms`);
+    this.#brakes.set('STALL', `This server stood still for ${Math.round(lateMs)} ms`);
   }
 
   /** One run: plans, writes, and tells. */
@@ -167,7 +156,7 @@ export class Manager {
       [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
     );
     this.#deployment.refresh();
-    this.#noteFailing(hosts);
+    this.#confirmations.follow(view.networks, hosts, clock.now());
     this.#noteShort();
   }
 
@@ -193,34 +182,8 @@ export class Manager {
           serving ? [placementKey(networkId, placementEpoch)] : [],
         ),
       ),
-      failing: this.#failingNetworks(host.hostId),
+      failing: this.#confirmations.failing(this.#context.view.networks, host.hostId),
     };
-  }
-
-  #failingNetworks(hostId: HostId): ReadonlySet<NetworkId> {
-    if (this.#failingUntilMs.size === 0) return NONE;
-    const networks = [...this.#context.view.networks.keys()];
-    return new Set(networks.filter((networkId) => this.#failingUntilMs.has(`${networkId} ${hostId}`)));
-  }
-
-  /** Follows which live, attached hosts do not confirm what they were told. */
-  #noteFailing(hosts: ReadonlyMap<HostId, PlanHost>): void {
-    const nowMs = this.#context.clock.now();
-    const waiting = new Set<string>();
-    for (const { networkId, placements } of this.#context.view.networks.values()) {
-      for (const { hostId, epoch } of placements) {
-        const host = hosts.get(hostId);
-        if (host?.liveness !== 'up' || !host.connected || !host.ready.has(networkId)) continue;
-        if (host.serving.has(placementKey(networkId, epoch))) continue;
-        const key = `${networkId} ${hostId}`;
-        waiting.add(key);
-        const sinceMs = this.#waitingSinceMs.get(key) ?? nowMs;
-        this.#waitingSinceMs.set(key, sinceMs);
-        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#failingUntilMs.set(key, nowMs + TRY_AGAIN_MS);
-      }
-    }
-    for (const key of this.#waitingSinceMs.keys()) if (!waiting.has(key)) this.#waitingSinceMs.delete(key);
-    for (const [key, untilMs] of this.#failingUntilMs) if (nowMs >= untilMs) this.#failingUntilMs.delete(key);
   }
 
   async #claim(network: Network): Promise<void> {
@@ -304,34 +267,23 @@ export class Manager {
   }
 
   #noticeMassSilence(hosts: ReadonlyMap<HostId, PlanHost>): boolean {
-    this.#massSilence = followMassSilence(this.#massSilence, hosts.values(), this.#context.clock.now());
-    if (!this.#massSilence) {
-      this.#brakes.delete('MASS_SILENCE');
-      return false;
-    }
-    const { hosts: silent, managed } = this.#massSilence;
-    this.#brake('MASS_SILENCE', `${silent.size} of ${managed} hosts fell silent at once`);
-    return true;
+    const silence = followMassSilence(this.#massSilence, hosts.values(), this.#context.clock.now());
+    this.#massSilence = silence;
+    const reason = silence && `${silence.hosts.size} of ${silence.managed} hosts fell silent at once`;
+    this.#brakes.set('MASS_SILENCE', reason);
+    return silence !== undefined;
   }
 
   #showBrakes(silence: boolean, { kept }: Plan): void {
-    const { clock } = this.#context;
-    if (kept.length > 0 && !silence) this.#brake('BUDGET', `Kept for now: ${kept.slice(0, 5).join(', ')}`);
-    else this.#brakes.delete('BUDGET');
-    const starting = [...this.#fleet.look().values()].filter(({ observed }) => observed === undefined).length;
-    if (clock.now() < this.#fleet.reconnectingUntilMs && starting > 0) {
-      this.#brake('START', `This server has just started and did not hear ${starting} hosts yet`);
-    } else {
-      this.#brakes.delete('START');
-    }
+    const nowMs = this.#context.clock.now();
+    const isKept = kept.length > 0 && !silence;
+    this.#brakes.set('BUDGET', isKept ? `Kept for now: ${kept.slice(0, 5).join(', ')}` : undefined);
+    const unheard = [...this.#fleet.look().values()].filter(({ observed }) => observed === undefined).length;
+    const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
+    const starting = `This server has just started and did not hear ${unheard} hosts yet`;
+    this.#brakes.set('START', isStarting ? starting : undefined);
     const stalledMs = this.#agesRestartedMs;
-    if (stalledMs === undefined || clock.now() - stalledMs >= STALL_SHOWN_MS) this.#brakes.delete('STALL');
-  }
-
-  #brake(kind: Brake['kind'], reason: string): void {
-    const known = this.#brakes.get(kind);
-    if (!known) this.#context.log.warn('brake engaged', { kind, reason });
-    this.#brakes.set(kind, { kind, reason, since: known?.since ?? this.#context.clock.wallTime() });
+    if (stalledMs === undefined || nowMs - stalledMs >= STALL_SHOWN_MS) this.#brakes.set('STALL', undefined);
   }
 
   #noteShort(): void {

@@ -3,7 +3,8 @@
 import type { WallTime } from '../domain/ids.js';
 import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
-import type { Brake, Manager } from './manager.js';
+import type { Manager } from './manager.js';
+import type { Brake } from './raised-brakes.js';
 
 /** What does not change while a server runs. */
 export interface ServerIdentity {
