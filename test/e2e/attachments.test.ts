@@ -68,7 +68,7 @@ test('a network whose interface does not exist is not served, the reason is show
   const from = host.agent.lines.length;
   host.writeNetworks([`red=${bridgeOf('red')}`, `late=${bridge}`]);
   const { fields } = await host.agent.waitForLine('Network waits for its interface', from);
-  expect(fields).toMatchObject({ networkId: 'late', reason: `There is no interface ${bridge}` });
+  expect(fields).toMatchObject({ network: 'late', reason: `There is no interface ${bridge}` });
   await eventually('the server knows', () => attachment('late'));
   expect(await attachment('late')).toMatchObject({ ready: false, reason: `There is no interface ${bridge}` });
   expect((await leasehold.networks.get('late')).status).toMatchObject({ serversWanted: 1, serversServing: 0 });
