@@ -173,6 +173,7 @@ export class Manager {
       quiet:
         !observed ||
         isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
+      heard: observed !== undefined,
       silentForMs,
       connected: observed?.connected ?? false,
       reachable: breaker === 'closed',

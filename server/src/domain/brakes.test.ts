@@ -42,6 +42,12 @@ describe('mass silence', () => {
     expect(followMassSilence(seen, longAgo(all), 3_600_000)?.hosts.size).toBe(3);
   });
 
+  test('ends after ten minutes for hosts that were never heard since a start: they are the long dead', () => {
+    const never = hosts('down', 3).map((each) => ({ ...each, heard: false, silentForMs: 600_000 }));
+    const seen = followMassSilence(undefined, hosts('down', 3), 0);
+    expect(followMassSilence(seen, [...never, ...hosts('up', 2)], 600_000)).toBeUndefined();
+  });
+
   test('is not made of hosts that died one by one, long ago', () => {
     const dead = longAgo(hosts('down', 8));
     expect(followMassSilence(undefined, [...dead, ...hosts('up', 2)], 0)).toBeUndefined();

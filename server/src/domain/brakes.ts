@@ -17,6 +17,9 @@ const MASS_HOSTS = 3;
 const MASS_HOLD_MS = 10_000;
 const BUDGET_SHARE = 0.01;
 const WINDOW_MS = 60_000;
+// After a start the long dead look as if they had fallen silent together with everybody who is merely cut off. Who was
+// not heard for so long is counted among the dead: else a restart could end failover in a cluster with many of them.
+const UNHEARD_MS = 600_000;
 
 /** When hosts that were believed dead lost placements. */
 export type Losses = ReadonlyMap<HostId, number>;
@@ -51,9 +54,10 @@ export function maybeMassSilence(hosts: Iterable<PlanHost>): boolean {
 }
 
 function countedHosts(before: MassSilence | undefined, hosts: Iterable<PlanHost>): readonly PlanHost[] {
-  return [...hosts].filter(({ hostId, managed, liveness, silentForMs }) => {
+  return [...hosts].filter(({ hostId, managed, liveness, heard, silentForMs }) => {
     if (!managed) return false;
-    return liveness === 'up' || silentForMs < WINDOW_MS || before?.hosts.has(hostId) === true;
+    if (liveness === 'up' || silentForMs < WINDOW_MS) return true;
+    return before?.hosts.has(hostId) === true && (heard || silentForMs < UNHEARD_MS);
   });
 }
 

@@ -21,6 +21,7 @@ function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     failureDomain: '',
     liveness: 'up',
     quiet: false,
+    heard: true,
     silentForMs: 0,
     connected: true,
     reachable: true,
