@@ -44,6 +44,17 @@ export class MemoryFiles {
     this.files.set(to, bytes);
   }
 
+  /** What the next process finds. This one was killed: what it still writes goes nowhere. */
+  takeOver(): MemoryFiles {
+    const next = new MemoryFiles();
+    for (const [name, bytes] of this.files) next.files.set(name, bytes);
+    for (const [name, bytes] of this.#synced) next.#synced.set(name, bytes);
+    next.failure = this.failure;
+    next.hold = this.hold;
+    next.affected = this.affected;
+    return next;
+  }
+
   /** The machine crashed: everything that was not synced is gone. */
   loseCache(): void {
     this.files.clear();

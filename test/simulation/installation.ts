@@ -4,6 +4,7 @@
 import { type Agent, createAgent } from '@leasehold/agent/agent';
 import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
 import { StateStore } from '@leasehold/agent/state/state-store';
+import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import { parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
@@ -18,10 +19,11 @@ import { MemoryFiles } from '../fakes/memory-files.js';
 import { MemoryLog } from '../fakes/memory-log.js';
 import { MemoryDisk, openMemoryStore } from '../fakes/memory-store.js';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
-import { VirtualClock } from '../fakes/virtual-clock.js';
+import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 
 const CALL = { caller: 'test', signal: new AbortController().signal };
-const LATENCY_MS = 1;
+const RESTART_MS = 1_000;
+const TABLE_FILES = /\.(table|journal)$/;
 
 /** The installation. */
 export class Installation {
@@ -31,13 +33,24 @@ export class Installation {
   readonly hosts = new Map<string, SimulatedHost>();
   /** What agents draw wherever they leave something to chance: near 1, every wait is as long as it can be. */
   agentChance = 0.5;
+  /** How long the next message takes. Those of one direction of a stream arrive in their order all the same. */
+  latencyMs: () => number = () => 1;
+  readonly #authorityS: number | undefined;
   readonly #entropy = new FixedEntropy();
   #plane: ControlPlane | undefined;
   #store: ReturnType<typeof openMemoryStore> | undefined;
 
+  /** `authorityS`: S of the installation. */
+  constructor(options: { readonly authorityS?: number } = {}) {
+    this.#authorityS = options.authorityS;
+  }
+
   /** An installation with a running server and these hosts, each with the networks given. */
-  static async start(hosts: Readonly<Record<string, readonly string[]>> = {}): Promise<Installation> {
-    const installation = new Installation();
+  static async start(
+    hosts: Readonly<Record<string, readonly string[]>> = {},
+    options: { readonly authorityS?: number } = {},
+  ): Promise<Installation> {
+    const installation = new Installation(options);
     await installation.startServer();
     for (const [hostId, networks] of Object.entries(hosts)) await installation.addHost(hostId, networks);
     return installation;
@@ -56,7 +69,8 @@ export class Installation {
 
   async startServer(): Promise<void> {
     const { clock, log } = this;
-    this.#store = openMemoryStore({ disk: this.disk });
+    const authorityS = this.#authorityS;
+    this.#store = openMemoryStore({ disk: this.disk, ...(authorityS !== undefined && { authorityS }) });
     this.#plane = await startControlPlane({
       store: this.#store,
       clock,
@@ -241,7 +255,8 @@ export class SimulatedHost {
   /** Interfaces that are there and up. */
   readonly links = new Map<string, number>();
   readonly #installation: Installation;
-  readonly #files = new MemoryFiles();
+  #files = new MemoryFiles();
+  #endHold = () => {};
   readonly #networks: ReadonlyMap<string, string>;
   readonly #failureDomain: string;
   #backend = new FakeDhcpBackend();
@@ -288,7 +303,9 @@ export class SimulatedHost {
     );
     this.#agent = agent;
     agent.setNetworks(this.#networks);
-    await agent.start();
+    // Not waited for: on a slow disk it takes until the disk is set anew. One that fails is started again.
+    agent.start().catch(() => clock.after(RESTART_MS, () => this.#agent === agent && this.start()));
+    await settle();
   }
 
   /** `kill -9` of the agent. */
@@ -297,19 +314,30 @@ export class SimulatedHost {
     this.wire.breakStream();
     const agent = this.#agent;
     this.#agent = undefined;
-    // Its timers must not run on in the shared clock; its disk is as it was at the moment of the kill.
-    const { files } = this.#files;
-    const kept = new Map(files);
-    await agent?.stop();
-    files.clear();
-    for (const [name, bytes] of kept) files.set(name, bytes);
+    // Its disk is as it was at the moment of the kill.
+    this.#files = this.#files.takeOver();
+    // Its timers must not run on in the shared clock. Not waited for: it would wait for a slow disk.
+    void agent?.stop();
   }
 
-  /** The machine goes down and comes up again: the agent starts, and nothing it knew of time is valid. */
+  /** The machine goes down and comes up again: what was not flushed is gone, nothing the agent knew of time is valid. */
   async reboot(): Promise<void> {
     await this.kill();
+    this.#files.loseCache();
     this.#boot++;
     await this.start();
+  }
+
+  /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */
+  setDisk(disk: 'good' | 'full' | 'slow'): void {
+    this.#endHold();
+    this.#files.affected = TABLE_FILES;
+    this.#files.failure = disk === 'full' ? 'ENOSPC' : undefined;
+    this.#files.hold = undefined;
+    if (disk !== 'slow') return;
+    this.#files.hold = new Promise((resolve) => {
+      this.#endHold = resolve;
+    });
   }
 
   /** What guests of a network get from this host now, as `host MAC=ADDRESS`. */
@@ -318,8 +346,16 @@ export class SimulatedHost {
   }
 }
 
+/** Sees what the server and one agent say to each other, as the server does. */
+export interface WireWitness {
+  heard(request: SessionRequest): void;
+  said(response: SessionResponse): void;
+}
+
 /** The way between one agent and the server. */
 export class Wire implements SessionTransport {
+  /** Told of everything that arrives at the server, and of everything the server sends, when it does. */
+  witness: WireWitness | undefined;
   readonly #installation: Installation;
   #isCut = false;
   #breakNow: (() => void) | undefined;
@@ -346,15 +382,11 @@ export class Wire implements SessionTransport {
   }
 
   open(_server: string, handlers: SessionHandlers): SessionChannel {
-    const { clock } = this.#installation;
     let isOpen = true;
-    const later = (run: () => void) => {
-      clock.after(LATENCY_MS, () => {
-        if (isOpen && !this.#isCut) run();
-      });
-    };
+    const isUp = () => isOpen && !this.#isCut;
+    const [toAgent, toServer] = [this.#direction(isUp), this.#direction(isUp)];
     if (!this.#installation.isUp) {
-      later(() => {
+      toAgent(() => {
         isOpen = false;
         handlers.onClose('connection refused');
       });
@@ -366,19 +398,38 @@ export class Wire implements SessionTransport {
       handlers.onClose(reason);
     };
     const stream = this.#installation.plane.agents.open({
-      send: (message) => later(() => handlers.onMessage(message)),
-      end: (error) => later(() => close(error?.message ?? 'ended')),
+      send: (message) => {
+        this.witness?.said(message);
+        toAgent(() => handlers.onMessage(message));
+      },
+      end: (error) => toAgent(() => close(error?.message ?? 'ended')),
     });
     this.#breakNow = () => {
       stream.closed();
       close('broken');
     };
+    const arrive = (request: SessionRequest) => {
+      this.witness?.heard(request);
+      stream.receive(request);
+    };
     return {
-      send: (request) => later(() => stream.receive(request)),
+      send: (request) => toServer(() => arrive(request)),
       close: () => {
         isOpen = false;
         if (!this.#isCut) stream.closed();
       },
+    };
+  }
+
+  /** Delivers after a while, in order. */
+  #direction(isUp: () => boolean): (deliver: () => void) => void {
+    const { clock } = this.#installation;
+    let lastMs = 0;
+    return (deliver) => {
+      lastMs = Math.max(lastMs, clock.now() + this.#installation.latencyMs());
+      clock.after(lastMs - clock.now(), () => {
+        if (isUp()) deliver();
+      });
     };
   }
 }
