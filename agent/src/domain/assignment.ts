@@ -21,7 +21,7 @@ import {
   parseResourceId,
   quote,
 } from '@leasehold/proto/values';
-import { encodeSettings, type SubnetSettings } from './subnet-settings.js';
+import { encodeSettings, type ServedRoute, type SubnetSettings } from './subnet-settings.js';
 
 /** A network to serve, parsed. */
 export interface ServedNetwork {
@@ -33,29 +33,9 @@ export interface ServedNetwork {
 }
 
 /** A subnet to serve, parsed. */
-export interface ServedSubnet {
-  readonly subnetId: string;
-  readonly cidr: Cidr;
-  readonly gateway: Ipv4 | undefined;
-  readonly dnsServers: readonly Ipv4[];
-  readonly ntpServers: readonly Ipv4[];
-  /** Empty: none. */
-  readonly domainName: string;
-  readonly domainSearch: readonly string[];
-  /** 0: none. */
-  readonly mtu: number;
-  readonly routes: readonly ServedRoute[];
-  readonly options: readonly ParsedDhcpOption[];
-  /** 120 to 604,800. */
-  readonly leaseSeconds: number;
-  /** All of the above as DHCP options, but the netmask and the times. */
+export interface ServedSubnet extends SubnetSettings {
+  /** All of its settings as DHCP options, but the netmask and the times. */
   readonly settings: ReadonlyMap<number, Uint8Array>;
-}
-
-/** A static route that guests are told. */
-export interface ServedRoute {
-  readonly destination: Cidr;
-  readonly nextHop: Ipv4;
 }
 
 const LINK_LOCAL: Cidr = { base: 0xa9fe0000 as Ipv4, prefixLength: 16 };

@@ -1,12 +1,33 @@
-// The options that say a subnet's settings, made once per assignment and not once per answer.
+// The settings of a subnet, parsed, and the options that say them: made once per assignment and not once per answer.
 
-import { type Ipv4, lastAddress } from '@leasehold/proto/values';
-import type { ServedRoute, ServedSubnet } from './assignment.js';
+import type { ParsedDhcpOption } from '@leasehold/proto/dhcp-options';
+import { type Cidr, type Ipv4, lastAddress } from '@leasehold/proto/values';
 import { OPTION } from './dhcp/codes.js';
 import { addresses, ascii, classlessRoutes, domainSearch, u16, u32 } from './dhcp/option-values.js';
 
 /** What a subnet says about itself. */
-export type SubnetSettings = Omit<ServedSubnet, 'settings'>;
+export interface SubnetSettings {
+  readonly subnetId: string;
+  readonly cidr: Cidr;
+  readonly gateway: Ipv4 | undefined;
+  readonly dnsServers: readonly Ipv4[];
+  readonly ntpServers: readonly Ipv4[];
+  /** Empty: none. */
+  readonly domainName: string;
+  readonly domainSearch: readonly string[];
+  /** 0: none. */
+  readonly mtu: number;
+  readonly routes: readonly ServedRoute[];
+  readonly options: readonly ParsedDhcpOption[];
+  /** 120 to 604,800. */
+  readonly leaseSeconds: number;
+}
+
+/** A static route that guests are told. */
+export interface ServedRoute {
+  readonly destination: Cidr;
+  readonly nextHop: Ipv4;
+}
 
 const ON_LINK = 0 as Ipv4;
 const ANY = { base: 0 as Ipv4, prefixLength: 0 };

@@ -3,7 +3,7 @@
 import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
 import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, server, toggle } from './flags.js';
-import type { Output } from './output.js';
+import { OUTPUTS, type Output } from './output.js';
 
 /** Something named by its place. */
 export interface Arg {
@@ -48,12 +48,6 @@ export function command<const A extends Args, F extends Flags>(definition: Comma
   // The parser gives `run` exactly what `args` and `flags` of the same row describe.
   return definition;
 }
-
-/** How results are printed. */
-export const OUTPUTS = ['table', 'json', 'yaml'] as const;
-
-/** How results are printed. */
-export type OutputFormat = (typeof OUTPUTS)[number];
 
 /** Flags that every command has; each can be set in the environment too. */
 export const GLOBAL_FLAGS = {

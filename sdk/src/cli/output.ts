@@ -3,8 +3,13 @@
 // The shape is that of the API: its field names, times in ISO 8601, spans as `3600s`, enum values with their prefix.
 // Unlike in ProtoJSON every number is a number and a field with a default value is there.
 
-import type { OutputFormat } from './command.js';
 import { isList, type Json, yaml } from './yaml.js';
+
+/** How results are printed. */
+export const OUTPUTS = ['table', 'json', 'yaml'] as const;
+
+/** How results are printed. */
+export type OutputFormat = (typeof OUTPUTS)[number];
 
 /** What stands in a cell; nothing is shown as a dash. */
 export type Cell = string | number | boolean | Date | null | undefined;

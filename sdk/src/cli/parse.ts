@@ -4,9 +4,10 @@
 // for the flags that every command has: a guard, a filter or a vouch that was left in it, perhaps for another program,
 // would change what a command does without a word.
 
-import { type Args, type Command, GLOBAL_FLAGS, type GlobalValues, OUTPUTS, type OutputFormat } from './command.js';
+import { type Args, type Command, GLOBAL_FLAGS, type GlobalValues } from './command.js';
 import { environmentName, type Flag, type Flags, flagName } from './flags.js';
 import { nearest } from './nearest.js';
+import { OUTPUTS, type OutputFormat } from './output.js';
 
 /** The environment of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;

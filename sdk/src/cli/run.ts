@@ -5,10 +5,10 @@
 import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
-import type { GlobalValues, OutputFormat } from './command.js';
+import type { GlobalValues } from './command.js';
 import { COMMANDS } from './commands.js';
 import { help } from './help.js';
-import { printable, render, serialize } from './output.js';
+import { type OutputFormat, printable, render, serialize } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
 import type { Json } from './yaml.js';
 
