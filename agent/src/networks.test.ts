@@ -529,7 +529,7 @@ describe('the log says', () => {
     world.log.lines
       .filter(({ message }) => /answering dhcp/i.test(message))
       .map(({ level, message, fields }) =>
-        `${level} ${message}: ${fields['network']} ${fields['reason'] ?? ''}`.trim(),
+        [level, `${message}:`, fields['network'], fields['reason']].join(' ').trim(),
       );
 
   test('that a network is answered only when it is', async () => {

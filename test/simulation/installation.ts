@@ -304,7 +304,10 @@ export class SimulatedHost {
     this.#agent = agent;
     agent.setNetworks(this.#networks);
     // Not waited for: on a slow disk it takes until the disk is set anew. One that fails is started again.
-    agent.start().catch(() => clock.after(RESTART_MS, () => this.#agent === agent && this.start()));
+    const startAgain = () => {
+      if (this.#agent === agent) void this.start();
+    };
+    agent.start().catch(() => clock.after(RESTART_MS, startAgain));
     await settle();
   }
 
