@@ -224,6 +224,21 @@ describe('the control plane is the sick one', () => {
     expect(installation.answering('red')).toEqual([alive]);
   });
 
+  test('a stall does not make the long dead silent together for ever', async () => {
+    await redOn(['h1', 'h2', 'h3', 'h4', 'h5']);
+    const [first = ''] = installation.answering('red');
+    const [alive = '', ...others] = ['h1', 'h2', 'h3', 'h4', 'h5'].filter((hostId) => hostId !== first);
+    for (const hostId of others) {
+      await installation.host(hostId).kill();
+      await installation.advance(120_000);
+    }
+    installation.clock.jump(8_000);
+    await installation.advance(900_000);
+    await installation.host(first).kill();
+    await installation.advance(3_000);
+    expect(installation.answering('red')).toEqual([alive]);
+  });
+
   test('fewer hosts, and with them a shorter interval, make no living host look dead', async () => {
     installation = await Installation.start();
     for (let n = 0; n < 2_500; n++) await installation.storeHost(`dead-${n}`);

@@ -273,6 +273,23 @@ describe('settings against reservations', () => {
     }
   });
 
+  test('an update whose exclusions another one lifted meanwhile looks again before it excludes them', async () => {
+    const range = (address: string) => ({ first: ip(address), last: ip(address) });
+    await installation.tryUpdateSubnet('tiny', { excludedRanges: [range('10.0.0.2')] });
+    const slots = installation.plane.useCases.context.store.slots as { scan: (range: never) => unknown };
+    const scan = slots.scan.bind(slots);
+    // While the new exclusion is looked for, the old one is lifted and its address reserved.
+    slots.scan = async function* (wanted) {
+      slots.scan = scan;
+      await installation.tryUpdateSubnet('tiny', { excludedRanges: [] });
+      await installation.reserve('tiny', mac(1), '10.0.0.2');
+      yield* scan(wanted) as AsyncIterable<unknown>;
+    };
+    const both = { excludedRanges: [range('10.0.0.2'), range('10.0.0.5')] };
+    expect(kindOf(await installation.tryUpdateSubnet('tiny', both))).toBe('range-in-use');
+    expect([...installation.disk.networks.values()][0]).toMatchObject({ subnets: [{ excludedRanges: [] }] });
+  });
+
   test('subnets of one network can be deleted side by side', async () => {
     const subnets = Array.from({ length: 8 }, (_, i) => `d${i}`);
     for (const [i, subnetId] of subnets.entries()) await installation.createSubnet('red', subnetId, `10.2.${i}.0/24`);

@@ -18,6 +18,8 @@ export interface HostNow {
   readonly host: Host;
   /** What its sessions showed since this server leads; undefined when it was not heard. */
   readonly observed: ObservedHost | undefined;
+  /** Whether it was heard since all ages began anew last. */
+  readonly heard: boolean;
   /** Counted from when it must have been heard again after a start. */
   readonly silentForMs: number;
   readonly liveness: Liveness;
@@ -73,7 +75,15 @@ export class Fleet {
     const intervalMs = observed?.intervalMs ?? this.intervalMs;
     const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), intervalMs);
     const silentForMs = Math.max(0, this.#options.clock.now() - lastHeardMs);
-    return { host, observed, silentForMs, liveness: age, breaker: this.#breakers.get(host.hostId)?.state ?? 'closed' };
+    const heard = observed !== undefined && observed.lastHeardMs >= this.#agesFromMs;
+    return {
+      host,
+      observed,
+      heard,
+      silentForMs,
+      liveness: age,
+      breaker: this.#breakers.get(host.hostId)?.state ?? 'closed',
+    };
   }
 
   /** The wanted placements of a network whose live host confirmed that it answers. */

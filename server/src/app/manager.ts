@@ -160,7 +160,7 @@ export class Manager {
     this.#noteShort();
   }
 
-  #toPlanHost({ host, observed, silentForMs, liveness, breaker }: HostNow): PlanHost {
+  #toPlanHost({ host, observed, heard, silentForMs, liveness, breaker }: HostNow): PlanHost {
     const attachments = [...(observed?.attachments ?? [])];
     const tables = [...this.#context.hosts.tables(host.hostId)];
     return {
@@ -173,7 +173,7 @@ export class Manager {
       quiet:
         !observed ||
         isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
-      heard: observed !== undefined,
+      heard,
       silentForMs,
       connected: observed?.connected ?? false,
       reachable: breaker === 'closed',

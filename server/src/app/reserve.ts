@@ -127,7 +127,8 @@ export class Reserve {
   }
 
   /** The address the MAC had last, or the next free one; undefined when memory knows none. */
-  #choose({ network, subnets }: Target, mac: Mac): Result<Proposal | undefined> {
+  #choose({ network: target, subnets }: Target, mac: Mac): Result<Proposal | undefined> {
+    const network = this.#context.view.network(target.networkId) ?? target;
     const occupancy = this.#context.view.occupancy(network.networkId);
     const open = subnets.filter((subnet) => closedTo(network, subnet) === undefined);
     const first = subnets[0];

@@ -27,6 +27,7 @@ import type { Mark, Network, Subnet } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
 import {
   checkSubnetSettings,
+  covers,
   forbiddenBy,
   newlyForbidden,
   overlapping,
@@ -52,8 +53,8 @@ export interface SubnetUpdate {
   readonly etag: string;
 }
 
-/** What a change makes of the network and the subnet as they are under the mark. */
-type MarkedChange = (current: Network, subnet: Subnet) => Result<Network>;
+/** What a change makes of the network and the subnet as they are under the mark; `conflict`: begin again. */
+type MarkedChange = (current: Network, subnet: Subnet) => Result<Network> | 'conflict';
 
 const FOREIGN_MARK_MS = 50;
 
@@ -134,7 +135,10 @@ export class Subnets {
           : await this.#markAndChange(network.networkId, subnetId, forbidden, (current, subnet) => {
               // Of the document as it is now: another update may have been acknowledged since.
               const changed = this.#changed(subnet, update);
-              return changed.ok ? success(replaceSubnet(current, changed.value)) : changed;
+              if (!changed.ok) return changed;
+              // The slots were looked through for what was marked, and for nothing else.
+              const isMarked = newlyForbidden(subnet, changed.value).every((range) => covers(forbidden, range));
+              return isMarked ? success(replaceSubnet(current, changed.value)) : 'conflict';
             });
       if (written === 'conflict' || !written.ok) return written;
       const subnet = find(written.value, subnetId);
@@ -206,8 +210,9 @@ export class Subnets {
     while (current?.mark?.operationId === mark.operationId) {
       const subnet = find(current, mark.subnetId);
       const changed = subnet ? change(current, subnet) : subnetNotFound(mark.subnetId);
-      const written = await store.networks.put(unmarked(changed.ok ? changed.value : current));
-      if (written !== 'conflict' && written !== 'subnet-taken') return changed.ok ? success(written) : changed;
+      const isChanged = changed !== 'conflict' && changed.ok;
+      const written = await store.networks.put(unmarked(isChanged ? changed.value : current));
+      if (written !== 'conflict' && written !== 'subnet-taken') return isChanged ? success(written) : changed;
       current = await store.networks.get(marked.networkId);
     }
     return 'conflict';

@@ -17,8 +17,8 @@ const MASS_HOSTS = 3;
 const MASS_HOLD_MS = 10_000;
 const BUDGET_SHARE = 0.01;
 const WINDOW_MS = 60_000;
-// After a start the long dead look as if they had fallen silent together with everybody who is merely cut off. Who was
-// not heard for so long is counted among the dead: else a restart could end failover in a cluster with many of them.
+// After a start, or a stall, the long dead look as if they had fallen silent together with everybody who is merely cut off. Who was
+// not heard for so long is counted among the dead: else it could end failover in a cluster with many of them.
 const UNHEARD_MS = 600_000;
 
 /** When hosts that were believed dead lost placements. */

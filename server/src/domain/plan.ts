@@ -24,7 +24,7 @@ export interface PlanHost {
   readonly liveness: Liveness;
   /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
   readonly quiet: boolean;
-  /** Whether it was heard since this server started. */
+  /** Whether it was heard since this server started, or stood still. */
   readonly heard: boolean;
   /** How long it has not been heard. */
   readonly silentForMs: number;

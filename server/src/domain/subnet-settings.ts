@@ -102,10 +102,13 @@ export function forbiddenBy({ gateway, excludedRanges }: SubnetSettings): readon
   return gateway === undefined ? excludedRanges : [...excludedRanges, { first: gateway, last: gateway }];
 }
 
+/** Whether one of the ranges holds all of another. */
+export function covers(ranges: readonly AddressRange[], range: AddressRange): boolean {
+  return ranges.some(({ first, last }) => first <= range.first && last >= range.last);
+}
+
 /** The addresses that the new settings forbid and the old ones did not. */
 export function newlyForbidden(before: SubnetSettings, after: SubnetSettings): readonly AddressRange[] {
   const old = forbiddenBy(before);
-  return forbiddenBy(after).filter(
-    (range) => !old.some(({ first, last }) => first <= range.first && last >= range.last),
-  );
+  return forbiddenBy(after).filter((range) => !covers(old, range));
 }

@@ -18,9 +18,10 @@ export interface AgentStreams {
   };
 }
 
-// The snapshot of a /16 is about 70 messages, so this many are the snapshots of a hundred such networks at once, or
-// minutes of changes one by one. What waits refers to entries that the tables hold anyway.
-const MAX_WAITING = 10_000;
+// A session is told all that its host shall serve in one turn of the event loop, in which nothing can leave: 4,096
+// networks (as many VLANs as there are) of four messages each, and the snapshot of a /16 is about 70. Well above that, and
+// still minutes of changes one by one. What waits refers to entries that the tables hold anyway.
+const MAX_WAITING = 50_000;
 
 /** The service. */
 export function hostAgentHandlers(agents: AgentStreams): HostAgentServiceServer {

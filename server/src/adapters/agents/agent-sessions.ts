@@ -263,7 +263,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   received(session: AgentSession, request: SessionRequest): IpamError | undefined {
     const record = this.#hosts.get(session.hostId);
     if (record?.session !== session) return undefined;
+    const wasLive = this.#isLive(session.hostId);
     record.lastHeardMs = this.#options.clock.now();
+    // It counts again: for who waits for it, and for the plan.
+    if (!wasLive) this.#changed();
     const { message } = request;
     if (!sameEpoch(message?.$case === 'hello' ? undefined : message?.value.sessionEpoch, session.epoch)) {
       return invalidField('session_epoch', 'Not the epoch of this session').error;
@@ -346,7 +349,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const record = this.#hosts.get(hostId);
     this.#index(hostId, record?.provided ?? [], []);
     this.#hosts.delete(hostId);
-    record?.session?.end(undefined);
+    const session = record?.session;
+    if (!session) return;
+    record.session = undefined;
+    session.end(undefined);
   }
 
   tables(hostId: HostId): ReadonlyMap<NetworkId, ObservedTable> {

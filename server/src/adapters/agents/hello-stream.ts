@@ -84,8 +84,10 @@ export class HelloStream {
       .begin(this.#link, hello, () => this.#open)
       .then(
         (session) => {
-          if (session instanceof AgentSession) this.#session = session;
-          else this.#end(session);
+          if (!(session instanceof AgentSession)) this.#end(session);
+          else if (this.#open) this.#session = session;
+          // It closed while its session began: nobody else would say that the session is over.
+          else this.#owner.ended(session);
         },
         (error: unknown) => this.#end(storeUnavailable(error instanceof Error ? error.message : String(error)).error),
       );
