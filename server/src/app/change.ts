@@ -1,6 +1,6 @@
 // Read, change, compare-and-set, and again on a conflict: how every document but a slot is changed.
 
-import { type Result, tooBusy } from '../domain/errors.js';
+import { etagMismatch, type Refused, type Result, tooBusy } from '../domain/errors.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { Store } from '../ports/store.js';
@@ -37,4 +37,9 @@ export function changeNetwork(
     const written = await store.networks.put(changed.value);
     return written === 'conflict' ? 'conflict' : { ok: true, value: written };
   });
+}
+
+/** The refusal of a write that names another etag than the present one; an empty one means whatever it is. */
+export function checkEtag(what: string, asked: string, current: string): Refused | undefined {
+  return asked === '' || asked === current ? undefined : etagMismatch(what, current);
 }

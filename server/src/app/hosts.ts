@@ -1,12 +1,12 @@
 // Hosts: they appear with their agent's first hello; operators manage, maintain and forget them.
 
-import { etagMismatch, hostConnected, hostNotFound, type Refused, type Result, success } from '../domain/errors.js';
+import { hostConnected, hostNotFound, type Result, success } from '../domain/errors.js';
 import { hostEtag } from '../domain/etag.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision } from '../domain/ids.js';
 import type { Labels } from '../domain/network.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
-import { untilNoConflict } from './change.js';
+import { checkEtag, untilNoConflict } from './change.js';
 import { type Context, newUid, wallTime } from './context.js';
 import { attachmentsOf } from './host-status.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
@@ -74,7 +74,7 @@ export class Hosts implements HostDirectory {
     return untilNoConflict(`Host ${hostId}`, async () => {
       const before = await store.hosts.get(hostId);
       if (!before) return hostNotFound(hostId);
-      const guard = checkEtag(before, etag);
+      const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
       if (guard) return guard;
       const after = { ...before, ...patch };
       if (hostEtag(after) === hostEtag(before)) return success(before);
@@ -89,7 +89,7 @@ export class Hosts implements HostDirectory {
     return untilNoConflict(`Host ${hostId}`, async () => {
       const before = await store.hosts.get(hostId);
       if (!before) return hostNotFound(hostId);
-      const guard = checkEtag(before, etag);
+      const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
       if (guard) return guard;
       if (hosts.host(hostId)?.connected) return hostConnected(hostId);
       const removed = await store.hosts.remove(hostId, before.revision);
@@ -101,9 +101,4 @@ export class Hosts implements HostDirectory {
 function reportOf({ attachments, failureDomain, backend, agentVersion }: HostReport) {
   const byNetwork = attachments.map((each) => `${each.networkId} ${each.interface}`).sort();
   return [byNetwork, failureDomain, backend, agentVersion];
-}
-
-function checkEtag(host: Host, etag: string): Refused | undefined {
-  const current = hostEtag(host);
-  return etag === '' || etag === current ? undefined : etagMismatch(`Host ${host.hostId}`, current);
 }

@@ -144,13 +144,14 @@ export class Manager {
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
     const { view, clock } = this.#context;
-    const hosts = new Map([...this.#fleet.look()].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
+    const fleet = this.#fleet.look();
+    const hosts = new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
     const held = silence || maybeMassSilence(hosts.values());
     this.#isUnsure = held && !silence && [...hosts.values()].some(({ liveness }) => liveness !== 'up');
     const planned = plan(view.networks.values(), hosts, brakesNow(hosts, held, this.#losses, clock.now()));
-    this.#showBrakes(held, planned);
+    this.#showBrakes(held, planned, fleet);
     const plans = new Map(planned.networks.map((each) => [each.networkId, each]));
     await Promise.all(
       [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
@@ -275,11 +276,11 @@ export class Manager {
     return silence !== undefined;
   }
 
-  #showBrakes(silence: boolean, { kept }: Plan): void {
+  #showBrakes(silence: boolean, { kept }: Plan, fleet: ReadonlyMap<HostId, HostNow>): void {
     const nowMs = this.#context.clock.now();
     const isKept = kept.length > 0 && !silence;
     this.#brakes.set('BUDGET', isKept ? `Kept for now: ${kept.slice(0, 5).join(', ')}` : undefined);
-    const unheard = [...this.#fleet.look().values()].filter(({ observed }) => observed === undefined).length;
+    const unheard = [...fleet.values()].filter(({ observed }) => observed === undefined).length;
     const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
     const starting = `This server has just started and did not hear ${unheard} hosts yet`;
     this.#brakes.set('START', isStarting ? starting : undefined);

@@ -1,11 +1,11 @@
 // Networks: created, read, changed, deleted. Every change is a compare-and-set of the network's document.
 
-import { etagMismatch, networkExists, networkInUse, networkNotFound, type Result, success } from '../domain/errors.js';
+import { networkExists, networkInUse, networkNotFound, type Result, success } from '../domain/errors.js';
 import { networkEtag } from '../domain/etag.js';
 import type { NetworkId, Revision } from '../domain/ids.js';
 import type { Labels, Network } from '../domain/network.js';
 import { becomeFormer } from '../domain/placement.js';
-import { changeNetwork } from './change.js';
+import { changeNetwork, checkEtag } from './change.js';
 import { type Call, type Context, newUid, wallTime } from './context.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
@@ -69,7 +69,7 @@ export class Networks {
   update(networkId: NetworkId, patch: Partial<NetworkSettings>, etag: string): Promise<Result<Network>> {
     return this.#change(networkId, (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
-      const guard = checkEtag(before, etag);
+      const guard = checkEtag(`Network ${networkId}`, etag, networkEtag(before));
       if (guard) return guard;
       const after = { ...before, ...patch };
       if (networkEtag(after) === networkEtag(before)) return success(before);
@@ -81,7 +81,7 @@ export class Networks {
   async delete(networkId: NetworkId, etag: string): Promise<Result<undefined>> {
     const result = await this.#change(networkId, (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
-      const guard = checkEtag(before, etag);
+      const guard = checkEtag(`Network ${networkId}`, etag, networkEtag(before));
       if (guard) return guard;
       const [subnet] = before.subnets;
       if (subnet) return networkInUse(networkId, subnet.subnetId);
@@ -102,11 +102,6 @@ export class Networks {
     if (result.value === 'subnet-taken') throw new Error(`network ${networkId}: a change of settings added a subnet`);
     return success(result.value);
   }
-}
-
-function checkEtag(network: Network, etag: string) {
-  const current = networkEtag(network);
-  return etag === '' || etag === current ? undefined : etagMismatch(`Network ${network.networkId}`, current);
 }
 
 function sameSettings(network: Network, settings: NetworkSettings): boolean {

@@ -8,7 +8,6 @@
 import { delay } from '@leasehold/program/clock';
 import { firstAddress, formatCidr, type Ipv4, lastAddress } from '@leasehold/proto/values';
 import {
-  etagMismatch,
   invalidField,
   invalidFields,
   networkNotFound,
@@ -33,7 +32,7 @@ import {
   overlapping,
   type SubnetSettings,
 } from '../domain/subnet-settings.js';
-import { changeNetwork, untilNoConflict } from './change.js';
+import { changeNetwork, checkEtag, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
@@ -148,7 +147,8 @@ export class Subnets {
 
   #changed(before: Subnet, { patch, etag }: SubnetUpdate): Result<Subnet> {
     const current = subnetEtag(before);
-    if (etag !== '' && etag !== current) return etagMismatch(`Subnet ${before.subnetId}`, current);
+    const guard = checkEtag(`Subnet ${before.subnetId}`, etag, current);
+    if (guard) return guard;
     if (patch.cidr !== undefined && formatCidr(patch.cidr) !== formatCidr(before.cidr)) {
       return invalidField('subnet.cidr', 'The CIDR of a subnet cannot be changed, create another subnet');
     }
@@ -167,8 +167,8 @@ export class Subnets {
       const network = await this.#networkOf(subnetId);
       const subnet = network && find(network, subnetId);
       if (!network || !subnet) return subnetNotFound(subnetId);
-      const current = subnetEtag(subnet);
-      if (etag !== '' && etag !== current) return etagMismatch(`Subnet ${subnetId}`, current);
+      const guard = checkEtag(`Subnet ${subnetId}`, etag, subnetEtag(subnet));
+      if (guard) return guard;
       const written = await this.#markAndChange(network.networkId, subnetId, 'all', (current) =>
         success({ ...current, subnets: current.subnets.filter((each) => each.subnetId !== subnetId) }),
       );

@@ -21,10 +21,17 @@ export function networkEtag(network: Network): string {
   return hash([uid, displayName, ipamEnabled, dhcpServerCount, sorted(labels)]);
 }
 
+// Documents never change in place, and the manager asks for the same subnets with every run.
+const subnetEtags = new WeakMap<Subnet, string>();
+
 /** Etag of a subnet's settings. */
 export function subnetEtag(subnet: Subnet): string {
+  const known = subnetEtags.get(subnet);
+  if (known !== undefined) return known;
   const { createTime: _c, updateTime: _u, createdBy: _b, leaseTimeCeilingS: _l, labels, ...settings } = subnet;
-  return hash([Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)), sorted(labels)]);
+  const etag = hash([Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)), sorted(labels)]);
+  subnetEtags.set(subnet, etag);
+  return etag;
 }
 
 /** Etag of what a reservation's update may change. */

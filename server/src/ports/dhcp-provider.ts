@@ -52,9 +52,7 @@ export interface ProvidedReservation {
 
 /** What the provider sees of the hosts. All spans are on this machine's monotonic clock. */
 export interface HostObserver {
-  /** Every host heard since this server leads, by id. */
-  hosts(): ReadonlyMap<HostId, ObservedHost>;
-  /** One of them. */
+  /** A host that was heard since this server leads. */
   host(hostId: HostId): ObservedHost | undefined;
   /** The host is not stored any more: ends its session, if it has one, so that it says hello and is stored anew. */
   forget(hostId: HostId): void;

@@ -13,6 +13,7 @@ import type { AttachmentChange, Hello, SessionRequest, TableState } from '@lease
 import type { Ipv4 } from '@leasehold/proto/values';
 import { type IpamError, invalidField, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
+import { liveness } from '../../domain/liveness.js';
 import type {
   DhcpProvider,
   HostObserver,
@@ -57,8 +58,6 @@ interface HostRecord {
 const MAX_ATTACHMENTS = 4_096;
 // Long after a host was called down: until then its stream may still come to life.
 const LOST_INTERVALS = 10;
-// As long as a host counts as live or suspect.
-const LIVE_INTERVALS = 3;
 
 /** The provider. */
 export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
@@ -329,15 +328,6 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#changed();
   }
 
-  hosts(): ReadonlyMap<HostId, ObservedHost> {
-    const observed = new Map<HostId, ObservedHost>();
-    for (const hostId of this.#hosts.keys()) {
-      const host = this.host(hostId);
-      if (host) observed.set(hostId, host);
-    }
-    return observed;
-  }
-
   host(hostId: HostId): ObservedHost | undefined {
     const record = this.#hosts.get(hostId);
     if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
@@ -379,7 +369,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   #isLive(hostId: HostId): boolean {
     const record = this.#hosts.get(hostId);
     if (!record) return false;
-    return this.#options.clock.now() - record.lastHeardMs <= LIVE_INTERVALS * record.intervalMs;
+    const { lastHeardMs, brokenSinceMs, intervalMs } = record;
+    return liveness(lastHeardMs, brokenSinceMs, this.#options.clock.now(), intervalMs) !== 'down';
   }
 
   async waitReady(
