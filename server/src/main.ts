@@ -54,12 +54,13 @@ async function main(): Promise<void> {
   });
   const listeners = await listenOrFail(options, plane, store, log);
   drain(listeners, plane, store, { clock, log });
-  announce(options, listeners, store, log);
+  announce(options, listeners, plane, store, log);
 }
 
 async function openStore({ store: { path }, authority }: ServerOptions, log: Log): Promise<Store> {
   try {
     return await openEmbeddedStore(path, {
+      clock: systemClock(),
       entropy: systemEntropy(),
       ...(authority === undefined ? {} : { authorityS: Math.floor(authority / 1_000) }),
       // Nothing can be acknowledged any more, and LMDB must be opened anew: the service manager starts us again.
@@ -118,7 +119,13 @@ function drain(
   drainOnSignal(process, { ...ports, drain: end });
 }
 
-function announce(options: ServerOptions, { engines, agents }: Listeners, store: Store, log: Log): void {
+function announce(
+  options: ServerOptions,
+  { engines, agents }: Listeners,
+  { lease }: ControlPlane,
+  store: Store,
+  log: Log,
+): void {
   const { storeUid, incarnation, authorityS } = store.settings;
   log.info('leasehold-server is ready', {
     listen: engines.endpoints.map(formatEndpoint),
@@ -126,7 +133,7 @@ function announce(options: ServerOptions, { engines, agents }: Listeners, store:
     store: `embedded:${options.store.path}`,
     storeUid,
     incarnation,
-    holderEpoch: store.lease.epoch,
+    ...(lease.isSelf ? { holderEpoch: lease.epoch } : { holder: lease.holder?.server ?? '' }),
     authorityS,
   });
   const open = [...options.listen, ...options.agentListen].filter((endpoint) => !isLoopback(endpoint));

@@ -81,7 +81,12 @@ function command(name: string, step: (model: StoreModel, real: Reopenable) => Pr
 
 async function compare(model: StoreModel, store: Store): Promise<void> {
   const slots = model.inOrder();
-  expect((await collect(store.slots.scan())).flat()).toEqual(slots);
+  const snapshot = await store.snapshot();
+  expect((await collect(snapshot.slots())).flat()).toEqual(slots);
+  expect(await collect(snapshot.networks())).toEqual(
+    [...model.networks.values()].sort((a, b) => (a.networkId < b.networkId ? -1 : 1)),
+  );
+  await snapshot.close();
   for (const id of NETWORKS.map(networkId)) {
     expect(await store.networks.get(id)).toEqual(model.networks.get(id));
     for (let n = 0; n < MACS; n++) {
@@ -92,7 +97,7 @@ async function compare(model: StoreModel, store: Store): Promise<void> {
   for (const tenure of [...slots, ...model.history.values()]) {
     if (tenure.request) expect(await store.slots.findByRequest(tenure.request)).toEqual(tenure);
   }
-  for (const [id, tenure] of model.history) expect(await store.slots.getEnded(id)).toEqual(tenure);
+  for (const [id, tenure] of model.history) expect(await store.history.get(id)).toEqual(tenure);
 }
 
 function insert(id: string, n: number, macNumber: number): Command {
@@ -132,15 +137,15 @@ function takeBack(id: string, n: number): Command {
   });
 }
 
-/** Frees, or with `other` tries to by the id of another tenure. */
-function free(id: string, n: number, other: boolean): Command {
-  return command(`free(${id}, ${n}${other ? ', other' : ''})`, async (model, { store }) => {
+/** Frees, or with `late` tries to at a revision that has passed. */
+function free(id: string, n: number, late: boolean): Command {
+  return command(`free(${id}, ${n}${late ? ', late' : ''})`, async (model, { store }) => {
     const slot = model.at(networkId(id), address(n)) ?? reservation(id, n, 0);
-    const tenure = ended(other ? { ...slot, reservationId: 'other' as ReservationId } : slot);
-    const fits = slot.state === 'quarantined' && !other;
-    expect(await store.slots.free(tenure)).toBe(fits ? 'freed' : 'conflict');
+    const fits = slot.state === 'quarantined' && !late;
+    const revision = (slot.revision - (late ? 1 : 0)) as Revision;
+    expect(await store.slots.free(ended(slot), revision)).toBe(fits ? 'freed' : 'conflict');
     if (!fits) return;
-    model.history.set(slot.reservationId, tenure);
+    model.history.set(slot.reservationId, ended(slot));
     model.drop(slot);
   });
 }

@@ -1,7 +1,8 @@
 // What Leasehold is for: reserve, deliver, keep silent, release.
 
 import { LeaseholdError } from '@leasehold/sdk';
-import { bridgeOf, eventually, servingHosts } from '../support/cluster.js';
+import { bridgeOf, servingHosts } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import type { WatchedProcess } from '../support/processes.js';
 import { runUdhcpc } from '../support/udhcpc.js';
 import { MACS, type Machine, NETWORK, SETTINGS, type Stage, SUBNET } from './stage.js';

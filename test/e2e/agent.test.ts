@@ -4,7 +4,8 @@ import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bridgeOf, Cluster, eventually, servingHosts, type TestHost } from '../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { startProgram } from '../support/processes.js';
 import { runUdhcpc } from '../support/udhcpc.js';
 

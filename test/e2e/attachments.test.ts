@@ -2,7 +2,8 @@
 
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bridgeOf, Cluster, eventually, servingHosts, type TestHost } from '../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { runUdhcpc } from '../support/udhcpc.js';
 
 let cluster: Cluster;

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '@leasehold/program/system-clock';
 import { openEmbeddedStore } from '@leasehold/server/adapters/embedded/embedded-store';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { Store } from '@leasehold/server/ports/store';
@@ -36,13 +37,15 @@ function openStore(path: string): Promise<Store> {
   const broken = (error: unknown) => {
     throw error;
   };
-  return openEmbeddedStore(path, { entropy, onFatal: broken, onDefect: broken });
+  return openEmbeddedStore(path, { clock: systemClock(), entropy, onFatal: broken, onDefect: broken });
 }
 
 /** Every address is as its last acknowledged step left it, or as the one that was under way would. */
 async function expectNothingLost(store: Store, progress: Progress): Promise<void> {
   const slots = new Map<number, Slot>();
-  for (const slot of (await collect(store.slots.scan())).flat()) slots.set(slot.address, slot);
+  const snapshot = await store.snapshot();
+  for (const slot of (await collect(snapshot.slots())).flat()) slots.set(slot.address, slot);
+  await snapshot.close();
   for (let n = 0; n < ADDRESSES; n++) {
     const acknowledged = progress.acknowledged[n] ?? -1;
     const tried = progress.tried[n] ?? -1;
@@ -52,7 +55,7 @@ async function expectNothingLost(store: Store, progress: Progress): Promise<void
     const found = slot ? stepOf(slot) : [acknowledged, tried].find((step) => step % ROUND === 2 || step === -1);
     expect([acknowledged, tried]).toContain(found);
     for (let step = 0; step + 2 <= acknowledged; step += ROUND) {
-      expect(await store.slots.getEnded(tenureOf(n, step).reservationId)).toBeDefined();
+      expect(await store.history.get(tenureOf(n, step).reservationId)).toBeDefined();
     }
     expect(await store.slots.findByMac(networkId, tenureOf(n, 0).mac)).toEqual(slot ? [slot] : []);
     const requests = Array.from({ length: Math.floor((acknowledged + ROUND) / ROUND) }, (_, k) =>

@@ -6,7 +6,8 @@
 
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { bridgeOf, Cluster, eventually, servingHosts, type TestHost } from '../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import type { Nic } from '../support/netns.js';
 import { monotonicMs, Prober, QUESTIONS_BEFORE_RETRY } from '../support/prober.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';

@@ -2,7 +2,8 @@
 
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cluster, eventually, servingHosts } from '../support/cluster.js';
+import { Cluster, servingHosts } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { runUdhcpc } from '../support/udhcpc.js';
 
 let cluster: Cluster;

@@ -2,7 +2,8 @@
 
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cluster, eventually, servingHosts, type TestHost } from '../support/cluster.js';
+import { Cluster, servingHosts, type TestHost } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { monotonicMs, Prober, QUESTIONS_BEFORE_RETRY } from '../support/prober.js';
 import { refusalOf } from '../support/refusal.js';
 import { runUdhcpc } from '../support/udhcpc.js';

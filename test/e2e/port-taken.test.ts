@@ -1,7 +1,8 @@
 // Another DHCP server on the host has port 67: the operator sees it, in the control plane and in the agent's log.
 
 import { expect, test } from 'vitest';
-import { bridgeOf, Cluster, eventually, servingHosts } from '../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { WatchedProcess } from '../support/processes.js';
 
 const HOLD_PORT_67 = `

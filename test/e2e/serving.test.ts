@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cluster, eventually, servingHosts } from '../support/cluster.js';
+import { Cluster, servingHosts } from '../support/cluster.js';
 import { DhclientGuest } from '../support/dhclient.js';
+import { eventually } from '../support/eventually.js';
 import { hasTool } from '../support/tools.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';
 

@@ -1,7 +1,8 @@
 // Service addresses that a killed agent left on an interface: this host would answer ARP for what is another host's now.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bridgeOf, Cluster, eventually, servingHosts, type TestHost } from '../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 
 const BRIDGE = bridgeOf('red');
 const STALE = '169.254.9.9/32';

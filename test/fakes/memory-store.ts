@@ -1,48 +1,48 @@
-// The store port in memory, for simulations and for speed. What survives a "restart" is its disk, an argument.
+// The store port in memory, for simulations and for speed. What survives a "restart" is its disk, an argument; several
+// stores may be open on one disk, as several servers share one database.
 //
-//   M1. Writes are decided, told to the listeners and resolved one after another, in the order of the calls, each
+//   M1. Writes are decided, told to the followers and resolved one after another, in the order of the calls, each
 //       `writeDelayMs` after the one before it or after its call, whichever is later.
 //   M2. A write that `fail` or `close` meets before its time has not happened.
+//   M3. With `watchLagMs` followers hear a change that much later, and only the writer of a network or a host waits.
 
-import type { Clock } from '@leasehold/program/clock';
-import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { Host } from '@leasehold/server/domain/host';
-import type { HostId, NetworkId, ReservationId, Revision } from '@leasehold/server/domain/ids';
-import type { Network } from '@leasehold/server/domain/network';
-import type { EndedTenure, RequestKey, Slot } from '@leasehold/server/domain/slot';
+import { type Clock, delay } from '@leasehold/program/clock';
+import type { Change } from '@leasehold/server/domain/change';
+import type { Revision } from '@leasehold/server/domain/ids';
+import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
 import {
-  type Change,
+  type ExclusiveHolder,
+  type Follower,
+  type HistoryFilter,
+  type HistoryKey,
+  type HistoryStore,
+  type HolderRecord,
+  type HolderStore,
   type HostStore,
   type NetworkStore,
+  type Position,
+  type PositionedChange,
+  PositionLostError,
+  type SlotFilter,
   type SlotStore,
+  type Snapshot,
   type Store,
   StoreUnavailableError,
+  type Subscription,
 } from '@leasehold/server/ports/store';
+import { MemoryDisk } from './memory-disk.js';
 
 const SCAN_BATCH = 1_000;
 const DAY_S = 24 * 3600;
 
-/** What a memory store keeps; the next one opened on it finds it again. */
-export class MemoryDisk {
-  readonly networks = new Map<NetworkId, Network>();
-  readonly hosts = new Map<HostId, Host>();
-  readonly slots = new Map<NetworkId, Map<Ipv4, Slot>>();
-  /** The addresses that a MAC has in a network. */
-  readonly macs = new Map<string, Set<Ipv4>>();
-  readonly history = new Map<ReservationId, EndedTenure>();
-  readonly requests = new Map<
-    string,
-    { readonly networkId: NetworkId; readonly address: Ipv4; readonly id: ReservationId }
-  >();
-  starts = 0;
-}
-
 /** How a memory store behaves. */
 export interface MemoryStoreOptions {
   readonly disk?: MemoryDisk;
-  /** Lets each write take time on this clock; without it a write takes no time. */
-  readonly delay?: { readonly clock: Clock; readonly writeDelayMs: number };
+  /** Lets writes, and the watch, take time on this clock; without it nothing takes time. */
+  readonly delay?: { readonly clock: Clock; readonly writeDelayMs: number; readonly watchLagMs?: number };
   readonly authorityS?: number;
+  /** Whether other stores may be open on the disk, so that their servers elect a holder. */
+  readonly shared?: boolean;
 }
 
 /** A store in memory, which can be made to fail. */
@@ -55,23 +55,28 @@ export interface MemoryStore extends Store {
 /** Opens a store on a disk in memory, a new one unless it is given. */
 export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const disk = options.disk ?? new MemoryDisk();
-  const journal = new Journal(options.delay);
+  const journal = new Journal(disk, options.delay);
   const authorityS = options.authorityS ?? DAY_S;
-  const epoch = ++disk.starts;
   return {
     kind: 'memory',
     settings: { storeUid: 'memory', incarnation: 1, schema: 1, authorityS, authorityCeilingS: authorityS },
     disk,
     networks: networkStore(disk, journal),
     slots: slotStore(disk, journal),
+    history: historyStore(disk, journal),
     hosts: hostStore(disk, journal),
-    lease: {
-      epoch,
-      async confirm() {
-        journal.check();
-      },
+    holder: options.shared ? sharedHolder(disk, journal) : exclusiveHolder(disk, journal),
+    health: { breaker: undefined, unavailableSince: undefined },
+    async snapshot() {
+      journal.check();
+      return snapshotOf(disk);
     },
-    watch: (listener) => journal.watch(listener),
+    follow: (after, follower) => journal.follow(after, follower),
+    async *changesAfter(position) {
+      journal.check();
+      if (!disk.knows(position)) throw new PositionLostError('The changes were forgotten');
+      for (const change of disk.log) if (change.position > position) yield [change];
+    },
     close: () => journal.close(),
     fail: (cause) => journal.refuse(`The store failed: ${cause.message}`),
   };
@@ -79,13 +84,15 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
 /** Orders the writes. */
 class Journal {
+  readonly #disk: MemoryDisk;
   readonly #delay: MemoryStoreOptions['delay'];
-  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
+  readonly #unlisten = new Set<() => void>();
   #last: Promise<unknown> = Promise.resolve();
   #closing = false;
   #refusal: StoreUnavailableError | undefined;
 
-  constructor(delay: MemoryStoreOptions['delay']) {
+  constructor(disk: MemoryDisk, delay: MemoryStoreOptions['delay']) {
+    this.#disk = disk;
     this.#delay = delay;
   }
 
@@ -96,18 +103,41 @@ class Journal {
 
   refuse(message: string): void {
     this.#refusal ??= new StoreUnavailableError(message);
+    for (const unlisten of this.#unlisten) unlisten();
   }
 
-  watch(listener: (changes: readonly Change[]) => void): { close(): void } {
-    const own = (changes: readonly Change[]) => listener(changes);
-    this.#listeners.add(own);
-    return { close: () => void this.#listeners.delete(own) };
+  follow(after: Position, { changed, lost }: Follower): Subscription {
+    const lagMs = this.#delay?.watchLagMs;
+    let isOpen = true;
+    const hear = (changes: readonly PositionedChange[]) => {
+      if (lagMs === undefined) changed(changes);
+      else this.#delay?.clock.after(lagMs, () => isOpen && changed(changes));
+    };
+    const unlisten = this.#disk.listen(hear);
+    this.#unlisten.add(unlisten);
+    if (!this.#disk.knows(after)) queueMicrotask(() => isOpen && lost('the changes were forgotten'));
+    const missed = this.#disk.log.filter(({ position }) => position > after);
+    if (missed.length > 0) hear(missed);
+    return {
+      close: () => {
+        isOpen = false;
+        unlisten();
+        this.#unlisten.delete(unlisten);
+      },
+    };
   }
 
   async close(): Promise<void> {
     this.#closing = true;
     await this.#last;
     this.refuse('The store is closed');
+  }
+
+  /** Writes documents of which servers see what they wrote themselves. */
+  async writeSeen<T>(decide: (changes: Change[]) => T): Promise<T> {
+    const answer = await this.write(decide);
+    if (this.#delay?.watchLagMs !== undefined) await delay(this.#delay.clock, this.#delay.watchLagMs);
+    return answer;
   }
 
   write<T>(decide: (changes: Change[]) => T): Promise<T> {
@@ -118,17 +148,13 @@ class Journal {
 
   async #begin<T>(decide: (changes: Change[]) => T, before: Promise<unknown>): Promise<T> {
     this.check();
-    await Promise.all([before, this.#delay && wait(this.#delay)]);
+    await Promise.all([before, this.#delay && delay(this.#delay.clock, this.#delay.writeDelayMs)]);
     if (this.#refusal) throw this.#refusal;
     const changes: Change[] = [];
     const answer = decide(changes);
-    if (changes.length > 0) for (const listener of [...this.#listeners]) listener(changes);
+    this.#disk.commit(changes);
     return answer;
   }
-}
-
-function wait({ clock, writeDelayMs }: NonNullable<MemoryStoreOptions['delay']>): Promise<void> {
-  return new Promise((resolve) => clock.after(writeDelayMs, resolve));
 }
 
 function nextRevision<T extends { readonly revision: Revision }>(document: T): T {
@@ -145,29 +171,24 @@ function networkStore(disk: MemoryDisk, journal: Journal): NetworkStore {
       journal.check();
       return [...disk.networks.values()].find((each) => each.subnets.some((subnet) => subnet.subnetId === subnetId));
     },
-    async *scan() {
-      for (const networkId of [...disk.networks.keys()].sort()) {
-        journal.check();
-        const network = disk.networks.get(networkId);
-        if (network) yield network;
-      }
-    },
     put: (network) =>
-      journal.write((changes) => {
-        if ((disk.networks.get(network.networkId)?.revision ?? 0) !== network.revision) return 'conflict';
+      journal.writeSeen((changes) => {
+        const before = disk.networks.get(network.networkId);
+        if ((before?.revision ?? 0) !== network.revision) return 'conflict';
         const ids = new Set(network.subnets.map(({ subnetId }) => subnetId));
         const others = [...disk.networks.values()].filter(({ networkId }) => networkId !== network.networkId);
         if (others.some(({ subnets }) => subnets.some(({ subnetId }) => ids.has(subnetId)))) return 'subnet-taken';
         const written = nextRevision(network);
         disk.networks.set(network.networkId, written);
-        changes.push({ kind: 'network', network: written });
+        changes.push({ kind: 'network', network: written, ...(before ? { before } : {}) });
         return written;
       }),
     remove: (networkId, revision) =>
-      journal.write((changes) => {
-        if (disk.networks.get(networkId)?.revision !== revision) return 'conflict';
+      journal.writeSeen((changes) => {
+        const before = disk.networks.get(networkId);
+        if (before?.revision !== revision) return 'conflict';
         disk.networks.delete(networkId);
-        changes.push({ kind: 'network-gone', networkId });
+        changes.push({ kind: 'network-gone', networkId, before });
         return 'removed';
       }),
   };
@@ -179,147 +200,214 @@ function hostStore(disk: MemoryDisk, journal: Journal): HostStore {
       journal.check();
       return disk.hosts.get(hostId);
     },
-    async *scan() {
-      for (const hostId of [...disk.hosts.keys()].sort()) {
-        journal.check();
-        const host = disk.hosts.get(hostId);
-        if (host) yield host;
-      }
-    },
     put: (host) =>
-      journal.write((changes) => {
-        if ((disk.hosts.get(host.hostId)?.revision ?? 0) !== host.revision) return 'conflict';
+      journal.writeSeen((changes) => {
+        const before = disk.hosts.get(host.hostId);
+        if ((before?.revision ?? 0) !== host.revision) return 'conflict';
         const written = nextRevision(host);
         disk.hosts.set(host.hostId, written);
-        changes.push({ kind: 'host', host: written });
+        changes.push({ kind: 'host', host: written, ...(before ? { before } : {}) });
         return written;
       }),
     remove: (hostId, revision) =>
-      journal.write((changes) => {
-        if (disk.hosts.get(hostId)?.revision !== revision) return 'conflict';
+      journal.writeSeen((changes) => {
+        const before = disk.hosts.get(hostId);
+        if (before?.revision !== revision) return 'conflict';
         disk.hosts.delete(hostId);
-        changes.push({ kind: 'host-gone', hostId });
+        changes.push({ kind: 'host-gone', hostId, before });
         return 'removed';
       }),
   };
 }
 
 function slotStore(disk: MemoryDisk, journal: Journal): SlotStore {
-  const read = (networkId: NetworkId, address: Ipv4) => disk.slots.get(networkId)?.get(address);
   const otherReserved = (slot: Slot) =>
     slot.state === 'reserved'
-      ? byMac(disk, slot.networkId, slot.mac).find((each) => each.state === 'reserved' && each.address !== slot.address)
+      ? disk.byMac(slot.networkId, slot.mac).find((each) => each.state === 'reserved' && each.address !== slot.address)
       : undefined;
+  const knownRequest = ({ request, releaseRequest, reservationId }: Slot) =>
+    [request, releaseRequest]
+      .map((key) => key && disk.byRequest(key))
+      .find((tenure) => tenure !== undefined && tenure.reservationId !== reservationId);
   return {
     ...slotReads(disk, journal),
     insert: (slot) =>
       journal.write((changes) => {
         const network = disk.networks.get(slot.networkId);
-        const taken = read(slot.networkId, slot.address);
+        const known = knownRequest(slot);
+        if (known) return { outcome: { kind: 'request-known', tenure: known }, network };
+        const taken = disk.slot(slot.networkId, slot.address);
         if (taken) return { outcome: { kind: 'taken', slot: taken }, network };
         const held = otherReserved(slot);
         if (held) return { outcome: { kind: 'mac-holds', slot: held }, network };
-        return { outcome: { kind: 'inserted', slot: put(disk, slot, changes) }, network };
+        return { outcome: { kind: 'inserted', slot: disk.putSlot(slot, changes) }, network };
       }),
     replace: (slot, ended) =>
       journal.write((changes) => {
         const network = disk.networks.get(slot.networkId);
-        if (read(slot.networkId, slot.address)?.revision !== slot.revision) {
+        if (disk.slot(slot.networkId, slot.address)?.revision !== slot.revision) {
           return { outcome: { kind: 'conflict' }, network };
         }
+        const known = knownRequest(slot);
+        if (known) return { outcome: { kind: 'request-known', tenure: known }, network };
         const held = otherReserved(slot);
         if (held) return { outcome: { kind: 'mac-holds', slot: held }, network };
-        if (ended) end(disk, ended);
-        return { outcome: { kind: 'replaced', slot: put(disk, slot, changes) }, network };
+        if (ended) disk.putEnded(ended);
+        return { outcome: { kind: 'replaced', slot: disk.putSlot(slot, changes) }, network };
       }),
-    free: (ended) =>
+    free: (ended, revision) =>
       journal.write((changes) => {
-        const { networkId, address, reservationId } = ended;
-        const slot = read(networkId, address);
-        if (slot?.state !== 'quarantined' || slot.reservationId !== reservationId) return 'conflict';
-        end(disk, ended);
-        disk.slots.get(networkId)?.delete(address);
-        disk.macs.get(macName(slot))?.delete(address);
-        changes.push({ kind: 'slot-gone', networkId, address });
+        const slot = disk.slot(ended.networkId, ended.address);
+        if (slot?.state !== 'quarantined' || slot.revision !== revision) return 'conflict';
+        disk.putEnded(ended);
+        disk.deleteSlot(slot, changes);
         return 'freed';
       }),
   };
 }
 
 function slotReads(disk: MemoryDisk, journal: Journal): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
+  const get: SlotStore['get'] = async (networkId, address) => {
+    journal.check();
+    return disk.slot(networkId, address);
+  };
   return {
-    async get(networkId, address) {
-      journal.check();
-      return disk.slots.get(networkId)?.get(address);
-    },
+    get,
+    getConfirmed: get,
     async findByMac(networkId, mac) {
       journal.check();
-      return byMac(disk, networkId, mac);
+      return disk.byMac(networkId, mac);
     },
     async findByRequest(key) {
       journal.check();
-      const found = disk.requests.get(requestName(key));
-      if (!found) return undefined;
-      const slot = disk.slots.get(found.networkId)?.get(found.address);
-      return slot?.reservationId === found.id ? slot : disk.history.get(found.id);
+      return disk.byRequest(key);
     },
-    async getEnded(reservationId) {
+    async list(filter, after, limit) {
       journal.check();
-      return disk.history.get(reservationId);
+      const all = disk.slotsInOrder(filter.networkId).filter((slot) => fits(slot, filter));
+      const rest = all.filter((slot) => !after || isAfter(slot, after));
+      const slots = rest.slice(0, limit);
+      return { slots, next: rest.length > limit ? slots.at(-1) : undefined };
     },
-    async *scan(range) {
+    async count(networkId, from, to) {
       journal.check();
-      const networks = range ? [range.networkId] : [...disk.slots.keys()].sort();
-      for (const networkId of networks) {
-        const all = inOrder(disk.slots.get(networkId)?.values() ?? []);
-        const found = all.filter(({ address }) => address >= (range?.from ?? 0) && address <= (range?.to ?? Infinity));
-        for (let i = 0; i < found.length; i += SCAN_BATCH) {
-          journal.check();
-          yield found.slice(i, i + SCAN_BATCH);
-        }
-      }
+      return disk.slotsInOrder(networkId).filter(({ address }) => address >= from && address <= to).length;
     },
   };
 }
 
-function put(disk: MemoryDisk, slot: Slot, changes: Change[]): Slot {
-  const written = nextRevision(slot);
-  const network = disk.slots.get(slot.networkId) ?? new Map<Ipv4, Slot>();
-  const before = network.get(slot.address);
-  if (before) disk.macs.get(macName(before))?.delete(slot.address);
-  disk.slots.set(slot.networkId, network.set(slot.address, written));
-  disk.macs.set(macName(slot), (disk.macs.get(macName(slot)) ?? new Set()).add(slot.address));
-  noteRequests(disk, slot);
-  changes.push({ kind: 'slot', slot: written });
-  return written;
+function fits(slot: Slot, { networkId, from, to, subnetId, mac, owner, state }: SlotFilter): boolean {
+  return (
+    (networkId === undefined || slot.networkId === networkId) &&
+    (from === undefined || slot.address >= from) &&
+    (to === undefined || slot.address <= to) &&
+    (subnetId === undefined || slot.subnetId === subnetId) &&
+    (mac === undefined || slot.mac === mac) &&
+    (owner === undefined || slot.owner === owner) &&
+    (state === undefined || slot.state === state)
+  );
 }
 
-function end(disk: MemoryDisk, ended: EndedTenure): void {
-  disk.history.set(ended.reservationId, ended);
-  noteRequests(disk, ended);
+function isAfter(slot: Pick<Slot, 'networkId' | 'address'>, after: Pick<Slot, 'networkId' | 'address'>): boolean {
+  if (slot.networkId !== after.networkId) return slot.networkId > after.networkId;
+  return slot.address > after.address;
 }
 
-function noteRequests(disk: MemoryDisk, tenure: Slot | EndedTenure): void {
-  const { networkId, address, reservationId: id } = tenure;
-  for (const key of [tenure.request, tenure.releaseRequest]) {
-    if (key) disk.requests.set(requestName(key), { networkId, address, id });
-  }
+function historyStore(disk: MemoryDisk, journal: Journal): HistoryStore {
+  return {
+    async get(reservationId) {
+      journal.check();
+      return disk.history.get(reservationId);
+    },
+    async list(filter, after, limit) {
+      journal.check();
+      const all = [...disk.history.values()].filter((tenure) => wasSo(tenure, filter)).sort(newestFirst);
+      const rest = all.filter((tenure) => !after || newestFirst(after, tenure) < 0);
+      const tenures = rest.slice(0, limit);
+      return { tenures, next: rest.length > limit ? tenures.at(-1) : undefined };
+    },
+    prune: (endedBefore, limit) =>
+      journal.write(() => {
+        const over = [...disk.history.values()].filter(({ endTime }) => endTime < endedBefore).slice(0, limit);
+        for (const ended of over) disk.forgetEnded(ended);
+        return over.length;
+      }),
+  };
 }
 
-function macName({ networkId, mac }: Pick<Slot, 'networkId' | 'mac'>): string {
-  return `${networkId} ${mac}`;
+function wasSo(tenure: EndedTenure, filter: HistoryFilter): boolean {
+  const { place, mac, owner, networkId, endedAfter, createdBefore } = filter;
+  return (
+    (place === undefined || (tenure.subnetId === place.subnetId && tenure.address === place.address)) &&
+    (mac === undefined || tenure.mac === mac) &&
+    (owner === undefined || tenure.owner === owner) &&
+    (networkId === undefined || tenure.networkId === networkId) &&
+    (endedAfter === undefined || tenure.endTime > endedAfter) &&
+    (createdBefore === undefined || tenure.createTime < createdBefore)
+  );
 }
 
-function requestName({ caller, rpc, id }: RequestKey): string {
-  return JSON.stringify([caller, rpc, id]);
+function newestFirst(a: HistoryKey, b: HistoryKey): number {
+  if (a.createTime !== b.createTime) return b.createTime - a.createTime;
+  return a.reservationId < b.reservationId ? -1 : a.reservationId > b.reservationId ? 1 : 0;
 }
 
-function byMac(disk: MemoryDisk, networkId: NetworkId, mac: Mac): Slot[] {
-  const slots = disk.slots.get(networkId);
-  const found = [...(disk.macs.get(macName({ networkId, mac })) ?? [])].map((address) => slots?.get(address));
-  return inOrder(found.filter((slot) => slot !== undefined));
+function exclusiveHolder(disk: MemoryDisk, journal: Journal): ExclusiveHolder {
+  const epoch = ++disk.starts;
+  return {
+    kind: 'exclusive',
+    epoch,
+    async confirm() {
+      journal.check();
+    },
+  };
 }
 
-function inOrder(slots: Iterable<Slot>): Slot[] {
-  return [...slots].sort((a, b) => a.address - b.address);
+function sharedHolder(disk: MemoryDisk, journal: Journal): HolderStore {
+  const leads = ({ instance, epoch }: HolderRecord) =>
+    disk.holder?.instance === instance && disk.holder.epoch === epoch;
+  return {
+    kind: 'shared',
+    async get() {
+      journal.check();
+      return disk.holder;
+    },
+    take: (seen, mine) =>
+      journal.write(() => {
+        const { holder } = disk;
+        if (holder?.epoch !== seen?.epoch || holder?.beat !== seen?.beat) return holder;
+        disk.holder = { ...mine, epoch: (seen?.epoch ?? 0) + 1, beat: 0 };
+        return disk.holder;
+      }),
+    renew: (mine) =>
+      journal.write(() => {
+        if (leads(mine)) disk.holder = { ...mine, beat: (disk.holder?.beat ?? 0) + 1 };
+        return disk.holder;
+      }),
+    giveUp: (mine) =>
+      journal.write(() => {
+        if (leads(mine)) disk.holder = { ...mine, instance: '' };
+      }),
+  };
+}
+
+function snapshotOf(disk: MemoryDisk): Snapshot {
+  const { position } = disk;
+  const [networks, hosts, slots] = [[...disk.networks.values()], [...disk.hosts.values()], disk.slotsInOrder()];
+  const batches: Snapshot['slots'] = async function* (networkId) {
+    const wanted = slots.filter((slot) => networkId === undefined || slot.networkId === networkId);
+    for (let i = 0; i < wanted.length; i += SCAN_BATCH) yield wanted.slice(i, i + SCAN_BATCH);
+  };
+  return {
+    position,
+    async *networks() {
+      yield* networks.sort((a, b) => (a.networkId < b.networkId ? -1 : 1));
+    },
+    async *hosts() {
+      yield* hosts.sort((a, b) => (a.hostId < b.hostId ? -1 : 1));
+    },
+    slots: batches,
+    summaries: batches,
+    async close() {},
+  };
 }

@@ -15,13 +15,14 @@ import type { Slot } from '@leasehold/server/domain/slot';
 import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
 import { FakeDhcpBackend } from '../fakes/fake-dhcp-backend.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
+import { MemoryDisk } from '../fakes/memory-disk.js';
 import { MemoryFiles } from '../fakes/memory-files.js';
 import { MemoryLog } from '../fakes/memory-log.js';
-import { MemoryDisk, openMemoryStore } from '../fakes/memory-store.js';
+import { openMemoryStore } from '../fakes/memory-store.js';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 
-const CALL = { caller: 'test', signal: new AbortController().signal };
+const CALL = { caller: 'test', signal: new AbortController().signal, stale: () => undefined };
 const RESTART_MS = 1_000;
 const TABLE_FILES = /\.(table|journal)$/;
 

@@ -3,7 +3,7 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from '@leasehold/proto/values';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { NetworkId, ReservationId } from '@leasehold/server/domain/ids';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Installation } from './installation.js';
 
 let installation: Installation;
@@ -276,15 +276,14 @@ describe('settings against reservations', () => {
   test('an update whose exclusions another one lifted meanwhile looks again before it excludes them', async () => {
     const range = (address: string) => ({ first: ip(address), last: ip(address) });
     await installation.tryUpdateSubnet('tiny', { excludedRanges: [range('10.0.0.2')] });
-    const slots = installation.plane.useCases.context.store.slots as { scan: (range: never) => unknown };
-    const scan = slots.scan.bind(slots);
+    const { slots } = installation.plane.useCases.context.store;
+    const { list } = slots;
     // While the new exclusion is looked for, the old one is lifted and its address reserved.
-    slots.scan = async function* (wanted) {
-      slots.scan = scan;
+    vi.spyOn(slots, 'list').mockImplementationOnce(async (...wanted) => {
       await installation.tryUpdateSubnet('tiny', { excludedRanges: [] });
       await installation.reserve('tiny', mac(1), '10.0.0.2');
-      yield* scan(wanted) as AsyncIterable<unknown>;
-    };
+      return list(...wanted);
+    });
     const both = { excludedRanges: [range('10.0.0.2'), range('10.0.0.5')] };
     expect(kindOf(await installation.tryUpdateSubnet('tiny', both))).toBe('range-in-use');
     expect([...installation.disk.networks.values()][0]).toMatchObject({ subnets: [{ excludedRanges: [] }] });
@@ -300,17 +299,16 @@ describe('settings against reservations', () => {
   test('a release while a full subnet is read again is not forgotten', async () => {
     for (const n of [1, 2, 3, 4, 5, 6]) await installation.reserve('tiny', mac(n));
     const { view, store } = installation.plane.useCases.context;
-    const slots = store.slots as { scan: typeof store.slots.scan };
-    const scan = slots.scan.bind(slots);
+    const snapshot = await store.snapshot();
     // The address is released between the reading of a batch and its use.
-    slots.scan = async function* (range) {
-      for await (const batch of scan(range)) {
+    const summaries: typeof snapshot.summaries = async function* (networkId) {
+      for await (const batch of snapshot.summaries(networkId)) {
         await installation.tryRelease('tiny', '10.0.0.3');
         yield batch;
       }
     };
+    vi.spyOn(store, 'snapshot').mockResolvedValueOnce({ ...snapshot, summaries });
     await view.rescan('red' as NetworkId);
-    slots.scan = scan;
     expect(view.occupancy('red' as NetworkId).resting.has(ip('10.0.0.3'))).toBe(true);
     await installation.advance(LEASE_AND_DELAY_MS + 5_000);
     expect(kindOf(await installation.tryReserve('tiny', mac(7)))).toBe('ok');

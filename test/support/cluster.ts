@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type Leasehold } from '@leasehold/sdk';
+import { eventually } from './eventually.js';
 import { type Bridge, Lab, type Namespace, type Nic } from './netns.js';
 import { startProgram, type WatchedProcess } from './processes.js';
 import { temporaryDirectory } from './sandbox.js';
@@ -160,21 +161,6 @@ export class TestHost {
   /** Replaces the networks file, which the running agent reads again. */
   writeNetworks(lines: readonly string[]): void {
     writeFileSync(this.#networksFile, `${lines.join('\n')}\n`);
-  }
-}
-
-// What is waited for here becomes true through processes that do not tell us: their state is asked again and again.
-const ASK_EVERY_MS = 20;
-const PATIENCE_MS = 30_000;
-
-/** Asks until the answer is there; fails with `what` when it takes unreasonably long. */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer;
-    if (performance.now() > deadline) throw new Error(`Waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import { systemClock } from '@leasehold/program/system-clock';
 import { openEmbeddedStore } from '@leasehold/server/adapters/embedded/embedded-store';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { Store } from '@leasehold/server/ports/store';
@@ -20,7 +21,12 @@ async function main(directory: string, addresses: number, steps: number): Promis
     say(`fatal ${error instanceof Error ? error.message : String(error)}`);
     process.exit(1);
   };
-  const store = await openEmbeddedStore(directory, { entropy, onFatal: broken, onDefect: broken });
+  const store = await openEmbeddedStore(directory, {
+    clock: systemClock(),
+    entropy,
+    onFatal: broken,
+    onDefect: broken,
+  });
   await store.networks.put(network('red'));
   say('ready');
   await Promise.all(Array.from({ length: addresses }, (_, n) => goRound(store, n, steps)));
@@ -46,7 +52,7 @@ async function take(store: Store, n: number, step: number, slot: Slot | undefine
     return outcome.slot;
   }
   if (slot.state === 'quarantined') {
-    const freed = await store.slots.free(ended(slot));
+    const freed = await store.slots.free(ended(slot), slot.revision);
     if (freed !== 'freed') throw new Error(`Free: ${freed}`);
     return undefined;
   }
@@ -58,7 +64,7 @@ async function take(store: Store, n: number, step: number, slot: Slot | undefine
 /** The step after the last one that ended a tenure of an address. */
 async function firstFreeStep(store: Store, n: number): Promise<number> {
   let step = 0;
-  while (await store.slots.getEnded(tenureOf(n, step).reservationId)) step += 3;
+  while (await store.history.get(tenureOf(n, step).reservationId)) step += 3;
   return step;
 }
 

@@ -5,17 +5,21 @@ import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import type { Uid, WallTime } from '../domain/ids.js';
 import type { HostObserver } from '../ports/dhcp-provider.js';
-import type { Store } from '../ports/store.js';
+import type { HolderLease } from '../ports/holder-lease.js';
+import type { Metrics } from '../ports/metrics.js';
+import { type Store, StoreUnavailableError } from '../ports/store.js';
 import type { View } from './view.js';
 
-/** The store, what is known of it, the hosts, and time and chance. */
+/** The store, what is known of it, the hosts, who leads, and time and chance. */
 export interface Context {
   readonly store: Store;
   readonly view: View;
   readonly hosts: HostObserver;
+  readonly lease: HolderLease;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** Who asks, and until when the answer matters. */
@@ -23,6 +27,32 @@ export interface Call {
   /** The caller's name, `insecure` on a plaintext listener. */
   readonly caller: string;
   readonly signal: AbortSignal;
+  /** The answer is given from memory, because the store is away: it is as things were at that time. */
+  stale(since: WallTime): void;
+}
+
+/** What the store says; while it is away, what memory says, and the call is told so. */
+export async function readOrRemember<T>(
+  { store, clock }: Pick<Context, 'store' | 'clock'>,
+  call: Pick<Call, 'stale'>,
+  read: () => Promise<T>,
+  remember: () => T,
+): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error;
+    const answer = remember();
+    call.stale(store.health.unavailableSince ?? wallTime({ clock }));
+    return answer;
+  }
+}
+
+/** What memory says anyway; while the store is away, the call is told so. */
+export function rememberNow<T>({ store }: Pick<Context, 'store'>, call: Pick<Call, 'stale'>, answer: T): T {
+  const { unavailableSince } = store.health;
+  if (unavailableSince !== undefined) call.stale(unavailableSince);
+  return answer;
 }
 
 /** The wall-clock time now, for people. */

@@ -11,9 +11,9 @@ import type { HostId, NetworkId } from '../domain/ids.js';
 import type { FormerServer, Network } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
 import type { DhcpProvider, HostObserver, ProvidedNetwork } from '../ports/dhcp-provider.js';
-import type { Change } from '../ports/store.js';
+import type { Subscription } from '../ports/store.js';
 import type { Fleet } from './fleet.js';
-import type { View } from './view.js';
+import type { Shown, View } from './view.js';
 
 /** What the deployment works with. */
 export interface DeploymentOptions {
@@ -24,12 +24,13 @@ export interface DeploymentOptions {
   readonly log: Log;
 }
 
-/** Tells the provider. */
+/** Tells the provider, during one term of leading. */
 export class Deployment {
   readonly #options: DeploymentOptions;
   readonly #networksOf = new Map<HostId, Set<NetworkId>>();
   /** What each host was told last, to tell it nothing twice. */
   readonly #told = new Map<HostId, string>();
+  #subscription: Subscription | undefined;
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -39,11 +40,16 @@ export class Deployment {
   start(): void {
     const { view } = this.#options;
     for (const network of view.networks.values()) this.#index(network);
-    view.listen((change) => this.#onChange(change));
+    this.#subscription = view.listen((change) => this.#onChange(change));
     this.refresh();
   }
 
-  #onChange(change: Change): void {
+  /** Tells nothing any more. */
+  stop(): void {
+    this.#subscription?.close();
+  }
+
+  #onChange(change: Shown): void {
     switch (change.kind) {
       case 'network': {
         const before = this.#hostsOf(change.network.networkId);
@@ -138,7 +144,7 @@ export class Deployment {
 }
 
 /** Hands a slot's change to the provider; for the view to call from the first slot it reads. */
-export function tellSlot(provider: DhcpProvider, change: Change): void {
+export function tellSlot(provider: DhcpProvider, change: Shown): void {
   if (change.kind === 'slot' && change.slot.state === 'reserved') {
     const { networkId, reservationId, address, mac, hostname, options } = change.slot;
     provider.addReservation({ networkId }, { reservationId, address, mac, hostname, options });

@@ -1,8 +1,8 @@
 // The hosts as the holder sees them now: what is stored of them, what their sessions show, and their breakers.
 //
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
-//       a server that heard nobody knows nothing about anybody. After a start a host that was not heard yet gets until
-//       every living agent must have found the server again.
+//       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
+//       was not heard yet gets until every living agent must have found the server.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -11,6 +11,7 @@ import { heartbeatIntervalMs, type Liveness, liveness } from '../domain/liveness
 import type { Network, Placement } from '../domain/network.js';
 import type { Breaker, BreakerState, MakeBreaker } from '../ports/breaker.js';
 import type { HostObserver, ObservedHost } from '../ports/dhcp-provider.js';
+import type { Subscription } from '../ports/store.js';
 import type { View } from './view.js';
 
 /** A host now. */
@@ -41,15 +42,26 @@ const RECONNECT_GRACE_MS = 10_000;
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #breakers = new Map<HostId, Breaker>();
-  readonly #onBreaker: (() => void)[] = [];
-  /** Until then agents may still be on their way back to a server that was started. */
-  readonly reconnectingUntilMs: number;
-  #agesFromMs: number;
+  readonly #onBreaker = new Set<() => void>();
+  #reconnectingUntilMs = 0;
+  #agesFromMs = 0;
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#agesFromMs = options.clock.now();
-    this.reconnectingUntilMs = this.#agesFromMs + RECONNECT_GRACE_MS;
+    this.beginTerm();
+  }
+
+  /** Until then agents may still be on their way to a server that just began to lead. */
+  get reconnectingUntilMs(): number {
+    return this.#reconnectingUntilMs;
+  }
+
+  /** This server begins to lead: nothing is known of any host. */
+  beginTerm(): void {
+    this.close();
+    this.#breakers.clear();
+    this.#agesFromMs = this.#options.clock.now();
+    this.#reconnectingUntilMs = this.#agesFromMs + RECONNECT_GRACE_MS;
   }
 
   /** Every host's age starts anew. */
@@ -70,7 +82,7 @@ export class Fleet {
   /** One host now. */
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, this.#agesFromMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, this.#agesFromMs);
     // By the interval its agent was told: that of today may be shorter.
     const intervalMs = observed?.intervalMs ?? this.intervalMs;
     const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), intervalMs);
@@ -119,8 +131,10 @@ export class Fleet {
   }
 
   /** Calls `listener` when a breaker changed its state. */
-  onBreakerChange(listener: () => void): void {
-    this.#onBreaker.push(listener);
+  onBreakerChange(listener: () => void): Subscription {
+    const own = () => listener();
+    this.#onBreaker.add(own);
+    return { close: () => void this.#onBreaker.delete(own) };
   }
 
   /** Stops the breakers' timers. */

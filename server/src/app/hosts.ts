@@ -7,7 +7,7 @@ import type { HostId, NetworkId, Revision } from '../domain/ids.js';
 import type { Labels } from '../domain/network.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
 import { checkEtag, untilNoConflict } from './change.js';
-import { type Context, newUid, wallTime } from './context.js';
+import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import { attachmentsOf } from './host-status.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
@@ -54,18 +54,24 @@ export class Hosts implements HostDirectory {
   }
 
   /** Answers one host. */
-  async get(hostId: HostId): Promise<Result<Host>> {
-    const host = await this.#context.store.hosts.get(hostId);
+  async get(hostId: HostId, call: Pick<Call, 'stale'>): Promise<Result<Host>> {
+    const { store, view } = this.#context;
+    const read = () => store.hosts.get(hostId);
+    const host = await readOrRemember(this.#context, call, read, () => view.hosts.get(hostId));
     return host ? success(host) : hostNotFound(hostId);
   }
 
   /** Lists hosts by id; only those that have `networkId` attached when it is given. */
-  list(networkId: NetworkId | undefined, page: PageRequest): Result<Page<Host>> {
+  list(networkId: NetworkId | undefined, page: PageRequest, call: Pick<Call, 'stale'>): Result<Page<Host>> {
     const { view, hosts } = this.#context;
     const has = (host: Host) =>
       attachmentsOf(hosts.host(host.hostId), host).some((each) => each.networkId === networkId);
     const found = [...view.hosts.values()].filter((host) => networkId === undefined || has(host));
-    return pageOf(['hosts', networkId], found, ({ hostId }) => hostId, page);
+    return rememberNow(
+      this.#context,
+      call,
+      pageOf(['hosts', networkId], found, ({ hostId }) => hostId, page),
+    );
   }
 
   /** Changes settings; those that are not in `patch` stay. */

@@ -2,7 +2,9 @@
 //
 //   M1. It reads the world and is never told what changed: timer and events only wake it. One run at a time.
 //   M2. A placement is stored before the first byte of its assignment is sent: the deployment follows the view.
-//   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2).
+//   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2), from what it then saw of them;
+//       what it writes carries its epoch, and never overwrites what a higher one claimed.
+//   M4. It serves one term of leading: it acts only while this server may act under the epoch of that term.
 
 import { delay, type Timer } from '@leasehold/program/clock';
 import {
@@ -18,6 +20,7 @@ import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan } from '../domain/plan.js';
+import type { Subscription } from '../ports/store.js';
 import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
 import type { Deployment } from './deployment.js';
@@ -32,6 +35,7 @@ const UNSURE_MS = 100;
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
 const PACE_MS = 20;
+const CLAIM_AGAIN_MS = 500;
 
 /** Keeps networks served. */
 export class Manager {
@@ -50,13 +54,21 @@ export class Manager {
   #isUnsure = false;
   #running: Promise<void> | undefined;
   #again = false;
+  readonly #epoch: number;
+  readonly #subscriptions: Subscription[] = [];
   readonly #stopping = new AbortController();
 
-  constructor(context: Context, fleet: Fleet, deployment: Deployment) {
+  /** `epoch`: of the term it serves. */
+  constructor(context: Context, fleet: Fleet, deployment: Deployment, epoch: number) {
     this.#context = context;
     this.#fleet = fleet;
     this.#deployment = deployment;
+    this.#epoch = epoch;
     this.#brakes = new RaisedBrakes(context.clock, context.log);
+  }
+
+  get #mayAct(): boolean {
+    return this.#context.lease.epoch === this.#epoch && !this.#stopping.signal.aborted;
   }
 
   /** What keeps it from moving placements now. */
@@ -72,13 +84,16 @@ export class Manager {
   /** Claims the networks, tells the hosts, and manages from now on. */
   async start(): Promise<void> {
     const { view, hosts } = this.#context;
-    await Promise.all([...view.networks.values()].map((network) => this.#claim(network)));
+    await this.#claimAll();
+    if (this.#stopping.signal.aborted) return;
     this.#deployment.start();
-    view.listen(({ kind }) => {
-      if (kind !== 'slot' && kind !== 'slot-gone') this.wake();
-    });
-    hosts.onChange(() => this.wake());
-    this.#fleet.onBreakerChange(() => this.wake());
+    this.#subscriptions.push(
+      view.listen(({ kind }) => {
+        if (kind !== 'slot' && kind !== 'slot-gone') this.wake();
+      }),
+      hosts.onChange(() => this.wake()),
+      this.#fleet.onBreakerChange(() => this.wake()),
+    );
     this.wake();
   }
 
@@ -86,7 +101,15 @@ export class Manager {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#timer?.cancel();
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#deployment.stop();
     await this.#running;
+  }
+
+  /** This server acts again after it was not sure that it leads: it heard nobody meanwhile that it may believe. */
+  resume(): void {
+    this.#fleet.restartAges();
+    this.wake();
   }
 
   /** Makes it run soon; during a run: once more after it. */
@@ -143,6 +166,7 @@ export class Manager {
 
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
+    if (!this.#mayAct) return;
     const { view, clock } = this.#context;
     const fleet = this.#fleet.look();
     const hosts = new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
@@ -188,11 +212,25 @@ export class Manager {
     };
   }
 
+  /** Claims every network, and sees that in the view: then it also sees every slot that was written before. */
+  async #claimAll(): Promise<void> {
+    const { view, log, clock } = this.#context;
+    const unclaimed = () => [...view.networks.values()].filter(({ holderEpoch }) => holderEpoch < this.#epoch);
+    for (let networks = unclaimed(); networks.length > 0 && !this.#stopping.signal.aborted; networks = unclaimed()) {
+      try {
+        await Promise.all(networks.map((network) => this.#claim(network)));
+      } catch (error) {
+        log.warn('networks cannot be claimed yet', { error: String(error) });
+      }
+      if (unclaimed().length > 0) await delay(clock, CLAIM_AGAIN_MS, this.#stopping.signal);
+    }
+  }
+
   async #claim(network: Network): Promise<void> {
     const { store } = this.#context;
     let current: Network | undefined = network;
-    while (current && current.holderEpoch < store.lease.epoch) {
-      const written = await store.networks.put({ ...current, holderEpoch: store.lease.epoch });
+    while (current && current.holderEpoch < this.#epoch && this.#mayAct) {
+      const written = await store.networks.put({ ...current, holderEpoch: this.#epoch });
       if (written !== 'conflict') return;
       current = await store.networks.get(network.networkId);
     }
@@ -205,11 +243,12 @@ export class Manager {
     hosts: ReadonlyMap<HostId, PlanHost>,
   ): Promise<void> {
     const { store, view } = this.#context;
+    if (!this.#mayAct || network.holderEpoch > this.#epoch) return;
     const after = this.#withoutOldMark(this.#withoutGoneFormers(this.#applied(network, planned, hosts)));
     if (isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
       await store.networks.remove(network.networkId, network.revision);
     } else if (after !== network) {
-      const written = await store.networks.put({ ...after, holderEpoch: store.lease.epoch });
+      const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
       if (planned && written !== 'conflict') this.#logPlan(planned);
     }
   }

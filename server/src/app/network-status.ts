@@ -18,12 +18,13 @@ export interface NetworkStatus {
 
 /** What is true of a network now. */
 export function networkStatus(
-  context: Pick<Context, 'view' | 'hosts'>,
+  context: Pick<Context, 'view' | 'hosts' | 'lease'>,
   fleet: Fleet,
-  manager: Manager,
+  manager: Manager | undefined,
   network: Network,
 ): NetworkStatus {
   const wanted = serversWanted(network);
+  if (!manager) return unknownStatus(context, network, wanted);
   const serving = fleet.serving(network).length;
   const short = serving < wanted;
   const since: WallTime | undefined = short ? manager.shortSince(network.networkId) : undefined;
@@ -34,6 +35,15 @@ export function networkStatus(
     shortSince: since === undefined ? undefined : new Date(since),
     shortReason: short ? whyShort(context, fleet, network) : '',
   };
+}
+
+// Only the server that leads hears hosts.
+function unknownStatus({ lease }: Pick<Context, 'lease'>, { subnets }: Network, wanted: number): NetworkStatus {
+  const who = lease.holder
+    ? `the server that leads, ${lease.holder.server}`
+    : 'the server that leads, and none does now';
+  const shortReason = wanted > 0 ? `Known only to ${who}` : '';
+  return { subnets: subnets.length, serversWanted: wanted, serversServing: 0, shortSince: undefined, shortReason };
 }
 
 function whyShort({ view, hosts }: Pick<Context, 'view' | 'hosts'>, fleet: Fleet, network: Network): string {

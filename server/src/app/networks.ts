@@ -6,7 +6,7 @@ import type { NetworkId, Revision } from '../domain/ids.js';
 import type { Labels, Network } from '../domain/network.js';
 import { becomeFormer } from '../domain/placement.js';
 import { changeNetwork, checkEtag } from './change.js';
-import { type Call, type Context, newUid, wallTime } from './context.js';
+import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
 /** What a caller chooses of a network. */
@@ -54,15 +54,21 @@ export class Networks {
   }
 
   /** Answers one network. */
-  async get(networkId: NetworkId): Promise<Result<Network>> {
-    const network = await this.#context.store.networks.get(networkId);
+  async get(networkId: NetworkId, call: Pick<Call, 'stale'>): Promise<Result<Network>> {
+    const { store, view } = this.#context;
+    const read = () => store.networks.get(networkId);
+    const network = await readOrRemember(this.#context, call, read, () => view.network(networkId));
     return network && !network.deleted ? success(network) : networkNotFound(networkId);
   }
 
   /** Lists networks by id. */
-  list(page: PageRequest): Result<Page<Network>> {
+  list(page: PageRequest, call: Pick<Call, 'stale'>): Result<Page<Network>> {
     const present = [...this.#context.view.networks.values()].filter((network) => !network.deleted);
-    return pageOf(['networks'], present, ({ networkId }) => networkId, page);
+    return rememberNow(
+      this.#context,
+      call,
+      pageOf(['networks'], present, ({ networkId }) => networkId, page),
+    );
   }
 
   /** Changes settings; those that are not in `patch` stay. */

@@ -1,42 +1,37 @@
 // Frees quarantined addresses when another MAC may have them: history first, then the slot. Only the holder runs it.
 
-import type { Timer } from '@leasehold/program/clock';
 import type { NetworkId } from '../domain/ids.js';
 import type { Resting } from '../domain/occupancy.js';
-import { reusableAtMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
-import { endedNow } from './tenure.js';
+import { Periodic } from './periodic.js';
+import { endedNow, freeAtMs } from './tenure.js';
 
 const EVERY_MS = 1_000;
 // Freeing is never urgent: reservations under way go first.
 const BATCH = 500;
 
-/** Frees addresses. */
+/** Frees addresses, during one term of leading. */
 export class Reclaimer {
   readonly #context: Context;
-  #timer: Timer | undefined;
-  #running: Promise<void> | undefined;
+  readonly #epoch: number;
+  readonly #periodic: Periodic;
 
-  constructor(context: Context) {
+  constructor(context: Context, epoch: number) {
     this.#context = context;
+    this.#epoch = epoch;
+    this.#periodic = new Periodic(context.clock, EVERY_MS, () =>
+      this.reclaim().catch((error: unknown) => context.log.warn('freeing addresses failed', { error: String(error) })),
+    );
   }
 
   /** Runs every second from now on. */
   start(): void {
-    this.#timer = this.#context.clock.after(EVERY_MS, () => {
-      this.#running = this.reclaim()
-        .catch((error: unknown) => this.#context.log.error('freeing addresses failed', { error }))
-        .then(() => {
-          if (this.#timer) this.start();
-        });
-    });
+    this.#periodic.start();
   }
 
   /** Ends after the run under way. */
-  async stop(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#periodic.stop();
   }
 
   /** One run. */
@@ -44,18 +39,20 @@ export class Reclaimer {
     const { view, clock } = this.#context;
     const nowMs = clock.now();
     for (const networkId of view.networks.keys()) {
-      const due = [...view.occupancy(networkId).resting.values()].filter((resting) => reusableAtMs(resting) <= nowMs);
+      const due = [...view.occupancy(networkId).resting.values()].filter(
+        (resting) => freeAtMs(this.#context, resting) <= nowMs,
+      );
       for (let i = 0; i < due.length; i += BATCH) {
+        if (this.#context.lease.epoch !== this.#epoch) return;
         await Promise.all(due.slice(i, i + BATCH).map((resting) => this.#free(networkId, resting)));
       }
     }
   }
 
   async #free(networkId: NetworkId, { address, reservationId }: Resting): Promise<void> {
-    const { store } = this.#context;
+    const { store, metrics } = this.#context;
     const slot = await store.slots.get(networkId, address);
-    if (slot?.reservationId === reservationId && slot.state === 'quarantined') {
-      await store.slots.free(endedNow(this.#context, slot));
-    }
+    if (slot?.reservationId !== reservationId || slot.state !== 'quarantined') return;
+    if ((await store.slots.free(endedNow(this.#context, slot), slot.revision)) === 'freed') metrics.count('freed');
   }
 }

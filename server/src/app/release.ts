@@ -1,23 +1,20 @@
-// Takes an address back from a MAC, and answers which reservation a key names.
+// Takes an address back from a MAC.
 //
 //   R1. A release names one tenure: the short form is resolved to a reservation id once, and only that is released, so
 //       that a late or repeated release of an older tenure frees nothing (protocol.md §2.6).
 //   R2. A released address is QUARANTINED, never free at once.
+//   R3. It rests as long as the subnet's settings say that stand after the write: a longer lease time that was set beside
+//       the release counts.
 
-import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import type { Mac } from '@leasehold/proto/values';
 import { type Result, requestIdReused, reservationMismatch, reservationNotFound, success } from '../domain/errors.js';
-import type { NetworkId, ReservationId, SubnetId } from '../domain/ids.js';
-import { parseReservationId } from '../domain/reservation-id.js';
+import type { ReservationId } from '../domain/ids.js';
+import type { Network, Subnet } from '../domain/network.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
 import { untilNoConflict } from './change.js';
 import type { Call, Context } from './context.js';
-import { released } from './tenure.js';
-
-/** Names one reservation, in any of three ways. */
-export type ReservationKey =
-  | { readonly kind: 'id'; readonly reservationId: ReservationId }
-  | { readonly kind: 'address'; readonly subnetId: SubnetId; readonly address: Ipv4 }
-  | { readonly kind: 'mac'; readonly networkId: NetworkId; readonly mac: Mac };
+import type { ReservationKey, Reservations } from './reservations.js';
+import { type Rest, released, restOf } from './tenure.js';
 
 /** What to release. */
 export interface ReleaseCommand {
@@ -33,20 +30,25 @@ export interface ReleaseCommand {
 /** The use case. */
 export class Release {
   readonly #context: Context;
+  readonly #reservations: Reservations;
 
-  constructor(context: Context) {
+  constructor(context: Context, reservations: Reservations) {
     this.#context = context;
+    this.#reservations = reservations;
   }
 
   /** Releases, or answers the tenure that was released before. */
   async release(command: ReleaseCommand, call: Call): Promise<Result<Slot | EndedTenure>> {
+    const result = await this.#release(command, call);
+    this.#context.metrics.count('releases', { outcome: result.ok ? 'ok' : result.error.kind });
+    return result;
+  }
+
+  async #release(command: ReleaseCommand, call: Call): Promise<Result<Slot | EndedTenure>> {
     const { request } = command;
     const earlier = request && (await this.#context.store.slots.findByRequest(request));
-    if (earlier) {
-      if (earlier.releaseRequest?.contentHash === request.contentHash) return success(earlier);
-      return requestIdReused(request.id, earlier.reservationId);
-    }
-    const named = await this.find(command.key);
+    if (earlier) return replay(earlier, request);
+    const named = await this.#reservations.find(command.key, 'get');
     if (!named.ok) return (await this.#endedBefore(command)) ?? named;
     const tenure = named.value;
     if (command.reservationId !== undefined && command.reservationId !== tenure.reservationId) {
@@ -58,80 +60,59 @@ export class Release {
 
   /** The guard may name a tenure of this key that is over: then the release was done before, and stays done. */
   async #endedBefore({ reservationId, key }: ReleaseCommand): Promise<Result<EndedTenure> | undefined> {
-    const ended = reservationId && (await this.#ended(reservationId));
-    return ended && isOf(ended, key) ? success(ended) : undefined;
+    const tenure = reservationId && (await this.#reservations.findById(reservationId, 'get'));
+    return tenure && !('state' in tenure) && isOf(tenure, key) ? success(tenure) : undefined;
   }
 
   #releaseTenure(tenure: Slot | EndedTenure, command: ReleaseCommand, call: Call): Promise<Result<Slot | EndedTenure>> {
     const { reservationId } = tenure;
     let current: Slot | EndedTenure | undefined = tenure;
+    let rest: Rest | undefined;
     return untilNoConflict<Slot | EndedTenure>(`Reservation ${reservationId}`, async () => {
-      current ??= await this.#findById(reservationId);
+      current ??= await this.#reservations.findById(reservationId, 'get');
       if (!current) return reservationNotFound(`id ${reservationId}`, { reservation_id: reservationId });
-      const next = this.#next(current, command, call);
+      const next = rest ? resting(current, rest) : this.#next(current, command, call);
       if (next === undefined) return success(current);
-      const { outcome } = await this.#context.store.slots.replace(next);
+      const { outcome, network } = await this.#context.store.slots.replace(next);
       current = undefined;
-      return outcome.kind === 'replaced' ? success(outcome.slot) : 'conflict';
+      if (outcome.kind === 'request-known' && command.request) return replay(outcome.tenure, command.request);
+      if (outcome.kind !== 'replaced') return 'conflict';
+      rest = network && restOf(subnetOf(network, outcome.slot));
+      current = outcome.slot;
+      return rest && resting(current, rest) ? 'conflict' : success(current);
     });
   }
 
   /** What the slot becomes; undefined when it stays as it is. */
   #next(current: Slot | EndedTenure, command: ReleaseCommand, call: Call): Slot | undefined {
     if (!('state' in current)) return undefined;
-    if (current.state === 'quarantined') {
-      const vouch = command.guestStopped && !current.vouched;
-      const { request } = command;
-      // The request is remembered also when it changes nothing: repeated later, it must not find another tenure.
-      const remember = request !== undefined && current.releaseRequest === undefined;
-      if (!vouch && !remember) return undefined;
-      return { ...current, vouched: current.vouched || vouch, ...(remember ? { releaseRequest: request } : {}) };
+    const { request } = command;
+    if (current.state === 'reserved') {
+      const network = this.#context.view.subnet(current.subnetId)?.network;
+      const subnet = network && subnetOf(network, current);
+      return released(this.#context, current, subnet, call.caller, command.guestStopped, request);
     }
-    const subnet = this.#context.view.subnet(current.subnetId)?.subnet;
-    return released(this.#context, current, subnet, call.caller, command.guestStopped, command.request);
+    const vouch = command.guestStopped && !current.vouched;
+    // The request is remembered also when it changes nothing: repeated later, it must not find another tenure.
+    const remember = request !== undefined && current.releaseRequest === undefined;
+    if (!vouch && !remember) return undefined;
+    return { ...current, vouched: current.vouched || vouch, ...(remember ? { releaseRequest: request } : {}) };
   }
+}
 
-  /** The reservation a key names. */
-  async find(key: ReservationKey): Promise<Result<Slot | EndedTenure>> {
-    const { store, view } = this.#context;
-    switch (key.kind) {
-      case 'id': {
-        const found = await this.#findById(key.reservationId);
-        return found
-          ? success(found)
-          : reservationNotFound(`id ${key.reservationId}`, { reservation_id: key.reservationId });
-      }
-      case 'address': {
-        const network = view.subnet(key.subnetId)?.network ?? (await store.networks.findBySubnet(key.subnetId));
-        const slot = network && (await store.slots.get(network.networkId, key.address));
-        if (slot?.subnetId === key.subnetId) return success(slot);
-        const address = formatIpv4(key.address);
-        return reservationNotFound(`address ${address} of subnet ${key.subnetId}`, {
-          subnet_id: key.subnetId,
-          address,
-        });
-      }
-      case 'mac': {
-        const slots = await store.slots.findByMac(key.networkId, key.mac);
-        const slot = slots.find(({ state }) => state === 'reserved');
-        if (slot) return success(slot);
-        const metadata = { network_id: key.networkId, mac: key.mac };
-        return reservationNotFound(`MAC ${key.mac} in network ${key.networkId}`, metadata);
-      }
-    }
-  }
+function subnetOf(network: Network, { subnetUid }: Slot): Subnet | undefined {
+  return network.subnets.find(({ uid }) => uid === subnetUid);
+}
 
-  async #findById(reservationId: ReservationId): Promise<Slot | EndedTenure | undefined> {
-    const { store } = this.#context;
-    const place = parseReservationId(reservationId);
-    const slot = place && (await store.slots.get(place.networkId, place.address));
-    return slot?.reservationId === reservationId ? slot : this.#ended(reservationId);
-  }
+/** The released slot with a longer rest; undefined when it rests that long, or not any more. */
+function resting(slot: Slot | EndedTenure, rest: Rest): Slot | undefined {
+  if (!('state' in slot) || slot.state !== 'quarantined') return undefined;
+  return slot.leaseTimeCeilingS < rest.leaseTimeCeilingS ? { ...slot, ...rest } : undefined;
+}
 
-  // Only of ids this software made: anything else names nothing.
-  async #ended(reservationId: ReservationId): Promise<EndedTenure | undefined> {
-    return parseReservationId(reservationId) && this.#context.store.slots.getEnded(reservationId);
-  }
+function replay(earlier: Slot | EndedTenure, request: RequestKey): Result<Slot | EndedTenure> {
+  if (earlier.releaseRequest?.contentHash === request.contentHash) return success(earlier);
+  return requestIdReused(request.id, earlier.reservationId);
 }
 
 function isOf(tenure: EndedTenure, key: ReservationKey): boolean {

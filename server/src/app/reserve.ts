@@ -4,9 +4,10 @@
 //   A2. Before a reservation is answered, the network's document as it stands after the write is asked whether it still
 //       fits; if not, the slot is released (never deleted) and the request refused (protocol.md §2.2).
 //   A3. One MAC, one reservation of a network: a repeat answers the one that exists.
-//   A4. SUBNET_EXHAUSTED is answered only after the store was asked, within the last seconds.
+//   A4. Memory refuses nothing: what it would refuse is looked up in the store first. SUBNET_EXHAUSTED is answered only
+//       after the store was counted, within the last seconds.
 
-import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
+import { cidrContains, firstAddress, type Ipv4, lastAddress, type Mac } from '@leasehold/proto/values';
 import {
   addressQuarantined,
   addressReserved,
@@ -25,6 +26,8 @@ import type { NetworkId, Revision, SubnetId } from '../domain/ids.js';
 import type { DhcpOption, Labels, Network, Subnet } from '../domain/network.js';
 import { makeReservationId } from '../domain/reservation-id.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
+import type { SubnetSpace } from '../domain/subnet-space.js';
+import { OutcomeUnknownError } from '../ports/store.js';
 import { type Call, type Context, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { endedNow, nextReusableTime, released, reusableTime } from './tenure.js';
@@ -55,6 +58,8 @@ interface Target {
   readonly network: Network;
   /** In the order to try. */
   readonly subnets: readonly Subnet[];
+  /** Whether it was read from the store for this request: what memory says may be late, and refuses nothing. */
+  readonly isFresh: boolean;
 }
 
 interface Proposal {
@@ -62,10 +67,20 @@ interface Proposal {
   readonly address: Ipv4;
 }
 
+/** A full subnet was counted in the store, and memory was right. */
+interface Verified {
+  readonly space: SubnetSpace;
+  readonly changes: number;
+  readonly atMs: number;
+}
+
+/** What a round came to: an answer, another round, or another round with the settings as the store has them. */
+type Round = Result<Reserved> | 'again' | 'again-fresh';
+
 // Each round loses an address to somebody else or meets a change of settings; with next-fit from an own offset a
 // second round is rare, so that many mean something is wrong.
 const MAX_ROUNDS = 64;
-// A full network is read again at most this often before "exhausted" is believed.
+// A full subnet of which nothing changed in memory is counted again this often before "exhausted" is believed.
 const VERIFY_EVERY_MS = 5_000;
 const ESTIMATE_EVERY_MS = 1_000;
 
@@ -74,7 +89,7 @@ export class Reserve {
   readonly #context: Context;
   // Two requests for one MAC would hold two addresses for a moment, and the last free one could be missing for it.
   readonly #byMac = new KeyedQueue();
-  readonly #verifiedMs = new Map<NetworkId, number>();
+  readonly #verified = new Map<SubnetId, Verified>();
   readonly #nextReusableTimes = new Map<string, { readonly atMs: number; readonly time: Date | undefined }>();
 
   constructor(context: Context) {
@@ -83,41 +98,66 @@ export class Reserve {
 
   /** Reserves, or answers the reservation that exists. */
   async reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
+    const { metrics } = this.#context;
+    const result = await this.#reserve(command, call);
+    const outcome = result.ok ? (result.value.created ? 'created' : 'existing') : result.error.kind;
+    metrics.count('reserves', { outcome });
+    return result;
+  }
+
+  async #reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
     const { request } = command;
     const earlier = request && (await this.#context.store.slots.findByRequest(request));
     if (earlier) return replay(earlier, request);
-    const target = await this.#target(command);
+    const target = this.#remembered(command) ?? (await this.#fresh(command));
     if (!target.ok) return target;
     const { networkId } = target.value.network;
     return this.#byMac.run(`${networkId} ${command.mac}`, () => this.#take(target.value, command, call));
   }
 
-  async #target({ subnetId, networkId }: ReserveCommand): Promise<Result<Target>> {
-    const { store, view } = this.#context;
-    if (subnetId === undefined) {
-      const network = networkId && (view.network(networkId) ?? (await store.networks.get(networkId)));
-      if (!network || network.deleted) return networkNotFound(networkId ?? '');
-      return success({ network, subnets: network.subnets });
-    }
-    const network = view.subnet(subnetId)?.network ?? (await store.networks.findBySubnet(subnetId));
-    const subnet = network?.subnets.find((each) => each.subnetId === subnetId);
-    if (!network || !subnet || (networkId !== undefined && networkId !== network.networkId)) {
-      return subnetNotFound(subnetId);
-    }
-    return success({ network, subnets: [subnet] });
+  /** The target as memory has it; undefined when it does not know one. */
+  #remembered({ subnetId, networkId }: ReserveCommand): Result<Target> | undefined {
+    const { view } = this.#context;
+    const network = subnetId === undefined ? networkId && view.network(networkId) : view.subnet(subnetId)?.network;
+    return network && targetOf(network, subnetId, networkId, false);
   }
 
-  async #take(target: Target, command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
+  /** The target as the store has it. */
+  async #fresh({ subnetId, networkId }: ReserveCommand): Promise<Result<Target>> {
+    const { networks } = this.#context.store;
+    if (subnetId !== undefined) {
+      const network = await networks.findBySubnet(subnetId);
+      if (network) this.#context.view.learn(network);
+      return (network && targetOf(network, subnetId, networkId, true)) ?? subnetNotFound(subnetId);
+    }
+    const network = networkId && (await networks.get(networkId));
+    if (network) this.#context.view.learn(network);
+    return (network && targetOf(network, undefined, networkId, true)) ?? networkNotFound(networkId ?? '');
+  }
+
+  async #take(first: Target, command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
+    let target = first;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const proposal =
-        command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
-      if (!proposal.ok) return (await this.#existingInstead(proposal, target, command)) ?? proposal;
-      const outcome = proposal.value
-        ? await this.#try(target, proposal.value, command, call)
-        : await this.#whenFull(target, command, call);
-      if (outcome !== 'again') return outcome;
+      if (round > 0) this.#context.metrics.count('reserveRetries');
+      const outcome = await this.#round(target, command, call);
+      if (outcome !== 'again' && outcome !== 'again-fresh') return outcome;
+      if (outcome === 'again') continue;
+      const fresh = await this.#fresh(command);
+      if (!fresh.ok) return fresh;
+      target = fresh.value;
     }
     return tooBusy(`Network ${target.network.networkId}`);
+  }
+
+  async #round(target: Target, command: ReserveCommand, call: Call): Promise<Round> {
+    const proposal =
+      command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
+    if (!proposal.ok) {
+      if (!target.isFresh) return 'again-fresh';
+      return (await this.#existingInstead(proposal, target, command)) ?? proposal;
+    }
+    if (proposal.value) return this.#try(target, proposal.value, command, call);
+    return target.isFresh ? this.#whenFull(target, command, call) : 'again-fresh';
   }
 
   #named({ network, subnets }: Target, address: Ipv4): Result<Proposal> {
@@ -126,9 +166,8 @@ export class Reserve {
     return closedTo(network, subnet, address) ?? success({ subnet, address });
   }
 
-  /** The address the MAC had last, or the next free one; undefined when memory knows none. */
-  #choose({ network: target, subnets }: Target, mac: Mac): Result<Proposal | undefined> {
-    const network = this.#context.view.network(target.networkId) ?? target;
+  /** The address the MAC has, had last, or the next free one; undefined when memory knows none. */
+  #choose({ network, subnets }: Target, mac: Mac): Result<Proposal | undefined> {
     const occupancy = this.#context.view.occupancy(network.networkId);
     const open = subnets.filter((subnet) => closedTo(network, subnet) === undefined);
     const first = subnets[0];
@@ -146,13 +185,13 @@ export class Reserve {
   }
 
   /** The next free address that no change under way is about to exclude: such a one would only stand in its way. */
-  #nextAllowed({ networkId }: Network, subnet: Subnet): Ipv4 | undefined {
+  #nextAllowed(network: Network, subnet: Subnet): Ipv4 | undefined {
     const { view } = this.#context;
-    const space = view.occupancy(networkId).spaceOf(subnet.subnetId);
-    const present = view.network(networkId);
+    const space = view.occupancy(network.networkId).spaceOf(subnet.subnetId);
+    const present = newer(view.network(network.networkId), network);
     const skipped: Ipv4[] = [];
     let address = space?.next();
-    while (address !== undefined && present && closedTo(present, subnet, address)) {
+    while (address !== undefined && closedTo(present, subnet, address)) {
       skipped.push(address);
       address = space?.next();
     }
@@ -167,21 +206,23 @@ export class Reserve {
     return space.isUsed(address) || space.take(address);
   }
 
-  async #try(
-    target: Target,
-    proposal: Proposal,
-    command: ReserveCommand,
-    call: Call,
-  ): Promise<Result<Reserved> | 'again'> {
+  async #try(target: Target, proposal: Proposal, command: ReserveCommand, call: Call): Promise<Round> {
     const { store } = this.#context;
     const slot = this.#newSlot(target.network, proposal, command, call);
-    const { outcome, network } = await store.slots.insert(slot);
+    const { outcome, network } = await store.slots.insert(slot).catch((error: unknown) => {
+      // Of an unknown outcome the watch will tell; of everything else it is known that nothing was done.
+      if (!(error instanceof OutcomeUnknownError)) this.#notTaken(target, proposal.address);
+      throw error;
+    });
     switch (outcome.kind) {
       case 'inserted':
         return this.#checked(outcome.slot, network, command, call);
       case 'mac-holds':
         this.#notTaken(target, proposal.address);
         return this.#existing(outcome.slot, command);
+      case 'request-known':
+        this.#notTaken(target, proposal.address);
+        return command.request ? replay(outcome.tenure, command.request) : 'again';
       case 'taken':
         return this.#taken(outcome.slot, slot, command, call);
     }
@@ -213,7 +254,7 @@ export class Reserve {
   }
 
   /** The proposed address is not free: it is the MAC's own, or somebody else's. */
-  async #taken(there: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Result<Reserved> | 'again'> {
+  async #taken(there: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     if (there.mac !== command.mac) {
       // The proposal came from a bit that was wrongly free; it is marked now, the next round takes another.
       if (command.address === undefined) return this.#othersAddress(there, command.mac);
@@ -226,26 +267,28 @@ export class Reserve {
 
   #othersAddress(there: Slot, mac: Mac): 'again' {
     const occupancy = this.#context.view.occupancy(there.networkId);
-    occupancy.spaceOf(there.subnetId)?.markUsed(there.address);
-    occupancy.forgetLast(mac);
+    occupancy.markUsed(there.address);
+    if (occupancy.lastAddressOf(mac) === there.address) occupancy.forgetLast(mac);
     return 'again';
   }
 
   /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
-  async #returnTo(
-    resting: Slot,
-    wanted: Slot,
-    command: ReserveCommand,
-    call: Call,
-  ): Promise<Result<Reserved> | 'again'> {
+  async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     const { chainCounter, revision } = resting;
     const { outcome, network } = await this.#context.store.slots.replace(
       { ...wanted, chainCounter, revision },
       endedNow(this.#context, resting),
     );
-    if (outcome.kind === 'conflict') return 'again';
-    if (outcome.kind === 'mac-holds') return this.#existing(outcome.slot, command);
-    return this.#checked(outcome.slot, network, command, call);
+    switch (outcome.kind) {
+      case 'conflict':
+        return 'again';
+      case 'mac-holds':
+        return this.#existing(outcome.slot, command);
+      case 'request-known':
+        return command.request ? replay(outcome.tenure, command.request) : 'again';
+      case 'replaced':
+        return this.#checked(outcome.slot, network, command, call);
+    }
   }
 
   /** The MAC holds a reservation: it is the answer when it is what was asked for, else it is in the way. */
@@ -256,6 +299,7 @@ export class Reserve {
     if (!request || slot.request) return success({ tenure: slot, created: false });
     // Remembered, so that the same request repeated after a release answers this tenure and makes no other.
     const { outcome } = await this.#context.store.slots.replace({ ...slot, request });
+    if (outcome.kind === 'request-known') return replay(outcome.tenure, request);
     return outcome.kind === 'replaced' ? success({ tenure: outcome.slot, created: false }) : 'again';
   }
 
@@ -272,35 +316,31 @@ export class Reserve {
     return answer === 'again' ? undefined : answer;
   }
 
-  async #checked(
-    slot: Slot,
-    network: Network | undefined,
-    command: ReserveCommand,
-    call: Call,
-  ): Promise<Result<Reserved> | 'again'> {
+  async #checked(slot: Slot, network: Network | undefined, command: ReserveCommand, call: Call): Promise<Round> {
     const refused = misfit(network, slot);
     if (!refused) return success({ tenure: slot, created: true });
     await this.#giveBack(slot, network, call);
+    // A subnet that was made anew under its id is another one, and may have room.
+    if (network?.subnets.some(({ subnetId, uid }) => subnetId === slot.subnetId && uid !== slot.subnetUid)) {
+      return 'again-fresh';
+    }
     // An address that was excluded meanwhile says nothing about the others of its subnet.
-    return refused.error.kind === 'invalid-field' && command.address === undefined ? 'again' : refused;
+    return refused.error.kind === 'invalid-field' && command.address === undefined ? 'again-fresh' : refused;
   }
 
   // No guest was started with it, so the release is vouched for. A conflict means that somebody else released it.
   async #giveBack(slot: Slot, network: Network | undefined, call: Call): Promise<void> {
-    const subnet = network?.subnets.find((each) => each.subnetId === slot.subnetId);
+    const subnet = network?.subnets.find(({ uid }) => uid === slot.subnetUid);
     await this.#context.store.slots.replace(released(this.#context, slot, subnet, call.caller, true));
   }
 
   #notTaken({ network }: Target, address: Ipv4): void {
-    const { view } = this.#context;
-    const subnet = network.subnets.find(({ cidr }) => cidrContains(cidr, address));
-    const space = subnet && view.occupancy(network.networkId).spaceOf(subnet.subnetId);
-    space?.markFree(address);
+    this.#context.view.occupancy(network.networkId).markFree(address);
   }
 
   /** Memory knows no free address: the MAC may have one already, and memory may be wrong. */
-  async #whenFull(target: Target, command: ReserveCommand, call: Call): Promise<Result<Reserved> | 'again'> {
-    const { store, view, clock } = this.#context;
+  async #whenFull(target: Target, command: ReserveCommand, call: Call): Promise<Round> {
+    const { store } = this.#context;
     const { network, subnets } = target;
     for (const slot of await store.slots.findByMac(network.networkId, command.mac)) {
       if (slot.state === 'reserved') return this.#existing(slot, command);
@@ -309,14 +349,30 @@ export class Reserve {
       const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
       return this.#returnTo(slot, wanted, command, call);
     }
-    const verifiedMs = this.#verifiedMs.get(network.networkId);
-    if (verifiedMs === undefined || clock.now() - verifiedMs >= VERIFY_EVERY_MS) {
-      this.#verifiedMs.set(network.networkId, clock.now());
-      await view.rescan(network.networkId);
-      const room = subnets.some(({ subnetId }) => (view.occupancy(network.networkId).spaceOf(subnetId)?.free ?? 0) > 0);
-      if (room) return 'again';
+    return (await this.#foundRoom(target)) ? 'again' : this.#exhausted(target, command);
+  }
+
+  /** Whether the store has other slots in the subnets than memory believes; then memory is put right, and has room. */
+  async #foundRoom({ network, subnets }: Target): Promise<boolean> {
+    const { store, view } = this.#context;
+    const { networkId } = network;
+    const spaceOf = (subnetId: SubnetId) => view.occupancy(networkId).spaceOf(subnetId);
+    for (const { subnetId, cidr } of subnets) {
+      const space = spaceOf(subnetId);
+      if (!space || this.#isVerified(subnetId, space)) continue;
+      const { changes, used } = space;
+      const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
+      this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
+      if (stored !== used) await view.rescan(networkId);
+      if ((spaceOf(subnetId)?.free ?? 0) > 0) return true;
     }
-    return this.#exhausted(target, command);
+    return false;
+  }
+
+  #isVerified(subnetId: SubnetId, space: SubnetSpace): boolean {
+    const verified = this.#verified.get(subnetId);
+    if (verified?.space !== space || verified.changes !== space.changes) return false;
+    return this.#context.clock.now() - verified.atMs < VERIFY_EVERY_MS;
   }
 
   #exhausted({ network, subnets }: Target, { subnetId }: ReserveCommand): Result<Reserved> {
@@ -337,6 +393,24 @@ export class Reserve {
     this.#nextReusableTimes.set(key, { atMs: clock.now(), time });
     return time;
   }
+}
+
+/** Where a request looks in a network; undefined when what it names is not there. */
+function targetOf(
+  network: Network,
+  subnetId: SubnetId | undefined,
+  networkId: NetworkId | undefined,
+  isFresh: boolean,
+): Result<Target> | undefined {
+  if (network.deleted || (networkId !== undefined && networkId !== network.networkId)) return undefined;
+  if (subnetId === undefined) return success({ network, subnets: network.subnets, isFresh });
+  const subnet = network.subnets.find((each) => each.subnetId === subnetId);
+  return subnet && success({ network, subnets: [subnet], isFresh });
+}
+
+/** The newer one of two states of a network. */
+function newer(a: Network | undefined, b: Network): Network {
+  return a && a.uid === b.uid && a.revision > b.revision ? a : b;
 }
 
 function replay(earlier: Slot | EndedTenure, request: RequestKey): Result<Reserved> {

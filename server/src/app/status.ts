@@ -1,6 +1,8 @@
 // How the installation is, for GetStatus.
 
 import type { WallTime } from '../domain/ids.js';
+import type { HolderLease } from '../ports/holder-lease.js';
+import type { StoreHealth } from '../ports/store.js';
 import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
 import type { Manager } from './manager.js';
@@ -20,8 +22,11 @@ export interface StatusReport {
   readonly version: string;
   readonly server: string;
   readonly startTime: Date;
-  readonly store: { readonly kind: string; readonly uid: string; readonly incarnation: number };
-  readonly holderEpoch: number;
+  readonly store: { readonly kind: string; readonly uid: string; readonly incarnation: number } & StoreHealth;
+  /** The server that leads; undefined: none now. */
+  readonly holder: HolderLease['holder'];
+  /** Whether that is the server that answers. */
+  readonly isHolder: boolean;
   readonly brakes: readonly Brake[];
   readonly insecureListeners: readonly string[];
   readonly counts: Counts;
@@ -44,10 +49,11 @@ export interface Counts {
 export class Status {
   readonly #context: Context;
   readonly #fleet: Fleet;
-  readonly #manager: Manager;
+  readonly #manager: () => Manager | undefined;
   readonly #identity: ServerIdentity;
 
-  constructor(context: Context, fleet: Fleet, manager: Manager, identity: ServerIdentity) {
+  /** `manager`: the present one, while this server leads. */
+  constructor(context: Context, fleet: Fleet, manager: () => Manager | undefined, identity: ServerIdentity) {
     this.#context = context;
     this.#fleet = fleet;
     this.#manager = manager;
@@ -56,16 +62,17 @@ export class Status {
 
   /** The report now; from memory. */
   get(): StatusReport {
-    const { store } = this.#context;
+    const { store, lease } = this.#context;
     const { version, name, startTime, insecureListeners } = this.#identity;
     const { storeUid: uid, incarnation, authorityS } = store.settings;
     return {
       version,
       server: name,
       startTime: new Date(startTime),
-      store: { kind: store.kind, uid, incarnation },
-      holderEpoch: store.lease.epoch,
-      brakes: this.#manager.brakes,
+      store: { kind: store.kind, uid, incarnation, ...store.health },
+      holder: lease.holder,
+      isHolder: lease.isSelf,
+      brakes: this.#manager()?.brakes ?? [],
       insecureListeners,
       counts: this.#counts(),
       authorityS,

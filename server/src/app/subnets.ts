@@ -6,7 +6,7 @@
 //       write, so that one of the two always sees the other.
 
 import { delay } from '@leasehold/program/clock';
-import { firstAddress, formatCidr, type Ipv4, lastAddress } from '@leasehold/proto/values';
+import { firstAddress, formatCidr, lastAddress } from '@leasehold/proto/values';
 import {
   invalidField,
   invalidFields,
@@ -32,8 +32,9 @@ import {
   overlapping,
   type SubnetSettings,
 } from '../domain/subnet-settings.js';
+import type { SlotFilter, SlotPage } from '../ports/store.js';
 import { changeNetwork, checkEtag, untilNoConflict } from './change.js';
-import { type Call, type Context, newUid, wallTime } from './context.js';
+import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
@@ -96,26 +97,32 @@ export class Subnets {
   }
 
   /** Answers one subnet. */
-  async get(subnetId: SubnetId): Promise<Result<SubnetInNetwork>> {
-    const network = await this.#networkOf(subnetId);
+  async get(subnetId: SubnetId, call: Pick<Call, 'stale'>): Promise<Result<SubnetInNetwork>> {
+    const { store, view } = this.#context;
+    const read = () => store.networks.findBySubnet(subnetId);
+    const network = await readOrRemember(this.#context, call, read, () => view.subnet(subnetId)?.network);
     const subnet = network && find(network, subnetId);
     return network && subnet ? success({ networkId: network.networkId, subnet }) : subnetNotFound(subnetId);
   }
 
   /** Lists subnets by id; only those of `networkId` when it is given. */
-  list(networkId: NetworkId | undefined, page: PageRequest): Result<Page<SubnetInNetwork>> {
+  list(networkId: NetworkId | undefined, page: PageRequest, call: Pick<Call, 'stale'>): Result<Page<SubnetInNetwork>> {
     const { view } = this.#context;
     const networks = networkId === undefined ? [...view.networks.values()] : [view.network(networkId)];
     const present = networks.flatMap((network) =>
       network ? network.subnets.map((subnet) => ({ networkId: network.networkId, subnet })) : [],
     );
-    return pageOf(['subnets', networkId], present, ({ subnet }) => subnet.subnetId, page);
+    return rememberNow(
+      this.#context,
+      call,
+      pageOf(['subnets', networkId], present, ({ subnet }) => subnet.subnetId, page),
+    );
   }
 
   /** Changes settings. Guests learn them at their next renewal. */
   async update(subnetId: SubnetId, update: SubnetUpdate): Promise<Result<SubnetInNetwork>> {
     return untilNoConflict(`Subnet ${subnetId}`, async () => {
-      const network = await this.#networkOf(subnetId);
+      const network = await this.#context.store.networks.findBySubnet(subnetId);
       const before = network && find(network, subnetId);
       if (!network || !before) return subnetNotFound(subnetId);
       if (update.networkId !== undefined && update.networkId !== network.networkId) {
@@ -164,7 +171,7 @@ export class Subnets {
   /** Deletes a subnet in which nothing is reserved. Its quarantined addresses go on resting. */
   async delete(subnetId: SubnetId, etag: string): Promise<Result<undefined>> {
     return untilNoConflict(`Subnet ${subnetId}`, async () => {
-      const network = await this.#networkOf(subnetId);
+      const network = await this.#context.store.networks.findBySubnet(subnetId);
       const subnet = network && find(network, subnetId);
       if (!network || !subnet) return subnetNotFound(subnetId);
       const guard = checkEtag(`Subnet ${subnetId}`, etag, subnetEtag(subnet));
@@ -222,38 +229,27 @@ export class Subnets {
   async #obstacle(networkId: NetworkId, subnet: Subnet, forbidden: Mark['forbidden']): Promise<Refused | undefined> {
     const { subnetId, cidr } = subnet;
     if (forbidden === 'all') {
-      const reserved = await this.#findSlot(networkId, firstAddress(cidr), lastAddress(cidr), isReserved);
+      const inSubnet = { networkId, from: firstAddress(cidr), to: lastAddress(cidr) };
+      const reserved = await this.#findSlot({ ...inSubnet, state: 'reserved' });
       return reserved && subnetInUse(subnetId, reserved.address);
     }
     for (const { first, last } of forbidden) {
-      const slot = await this.#findSlot(networkId, first, last, () => true);
+      const slot = await this.#findSlot({ networkId, from: first, to: last });
       if (slot) return rangeInUse(subnetId, slot.address, slot.state);
     }
     return undefined;
   }
 
-  async #findSlot(
-    networkId: NetworkId,
-    from: Ipv4,
-    to: Ipv4,
-    wanted: (slot: Slot) => boolean,
-  ): Promise<Slot | undefined> {
-    for await (const slots of this.#context.store.slots.scan({ networkId, from, to })) {
-      const found = slots.find(wanted);
-      if (found) return found;
-    }
-    return undefined;
+  async #findSlot(filter: SlotFilter): Promise<Slot | undefined> {
+    let page: SlotPage = { slots: [], next: undefined };
+    do page = await this.#context.store.slots.list(filter, page.next, 1);
+    while (page.slots.length === 0 && page.next);
+    return page.slots[0];
   }
 
   async #write(network: Network): Promise<Result<Network> | 'conflict'> {
     const written = await this.#context.store.networks.put(network);
     return written === 'conflict' || written === 'subnet-taken' ? 'conflict' : success(written);
-  }
-
-  async #networkOf(subnetId: SubnetId): Promise<Network | undefined> {
-    const { store, view } = this.#context;
-    const known = view.subnet(subnetId)?.network.networkId;
-    return known === undefined ? store.networks.findBySubnet(subnetId) : store.networks.get(known);
   }
 }
 
@@ -287,10 +283,6 @@ function replaceSubnet(network: Network, subnet: Subnet): Network {
 function unmarked(network: Network): Network {
   const { mark: _, ...rest } = network;
   return rest;
-}
-
-function isReserved({ state }: Slot): boolean {
-  return state === 'reserved';
 }
 
 // Only of the settings asked for: what they leave out must not be there either.

@@ -1,6 +1,6 @@
 // The steps of a reservation's life that more than one use case takes.
 
-import { cidrContains, type Ipv4 } from '@leasehold/proto/values';
+import { cidrContains } from '@leasehold/proto/values';
 import type { NetworkId } from '../domain/ids.js';
 import type { Subnet } from '../domain/network.js';
 import type { Resting } from '../domain/occupancy.js';
@@ -8,8 +8,18 @@ import { reusableAtMs } from '../domain/reuse.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
 import { type Context, wallTime } from './context.js';
 
+/** How long a released address rests. */
+export type Rest = Pick<Slot, 'reuseDelayS' | 'leaseTimeCeilingS'>;
+
 // A released slot whose subnet cannot be read any more rests as long as any subnet could ask for.
-const LONGEST_REST = { reuseDelayS: 7 * 86_400, leaseTimeCeilingS: 7 * 86_400 };
+const LONGEST_REST: Rest = { reuseDelayS: 7 * 86_400, leaseTimeCeilingS: 7 * 86_400 };
+
+/** How long a released address of a subnet rests; `undefined`: nobody knows its subnet any more. */
+export function restOf(subnet: Subnet | undefined): Rest {
+  if (!subnet) return LONGEST_REST;
+  const { reuseDelayS, leaseTimeCeilingS } = subnet;
+  return { reuseDelayS, leaseTimeCeilingS };
+}
 
 /** The slot as it is after its release. `subnet`: where it belongs, for how long it rests. */
 export function released(
@@ -20,7 +30,6 @@ export function released(
   vouched: boolean,
   request?: RequestKey,
 ): Slot {
-  const { reuseDelayS, leaseTimeCeilingS } = subnet ?? LONGEST_REST;
   return {
     ...slot,
     state: 'quarantined',
@@ -28,8 +37,7 @@ export function released(
     releasedBy: by,
     ...(request ? { releaseRequest: request } : {}),
     vouched,
-    reuseDelayS,
-    leaseTimeCeilingS,
+    ...restOf(subnet),
   };
 }
 
@@ -40,12 +48,17 @@ export function endedNow(context: Pick<Context, 'clock'>, slot: Slot): EndedTenu
 }
 
 /** When a quarantined address may go to another MAC, as wall-clock time for people; an estimate that may move. */
-export function reusableTime(
-  context: Context,
-  slot: { readonly networkId: NetworkId; readonly address: Ipv4 },
-): Date | undefined {
-  const resting = context.view.occupancy(slot.networkId).resting.get(slot.address);
-  return resting && asWallTime(context, reusableAtMs(resting));
+export function reusableTime(context: Context, slot: Slot): Date {
+  const { view, clock } = context;
+  const resting = view.occupancy(slot.networkId).resting.get(slot.address);
+  // The watch may not have shown the release yet.
+  const rest = resting?.reservationId === slot.reservationId ? resting : { ...slot, seenMs: clock.now() };
+  return asWallTime(context, freeAtMs(context, rest));
+}
+
+/** When a resting address may go to another MAC: nothing that this server saw before it led shortens its rest. */
+export function freeAtMs({ lease }: Pick<Context, 'lease'>, resting: Rest & Pick<Resting, 'seenMs'>): number {
+  return reusableAtMs({ ...resting, seenMs: Math.max(resting.seenMs, lease.sinceMs ?? resting.seenMs) });
 }
 
 /** When the next quarantined address of these subnets may go to another MAC. */
@@ -53,7 +66,7 @@ export function nextReusableTime(context: Context, networkId: NetworkId, subnets
   let earliest: number | undefined;
   for (const resting of context.view.occupancy(networkId).resting.values()) {
     if (!inAny(subnets, resting)) continue;
-    const atMs = reusableAtMs(resting);
+    const atMs = freeAtMs(context, resting);
     if (earliest === undefined || atMs < earliest) earliest = atMs;
   }
   return earliest === undefined ? undefined : asWallTime(context, earliest);

@@ -1,78 +1,185 @@
 // What this server knows of the store, in memory: networks, hosts, and which addresses are not free.
 //
-//   V1. It is fed by the store's watch alone, after one scan. It may lag; every write is compared by the store.
+//   V1. It is fed by the store's watch alone, after one snapshot. It may lag; every write is compared by the store.
 //   V2. Listeners hear every change once, after the view holds it, in the order of the writes.
+//   V3. A watch that was lost is made good by another snapshot: listeners then hear what is there now, what is gone, and
+//       go on.
+//   V4. `learn` makes room for the addresses of subnets that the watch did not show yet, and tells nobody.
 
-import type { Clock } from '@leasehold/program/clock';
+import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
+import type { Log } from '@leasehold/program/log';
+import type { Ipv4 } from '@leasehold/proto/values';
+import type { Change } from '../domain/change.js';
 import type { Host } from '../domain/host.js';
-import type { HostId, NetworkId, SubnetId } from '../domain/ids.js';
+import type { HostId, NetworkId, Revision, SubnetId } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
 import { Occupancy } from '../domain/occupancy.js';
-import type { Slot } from '../domain/slot.js';
-import type { Change, Store, Subscription } from '../ports/store.js';
+import type { SlotSummary } from '../domain/slot.js';
+import type { Metrics } from '../ports/metrics.js';
+import type { Position, PositionedChange, Snapshot, Store, Subscription } from '../ports/store.js';
 import { KeyedQueue } from './keyed-queue.js';
 
-/** Hears what the view took over. */
-export type ViewListener = (change: Change) => void;
+/** What the view took over: a change, or a slot as a snapshot has it. */
+export type Shown = Exclude<Change, { readonly kind: 'slot' }> | { readonly kind: 'slot'; readonly slot: SlotSummary };
 
-type SlotChange = Extract<Change, { readonly kind: 'slot' | 'slot-gone' }>;
+/** Hears what the view took over. */
+export type ViewListener = (shown: Shown) => void;
+
+/** Hears the changes of the watch as they came, before the view holds them. */
+export interface ChangeListener {
+  /** Every change after this position will be heard. */
+  began(position: Position): void;
+  changed(changes: readonly PositionedChange[]): void;
+  /** Changes are missed, until it begins anew. */
+  lost(): void;
+}
+
+/** What a view is made with. */
+export interface ViewOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** They hear all that is there, too. */
+  readonly listeners?: readonly ViewListener[];
+}
+
+const READ_AGAIN_MS = 1_000;
+
+type ShownSlot = Extract<Shown, { readonly kind: 'slot' | 'slot-gone' }>;
 
 /** What this server knows of the store. */
 export class View {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
   readonly #networks = new Map<NetworkId, Network>();
   readonly #networkOfSubnet = new Map<SubnetId, NetworkId>();
   readonly #hosts = new Map<HostId, Host>();
   readonly #occupancy = new Map<NetworkId, Occupancy>();
-  readonly #listeners: ViewListener[] = [];
+  readonly #learned = new Map<NetworkId, Revision>();
+  readonly #listeners: Set<ViewListener>;
+  readonly #changeListeners = new Set<ChangeListener>();
   readonly #rescans = new KeyedQueue();
-  readonly #heardDuringRescan = new Map<NetworkId, SlotChange[]>();
+  readonly #heardDuringRescan = new Map<NetworkId, ShownSlot[]>();
   #subscription: Subscription | undefined;
+  #position = '' as Position;
+  #isClosed = false;
 
-  private constructor(store: Store, clock: Clock, entropy: Entropy) {
+  private constructor({ store, clock, entropy, log, metrics, listeners = [] }: ViewOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#entropy = entropy;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#listeners = new Set(listeners);
   }
 
-  /** Opens a view that holds everything the store holds; `listeners` hear that, too. */
-  static async open(
-    store: Store,
-    clock: Clock,
-    entropy: Entropy,
-    listeners: readonly ViewListener[] = [],
-  ): Promise<View> {
-    const view = new View(store, clock, entropy);
-    view.#listeners.push(...listeners);
-    await view.#load();
+  /** Opens a view that holds everything the store holds. */
+  static async open(options: ViewOptions): Promise<View> {
+    const view = new View(options);
+    const snapshot = await options.store.snapshot();
+    try {
+      await view.#load(snapshot);
+      view.#follow(snapshot);
+    } finally {
+      await snapshot.close();
+    }
     return view;
   }
 
-  async #load(): Promise<void> {
-    // Watch first, scan second, then what was heard meanwhile: states replace states, so nothing is missed or doubled.
-    let heard: Change[] | undefined = [];
-    this.#subscription = this.#store.watch((changes) => {
-      if (heard) heard.push(...changes);
-      else for (const change of changes) this.#apply(change);
-    });
-    for await (const network of this.#store.networks.scan()) this.#apply({ kind: 'network', network });
-    for await (const host of this.#store.hosts.scan()) this.#apply({ kind: 'host', host });
-    for await (const slots of this.#store.slots.scan()) for (const slot of slots) this.#apply({ kind: 'slot', slot });
-    const missed = heard;
-    heard = undefined;
-    for (const change of missed) this.#apply(change);
+  async #load(snapshot: Snapshot): Promise<void> {
+    for await (const network of snapshot.networks()) this.#apply({ kind: 'network', network });
+    for await (const host of snapshot.hosts()) this.#apply({ kind: 'host', host });
+    for await (const slots of snapshot.summaries()) for (const slot of slots) this.#apply({ kind: 'slot', slot });
   }
 
-  /** Calls `listener` with every change from now on. */
-  listen(listener: ViewListener): void {
-    this.#listeners.push(listener);
+  #follow({ position }: Snapshot): void {
+    this.#position = position;
+    for (const listener of this.#changeListeners) listener.began(position);
+    this.#subscription = this.#store.follow(position, {
+      changed: (changes) => {
+        this.#position = changes.at(-1)?.position ?? this.#position;
+        for (const listener of this.#changeListeners) listener.changed(changes);
+        for (const change of changes) this.#apply(change);
+      },
+      lost: (reason) => {
+        this.#metrics.count('watchLost');
+        this.#log.error('the watch of the store was lost, reading everything again', { reason });
+        for (const listener of this.#changeListeners) listener.lost();
+        void this.#loadAgain();
+      },
+    });
+  }
+
+  /** Takes in all that is there, and that the rest is gone; again until it can be read. */
+  async #loadAgain(): Promise<void> {
+    for (let isDone = false; !isDone && !this.#isClosed; ) {
+      try {
+        const snapshot = await this.#store.snapshot();
+        try {
+          await this.#replaceBy(snapshot);
+          if (!this.#isClosed) this.#follow(snapshot);
+        } finally {
+          await snapshot.close();
+        }
+        this.#log.info('the store was read again');
+        isDone = true;
+      } catch (error) {
+        this.#log.warn('the store cannot be read again yet', { error: String(error) });
+        await delay(this.#clock, READ_AGAIN_MS);
+      }
+    }
+  }
+
+  async #replaceBy(snapshot: Snapshot): Promise<void> {
+    const gone = new Set([...this.#occupancy].flatMap(([id, each]) => [...each.occupied()].map((at) => key(id, at))));
+    const networks = new Set(this.#networks.keys());
+    const hosts = new Set(this.#hosts.keys());
+    for await (const network of snapshot.networks()) {
+      networks.delete(network.networkId);
+      this.#apply({ kind: 'network', network });
+    }
+    for await (const host of snapshot.hosts()) {
+      hosts.delete(host.hostId);
+      this.#apply({ kind: 'host', host });
+    }
+    for await (const slots of snapshot.summaries()) {
+      for (const slot of slots) {
+        gone.delete(key(slot.networkId, slot.address));
+        this.#apply({ kind: 'slot', slot });
+      }
+    }
+    for (const each of gone) this.#apply({ kind: 'slot-gone', ...parseKey(each) });
+    for (const networkId of networks) this.#apply({ kind: 'network-gone', networkId });
+    for (const hostId of hosts) this.#apply({ kind: 'host-gone', hostId });
+  }
+
+  /** Calls `listener` with everything that is taken over from now on. */
+  listen(listener: ViewListener): Subscription {
+    const own: ViewListener = (shown) => listener(shown);
+    this.#listeners.add(own);
+    return { close: () => void this.#listeners.delete(own) };
+  }
+
+  /** Calls `listener` with every change from now on, before the view holds it. */
+  listenToChanges(listener: ChangeListener): Subscription {
+    this.#changeListeners.add(listener);
+    return { close: () => void this.#changeListeners.delete(listener) };
+  }
+
+  /** Up to where it followed the store. */
+  get position(): Position {
+    return this.#position;
   }
 
   /** Stops following the store. */
   close(): void {
+    this.#isClosed = true;
     this.#subscription?.close();
   }
 
@@ -110,15 +217,30 @@ export class View {
     return occupancy;
   }
 
+  /** Makes room for the subnets of a network as it was read from the store, which the watch may not have shown yet. */
+  learn(network: Network): void {
+    const { networkId, uid, revision } = network;
+    const shown = this.#networks.get(networkId);
+    const known = Math.max(shown?.revision ?? 0, this.#learned.get(networkId) ?? 0);
+    if (revision <= known && shown?.uid === uid) return;
+    this.#learned.set(networkId, revision);
+    this.occupancy(networkId).setSubnets(network);
+  }
+
   /** Reads every slot of a network again, because the view may have missed something. */
   rescan(networkId: NetworkId): Promise<void> {
     // One at a time: the changes heard during a scan belong to that scan.
     return this.#rescans.run(networkId, async () => {
-      const heard: SlotChange[] = [];
+      const heard: ShownSlot[] = [];
       this.#heardDuringRescan.set(networkId, heard);
       try {
-        const slots: Slot[] = [];
-        for await (const batch of this.#store.slots.scan({ networkId })) slots.push(...batch);
+        const slots: SlotSummary[] = [];
+        const snapshot = await this.#store.snapshot();
+        try {
+          for await (const batch of snapshot.summaries(networkId)) slots.push(...batch);
+        } finally {
+          await snapshot.close();
+        }
         this.occupancy(networkId).rescanned(slots, this.#clock.now());
         // Without these the older scan would stand for ever where it overtook the watch.
         for (const change of heard) this.#applySlot(change);
@@ -128,44 +250,60 @@ export class View {
     });
   }
 
-  #applySlot(change: SlotChange): void {
+  #applySlot(change: ShownSlot): void {
     if (change.kind === 'slot') this.occupancy(change.slot.networkId).setSlot(change.slot, this.#clock.now());
     else this.occupancy(change.networkId).removeSlot(change.address);
   }
 
-  #apply(change: Change): void {
-    switch (change.kind) {
+  #apply(shown: Shown): void {
+    switch (shown.kind) {
       case 'network':
-        this.#setNetwork(change.network);
+        this.#setNetwork(shown.network);
         break;
       case 'network-gone':
-        this.#dropSubnets(change.networkId);
-        this.#networks.delete(change.networkId);
-        this.#occupancy.delete(change.networkId);
+        this.#dropSubnets(shown.networkId);
+        this.#networks.delete(shown.networkId);
+        this.#occupancy.delete(shown.networkId);
+        this.#learned.delete(shown.networkId);
         break;
       case 'slot':
       case 'slot-gone':
-        this.#applySlot(change);
-        this.#heardDuringRescan.get(change.kind === 'slot' ? change.slot.networkId : change.networkId)?.push(change);
+        this.#applySlot(shown);
+        this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
         break;
       case 'host':
-        this.#hosts.set(change.host.hostId, change.host);
+        this.#hosts.set(shown.host.hostId, shown.host);
         break;
       case 'host-gone':
-        this.#hosts.delete(change.hostId);
+        this.#hosts.delete(shown.hostId);
         break;
     }
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) listener(shown);
   }
 
   #setNetwork(network: Network): void {
-    this.#dropSubnets(network.networkId);
-    for (const subnet of network.subnets) this.#networkOfSubnet.set(subnet.subnetId, network.networkId);
-    this.#networks.set(network.networkId, network);
-    this.occupancy(network.networkId).setSubnets(network);
+    const { networkId, revision } = network;
+    this.#dropSubnets(networkId);
+    for (const subnet of network.subnets) this.#networkOfSubnet.set(subnet.subnetId, networkId);
+    this.#networks.set(networkId, network);
+    // What was learned is newer: going back would forget which addresses of a new subnet are taken.
+    if (revision < (this.#learned.get(networkId) ?? 0)) return;
+    this.#learned.delete(networkId);
+    this.occupancy(networkId).setSubnets(network);
   }
 
   #dropSubnets(networkId: NetworkId): void {
-    for (const subnet of this.#networks.get(networkId)?.subnets ?? []) this.#networkOfSubnet.delete(subnet.subnetId);
+    for (const subnet of this.#networks.get(networkId)?.subnets ?? []) {
+      if (this.#networkOfSubnet.get(subnet.subnetId) === networkId) this.#networkOfSubnet.delete(subnet.subnetId);
+    }
   }
+}
+
+function key(networkId: NetworkId, address: Ipv4): string {
+  return `${networkId} ${address}`;
+}
+
+function parseKey(text: string): { readonly networkId: NetworkId; readonly address: Ipv4 } {
+  const [networkId, address] = text.split(' ');
+  return { networkId: networkId as NetworkId, address: Number(address) as Ipv4 };
 }

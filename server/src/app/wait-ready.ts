@@ -4,7 +4,7 @@
 import { invalidField, type Result, success } from '../domain/errors.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import type { Context } from './context.js';
-import type { Release } from './release.js';
+import type { Reservations } from './reservations.js';
 import type { ReserveCommand } from './reserve.js';
 
 /** How many servers to wait for, and how long at most. */
@@ -14,12 +14,17 @@ export interface Wait {
 }
 
 /** Refuses to wait for more servers than the network wants: it would never end well. */
-export function checkWait(
-  { view }: Pick<Context, 'view'>,
+export async function checkWait(
+  { store, view }: Pick<Context, 'store' | 'view'>,
   { subnetId, networkId }: Pick<ReserveCommand, 'subnetId' | 'networkId'>,
   servers: number,
-): Result<undefined> {
-  const network = subnetId === undefined ? networkId && view.network(networkId) : view.subnet(subnetId)?.network;
+): Promise<Result<undefined>> {
+  const known = subnetId === undefined ? networkId && view.network(networkId) : view.subnet(subnetId)?.network;
+  if (known && servers <= known.dhcpServerCount) return success(undefined);
+  // Memory refuses nothing: it may be late.
+  const network = await (subnetId === undefined
+    ? networkId && store.networks.get(networkId)
+    : store.networks.findBySubnet(subnetId));
   if (!network || servers <= network.dhcpServerCount) return success(undefined);
   const wanted = `network ${network.networkId} wants ${network.dhcpServerCount} (dhcp_server_count)`;
   return invalidField('wait_ready.servers', `${servers} is more than ever serve: ${wanted}`);
@@ -30,7 +35,8 @@ export function checkWait(
  * have been released meanwhile. One that is not RESERVED is not waited for: nobody will serve it.
  */
 export async function waitUntilReady(
-  { hosts, clock, release }: Pick<Context, 'hosts' | 'clock'> & { readonly release: Pick<Release, 'find'> },
+  { hosts, clock }: Pick<Context, 'hosts' | 'clock'>,
+  reservations: Pick<Reservations, 'get'>,
   tenure: Slot | EndedTenure,
   wait: Wait,
   signal: AbortSignal,
@@ -45,6 +51,6 @@ export async function waitUntilReady(
   } finally {
     timer.cancel();
   }
-  const now = await release.find({ kind: 'id', reservationId });
+  const now = await reservations.get({ kind: 'id', reservationId });
   return now.ok ? now.value : tenure;
 }

@@ -78,6 +78,17 @@ export class Bitmap {
     return this.#search(from) ?? (from === 0 ? undefined : this.#search(0));
   }
 
+  /** The set bits, in order. */
+  *ones(): Iterable<number> {
+    const bits = this.#levels[0] as Uint32Array;
+    for (let at = 0; at < bits.length; at++) {
+      for (let rest = bits[at] as number; rest !== 0; rest = (rest & (rest - 1)) >>> 0) {
+        const index = (at << 5) + lowestBit(rest);
+        if (index < this.size) yield index;
+      }
+    }
+  }
+
   #search(from: number): number | undefined {
     let k = 0;
     let i = from;

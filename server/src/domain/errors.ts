@@ -30,7 +30,13 @@ export type IpamErrorKind =
   | 'mac-reserved'
   | 'reservation-mismatch'
   | 'etag-mismatch'
+  | 'reservation-released'
   | 'store-unavailable'
+  | 'outcome-unknown'
+  | 'no-holder'
+  | 'watch-compacted'
+  | 'watch-too-slow'
+  | 'rate-limited'
   | 'session-superseded'
   | 'session-too-slow'
   | 'too-busy';
@@ -269,6 +275,43 @@ export function tooBusy(what: string): Refused {
 /** The store cannot be used now, or the server stops; nothing is known to be changed. */
 export function storeUnavailable(why: string): Refused {
   return refuse('store-unavailable', `${why}; try again`);
+}
+
+/** The store did not say in time whether it took a write. */
+export function outcomeUnknown(): Refused {
+  const message = 'The store did not say in time whether it took the write, which may be done or not';
+  return refuse('outcome-unknown', `${message}; repeat the same request, it will find out`);
+}
+
+/** What was asked needs the server that leads, and this one does not know it or cannot reach it. */
+export function noHolder(holder: { readonly server: string; readonly agentAdvertise: string } | undefined): Refused {
+  if (!holder) return refuse('no-holder', 'No server leads now, one will within seconds; try again');
+  const metadata = { holder: holder.server, ...(holder.agentAdvertise && { agent_endpoint: holder.agentAdvertise }) };
+  return refuse('no-holder', `Server ${holder.server} leads, ask it; try again`, metadata);
+}
+
+/** The reservation was released: only what is RESERVED can be changed. */
+export function reservationReleased(slot: Obstacle): Refused {
+  const message = `The reservation of ${formatIpv4(slot.address)} for ${slot.mac} was released and cannot be changed`;
+  return refuse('reservation-released', message, obstacleMetadata(slot));
+}
+
+/** The position of a watch is not known any more. */
+export function watchCompacted(): Refused {
+  return refuse(
+    'watch-compacted',
+    'The changes after this position are not kept any more, begin again with a snapshot',
+  );
+}
+
+/** The reader of a watch did not keep up. */
+export function watchTooSlow(): Refused {
+  return refuse('watch-too-slow', 'The watch was read too slowly, resume it and read faster');
+}
+
+/** There are as many of something as the server takes. */
+export function rateLimited(what: string): Refused {
+  return refuse('rate-limited', `${what}; try again later`);
 }
 
 /** The agent opened another session. */

@@ -9,7 +9,7 @@ import { cidrContains, type Ipv4, lastAddress, type Mac } from '@leasehold/proto
 import { Bitmap } from './bitmap.js';
 import type { ReservationId, SubnetId } from './ids.js';
 import type { Network, Subnet } from './network.js';
-import type { Slot } from './slot.js';
+import type { SlotSummary } from './slot.js';
 import { SubnetSpace } from './subnet-space.js';
 
 /** A quarantined address, as this server saw it. */
@@ -40,14 +40,18 @@ interface Room {
   readonly quarantined: Bitmap;
 }
 
-// The memory of who had what is a convenience: a MAC that comes back after this many others may get another address.
-const MAX_REMEMBERED_MACS = 65_536;
+// The memory of who had what is free again is a convenience: a MAC that comes back after this many others may get
+// another address.
+const MAX_FREED = 65_536;
 
 /** What is known of the addresses of one network. */
 export class Occupancy {
   readonly #rooms = new Map<SubnetId, Room>();
   readonly #resting = new Map<Ipv4, Resting>();
-  readonly #lastAddress = new Map<Mac, Ipv4>();
+  /** Of the slots, whose address it is; by the MAC as a number, because a million of them must fit into memory. */
+  readonly #addressOf = new Map<number, Ipv4>();
+  /** The same of addresses that are free again. */
+  readonly #freedFrom = new Map<number, Ipv4>();
   readonly #start: () => number;
 
   /** `start`: from 0 to 1, where in a new subnet to begin; random, and another for every server. */
@@ -82,30 +86,43 @@ export class Occupancy {
   }
 
   /** Takes over a slot that the watch showed. */
-  setSlot(slot: Slot, nowMs: number): void {
+  setSlot(slot: SlotSummary, nowMs: number): void {
     const { address, mac } = slot;
     note(this.#roomOf(address), address, slot.state);
-    this.#remember(mac, address);
+    this.#addressOf.set(macNumber(mac), address);
     if (slot.state === 'reserved') {
       this.#resting.delete(address);
       return;
     }
     const known = this.#resting.get(address);
-    if (known?.reservationId === slot.reservationId) return;
     const { reservationId, reuseDelayS, leaseTimeCeilingS } = slot;
-    this.#resting.set(address, { address, mac, reservationId, seenMs: nowMs, reuseDelayS, leaseTimeCeilingS });
+    const seenMs = known?.reservationId === reservationId ? known.seenMs : nowMs;
+    this.#resting.set(address, { address, mac, reservationId, seenMs, reuseDelayS, leaseTimeCeilingS });
   }
 
   /** Takes over that the watch showed an address free. */
   removeSlot(address: Ipv4): void {
+    const rested = this.#resting.get(address);
+    if (rested) this.#freed(rested);
     this.#resting.delete(address);
     note(this.#roomOf(address), address, 'free');
   }
 
+  #freed({ mac, address }: Resting): void {
+    const number = macNumber(mac);
+    if (this.#addressOf.get(number) === address) this.#addressOf.delete(number);
+    this.#freedFrom.delete(number);
+    this.#freedFrom.set(number, address);
+    if (this.#freedFrom.size <= MAX_FREED) return;
+    const oldest = this.#freedFrom.keys().next();
+    if (!oldest.done) this.#freedFrom.delete(oldest.value);
+  }
+
   /** Forgets every slot, before a rescan shows them all again; keeps since when quarantined ones rest. */
-  rescanned(slots: Iterable<Slot>, nowMs: number): void {
+  rescanned(slots: Iterable<SlotSummary>, nowMs: number): void {
     const resting = new Map(this.#resting);
     this.#resting.clear();
+    this.#addressOf.clear();
     for (const { subnet } of this.#rooms.values()) {
       this.#rooms.set(subnet.subnetId, emptyRoom(subnet, this.#start()));
     }
@@ -116,14 +133,35 @@ export class Occupancy {
     }
   }
 
-  /** The address this MAC had last, if this server remembers. */
+  /** Every address of which the watch showed a slot, in the subnets and among the resting ones. */
+  *occupied(): Iterable<Ipv4> {
+    for (const { subnet, reserved } of this.#rooms.values()) {
+      for (const index of reserved.ones()) yield (subnet.cidr.base + index) as Ipv4;
+    }
+    yield* this.#resting.keys();
+  }
+
+  /** The address this MAC has, or had last, if this server remembers. */
   lastAddressOf(mac: Mac): Ipv4 | undefined {
-    return this.#lastAddress.get(mac);
+    const number = macNumber(mac);
+    return this.#addressOf.get(number) ?? this.#freedFrom.get(number);
   }
 
   /** Forgets whose address this was last: it turned out to be another's. */
   forgetLast(mac: Mac): void {
-    this.#lastAddress.delete(mac);
+    const number = macNumber(mac);
+    this.#addressOf.delete(number);
+    this.#freedFrom.delete(number);
+  }
+
+  /** Notes that an address is taken, before the watch shows it. */
+  markUsed(address: Ipv4): void {
+    this.#roomOf(address)?.space.markUsed(address);
+  }
+
+  /** Notes that an address that was offered was not taken. */
+  markFree(address: Ipv4): void {
+    this.#roomOf(address)?.space.markFree(address);
   }
 
   /** The free space of a subnet. */
@@ -153,14 +191,10 @@ export class Occupancy {
     }
     return undefined;
   }
+}
 
-  #remember(mac: Mac, address: Ipv4): void {
-    this.#lastAddress.delete(mac);
-    this.#lastAddress.set(mac, address);
-    if (this.#lastAddress.size <= MAX_REMEMBERED_MACS) return;
-    const oldest = this.#lastAddress.keys().next();
-    if (!oldest.done) this.#lastAddress.delete(oldest.value);
-  }
+function macNumber(mac: Mac): number {
+  return Number.parseInt(mac.replaceAll(':', ''), 16);
 }
 
 function emptyRoom(subnet: Subnet, start: number): Room {
@@ -168,7 +202,7 @@ function emptyRoom(subnet: Subnet, start: number): Room {
   return { subnet, space: new SubnetSpace(subnet, start), reserved: new Bitmap(size), quarantined: new Bitmap(size) };
 }
 
-function note(room: Room | undefined, address: Ipv4, state: Slot['state'] | 'free'): void {
+function note(room: Room | undefined, address: Ipv4, state: SlotSummary['state'] | 'free'): void {
   if (!room) return;
   const index = address - room.subnet.cidr.base;
   if (state === 'free') room.space.markFree(address);

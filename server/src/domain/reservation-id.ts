@@ -10,6 +10,8 @@ const FORM_TEXT = 1;
 const FORM_UUID = 2;
 const RANDOM_BYTES = 10;
 const HEAD_BYTES = 1 + 4 + RANDOM_BYTES;
+/** How long the own part of an id is: whole groups of base64, so that all ids of a network end alike. */
+export const OWN_LENGTH: number = (HEAD_BYTES / 3) * 4;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Where a reservation is stored. */
@@ -20,12 +22,24 @@ export interface SlotKey {
 
 /** A new id for a tenure of an address. */
 export function makeReservationId(networkId: NetworkId, address: Ipv4, entropy: Entropy): ReservationId {
-  const isUuid = UUID.test(networkId);
-  const network = isUuid ? Buffer.from(networkId.replaceAll('-', ''), 'hex') : Buffer.from(networkId);
   const head = Buffer.alloc(5);
-  head.writeUInt8(isUuid ? FORM_UUID : FORM_TEXT, 0);
+  head.writeUInt8(UUID.test(networkId) ? FORM_UUID : FORM_TEXT, 0);
   head.writeUInt32BE(address, 1);
-  return Buffer.concat([head, entropy.bytes(RANDOM_BYTES), network]).toString('base64url') as ReservationId;
+  const own = Buffer.concat([head, entropy.bytes(RANDOM_BYTES)]).toString('base64url');
+  return `${own}${commonPart(networkId)}` as ReservationId;
+}
+
+/** What the ids of a network's tenures end with. */
+export function commonPart(networkId: NetworkId): string {
+  const isUuid = UUID.test(networkId);
+  const bytes = isUuid ? Buffer.from(networkId.replaceAll('-', ''), 'hex') : Buffer.from(networkId);
+  return bytes.toString('base64url');
+}
+
+/** What of an id is its own, `OWN_LENGTH` characters; undefined when it does not end with its network's common part. */
+export function ownPart(reservationId: ReservationId, common: string): string | undefined {
+  const isWhole = reservationId.length === OWN_LENGTH + common.length && reservationId.endsWith(common);
+  return isWhole ? reservationId.slice(0, OWN_LENGTH) : undefined;
 }
 
 /** The slot an id belongs to; undefined when it is not an id this software made. */

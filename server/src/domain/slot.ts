@@ -40,6 +40,20 @@ export interface Slot extends Tenure {
   readonly revision: Revision;
 }
 
+/** What servers keep of every slot in memory, in their bitmaps and in the tables of the hosts. */
+export type SlotSummary = Pick<
+  Slot,
+  | 'networkId'
+  | 'address'
+  | 'state'
+  | 'mac'
+  | 'reservationId'
+  | 'hostname'
+  | 'options'
+  | 'reuseDelayS'
+  | 'leaseTimeCeilingS'
+>;
+
 /** An ended tenure, as kept in history. */
 export interface EndedTenure extends Tenure {
   readonly endTime: WallTime;

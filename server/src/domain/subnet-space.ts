@@ -33,6 +33,7 @@ export class SubnetSpace {
   readonly #usedAside = new Set<Ipv4>();
   readonly #neverOffered: number;
   #offset: number;
+  #changes = 0;
 
   /** `start`: where in the subnet to begin, from 0 (included) to 1 (excluded); random, and another for every server. */
   constructor(settings: SpaceSettings, start: number) {
@@ -57,11 +58,17 @@ export class SubnetSpace {
     return this.#taken.size - this.#taken.count;
   }
 
+  /** Counts how often an address became used or free: while it stays the same, nothing changed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Offers a free address, used from now on; undefined when there is none. */
   next(): Ipv4 | undefined {
     const index = this.#taken.nextFree(this.#offset);
     if (index === undefined) return undefined;
     this.#taken.set(index);
+    this.#changes++;
     this.#offset = (index + 1) % this.#taken.size;
     return (this.#settings.cidr.base + index) as Ipv4;
   }
@@ -70,6 +77,7 @@ export class SubnetSpace {
   take(address: Ipv4): boolean {
     if (!this.#isOffered(address) || this.#taken.has(this.#index(address))) return false;
     this.#taken.set(this.#index(address));
+    this.#changes++;
     return true;
   }
 
@@ -85,14 +93,20 @@ export class SubnetSpace {
 
   /** Notes that an address is used; without effect on one outside the subnet. */
   markUsed(address: Ipv4): void {
-    if (this.#isOffered(address)) this.#taken.set(this.#index(address));
-    else if (cidrContains(this.#settings.cidr, address)) this.#usedAside.add(address);
+    if (this.#isOffered(address)) {
+      if (this.#taken.set(this.#index(address))) this.#changes++;
+    } else if (cidrContains(this.#settings.cidr, address) && !this.#usedAside.has(address)) {
+      this.#usedAside.add(address);
+      this.#changes++;
+    }
   }
 
   /** Notes that an address is free. */
   markFree(address: Ipv4): void {
-    if (this.#isOffered(address)) this.#taken.clear(this.#index(address));
-    else this.#usedAside.delete(address);
+    const wasUsed = this.#isOffered(address)
+      ? this.#taken.clear(this.#index(address))
+      : this.#usedAside.delete(address);
+    if (wasUsed) this.#changes++;
   }
 
   /** The space under other settings: the same addresses are used, the same one is next. */

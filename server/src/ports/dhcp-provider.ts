@@ -61,7 +61,7 @@ export interface HostObserver {
   /** One of them. */
   table(hostId: HostId, networkId: NetworkId): ObservedTable | undefined;
   /** Calls `listener` when something changed that a plan may depend on; not for every acknowledged reservation. */
-  onChange(listener: () => void): void;
+  onChange(listener: () => void): { close(): void };
   /** How many live, connected hosts confirmed that they answer with this reservation. */
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
   /** Resolves with the number of ready servers once it reached `servers`, or when `signal` is aborted. */

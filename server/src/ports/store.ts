@@ -1,31 +1,46 @@
 // The store: documents changed by compare-and-set, durable before they are acknowledged, watched in order.
 //
-//   P1. A promise resolves only after the write is durable and after the watch's listeners were given its changes.
+//   P1. A promise resolves only after the write is durable: flushed to the disk, or journaled by a majority.
 //   P2. A write of a slot answers with the network's document as it stands after the write (protocol.md §2.2).
-//   P3. The store never holds one (network, address) twice, nor two RESERVED slots of one (network, mac).
+//   P3. The store never holds one (network, address) twice, nor two RESERVED slots of one (network, mac), nor two slots
+//       that one request made or released.
 //   P4. An ended tenure is in history before its slot is overwritten or deleted.
-//   P5. After an I/O error nothing is acknowledged any more: every call rejects with StoreUnavailableError.
+//   P5. A read sees every write that was acknowledged to this process before it began. Where it says *confirmed*, also
+//       every write that was acknowledged to any other.
+//   P6. The watch shows durable changes only, in the order of the writes, each once. It may lag behind the promises; the
+//       writer of a network or a host has its answer only after this process saw the change, or a second passed.
+//   P7. A store that cannot be used rejects with StoreUnavailableError, and heals by itself; but the embedded one refuses
+//       every call after an I/O error, for its process to end.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { Change } from '../domain/change.js';
 import type { Host } from '../domain/host.js';
-import type { HostId, NetworkId, ReservationId, Revision, SubnetId } from '../domain/ids.js';
+import type { HostId, NetworkId, ReservationId, Revision, SubnetId, WallTime } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
-import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
+import type { SlotKey } from '../domain/reservation-id.js';
+import type { EndedTenure, RequestKey, Slot, SlotSummary } from '../domain/slot.js';
+import type { BreakerState } from './breaker.js';
 
 /** A store that is open. */
 export interface Store {
-  /** `embedded` or `memory`. */
+  /** `embedded`, `mongodb` or `memory`. */
   readonly kind: string;
   readonly settings: StoreSettings;
   readonly networks: NetworkStore;
   readonly slots: SlotStore;
+  readonly history: HistoryStore;
   readonly hosts: HostStore;
-  readonly lease: HolderLease;
+  readonly holder: HolderStore | ExclusiveHolder;
+  readonly health: StoreHealth;
+  /** Everything as of one moment, and the position from which to go on. */
+  snapshot(): Promise<Snapshot>;
+  /** Calls the follower with every change after a position, from now on, until it is closed or `lost`. */
+  follow(after: Position, follower: Follower): Subscription;
   /**
-   * Calls `listener` with every durable change from now on, in the order of the writes. To see everything: watch
-   * first, scan second, then apply what was heard meanwhile in order; states replace states, so repeats do no harm.
+   * Every change after a position, up to about now. Rejects with PositionLostError when it is not known any more; kept is
+   * at least an hour, unless a store is told otherwise or millions of changes come in between.
    */
-  watch(listener: (changes: readonly Change[]) => void): Subscription;
+  changesAfter(position: Position): AsyncIterable<readonly PositionedChange[]>;
   /** Ends after the writes under way. */
   close(): Promise<void>;
 }
@@ -43,27 +58,53 @@ export interface StoreSettings {
   readonly authorityCeilingS: number;
 }
 
+/** Whether the store can be used now. */
+export interface StoreHealth {
+  /** The circuit breaker around it; undefined: this kind has none. */
+  readonly breaker: BreakerState | undefined;
+  /** Since when it cannot be used; undefined: it can. */
+  readonly unavailableSince: WallTime | undefined;
+}
+
+/** A moment in the order of changes. Of two positions the later one is the greater string. */
+export type Position = string & { readonly __brand: 'Position' };
+
+/** The state of a store at one moment. */
+export interface Snapshot {
+  readonly position: Position;
+  /** By id. */
+  networks(): AsyncIterable<Network>;
+  /** By id. */
+  hosts(): AsyncIterable<Host>;
+  /** By network and address, in batches; of one network when it is given. */
+  slots(networkId?: NetworkId): AsyncIterable<readonly Slot[]>;
+  /** The same slots, what servers keep of them in memory: many times quicker. */
+  summaries(networkId?: NetworkId): AsyncIterable<readonly SlotSummary[]>;
+  /** Lets go of the moment. A snapshot that is kept for minutes may be lost. */
+  close(): Promise<void>;
+}
+
+/** Hears changes. */
+export interface Follower {
+  /** Of one write, or of several that became durable together. */
+  changed(changes: readonly PositionedChange[]): void;
+  /** The way on is lost, and nothing follows: the follower must begin with a snapshot again. */
+  lost(reason: string): void;
+}
+
 /** Ends a watch. */
 export interface Subscription {
   close(): void;
 }
 
-/** A durable change: the state a document has now, or that it is gone. */
-export type Change =
-  | { readonly kind: 'network'; readonly network: Network }
-  | { readonly kind: 'network-gone'; readonly networkId: NetworkId }
-  | { readonly kind: 'slot'; readonly slot: Slot }
-  | { readonly kind: 'slot-gone'; readonly networkId: NetworkId; readonly address: Ipv4 }
-  | { readonly kind: 'host'; readonly host: Host }
-  | { readonly kind: 'host-gone'; readonly hostId: HostId };
+/** A change, and the position right after it. */
+export type PositionedChange = Change & { readonly position: Position };
 
 /** The networks, tombstones of deleted ones included. */
 export interface NetworkStore {
   /** Resolves `undefined` when absent: absence is an answer, not an error. */
   get(networkId: NetworkId): Promise<Network | undefined>;
   findBySubnet(subnetId: SubnetId): Promise<Network | undefined>;
-  /** Every network, by id, one after another. */
-  scan(): AsyncIterable<Network>;
   /**
    * Writes if the stored revision still equals `network.revision` (0: must not exist), and answers what was written,
    * with its new revision. `subnet-taken`: another network has a subnet with one of the ids.
@@ -79,75 +120,166 @@ export interface SlotWrite<Outcome> {
   readonly network: Network | undefined;
 }
 
-/** The addresses that are not free, and the history of tenures. */
+/** The MAC has this RESERVED slot in the network; confirmed. */
+export interface MacHolds {
+  readonly kind: 'mac-holds';
+  readonly slot: Slot;
+}
+
+/** The request made or released this other tenure before. */
+export interface RequestKnown {
+  readonly kind: 'request-known';
+  readonly tenure: Slot | EndedTenure;
+}
+
+/** What came of an insert. */
+export type InsertOutcome =
+  | { readonly kind: 'inserted'; readonly slot: Slot }
+  /** The address has this slot; confirmed. */
+  | { readonly kind: 'taken'; readonly slot: Slot }
+  | MacHolds
+  | RequestKnown;
+
+/** What came of a replacement. */
+export type ReplaceOutcome =
+  | { readonly kind: 'replaced'; readonly slot: Slot }
+  | { readonly kind: 'conflict' }
+  | MacHolds
+  | RequestKnown;
+
+/** Which slots to list; what is absent does not matter. */
+export interface SlotFilter {
+  readonly networkId?: NetworkId | undefined;
+  /** Addresses of every network, both included. */
+  readonly from?: Ipv4 | undefined;
+  readonly to?: Ipv4 | undefined;
+  readonly subnetId?: SubnetId | undefined;
+  readonly mac?: Mac | undefined;
+  readonly owner?: string | undefined;
+  readonly state?: Slot['state'] | undefined;
+}
+
+/** Some slots in order, and from where to go on (`undefined`: there are no more). */
+export interface SlotPage {
+  readonly slots: readonly Slot[];
+  readonly next: SlotKey | undefined;
+}
+
+/** The addresses that are not free. */
 export interface SlotStore {
-  /**
-   * Inserts a slot; its `revision` must be 0. `taken`: the address has this slot. `mac-holds`: the MAC has this
-   * RESERVED slot in the network. Concurrent inserts share one durable write.
-   */
-  insert(
-    slot: Slot,
-  ): Promise<
-    SlotWrite<
-      | { readonly kind: 'inserted'; readonly slot: Slot }
-      | { readonly kind: 'taken'; readonly slot: Slot }
-      | { readonly kind: 'mac-holds'; readonly slot: Slot }
-    >
-  >;
+  /** Inserts a slot; its `revision` must be 0. Concurrent inserts share one durable write. */
+  insert(slot: Slot): Promise<SlotWrite<InsertOutcome>>;
   /**
    * Overwrites the slot of the same address if its stored revision still equals `slot.revision`, and answers what was
-   * written, with its new revision. `ended` is the tenure that ends by it, put into history first. `mac-holds`: the
-   * new state is RESERVED and the MAC has this other RESERVED slot in the network.
+   * written, with its new revision. `ended` is the tenure that ends by it, put into history first.
    */
-  replace(
-    slot: Slot,
-    ended?: EndedTenure,
-  ): Promise<
-    SlotWrite<
-      | { readonly kind: 'replaced'; readonly slot: Slot }
-      | { readonly kind: 'conflict' }
-      | { readonly kind: 'mac-holds'; readonly slot: Slot }
-    >
-  >;
-  /** Puts the tenure into history and deletes its slot, if that is still QUARANTINED under the same `reservationId`. */
-  free(ended: EndedTenure): Promise<'freed' | 'conflict'>;
+  replace(slot: Slot, ended?: EndedTenure): Promise<SlotWrite<ReplaceOutcome>>;
+  /** Puts the tenure into history and deletes its slot, if that is still QUARANTINED at this revision. */
+  free(ended: EndedTenure, revision: Revision): Promise<'freed' | 'conflict'>;
   get(networkId: NetworkId, address: Ipv4): Promise<Slot | undefined>;
-  /** Every slot of a MAC in a network, in address order. */
+  /** The same, confirmed: it costs a write where others may have written. */
+  getConfirmed(networkId: NetworkId, address: Ipv4): Promise<Slot | undefined>;
+  /** Every slot of a MAC in a network, in address order; confirmed. */
   findByMac(networkId: NetworkId, mac: Mac): Promise<readonly Slot[]>;
-  /** The tenure that this request made or released, wherever it is now. */
+  /** The tenure that this request made or released, wherever it is now; confirmed if there is one. */
   findByRequest(key: RequestKey): Promise<Slot | EndedTenure | undefined>;
-  /** An ended tenure. */
-  getEnded(reservationId: ReservationId): Promise<EndedTenure | undefined>;
   /**
-   * Every slot, by network id and in address order, one batch after another; `from` and `to` (both included) are
-   * addresses of `networkId`. A batch is a consistent state, the whole need not be.
+   * Slots after `after` that fit, by network and in address order, at most `limit`. A page may end early, with a `next`,
+   * because many were looked at that did not fit.
    */
-  scan(range?: {
-    readonly networkId: NetworkId;
-    readonly from?: Ipv4;
-    readonly to?: Ipv4;
-  }): AsyncIterable<readonly Slot[]>;
+  list(filter: SlotFilter, after: SlotKey | undefined, limit: number): Promise<SlotPage>;
+  /** How many slots a range of a network has, both ends included. */
+  count(networkId: NetworkId, from: Ipv4, to: Ipv4): Promise<number>;
+}
+
+/** Which ended tenures to list: of an address in a subnet, of a MAC, or of an owner; the rest narrows that down. */
+export interface HistoryFilter {
+  readonly place?: { readonly subnetId: SubnetId; readonly address: Ipv4 } | undefined;
+  readonly mac?: Mac | undefined;
+  readonly owner?: string | undefined;
+  readonly networkId?: NetworkId | undefined;
+  /** Not over by then. */
+  readonly endedAfter?: WallTime | undefined;
+  /** Begun before then. */
+  readonly createdBefore?: WallTime | undefined;
+}
+
+/** Where a tenure stands in lists of history: the newest first, those of one moment by id. */
+export interface HistoryKey {
+  readonly createTime: WallTime;
+  readonly reservationId: ReservationId;
+}
+
+/** Some tenures in order, and from where to go on (`undefined`: there are no more). */
+export interface HistoryPage {
+  readonly tenures: readonly EndedTenure[];
+  readonly next: HistoryKey | undefined;
+}
+
+/** The tenures that are over. */
+export interface HistoryStore {
+  get(reservationId: ReservationId): Promise<EndedTenure | undefined>;
+  /** Tenures after `after` that fit, at most `limit`. A page may end early, as that of slots. */
+  list(filter: HistoryFilter, after: HistoryKey | undefined, limit: number): Promise<HistoryPage>;
+  /** Forgets up to `limit` tenures that ended before a time, with the requests they know; answers how many. */
+  prune(endedBefore: WallTime, limit: number): Promise<number>;
 }
 
 /** The hosts. */
 export interface HostStore {
   get(hostId: HostId): Promise<Host | undefined>;
-  /** Every host, by id. */
-  scan(): AsyncIterable<Host>;
   /** Writes if the stored revision still equals `host.revision` (0: must not exist). */
   put(host: Host): Promise<Host | 'conflict'>;
   remove(hostId: HostId, revision: Revision): Promise<'removed' | 'conflict'>;
 }
 
-/** Which server leads. */
-export interface HolderLease {
-  /** Epoch of this server as the holder; grows with every start and every change of the holder. */
+/** Who leads, as the store has it. */
+export interface HolderRecord {
+  /** Made anew by every start of a server; empty: it gave the lead up. */
+  readonly instance: string;
+  /** Name of the server. */
+  readonly server: string;
+  /** Grows with every change of the holder. */
   readonly epoch: number;
-  /** Resolves after a renewal that began after this call was confirmed; rejects when this server does not lead. */
+  /** Where engines, and where agents reach it; empty: it did not say. */
+  readonly advertise: string;
+  readonly agentAdvertise: string;
+  /** Grows with every renewal. */
+  readonly beat: number;
+}
+
+/** The document that says which of several servers leads (protocol.md §5). */
+export interface HolderStore {
+  readonly kind: 'shared';
+  get(): Promise<HolderRecord | undefined>;
+  /** Takes the lead from `seen`, if nothing of it has changed; answers the record that stands afterwards. */
+  take(seen: HolderRecord | undefined, mine: Omit<HolderRecord, 'epoch' | 'beat'>): Promise<HolderRecord | undefined>;
+  /** Raises the beat, if this record still leads; answers the record that stands afterwards. */
+  renew(mine: HolderRecord): Promise<HolderRecord | undefined>;
+  /** Empties the instance, if this record still leads: whoever comes next need not wait. */
+  giveUp(mine: HolderRecord): Promise<void>;
+}
+
+/** The single server of a store leads as long as it has the store. */
+export interface ExclusiveHolder {
+  readonly kind: 'exclusive';
+  /** Grows with every start. */
+  readonly epoch: number;
+  /** Rejects when the store can no longer be used. */
   confirm(): Promise<void>;
 }
 
 /** The store cannot be used now; nothing is known of the write that met it. */
 export class StoreUnavailableError extends Error {
-  override readonly name = 'StoreUnavailableError';
+  override readonly name: string = 'StoreUnavailableError';
+}
+
+/** A write was repeated for as long as it may be, and whether it was done is still not known. */
+export class OutcomeUnknownError extends StoreUnavailableError {
+  override readonly name = 'OutcomeUnknownError';
+}
+
+/** The changes after a position are not known any more. */
+export class PositionLostError extends Error {
+  override readonly name = 'PositionLostError';
 }

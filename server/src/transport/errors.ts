@@ -37,9 +37,15 @@ export const REFUSALS = {
   'address-quarantined': { code: status.FAILED_PRECONDITION, reason: 'ADDRESS_QUARANTINED' },
   'mac-reserved': { code: status.ALREADY_EXISTS, reason: 'MAC_RESERVED' },
   'reservation-mismatch': { code: status.FAILED_PRECONDITION, reason: 'RESERVATION_MISMATCH' },
+  'reservation-released': { code: status.FAILED_PRECONDITION, reason: 'RESERVATION_RELEASED' },
   'etag-mismatch': { code: status.ABORTED, reason: 'ETAG_MISMATCH' },
   'too-busy': { code: status.ABORTED, reason: 'TOO_BUSY' },
   'store-unavailable': { code: status.UNAVAILABLE, reason: 'STORE_UNAVAILABLE' },
+  'outcome-unknown': { code: status.UNAVAILABLE, reason: 'OUTCOME_UNKNOWN' },
+  'no-holder': { code: status.UNAVAILABLE, reason: 'NO_HOLDER' },
+  'watch-compacted': { code: status.OUT_OF_RANGE, reason: 'WATCH_COMPACTED' },
+  'watch-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'WATCH_TOO_SLOW' },
+  'rate-limited': { code: status.RESOURCE_EXHAUSTED, reason: 'RATE_LIMITED' },
   'session-superseded': { code: status.ABORTED, reason: 'SESSION_SUPERSEDED' },
   'session-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'SESSION_TOO_SLOW' },
 } as const satisfies Record<IpamErrorKind, WireRefusal>;
@@ -97,6 +103,12 @@ export function toWireError(error: IpamError): WireError {
   metadata.set(DETAILS, Buffer.from(Status.encode({ code, message, details }).finish()));
   if (code === status.UNAVAILABLE) metadata.set(PUSHBACK, String(RETRY_AFTER_MS));
   return { code, details: message, metadata };
+}
+
+/** A status as a message, for an item of a batch. */
+export function toStatusMessage({ code, details, metadata }: WireError): Status {
+  const [bytes] = metadata.get(DETAILS);
+  return bytes instanceof Uint8Array ? Status.decode(bytes) : Status.fromPartial({ code, message: details });
 }
 
 /** The pairs that have room in a detail, each cut; the first ones count. */

@@ -2,14 +2,18 @@
 
 import { createHash } from 'node:crypto';
 import type { Log } from '@leasehold/program/log';
+import type { Status } from '@leasehold/proto/google/rpc/status';
 import type {
   IpamServiceServer,
+  ListAddressHistoryRequest,
   ListHostsRequest,
   ListPlacementsRequest,
   ListReservationsRequest,
   ListSubnetsRequest,
 } from '@leasehold/proto/ipam/v1/ipam_service';
-import { type Context, newUid, uuid } from '../app/context.js';
+import { type Call, type Context, newUid, rememberNow, uuid } from '../app/context.js';
+import type { Events } from '../app/events.js';
+import { listHistory } from '../app/history.js';
 import type { HostStatus } from '../app/host-status.js';
 import type { Hosts } from '../app/hosts.js';
 import type { NetworkStatus } from '../app/network-status.js';
@@ -17,12 +21,13 @@ import type { Networks } from '../app/networks.js';
 import type { PageRequest } from '../app/paging.js';
 import type { Placements } from '../app/placements.js';
 import type { Release } from '../app/release.js';
-import { listReservations } from '../app/reservations.js';
-import type { Reserve } from '../app/reserve.js';
-import type { Status } from '../app/status.js';
+import type { Reservations } from '../app/reservations.js';
+import type { Reserve, Reserved } from '../app/reserve.js';
+import type { Status as StatusUseCase } from '../app/status.js';
 import type { SubnetInNetwork, Subnets } from '../app/subnets.js';
 import { reusableTime } from '../app/tenure.js';
 import { checkWait, waitUntilReady } from '../app/wait-ready.js';
+import { invalidField } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, SubnetId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
@@ -31,16 +36,22 @@ import { Fields } from './convert/fields.js';
 import { fromUpdateHost, toWireHost, toWirePlacement } from './convert/host.js';
 import { fromCreateNetwork, fromUpdateNetwork, toWireNetwork } from './convert/network.js';
 import {
+  checkBatch,
+  fromBatchReserve,
   fromGetReservation,
+  fromHistoryFilter,
   fromRelease,
   fromReservationFilter,
   fromReserve,
+  fromUpdateReservation,
   toWireReservation,
+  type WaitReady,
 } from './convert/reservation.js';
 import { toWireStatus } from './convert/status.js';
 import { fromCreateSubnet, fromUpdateSubnet, toWireSubnet } from './convert/subnet.js';
-import { orThrow } from './errors.js';
-import { unary } from './unary.js';
+import { orThrow, toStatusMessage } from './errors.js';
+import { toStatus, type UnaryCall, unary } from './unary.js';
+import { watchHandler } from './watch.js';
 
 /** The use cases behind the service. */
 export interface UseCases {
@@ -48,10 +59,12 @@ export interface UseCases {
   readonly networks: Networks;
   readonly subnets: Subnets;
   readonly reserve: Reserve;
+  readonly reservations: Reservations;
   readonly release: Release;
+  readonly events: Events;
   readonly hosts: Hosts;
   readonly placements: Placements;
-  readonly status: Status;
+  readonly status: StatusUseCase;
   readonly networkStatus: (network: Network) => NetworkStatus;
   readonly hostStatus: (host: Host) => HostStatus;
 }
@@ -62,7 +75,9 @@ export function ipamHandlers(log: Log, app: UseCases): IpamServiceServer {
     ...networkHandlers(log, app),
     ...subnetHandlers(log, app),
     ...reservationHandlers(log, app),
+    ...batchHandlers(log, app),
     ...hostHandlers(log, app),
+    watchEvents: watchHandler(log, app.events),
     getStatus: unary(log, () => toWireStatus(app.status.get())),
   };
 }
@@ -77,11 +92,11 @@ function networkHandlers(log: Log, app: UseCases) {
         draft.networkId ?? newId<NetworkId>(app.context, call.caller, 'CreateNetwork', request.requestId);
       return encode(orThrow(await networks.create(networkId, draft.settings, call)));
     }),
-    getNetwork: unary(log, async ({ networkId }) =>
-      encode(orThrow(await networks.get(readId(networkId, 'network_id')))),
+    getNetwork: unary(log, async ({ networkId }, call) =>
+      encode(orThrow(await networks.get(readId(networkId, 'network_id'), call))),
     ),
-    listNetworks: unary(log, (request) => {
-      const page = orThrow(networks.list(readPage(request)));
+    listNetworks: unary(log, (request, call) => {
+      const page = orThrow(networks.list(readPage(request), call));
       return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
     }),
     updateNetwork: unary(log, async (request) => {
@@ -106,10 +121,12 @@ function subnetHandlers(log: Log, app: UseCases) {
       const subnetId = draft.subnetId ?? newId<SubnetId>(context, call.caller, 'CreateSubnet', request.requestId);
       return encode(orThrow(await subnets.create(draft.networkId, subnetId, draft.settings, call)));
     }),
-    getSubnet: unary(log, async ({ subnetId }) => encode(orThrow(await subnets.get(readId(subnetId, 'subnet_id'))))),
-    listSubnets: unary(log, (request: ListSubnetsRequest) => {
+    getSubnet: unary(log, async ({ subnetId }, call) =>
+      encode(orThrow(await subnets.get(readId(subnetId, 'subnet_id'), call))),
+    ),
+    listSubnets: unary(log, (request: ListSubnetsRequest, call) => {
       const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-      const page = orThrow(subnets.list(networkId, readPage(request)));
+      const page = orThrow(subnets.list(networkId, readPage(request), call));
       return { subnets: page.items.map((found) => encode(found).subnet), nextPageToken: page.nextToken };
     }),
     updateSubnet: unary(log, async (request) => {
@@ -123,28 +140,33 @@ function subnetHandlers(log: Log, app: UseCases) {
   } satisfies Partial<IpamServiceServer>;
 }
 
+/** A reservation as it is now. */
+function encodeTenure({ context }: UseCases, tenure: Slot | EndedTenure) {
+  const { networkId, address, reservationId } = tenure;
+  const readyServers = context.hosts.readyServers(networkId, address, reservationId);
+  const isResting = 'state' in tenure && tenure.state === 'quarantined';
+  return toWireReservation(tenure, {
+    readyServers,
+    reusableTime: isResting ? reusableTime(context, tenure) : undefined,
+  });
+}
+
+/** What a reserve came to, after the wait for servers if there is one. */
+async function encodeReserved(app: UseCases, { tenure, created }: Reserved, wait: WaitReady | undefined, call: Call) {
+  const now = wait ? await waitUntilReady(app.context, app.reservations, tenure, wait, call.signal) : tenure;
+  const reservation = encodeTenure(app, now);
+  const { readyServers } = reservation;
+  return { reservation, created, ready: wait !== undefined && readyServers >= wait.servers, readyServers };
+}
+
 function reservationHandlers(log: Log, app: UseCases) {
-  const { context } = app;
-  const encode = (tenure: Slot | EndedTenure) => {
-    const { networkId, address, reservationId } = tenure;
-    const readyServers = context.hosts.readyServers(networkId, address, reservationId);
-    const resting = 'state' in tenure && tenure.state === 'quarantined';
-    return toWireReservation(tenure, {
-      readyServers,
-      reusableTime: resting ? reusableTime(context, tenure) : undefined,
-    });
-  };
+  const { context, reservations } = app;
+  const encode = (tenure: Slot | EndedTenure) => encodeTenure(app, tenure);
   return {
     reserveAddress: unary(log, async (request, call) => {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
-      if (wait) orThrow(checkWait(context, command, wait.servers));
-      const { tenure, created } = orThrow(await app.reserve.reserve(command, call));
-      const { release } = app;
-      const reservation = encode(
-        wait ? await waitUntilReady({ ...context, release }, tenure, wait, call.signal) : tenure,
-      );
-      const { readyServers } = reservation;
-      return { reservation, created, ready: wait !== undefined && readyServers >= wait.servers, readyServers };
+      if (wait) orThrow(await checkWait(context, command, wait.servers));
+      return encodeReserved(app, orThrow(await app.reserve.reserve(command, call)), wait, call);
     }),
     releaseAddress: unary(log, async (request, call) => {
       const command = orThrow(fromRelease(request, call.caller));
@@ -152,24 +174,81 @@ function reservationHandlers(log: Log, app: UseCases) {
     }),
     getReservation: unary(log, async (request) => {
       const key = orThrow(fromGetReservation(request));
-      return { reservation: encode(orThrow(await app.release.find(key))) };
+      return { reservation: encode(orThrow(await reservations.get(key))) };
     }),
-    listReservations: unary(log, async (request: ListReservationsRequest, call) => {
+    listReservations: unary(log, async (request: ListReservationsRequest) => {
       const filter = orThrow(fromReservationFilter(request));
-      const page = orThrow(await listReservations(context, filter, readPage(request), call.signal));
+      const page = orThrow(await reservations.list(filter, readPage(request)));
       return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
+    }),
+    updateReservation: unary(log, async (request) => {
+      const { key, patch, etag } = orThrow(fromUpdateReservation(request));
+      return { reservation: encode(orThrow(await reservations.update(key, patch, etag))) };
+    }),
+    listAddressHistory: unary(log, async (request: ListAddressHistoryRequest) => {
+      const filter = orThrow(fromHistoryFilter(request));
+      const page = orThrow(await listHistory(context, filter, readPage(request)));
+      return { tenures: page.items.map(encode), nextPageToken: page.nextToken };
     }),
   } satisfies Partial<IpamServiceServer>;
 }
 
+function batchHandlers(log: Log, app: UseCases) {
+  return {
+    batchReserveAddresses: unary(log, async (request, call) => {
+      const wait = orThrow(fromBatchReserve(request));
+      const results = await eachOf(log, call, request.requests, async (item) => {
+        if (item.waitReady) orThrow(invalidField('wait_ready', 'Not in an item, but once for the batch'));
+        const { command } = orThrow(fromReserve(item, call.caller));
+        if (wait) orThrow(await checkWait(app.context, command, wait.servers));
+        return encodeReserved(app, orThrow(await app.reserve.reserve(command, call)), wait, call);
+      });
+      return { results };
+    }),
+    batchReleaseAddresses: unary(log, async (request, call) => {
+      const fields = new Fields();
+      checkBatch(fields, request.requests);
+      orThrow(fields.result(undefined));
+      const results = await eachOf(log, call, request.requests, async (item) => {
+        const command = orThrow(fromRelease(item, call.caller));
+        return { reservation: encodeTenure(app, orThrow(await app.release.release(command, call))) };
+      });
+      return { results };
+    }),
+  } satisfies Partial<IpamServiceServer>;
+}
+
+type BatchResult<Response> =
+  | { readonly $case: 'response'; readonly value: Response }
+  | { readonly $case: 'status'; readonly value: Status };
+
+/** Handles every item by itself: one that is refused spoils no other. */
+function eachOf<Item, Response>(
+  log: Log,
+  call: UnaryCall,
+  items: readonly Item[],
+  handle: (item: Item) => Promise<Response>,
+): Promise<{ result: BatchResult<Response> }[]> {
+  const path = call.grpc.getPath();
+  return Promise.all(
+    items.map(async (item) => {
+      try {
+        return { result: { $case: 'response', value: await handle(item) } as const };
+      } catch (error) {
+        return { result: { $case: 'status', value: toStatusMessage(toStatus(log, path, error)) } as const };
+      }
+    }),
+  );
+}
+
 function hostHandlers(log: Log, app: UseCases) {
-  const { hosts, placements } = app;
+  const { hosts, placements, context } = app;
   const encode = (host: Host) => ({ host: toWireHost(host, app.hostStatus(host)) });
   return {
-    getHost: unary(log, async ({ hostId }) => encode(orThrow(await hosts.get(readId(hostId, 'host_id'))))),
-    listHosts: unary(log, (request: ListHostsRequest) => {
+    getHost: unary(log, async ({ hostId }, call) => encode(orThrow(await hosts.get(readId(hostId, 'host_id'), call)))),
+    listHosts: unary(log, (request: ListHostsRequest, call) => {
       const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-      const page = orThrow(hosts.list(networkId, readPage(request)));
+      const page = orThrow(hosts.list(networkId, readPage(request), call));
       return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
     }),
     updateHost: unary(log, async (request) => {
@@ -180,12 +259,12 @@ function hostHandlers(log: Log, app: UseCases) {
       orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
       return {};
     }),
-    listPlacements: unary(log, (request: ListPlacementsRequest) => {
+    listPlacements: unary(log, (request: ListPlacementsRequest, call) => {
       const filter = {
         networkId: readOptionalId<NetworkId>(request.networkId, 'network_id'),
         hostId: readOptionalId<HostId>(request.hostId, 'host_id'),
       };
-      const page = orThrow(placements.list(filter, readPage(request)));
+      const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(request))));
       return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
     }),
   } satisfies Partial<IpamServiceServer>;

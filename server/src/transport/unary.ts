@@ -1,55 +1,73 @@
-// The edge of every unary RPC: cancellation as an AbortSignal, refusals as statuses, bugs as INTERNAL with a log line.
+// The edge of every unary RPC: cancellation as an AbortSignal, refusals as statuses, bugs as INTERNAL with a log line,
+// answers from memory with a trailer that says so.
 
 import { type handleUnaryCall, Metadata, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Log } from '@leasehold/program/log';
 import type { Call } from '../app/context.js';
-import { storeUnavailable } from '../domain/errors.js';
-import { StoreUnavailableError } from '../ports/store.js';
+import { outcomeUnknown, storeUnavailable } from '../domain/errors.js';
+import type { WallTime } from '../domain/ids.js';
+import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
 import { RefusedError, toWireError, type WireError } from './errors.js';
 
 /** What a handler does: decode, call, encode. */
-export type Handle<Request, Response> = (request: Request, call: Call) => Promise<Response> | Response;
+export type Handle<Request, Response> = (request: Request, call: UnaryCall) => Promise<Response> | Response;
 
 // Until TLS says who calls, everybody on a plaintext listener is this caller.
 const PLAINTEXT_CALLER = 'insecure';
+/** Since when the store is away, on an answer that was given from memory. */
+export const STALE_TRAILER = 'leasehold-stale-since';
 
 /** Makes a grpc-js handler. */
 export function unary<Request, Response>(
   log: Log,
   handle: Handle<Request, Response>,
 ): handleUnaryCall<Request, Response> {
-  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
-    const answer = async () => handle(call.request, new UnaryCall(call));
+  return (grpc: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
+    const call = new UnaryCall(grpc);
+    const answer = async () => handle(grpc.request, call);
     answer().then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(log, call.getPath(), error)),
+      (response) => callback(null, response, call.trailer),
+      (error: unknown) => callback(toStatus(log, grpc.getPath(), error)),
     );
   };
 }
 
 /** A call as use cases see it. Its signal is made when somebody asks for it: few do, and it costs more than a reserve. */
-class UnaryCall implements Call {
+export class UnaryCall implements Call {
   readonly caller = PLAINTEXT_CALLER;
-  readonly #call: ServerUnaryCall<unknown, unknown>;
+  readonly grpc: ServerUnaryCall<unknown, unknown>;
   #cancelled: AbortController | undefined;
+  #trailer: Metadata | undefined;
 
-  constructor(call: ServerUnaryCall<unknown, unknown>) {
-    this.#call = call;
+  constructor(grpc: ServerUnaryCall<unknown, unknown>) {
+    this.grpc = grpc;
   }
 
   get signal(): AbortSignal {
     if (!this.#cancelled) {
       const cancelled = new AbortController();
-      if (this.#call.cancelled) cancelled.abort();
-      else this.#call.on('cancelled', () => cancelled.abort());
+      if (this.grpc.cancelled) cancelled.abort();
+      else this.grpc.on('cancelled', () => cancelled.abort());
       this.#cancelled = cancelled;
     }
     return this.#cancelled.signal;
   }
+
+  /** What goes with the answer; undefined: nothing. */
+  get trailer(): Metadata | undefined {
+    return this.#trailer;
+  }
+
+  stale(since: WallTime): void {
+    this.#trailer ??= new Metadata();
+    this.#trailer.set(STALE_TRAILER, new Date(since).toISOString());
+  }
 }
 
-function toStatus(log: Log, path: string, error: unknown): WireError {
+/** What a failed call is answered with. */
+export function toStatus(log: Log, path: string, error: unknown): WireError {
   if (error instanceof RefusedError) return toWireError(error.refusal);
+  if (error instanceof OutcomeUnknownError) return toWireError(outcomeUnknown().error);
   if (error instanceof StoreUnavailableError) return toWireError(storeUnavailable(error.message).error);
   log.error('request failed by a defect', { path, error });
   return { code: status.INTERNAL, details: 'Internal error, see the log of the server', metadata: new Metadata() };

@@ -12,7 +12,7 @@ export const protobufFileName = "ipam/v1/status.proto";
 
 /** The store behind a server. */
 export interface StoreStatus {
-  /** `embedded`. */
+  /** `embedded` or `mongodb`. */
   kind: string;
   /** Made when the store was created. */
   uid: string;
@@ -20,6 +20,8 @@ export interface StoreStatus {
   incarnation: bigint;
   /** The circuit breaker around the store. UNSPECIFIED: this kind of store has none (it ends the process instead). */
   breaker: BreakerState;
+  /** Since when the store cannot be used. Absent: it can. */
+  unavailableSince: Date | undefined;
 }
 
 /** The server that leads: it alone has agent sessions, plans placements and decides reuse. */
@@ -30,6 +32,10 @@ export interface HolderStatus {
   epoch: bigint;
   /** Whether it is the server that answers. */
   isSelf: boolean;
+  /** Where engines and operators reach it (`--advertise`). Empty: it did not say. */
+  advertise: string;
+  /** Where agents reach it (`--agent-advertise`). Empty: it did not say. */
+  agentAdvertise: string;
 }
 
 /** Something that keeps the manager from moving placements. */
@@ -63,7 +69,7 @@ export interface Counts {
 }
 
 function createBaseStoreStatus(): StoreStatus {
-  return { kind: "", uid: "", incarnation: 0n, breaker: 0 };
+  return { kind: "", uid: "", incarnation: 0n, breaker: 0, unavailableSince: undefined };
 }
 
 export const StoreStatus: MessageFns<StoreStatus> = {
@@ -82,6 +88,9 @@ export const StoreStatus: MessageFns<StoreStatus> = {
     }
     if (message.breaker !== 0) {
       writer.uint32(32).int32(message.breaker);
+    }
+    if (message.unavailableSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.unavailableSince), writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -131,6 +140,14 @@ export const StoreStatus: MessageFns<StoreStatus> = {
             message.breaker = reader.int32() as any;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.unavailableSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -149,6 +166,11 @@ export const StoreStatus: MessageFns<StoreStatus> = {
       uid: isSet(object.uid) ? globalThis.String(object.uid) : "",
       incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       breaker: isSet(object.breaker) ? breakerStateFromJSON(object.breaker) : 0,
+      unavailableSince: isSet(object.unavailableSince)
+        ? fromJsonTimestamp(object.unavailableSince)
+        : isSet(object.unavailable_since)
+        ? fromJsonTimestamp(object.unavailable_since)
+        : undefined,
     };
   },
 
@@ -166,6 +188,9 @@ export const StoreStatus: MessageFns<StoreStatus> = {
     if (message.breaker !== 0) {
       obj.breaker = breakerStateToJSON(message.breaker);
     }
+    if (message.unavailableSince !== undefined) {
+      obj.unavailableSince = message.unavailableSince.toISOString();
+    }
     return obj;
   },
 
@@ -180,12 +205,13 @@ export const StoreStatus: MessageFns<StoreStatus> = {
       ? BigInt(object.incarnation)
       : 0n;
     message.breaker = object.breaker ?? 0;
+    message.unavailableSince = object.unavailableSince ?? undefined;
     return message;
   },
 };
 
 function createBaseHolderStatus(): HolderStatus {
-  return { server: "", epoch: 0n, isSelf: false };
+  return { server: "", epoch: 0n, isSelf: false, advertise: "", agentAdvertise: "" };
 }
 
 export const HolderStatus: MessageFns<HolderStatus> = {
@@ -201,6 +227,12 @@ export const HolderStatus: MessageFns<HolderStatus> = {
     }
     if (message.isSelf !== false) {
       writer.uint32(24).bool(message.isSelf);
+    }
+    if (message.advertise !== "") {
+      writer.uint32(34).string(message.advertise);
+    }
+    if (message.agentAdvertise !== "") {
+      writer.uint32(42).string(message.agentAdvertise);
     }
     return writer;
   },
@@ -242,6 +274,22 @@ export const HolderStatus: MessageFns<HolderStatus> = {
             message.isSelf = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.advertise = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.agentAdvertise = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -263,6 +311,12 @@ export const HolderStatus: MessageFns<HolderStatus> = {
         : isSet(object.is_self)
         ? globalThis.Boolean(object.is_self)
         : false,
+      advertise: isSet(object.advertise) ? globalThis.String(object.advertise) : "",
+      agentAdvertise: isSet(object.agentAdvertise)
+        ? globalThis.String(object.agentAdvertise)
+        : isSet(object.agent_advertise)
+        ? globalThis.String(object.agent_advertise)
+        : "",
     };
   },
 
@@ -277,6 +331,12 @@ export const HolderStatus: MessageFns<HolderStatus> = {
     if (message.isSelf !== false) {
       obj.isSelf = message.isSelf;
     }
+    if (message.advertise !== "") {
+      obj.advertise = message.advertise;
+    }
+    if (message.agentAdvertise !== "") {
+      obj.agentAdvertise = message.agentAdvertise;
+    }
     return obj;
   },
 
@@ -288,6 +348,8 @@ export const HolderStatus: MessageFns<HolderStatus> = {
     message.server = object.server ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.isSelf = object.isSelf ?? false;
+    message.advertise = object.advertise ?? "";
+    message.agentAdvertise = object.agentAdvertise ?? "";
     return message;
   },
 };

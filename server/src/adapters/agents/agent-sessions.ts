@@ -1,7 +1,7 @@
 // The provider over agent sessions: makes hosts serve by telling their agents, and shows what they confirmed.
 //
 //   P1. One session per host; the newest wins. A session begins only after this server made sure that it leads, and
-//       after the host is stored.
+//       after the host is stored. The sessions of a server that does not lead any more are over.
 //   P2. What a host shall serve is remembered while it is away; an agent that connects is brought up to date by itself.
 //       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
 //       anybody out of ignorance.
@@ -11,7 +11,7 @@ import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type { AttachmentChange, Hello, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
 import type { Ipv4 } from '@leasehold/proto/values';
-import { type IpamError, invalidField, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { liveness } from '../../domain/liveness.js';
 import type {
@@ -24,8 +24,10 @@ import type {
   ProvidedReservation,
   SubnetRef,
 } from '../../ports/dhcp-provider.js';
+import type { HolderLease } from '../../ports/holder-lease.js';
 import type { HostDirectory } from '../../ports/host-directory.js';
-import { type HolderLease, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
+import type { Metrics } from '../../ports/metrics.js';
+import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
@@ -36,6 +38,7 @@ import { fromAttachments, fromHostId, sameEpoch, toAssignment } from './wire.js'
 export interface AgentSessionsOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly settings: StoreSettings;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
@@ -67,7 +70,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   /** The hosts that were told to serve a network. */
   readonly #servers = new Map<NetworkId, Set<HostId>>();
   readonly #waiters = new Waiters();
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners = new Set<() => void>();
   readonly #unflushed = new Set<NetworkId>();
   #counter = 0;
   #closed = false;
@@ -130,7 +133,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   }
 
   addReservation({ networkId }: SubnetRef, reservation: ProvidedReservation): void {
-    const put = this.#table(networkId).put(reservation);
+    const table = this.#table(networkId);
+    if (!this.#servers.get(networkId)?.size) {
+      table.fill(reservation);
+      return;
+    }
+    const put = table.put(reservation);
     if (put) this.#spread(networkId, { put });
   }
 
@@ -160,7 +168,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   #table(networkId: NetworkId): ServedTable {
     let table = this.#tables.get(networkId);
     if (!table) {
-      table = new ServedTable();
+      table = new ServedTable(networkId);
       this.#tables.set(networkId, table);
     }
     return table;
@@ -190,11 +198,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
     if (this.#closed) return storeUnavailable('The server stops').error;
+    if (!lease.isSelf) return noHolder(lease.holder).error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
     const stored = attachments.value.map(([networkId, each]) => ({ networkId, interface: each.interface }));
     await directory.reported({ hostId: hostId.value, attachments: stored, failureDomain, backend, agentVersion });
-    const epoch = { holderEpoch: BigInt(lease.epoch), counter: BigInt(++this.#counter) };
+    const { epoch: holderEpoch } = lease;
+    if (holderEpoch === undefined) return noHolder(lease.holder).error;
+    const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
     const session = new AgentSession(
       hostId.value,
       epoch,
@@ -286,10 +297,11 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   }
 
   #heartbeat(session: AgentSession, sequence: bigint, tables: readonly TableState[]): void {
-    const { clock, lease, log } = this.#options;
+    const { clock, lease, log, metrics } = this.#options;
     const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
       this.#drifts++;
+      metrics.count('tableDrifts');
       log.warn('table had drifted, sent again', { host: session.hostId, network: networkId });
     }
     if (changed) this.#changed();
@@ -353,8 +365,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return this.#hosts.get(hostId)?.session?.table(networkId);
   }
 
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
+  onChange(listener: () => void): { close(): void } {
+    const own = () => listener();
+    this.#listeners.add(own);
+    return { close: () => void this.#listeners.delete(own) };
   }
 
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number {
@@ -399,10 +413,22 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return this.#options.clock.wallTime().getTime();
   }
 
+  /** Forgets what every host was told and ends every session: this server does not lead any more. */
+  stepDown(): void {
+    const records = [...this.#hosts.values()];
+    this.#hosts.clear();
+    this.#servers.clear();
+    this.#end(records, noHolder(this.#options.lease.holder).error);
+  }
+
   /** Ends every session and all waiting: this server stops. */
   close(): void {
     this.#closed = true;
+    this.#end([...this.#hosts.values()], undefined);
+  }
+
+  #end(records: readonly HostRecord[], error: IpamError | undefined): void {
     this.#waiters.wake();
-    for (const { session } of this.#hosts.values()) session?.end(undefined);
+    for (const { session } of records) session?.end(error);
   }
 }

@@ -3,13 +3,21 @@
 import { TableDigest } from '@leasehold/proto/digest';
 import { Assignment, type TableEntry, type TableRemoval } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import type { NetworkId } from '../../domain/ids.js';
+import { commonPart, ownPart } from '../../domain/reservation-id.js';
 import type { ProvidedReservation } from '../../ports/dhcp-provider.js';
 
 /** The table of one network. */
 export class ServedTable {
-  readonly #entries = new Map<Ipv4, TableEntry>();
+  readonly #commonPart: string;
+  /** Printed: a million of them must fit into memory. */
+  readonly #entries = new Map<Ipv4, string>();
   #assignment: Assignment | undefined;
   #digest: TableDigest | undefined;
+
+  constructor(networkId: NetworkId) {
+    this.#commonPart = commonPart(networkId);
+  }
 
   /** The subnets of the network, as last provided. */
   get assignment(): Assignment | undefined {
@@ -23,12 +31,13 @@ export class ServedTable {
 
   /** The entries now: a copy that later changes do not touch. */
   snapshot(): readonly TableEntry[] {
-    return [...this.#entries.values()];
+    return [...this.#entries].map(([address, printed]) => this.#read(address, printed));
   }
 
   /** Which reservation has an address. */
   at(address: Ipv4): TableEntry | undefined {
-    return this.#entries.get(address);
+    const printed = this.#entries.get(address);
+    return printed === undefined ? undefined : this.#read(address, printed);
   }
 
   /** Takes over the subnets; answers whether they are others than before. */
@@ -42,18 +51,26 @@ export class ServedTable {
 
   /** Adds a reservation in the place of one with its address; answers the entry, undefined when nothing changes. */
   put(reservation: ProvidedReservation): TableEntry | undefined {
-    const entry = toEntry(reservation);
-    const before = this.#entries.get(reservation.address);
-    if (before && sameEntry(before, entry)) return undefined;
-    if (before) this.#digest?.removeEntry(before);
-    this.#entries.set(reservation.address, entry);
+    const { address } = reservation;
+    const printed = this.#print(reservation);
+    const before = this.#entries.get(address);
+    if (before === printed) return undefined;
+    this.#entries.set(address, printed);
+    const entry = this.#read(address, printed);
+    if (before !== undefined) this.#digest?.removeEntry(this.#read(address, before));
     this.#digest?.addEntry(entry);
     return entry;
   }
 
+  /** Adds a reservation without saying whether that changes anything: while a server starts, millions come. */
+  fill(reservation: ProvidedReservation): void {
+    if (this.#digest) this.put(reservation);
+    else this.#entries.set(reservation.address, this.#print(reservation));
+  }
+
   /** Takes a reservation out; answers what was there. */
   remove(address: Ipv4): TableRemoval | undefined {
-    const entry = this.#entries.get(address);
+    const entry = this.at(address);
     if (!entry) return undefined;
     this.#entries.delete(address);
     this.#digest?.removeEntry(entry);
@@ -66,32 +83,41 @@ export class ServedTable {
     if (!this.#digest) {
       this.#digest = new TableDigest();
       if (this.#assignment) this.#digest.addAssignment(this.#assignment);
-      for (const entry of this.#entries.values()) this.#digest.addEntry(entry);
+      for (const [address, printed] of this.#entries) this.#digest.addEntry(this.#read(address, printed));
     }
     return this.#digest.bytes();
   }
+
+  #print({ reservationId, mac, hostname, options }: ProvidedReservation): string {
+    const own = ownPart(reservationId, this.#commonPart) ?? `${reservationId}${WHOLE}`;
+    const printed = options.length === 0 ? '' : JSON.stringify(options.map(({ code, value }) => [code, value]));
+    const text = `${mac}${own}${END}${hostname}${END}${printed}`;
+    // A string made of others holds on to them. Of an address nothing but ASCII is ever provided.
+    return Buffer.from(text, 'latin1').toString('latin1');
+  }
+
+  #read(address: Ipv4, printed: string): TableEntry {
+    const [head = '', hostname = '', options = ''] = printed.split(END);
+    const id = head.slice(MAC_LENGTH);
+    return {
+      reservationId: id.endsWith(WHOLE) ? id.slice(0, -WHOLE.length) : `${id}${this.#commonPart}`,
+      address: formatIpv4(address),
+      mac: head.slice(0, MAC_LENGTH),
+      hostname,
+      options: options === '' ? NO_OPTIONS : readOptions(options),
+    };
+  }
+}
+
+function readOptions(printed: string): TableEntry['options'] {
+  return (JSON.parse(printed) as readonly [number, string][]).map(([code, value]) => ({ code, value }));
 }
 
 const NO_OPTIONS: TableEntry['options'] = [];
-
-function toEntry({ reservationId, address, mac, hostname, options }: ProvidedReservation): TableEntry {
-  return {
-    reservationId,
-    address: formatIpv4(address),
-    mac,
-    hostname,
-    options: options.length === 0 ? NO_OPTIONS : options.map(({ code, value }) => ({ code, value })),
-  };
-}
-
-function sameEntry(a: TableEntry, b: TableEntry): boolean {
-  return (
-    a.reservationId === b.reservationId &&
-    a.mac === b.mac &&
-    a.hostname === b.hostname &&
-    JSON.stringify(a.options) === JSON.stringify(b.options)
-  );
-}
+const MAC_LENGTH = 17;
+const END = '\n';
+// In no base64url.
+const WHOLE = '.';
 
 /** Whether two assignments say the same. */
 export function sameAssignment(a: Assignment, b: Assignment): boolean {

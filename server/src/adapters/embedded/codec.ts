@@ -1,133 +1,192 @@
 // How documents lie in the embedded store: JSON, because it can be read without this program and needs no schema of
-// its own. Slots and tenures, of which there are millions, are arrays in a fixed order: a third smaller and twice as
-// quick to read as objects. A field that is added goes to the end; another order is a new schema.
+// its own. Slots and tenures, of which there are millions, are arrays in a fixed order. A field that is added goes to
+// the end; another order is a new schema.
+//
+//   C1. The first field of a slot's row is its head: a letter, the MAC, and the id's own part. A start reads that much
+//       of millions of rows at fixed places, without parsing them: `r` promises that there is nothing else to know of a
+//       RESERVED slot but its hostname, which follows. The other letters promise nothing.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../../domain/ids.js';
 import type { DhcpOption, Labels } from '../../domain/network.js';
-import type { EndedTenure, RequestKey, Slot, Tenure } from '../../domain/slot.js';
+import { commonPart, OWN_LENGTH, ownPart } from '../../domain/reservation-id.js';
+import type { EndedTenure, RequestKey, Slot, SlotSummary, Tenure } from '../../domain/slot.js';
+import type { Names } from './names.js';
 
-type RequestRow = readonly [caller: string, rpc: RequestKey['rpc'], id: string, contentHash: string];
+type RequestRow = readonly [caller: number, rpc: RequestKey['rpc'], id: string, contentHash: string];
 
 type TenureRow = readonly [
-  reservationId: ReservationId,
-  networkId: NetworkId,
-  address: Ipv4,
-  subnetId: SubnetId,
-  subnetUid: Uid,
-  mac: Mac,
+  head: string,
   hostname: string,
+  subnet: number,
   owner: string,
-  labels: Labels,
-  options: readonly DhcpOption[],
+  labels: Labels | 0,
+  options: readonly DhcpOption[] | 0,
   createTime: WallTime,
-  createdBy: string,
+  createdBy: number,
   vouched: 0 | 1,
   request: RequestRow | 0,
   releaseTime: WallTime | 0,
-  releasedBy: string | 0,
+  /** One more than its number; 0: none. */
+  releasedBy: number,
   releaseRequest: RequestRow | 0,
 ];
 
 type SlotRow = readonly [
-  tenure: TenureRow,
-  reserved: 0 | 1,
+  ...tenure: TenureRow,
   chainCounter: number,
   reuseDelayS: number,
   leaseTimeCeilingS: number,
   revision: Revision,
 ];
 
-type EndedRow = readonly [tenure: TenureRow, endTime: WallTime];
+type EndedRow = readonly [...tenure: TenureRow, networkId: NetworkId, address: Ipv4, endTime: WallTime];
 
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
+const MAC_LENGTH = 17;
+// Behind `["` and the letter.
+const MAC_AT = 3;
+const ID_AT = MAC_AT + MAC_LENGTH;
+// Behind `","`.
+const HOSTNAME_AT = ID_AT + OWN_LENGTH + 3;
+const NO_OPTIONS: readonly DhcpOption[] = [];
+const NO_LABELS: Labels = {};
 
-/** Prints a slot. */
-export function encodeSlot(slot: Slot): string {
-  const reserved = slot.state === 'reserved' ? 1 : 0;
-  const { chainCounter, reuseDelayS, leaseTimeCeilingS, revision } = slot;
-  const row: SlotRow = [tenureRow(slot), reserved, chainCounter, reuseDelayS, leaseTimeCeilingS, revision];
-  return JSON.stringify(row);
+/** Where a slot is, which its key says. */
+type Place = Pick<Slot, 'networkId' | 'address'>;
+
+/** Prints and reads slots and tenures. */
+export class RowCodec {
+  readonly #names: Names;
+  readonly #commonParts = new Map<NetworkId, string>();
+  // A slot goes to its place and to the log of changes.
+  readonly #printed = new WeakMap<Slot, string>();
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  /** Prints a slot. */
+  encodeSlot(slot: Slot): string {
+    const known = this.#printed.get(slot);
+    if (known !== undefined) return known;
+    const { chainCounter, reuseDelayS, leaseTimeCeilingS, revision } = slot;
+    const letter = slot.state === 'reserved' ? 'r' : 'q';
+    const row: SlotRow = [...this.#tenureRow(slot, letter), chainCounter, reuseDelayS, leaseTimeCeilingS, revision];
+    const text = JSON.stringify(row);
+    this.#printed.set(slot, text);
+    return text;
+  }
+
+  /** Reads a slot. */
+  decodeSlot(place: Place, text: string): Slot {
+    const row = JSON.parse(text) as SlotRow;
+    const letter = row[0].charAt(0);
+    return {
+      ...this.#readTenure(place, row),
+      state: letter === 'r' || letter === 'R' ? 'reserved' : 'quarantined',
+      chainCounter: row[13],
+      reuseDelayS: row[14],
+      leaseTimeCeilingS: row[15],
+      revision: row[16],
+    };
+  }
+
+  /** Reads what servers keep of a slot. */
+  summarize(place: Place, text: string): SlotSummary {
+    if (text.charAt(2) !== 'r') return this.decodeSlot(place, text);
+    return {
+      networkId: place.networkId,
+      address: place.address,
+      state: 'reserved',
+      mac: text.slice(MAC_AT, ID_AT) as Mac,
+      reservationId: `${text.slice(ID_AT, ID_AT + OWN_LENGTH)}${this.#commonPart(place.networkId)}` as ReservationId,
+      hostname: text.slice(HOSTNAME_AT, text.indexOf('"', HOSTNAME_AT)),
+      options: NO_OPTIONS,
+      reuseDelayS: 0,
+      leaseTimeCeilingS: 0,
+    };
+  }
+
+  /** Prints an ended tenure. */
+  encodeEnded(ended: EndedTenure): string {
+    const { networkId, address, endTime } = ended;
+    const row: EndedRow = [...this.#tenureRow(ended, 'q'), networkId, address, endTime];
+    return JSON.stringify(row);
+  }
+
+  /** Reads an ended tenure. */
+  decodeEnded(text: string): EndedTenure {
+    const row = JSON.parse(text) as EndedRow;
+    return { ...this.#readTenure({ networkId: row[13], address: row[14] }, row), endTime: row[15] };
+  }
+
+  #tenureRow(tenure: Tenure, letter: 'r' | 'q'): TenureRow {
+    const own = ownPart(tenure.reservationId, this.#commonPart(tenure.networkId));
+    const isPlain = own !== undefined && tenure.options.length === 0;
+    return [
+      `${isPlain ? letter : letter.toUpperCase()}${tenure.mac}${own ?? `.${tenure.reservationId}`}`,
+      tenure.hostname,
+      this.#names.number(`${tenure.subnetId} ${tenure.subnetUid}`),
+      tenure.owner,
+      isEmpty(tenure.labels) ? 0 : tenure.labels,
+      tenure.options.length === 0 ? 0 : tenure.options,
+      tenure.createTime,
+      this.#names.number(tenure.createdBy),
+      tenure.vouched ? 1 : 0,
+      this.#requestRow(tenure.request),
+      tenure.releaseTime ?? 0,
+      tenure.releasedBy === undefined ? 0 : 1 + this.#names.number(tenure.releasedBy),
+      this.#requestRow(tenure.releaseRequest),
+    ];
+  }
+
+  #readTenure({ networkId, address }: Place, row: TenureRow | SlotRow | EndedRow): Tenure {
+    const [head, hostname, subnet, owner, labels, options, createTime, createdBy, vouched] = row;
+    const id = head.slice(1 + MAC_LENGTH);
+    const subnetName = this.#names.text(subnet);
+    const space = subnetName.indexOf(' ');
+    return {
+      reservationId: (id.startsWith('.') ? id.slice(1) : `${id}${this.#commonPart(networkId)}`) as ReservationId,
+      networkId,
+      address,
+      subnetId: subnetName.slice(0, space) as SubnetId,
+      subnetUid: subnetName.slice(space + 1) as Uid,
+      mac: head.slice(1, 1 + MAC_LENGTH) as Mac,
+      hostname,
+      owner,
+      labels: labels === 0 ? NO_LABELS : labels,
+      options: options === 0 ? NO_OPTIONS : options,
+      createTime,
+      createdBy: this.#names.text(createdBy),
+      vouched: vouched === 1,
+      ...(row[9] === 0 ? {} : { request: this.#readRequest(row[9]) }),
+      ...(row[10] === 0 ? {} : { releaseTime: row[10] }),
+      ...(row[11] === 0 ? {} : { releasedBy: this.#names.text(row[11] - 1) }),
+      ...(row[12] === 0 ? {} : { releaseRequest: this.#readRequest(row[12]) }),
+    };
+  }
+
+  #requestRow(key: RequestKey | undefined): RequestRow | 0 {
+    return key ? [this.#names.number(key.caller), key.rpc, key.id, key.contentHash] : 0;
+  }
+
+  #readRequest([caller, rpc, id, contentHash]: RequestRow): RequestKey {
+    return { caller: this.#names.text(caller), rpc, id, contentHash };
+  }
+
+  #commonPart(networkId: NetworkId): string {
+    let common = this.#commonParts.get(networkId);
+    if (common === undefined) {
+      common = commonPart(networkId);
+      this.#commonParts.set(networkId, common);
+    }
+    return common;
+  }
 }
 
-/** Reads a slot. */
-export function decodeSlot(text: string): Slot {
-  const row = JSON.parse(text) as SlotRow;
-  const slot = readTenure(row[0]) as Draft<Slot>;
-  slot.state = row[1] === 1 ? 'reserved' : 'quarantined';
-  slot.chainCounter = row[2];
-  slot.reuseDelayS = row[3];
-  slot.leaseTimeCeilingS = row[4];
-  slot.revision = row[5];
-  return slot;
-}
-
-/** Prints an ended tenure. */
-export function encodeEnded(ended: EndedTenure): string {
-  const row: EndedRow = [tenureRow(ended), ended.endTime];
-  return JSON.stringify(row);
-}
-
-/** Reads an ended tenure. */
-export function decodeEnded(text: string): EndedTenure {
-  const row = JSON.parse(text) as EndedRow;
-  const ended = readTenure(row[0]) as Draft<EndedTenure>;
-  ended.endTime = row[1];
-  return ended;
-}
-
-function tenureRow(tenure: Tenure): TenureRow {
-  return [
-    tenure.reservationId,
-    tenure.networkId,
-    tenure.address,
-    tenure.subnetId,
-    tenure.subnetUid,
-    tenure.mac,
-    tenure.hostname,
-    tenure.owner,
-    tenure.labels,
-    tenure.options,
-    tenure.createTime,
-    tenure.createdBy,
-    tenure.vouched ? 1 : 0,
-    requestRow(tenure.request),
-    tenure.releaseTime ?? 0,
-    tenure.releasedBy ?? 0,
-    requestRow(tenure.releaseRequest),
-  ];
-}
-
-// By index and without spreading: a start reads millions of them.
-function readTenure(row: TenureRow): Draft<Tenure> {
-  const tenure: Draft<Tenure> = {
-    reservationId: row[0],
-    networkId: row[1],
-    address: row[2],
-    subnetId: row[3],
-    subnetUid: row[4],
-    mac: row[5],
-    hostname: row[6],
-    owner: row[7],
-    labels: row[8],
-    options: row[9],
-    createTime: row[10],
-    createdBy: row[11],
-    vouched: row[12] === 1,
-  };
-  if (row[13] !== 0) tenure.request = readRequest(row[13]);
-  if (row[14] !== 0) tenure.releaseTime = row[14];
-  if (row[15] !== 0) tenure.releasedBy = row[15];
-  if (row[16] !== 0) tenure.releaseRequest = readRequest(row[16]);
-  return tenure;
-}
-
-function requestRow(key: RequestKey | undefined): RequestRow | 0 {
-  return key ? [key.caller, key.rpc, key.id, key.contentHash] : 0;
-}
-
-function readRequest(row: RequestRow): RequestKey {
-  return { caller: row[0], rpc: row[1], id: row[2], contentHash: row[3] };
+function isEmpty(labels: Labels): boolean {
+  for (const _ in labels) return false;
+  return true;
 }
 
 /** An address that a MAC has in a network, and whether it is reserved (else quarantined). */

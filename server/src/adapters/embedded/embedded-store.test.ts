@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '@leasehold/program/system-clock';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../../domain/host.js';
@@ -13,6 +14,7 @@ const broken = (error: unknown) => {
   throw error;
 };
 const options: EmbeddedStoreOptions = {
+  clock: systemClock(),
   entropy: { random: () => 0, bytes: (length) => new Uint8Array(length).fill(7) },
   onFatal: broken,
   onDefect: broken,
@@ -52,12 +54,12 @@ describe('openEmbeddedStore', () => {
     expect(first.settings).toEqual({
       storeUid: '07070707-0707-4707-8707-070707070707',
       incarnation: 1,
-      schema: 1,
+      schema: 2,
       authorityS: 86_400,
       authorityCeilingS: 86_400,
     });
     expect(second.settings).toEqual(first.settings);
-    expect([first.lease.epoch, second.lease.epoch]).toEqual([1, 2]);
+    expect([first.holder, second.holder]).toMatchObject([{ epoch: 1 }, { epoch: 2 }]);
   });
 
   test('refuses a directory with something else in it, and leaves it as it is', async () => {
@@ -76,22 +78,25 @@ describe('openEmbeddedStore', () => {
     await expect(openEmbeddedStore(join(path, 'other'), options)).rejects.toThrow("another program's LMDB database");
   });
 
-  test('refuses a store that a newer program wrote, and does not count it as a start', async () => {
+  test.each([
+    [3, /newer leasehold-server \(schema 3, this one knows 2\)/],
+    [1, /before the first release of leasehold-server \(schema 1\)/],
+  ])('refuses a store of schema %i, and does not count that as a start', async (schema, message) => {
     await (await openWith()).close();
     const env = openEnvironment(path);
     const tables = openTables(env);
     const stored = JSON.parse(tables?.settings.durable(idKey('settings')) ?? '');
-    tables?.settings.put(idKey('settings'), JSON.stringify({ ...stored, schema: 2 }));
+    tables?.settings.put(idKey('settings'), JSON.stringify({ ...stored, schema }));
     if (tables) await flushTables(env, tables);
     await env.close();
-    await expect(openWith()).rejects.toThrow(/newer leasehold-server \(schema 2, this one knows 1\)/);
-    await expect(openWith()).rejects.toThrow(/schema 2/);
+    await expect(openWith()).rejects.toThrow(message);
+    await expect(openWith()).rejects.toThrow(message);
   });
 
   test('is one at a time, also within one process', async () => {
     const store = await openWith();
     await expect(openWith()).rejects.toThrow(`Another server uses ${path}`);
-    await store.lease.confirm();
+    await store.hosts.get(HOST.hostId);
     await store.close();
     await (await openWith()).close();
   });
@@ -111,7 +116,7 @@ describe('openEmbeddedStore', () => {
     ]);
   });
 
-  test('a listener that throws fails neither the write, nor the other listeners, nor the store', async () => {
+  test('a follower that throws fails neither the write, nor the other followers, nor the store', async () => {
     const defects: unknown[] = [];
     const heard: string[] = [];
     const fatal: Error[] = [];
@@ -121,10 +126,13 @@ describe('openEmbeddedStore', () => {
       onDefect: (error) => defects.push(error),
     });
     const defect = new Error('not prepared for this');
-    store.watch(() => {
+    const { position } = await store.snapshot();
+    const lost = (reason: string) => heard.push(reason);
+    const changed = () => {
       throw defect;
-    });
-    store.watch((changes) => heard.push(...changes.map(({ kind }) => kind)));
+    };
+    store.follow(position, { changed, lost });
+    store.follow(position, { changed: (changes) => heard.push(...changes.map(({ kind }) => kind)), lost });
     const written = await store.hosts.put(HOST);
     expect(written).toEqual({ ...HOST, revision: 1 });
     await expect(store.hosts.put({ ...HOST, hostId: 'h2' as HostId })).resolves.toMatchObject({ hostId: 'h2' });

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { Change } from '../../domain/change.js';
 import type { NetworkId } from '../../domain/ids.js';
-import { type Change, StoreUnavailableError } from '../../ports/store.js';
+import { type Position, StoreUnavailableError } from '../../ports/store.js';
 import { GroupCommit } from './group-commit.js';
 
 const gone = (id: string): Change => ({ kind: 'network-gone', networkId: id as NetworkId });
@@ -12,8 +13,9 @@ function controlled() {
   const durable: (readonly Change[])[] = [];
   const fatal: Error[] = [];
   const commit = new GroupCommit({
+    stage: (changes) => changes.map((change) => ({ ...change, position: '1' as Position })),
     flush: () => new Promise<void>((resolve, reject) => flushes.push({ resolve, reject })),
-    onDurable: (changes) => durable.push(changes),
+    onDurable: (changes) => durable.push(changes.map(({ position: _, ...change }) => change)),
     onFatal: (error) => fatal.push(error),
   });
   const submit = (id: string) =>

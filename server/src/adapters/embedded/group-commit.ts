@@ -7,7 +7,8 @@
 //       rejected, nothing more is written, and `onFatal` is called once.
 
 import { setImmediate } from 'node:timers/promises';
-import { type Change, StoreUnavailableError } from '../../ports/store.js';
+import type { Change } from '../../domain/change.js';
+import { type PositionedChange, StoreUnavailableError } from '../../ports/store.js';
 
 // A job takes about 10 µs of the event loop.
 const MAX_JOBS = 512;
@@ -20,10 +21,12 @@ interface Job {
 
 /** What a group of jobs is written with. */
 export interface GroupCommitOptions {
-  /** Makes what the jobs staged durable. */
+  /** Gives the changes of a group their positions, before they are flushed. */
+  readonly stage: (changes: readonly Change[]) => readonly PositionedChange[];
+  /** Makes what was staged durable. */
   readonly flush: () => Promise<void>;
-  /** Told what is durable. What it throws is taken for a failure of the disk: it must not let listeners throw. */
-  readonly onDurable: (changes: readonly Change[]) => void;
+  /** Told what is durable. What it throws is taken for a failure of the disk: it must not let followers throw. */
+  readonly onDurable: (changes: readonly PositionedChange[]) => void;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -74,8 +77,9 @@ export class GroupCommit {
         jobs = this.#waiting.splice(0, MAX_JOBS);
         const changes: Change[] = [];
         for (const job of jobs) job.decide(changes);
+        const staged = this.#options.stage(changes);
         await this.#options.flush();
-        this.#options.onDurable(changes);
+        this.#options.onDurable(staged);
         for (const job of jobs) job.resolve();
       }
     } catch (error) {

@@ -17,28 +17,21 @@ export function hostStore({ hosts }: Tables, commit: GroupCommit): HostStore {
       commit.check();
       return durable(hostId);
     },
-    async *scan() {
-      commit.check();
-      const ids = Array.from(hosts.range(Number.MAX_SAFE_INTEGER), ({ key }) => key.toString() as HostId);
-      for (const hostId of ids) {
-        commit.check();
-        const host = durable(hostId);
-        if (host) yield host;
-      }
-    },
     put: (host) =>
       commit.submit((changes) => {
-        if ((current(host.hostId)?.revision ?? 0) !== host.revision) return 'conflict';
+        const before = current(host.hostId);
+        if ((before?.revision ?? 0) !== host.revision) return 'conflict';
         const written = { ...host, revision: (host.revision + 1) as Revision };
         hosts.put(idKey(host.hostId), JSON.stringify(written));
-        changes.push({ kind: 'host', host: written });
+        changes.push({ kind: 'host', host: written, ...(before && { before }) });
         return written;
       }),
     remove: (hostId, revision) =>
       commit.submit((changes) => {
-        if (current(hostId)?.revision !== revision) return 'conflict';
+        const before = current(hostId);
+        if (before?.revision !== revision) return 'conflict';
         hosts.remove(idKey(hostId));
-        changes.push({ kind: 'host-gone', hostId });
+        changes.push({ kind: 'host-gone', hostId, before });
         return 'removed';
       }),
   };

@@ -6,8 +6,9 @@
 
 import { createHash } from 'node:crypto';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { NetworkId } from '../../domain/ids.js';
+import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
 import type { RequestKey } from '../../domain/slot.js';
+import type { Position } from '../../ports/store.js';
 
 const END = '\0';
 const LAST_ADDRESS = 0xffffffff as Ipv4;
@@ -24,8 +25,17 @@ export function idKey(id: string): Key {
 
 /** Key of a slot: network id, zero, address in 4 bytes. */
 export function slotKey(networkId: NetworkId, address: Ipv4): Key {
-  const bytes = String.fromCharCode(address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255);
-  return `${networkId}${END}${bytes}` as Key;
+  return `${networkId}${END}${fourBytes(address)}` as Key;
+}
+
+function fourBytes(n: number): string {
+  return String.fromCharCode(n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255);
+}
+
+/** Reads the key of a slot. */
+export function parseSlotKey(key: Buffer): { readonly networkId: NetworkId; readonly address: Ipv4 } {
+  const at = key.length - 4;
+  return { networkId: key.toString('latin1', 0, at - 1) as NetworkId, address: key.readUInt32BE(at) as Ipv4 };
 }
 
 /** The keys of a network's slots: the first one that may exist, and one after the last. */
@@ -48,4 +58,60 @@ export function requestKey({ caller, rpc, id }: RequestKey): Key {
   const bytes = Buffer.from(`${rpc}${END}${caller.length}${END}${caller}${id}`, 'utf8');
   const key = bytes.length <= LONGEST_REQUEST_KEY ? bytes : createHash('sha256').update(bytes).digest();
   return key.toString('latin1') as Key;
+}
+
+// More milliseconds than any time here has.
+const TIMES = 2 ** 48;
+
+function sixBytes(n: number): string {
+  return fourBytes(Math.floor(n / 65_536)) + String.fromCharCode((n >>> 8) & 255, n & 255);
+}
+
+/** Which ended tenures an entry of the index of history is for. */
+export type HistoryPrefix = string & { readonly __brand: 'HistoryPrefix' };
+
+/** The entries of an address in a subnet, of a MAC, or of an owner. */
+export const historyPrefix = {
+  place: (subnetId: SubnetId, address: Ipv4) => `p${subnetId}${END}${fourBytes(address)}` as HistoryPrefix,
+  mac: (mac: Mac) => `m${mac}` as HistoryPrefix,
+  owner: (owner: string) => `o${Buffer.from(owner).toString('latin1')}${END}` as HistoryPrefix,
+};
+
+/** Key of an entry of the index of history: the newest first. Its last part is the reservation id. */
+export function historyKey(prefix: HistoryPrefix, createTime: WallTime, reservationId: ReservationId): Key {
+  return `${prefix}${sixBytes(TIMES - 1 - createTime)}${reservationId}` as Key;
+}
+
+/** Where the entries of a prefix begin: after a tenure, or all of them; and where they end. */
+export function historyRange(
+  prefix: HistoryPrefix,
+  after?: { readonly createTime: WallTime; readonly reservationId: ReservationId },
+): { start: Key; end: Key } {
+  const start = after ? keyAfter(historyKey(prefix, after.createTime, after.reservationId)) : (prefix as string as Key);
+  return { start, end: `${prefix}\xff\xff` as Key };
+}
+
+/** The reservation id of an entry of the index of history. */
+export function parseHistoryKey(key: Buffer, prefix: HistoryPrefix): ReservationId {
+  return key.toString('latin1', prefix.length + 6) as ReservationId;
+}
+
+/** Key of an entry of the index of ended tenures by when they ended. */
+export function endKey(endTime: WallTime, reservationId: ReservationId): Key {
+  return `e${sixBytes(endTime)}${reservationId}` as Key;
+}
+
+/** The entries of what ended before a time. */
+export function endedRange(before: WallTime): { start: Key; end: Key } {
+  return { start: 'e' as Key, end: `e${sixBytes(before)}` as Key };
+}
+
+/** The reservation id of an entry of the index of ends. */
+export function parseEndKey(key: Buffer): ReservationId {
+  return key.toString('latin1', 7) as ReservationId;
+}
+
+/** Key of a change: its position, whose characters are digits. */
+export function changeKey(position: Position): Key {
+  return position as string as Key;
 }

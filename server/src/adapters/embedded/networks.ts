@@ -1,9 +1,10 @@
 // The networks of an embedded store: on disk, and in memory because every write of a slot answers with one.
 
 import { setImmediate } from 'node:timers/promises';
+import type { Change } from '../../domain/change.js';
 import type { NetworkId, Revision } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
-import type { Change, NetworkStore } from '../../ports/store.js';
+import type { NetworkStore } from '../../ports/store.js';
 import type { GroupCommit } from './group-commit.js';
 import { idKey } from './keys.js';
 import { NetworkIndex } from './network-index.js';
@@ -16,6 +17,8 @@ export interface EmbeddedNetworks {
   readonly store: NetworkStore;
   /** A network as a job of the group commit has it to see. */
   current(networkId: NetworkId): Network | undefined;
+  /** The ids of the networks, in order. */
+  ids(): readonly NetworkId[];
   /** Shows what became durable. */
   onDurable(changes: readonly Change[]): void;
 }
@@ -34,6 +37,7 @@ export async function openNetworks(tables: Tables, commit: GroupCommit): Promise
   return {
     store: networkStore(tables, commit, current, durable),
     current: (networkId) => current.get(networkId),
+    ids: () => durable.ids(),
     onDurable(changes) {
       for (const change of changes) {
         if (change.kind === 'network') durable.put(change.network);
@@ -55,30 +59,25 @@ function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex
       const owner = durable.owner(subnetId);
       return owner && durable.get(owner);
     },
-    async *scan() {
-      for (const networkId of durable.ids()) {
-        commit.check();
-        const network = durable.get(networkId);
-        if (network) yield network;
-      }
-    },
     put: (network) =>
       commit.submit((changes) => {
         if (!holds(network.networkId, network.revision)) return 'conflict';
         const owners = network.subnets.map(({ subnetId }) => current.owner(subnetId) ?? network.networkId);
         if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';
+        const before = current.get(network.networkId);
         const written = { ...network, revision: (network.revision + 1) as Revision };
         tables.networks.put(idKey(network.networkId), JSON.stringify(written));
         current.put(written);
-        changes.push({ kind: 'network', network: written });
+        changes.push({ kind: 'network', network: written, ...(before && { before }) });
         return written;
       }),
     remove: (networkId, revision) =>
       commit.submit((changes) => {
-        if (current.get(networkId) === undefined || !holds(networkId, revision)) return 'conflict';
+        const before = current.get(networkId);
+        if (before === undefined || !holds(networkId, revision)) return 'conflict';
         tables.networks.remove(idKey(networkId));
         current.remove(networkId);
-        changes.push({ kind: 'network-gone', networkId });
+        changes.push({ kind: 'network-gone', networkId, before });
         return 'removed';
       }),
   };

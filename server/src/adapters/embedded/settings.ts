@@ -5,8 +5,8 @@ import type { StoreSettings } from '../../ports/store.js';
 import { idKey } from './keys.js';
 import { type Environment, flushTables, openTables, type Tables } from './tables.js';
 
-/** Layout of keys and values on disk; a store with a higher one is refused. */
-export const SCHEMA = 1;
+/** Layout of keys and values on disk; a store with another one is refused. */
+export const SCHEMA = 2;
 
 const DEFAULT_AUTHORITY_S = 24 * 3600;
 const KEY = idKey('settings');
@@ -60,6 +60,11 @@ function readSettings(path: string, tables: Tables): StoredSettings | undefined 
   if (settings.schema > SCHEMA) {
     throw new Error(
       `${path} was written by a newer leasehold-server (schema ${settings.schema}, this one knows ${SCHEMA}): run that one`,
+    );
+  }
+  if (settings.schema < SCHEMA) {
+    throw new Error(
+      `${path} was written before the first release of leasehold-server (schema ${settings.schema}): name another directory`,
     );
   }
   return settings;

@@ -1,142 +1,195 @@
-// The slots of an embedded store, what each MAC has, the requests and the history: written together, so that they
+// The slots of an embedded store, and what each MAC has: written together with requests and history, so that they
 // always agree.
 
 import { setImmediate } from 'node:timers/promises';
-import type { NetworkId, ReservationId, Revision } from '../../domain/ids.js';
-import type { Network } from '../../domain/network.js';
-import type { EndedTenure, Slot, Tenure } from '../../domain/slot.js';
-import type { SlotStore } from '../../ports/store.js';
-import { decodeEnded, decodeHeld, decodeSlot, encodeEnded, encodeHeld, encodeSlot } from './codec.js';
+import type { Mac } from '@leasehold/proto/values';
+import type { Change } from '../../domain/change.js';
+import type { NetworkId, Revision } from '../../domain/ids.js';
+import type { SlotKey } from '../../domain/reservation-id.js';
+import type { Slot } from '../../domain/slot.js';
+import type { SlotFilter, SlotPage, SlotStore } from '../../ports/store.js';
+import { decodeHeld, encodeHeld, type RowCodec } from './codec.js';
 import type { GroupCommit } from './group-commit.js';
-import { idKey, type Key, keyAfter, macKey, requestKey, slotKey, slotRange } from './keys.js';
+import { type Key, keyAfter, macKey, parseSlotKey, slotKey, slotRange } from './keys.js';
+import type { EmbeddedNetworks } from './networks.js';
 import type { Tables } from './tables.js';
+import type { Tenures } from './tenures.js';
 
-// At a few microseconds each, a batch holds the event loop for a few milliseconds.
-const SCAN_BATCH = 1_000;
+// How many slots one page looks at: a filter that fits few must not hold a call for the whole store.
+const LOOKED_AT = 20_000;
+// At a few microseconds each, this many hold the event loop for a few milliseconds.
+const LOOKED_AT_ONCE = 1_000;
 
-type RequestRow = readonly [slot: Key, reservationId: ReservationId];
-
-/** Serves the slots. `currentNetwork` is a network as a job of the group commit has it to see. */
-export function slotStore(
-  tables: Tables,
-  commit: GroupCommit,
-  currentNetwork: (networkId: NetworkId) => Network | undefined,
-): SlotStore {
-  return { ...slotWrites(tables, commit, currentNetwork), ...slotReads(tables, commit) };
+/** What the slots are served with. */
+export interface SlotParts {
+  readonly tables: Tables;
+  readonly codec: RowCodec;
+  readonly commit: GroupCommit;
+  readonly tenures: Tenures;
+  readonly networks: EmbeddedNetworks;
 }
 
-function slotWrites(
-  tables: Tables,
-  commit: GroupCommit,
-  currentNetwork: (networkId: NetworkId) => Network | undefined,
-): Pick<SlotStore, 'insert' | 'replace' | 'free'> {
+/** Serves the slots. */
+export function slotStore(parts: SlotParts): SlotStore {
+  return { ...slotWrites(parts), ...slotReads(parts) };
+}
+
+function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'free'> {
+  const { tables, commit, tenures, networks } = parts;
   return {
     insert: (slot) =>
       commit.submit((changes) => {
-        const network = currentNetwork(slot.networkId);
-        const taken = currentSlot(tables, slotKey(slot.networkId, slot.address));
+        const network = networks.current(slot.networkId);
+        const known = tenures.knownByOther(slot, undefined);
+        if (known) return { outcome: { kind: 'request-known', tenure: known }, network };
+        const taken = currentSlot(parts, slot);
         if (taken) return { outcome: { kind: 'taken', slot: taken }, network };
-        const held = otherReserved(tables, slot);
+        const held = otherReserved(parts, slot);
         if (held) return { outcome: { kind: 'mac-holds', slot: held }, network };
-        const written = write(tables, slot, undefined);
-        changes.push({ kind: 'slot', slot: written });
-        return { outcome: { kind: 'inserted', slot: written }, network };
+        return { outcome: { kind: 'inserted', slot: write(parts, slot, undefined, changes) }, network };
       }),
     replace: (slot, ended) =>
       commit.submit((changes) => {
-        const network = currentNetwork(slot.networkId);
-        const before = currentSlot(tables, slotKey(slot.networkId, slot.address));
+        const network = networks.current(slot.networkId);
+        const before = currentSlot(parts, slot);
         if (before?.revision !== slot.revision) return { outcome: { kind: 'conflict' }, network };
-        const held = otherReserved(tables, slot);
+        const known = tenures.knownByOther(slot, before);
+        if (known) return { outcome: { kind: 'request-known', tenure: known }, network };
+        const held = otherReserved(parts, slot);
         if (held) return { outcome: { kind: 'mac-holds', slot: held }, network };
-        if (ended) writeEnded(tables, ended, before);
-        const written = write(tables, slot, before);
-        changes.push({ kind: 'slot', slot: written });
-        return { outcome: { kind: 'replaced', slot: written }, network };
+        if (ended) tenures.putEnded(ended, before);
+        return { outcome: { kind: 'replaced', slot: write(parts, slot, before, changes) }, network };
       }),
-    free: (ended) =>
+    free: (ended, revision) =>
       commit.submit((changes) => {
-        const { networkId, address, reservationId } = ended;
-        const before = currentSlot(tables, slotKey(networkId, address));
-        if (before?.state !== 'quarantined' || before.reservationId !== reservationId) return 'conflict';
-        writeEnded(tables, ended, before);
+        const before = currentSlot(parts, ended);
+        if (before?.state !== 'quarantined' || before.revision !== revision) return 'conflict';
+        const { networkId, address } = before;
+        tenures.putEnded(ended, before);
         tables.slots.remove(slotKey(networkId, address));
         setHeld(tables, before, undefined);
-        changes.push({ kind: 'slot-gone', networkId, address });
+        changes.push({ kind: 'slot-gone', networkId, address, before });
         return 'freed';
       }),
   };
 }
 
-function slotReads(tables: Tables, commit: GroupCommit): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
-  const durableSlot = (key: Key) => parse(decodeSlot, tables.slots.durable(key));
-  const ended = (reservationId: ReservationId) => parse(decodeEnded, tables.history.durable(idKey(reservationId)));
+function slotReads(parts: SlotParts): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
+  const { tables, codec, commit, tenures, networks } = parts;
+  const get: SlotStore['get'] = async (networkId, address) => {
+    commit.check();
+    const text = tables.slots.durable(slotKey(networkId, address));
+    return text === undefined ? undefined : codec.decodeSlot({ networkId, address }, text);
+  };
+  const ofMac = (networkId: NetworkId, mac: Mac): readonly Slot[] =>
+    decodeHeld(tables.macs.durable(macKey(networkId, mac))).flatMap(({ address }) => {
+      const text = tables.slots.durable(slotKey(networkId, address));
+      return text === undefined ? [] : [codec.decodeSlot({ networkId, address }, text)];
+    });
   return {
-    async get(networkId, address) {
-      commit.check();
-      return durableSlot(slotKey(networkId, address));
-    },
+    get,
+    // No other server writes here.
+    getConfirmed: get,
     async findByMac(networkId, mac) {
       commit.check();
-      const held = decodeHeld(tables.macs.durable(macKey(networkId, mac)));
-      return held.map(({ address }) => durableSlot(slotKey(networkId, address))).filter((slot) => slot !== undefined);
+      return ofMac(networkId, mac);
     },
     async findByRequest(request) {
       commit.check();
-      const text = tables.requests.durable(requestKey(request));
-      if (text === undefined) return undefined;
-      const [key, reservationId] = JSON.parse(text) as RequestRow;
-      const slot = durableSlot(key);
-      return slot?.reservationId === reservationId ? slot : ended(reservationId);
+      return tenures.byRequest(request, 'durable');
     },
-    async getEnded(reservationId) {
+    async list(filter, after, limit) {
+      const { mac, networkId } = filter;
+      if (mac === undefined) return listByKey(parts, filter, after, limit);
       commit.check();
-      return ended(reservationId);
+      const all = (networkId === undefined ? networks.ids() : [networkId]).flatMap((each) => ofMac(each, mac));
+      const rest = all.filter((slot) => fits(slot, filter) && (!after || isAfter(slot, after)));
+      const slots = rest.slice(0, limit);
+      return { slots, next: rest.length > limit ? slots.at(-1) : undefined };
     },
-    async *scan(range) {
-      let { start, end }: { start?: Key; end?: Key } = range ? slotRange(range.networkId, range.from, range.to) : {};
-      for (;;) {
-        commit.check();
-        const batch = Array.from(tables.slots.range(SCAN_BATCH, start, end), ({ value }) => decodeSlot(value));
-        const last = batch.at(-1);
-        if (last === undefined) return;
-        yield batch;
-        start = keyAfter(slotKey(last.networkId, last.address));
-        await setImmediate();
-      }
+    async count(networkId, from, to) {
+      commit.check();
+      const { start, end } = slotRange(networkId, from, to);
+      return tables.slots.count(start, end);
     },
   };
 }
 
-function currentSlot(tables: Tables, key: Key): Slot | undefined {
-  return parse(decodeSlot, tables.slots.get(key));
+async function listByKey(
+  { tables, codec, commit }: SlotParts,
+  filter: SlotFilter,
+  after: SlotKey | undefined,
+  limit: number,
+): Promise<SlotPage> {
+  const range: { readonly start?: Key; readonly end?: Key } =
+    filter.networkId === undefined ? {} : slotRange(filter.networkId, filter.from, filter.to);
+  const found: Slot[] = [];
+  const seeks = seeker(filter);
+  let last = after;
+  for (let lookedAt = 0; lookedAt < LOOKED_AT; lookedAt += LOOKED_AT_ONCE) {
+    commit.check();
+    const next = last && keyAfter(slotKey(last.networkId, last.address));
+    const start = next !== undefined && (range.start === undefined || next > range.start) ? next : range.start;
+    let seen = 0;
+    for (const { key, value } of tables.slots.range(LOOKED_AT_ONCE, start, range.end)) {
+      seen++;
+      last = parseSlotKey(key);
+      if (!seeks(value)) continue;
+      const slot = codec.decodeSlot(last, value);
+      if (fits(slot, filter)) found.push(slot);
+      if (found.length === limit) return { slots: found, next: last };
+    }
+    if (seen < LOOKED_AT_ONCE) return { slots: found, next: undefined };
+    await setImmediate();
+  }
+  return { slots: found, next: last };
 }
 
-function parse<T>(decode: (text: string) => T, text: string | undefined): T | undefined {
-  return text === undefined ? undefined : decode(text);
+/** Whether a row may fit, without parsing it: an owner stands in it as JSON prints it. */
+function seeker({ owner }: SlotFilter): (row: string) => boolean {
+  if (owner === undefined) return () => true;
+  const printed = JSON.stringify(owner);
+  return (row) => row.includes(printed);
+}
+
+function fits(slot: Slot, { from, to, subnetId, mac, owner, state }: SlotFilter): boolean {
+  return (
+    (from === undefined || slot.address >= from) &&
+    (to === undefined || slot.address <= to) &&
+    (subnetId === undefined || slot.subnetId === subnetId) &&
+    (mac === undefined || slot.mac === mac) &&
+    (owner === undefined || slot.owner === owner) &&
+    (state === undefined || slot.state === state)
+  );
+}
+
+function isAfter(slot: SlotKey, after: SlotKey): boolean {
+  if (slot.networkId !== after.networkId) return slot.networkId > after.networkId;
+  return slot.address > after.address;
+}
+
+function currentSlot({ tables, codec }: SlotParts, { networkId, address }: SlotKey): Slot | undefined {
+  const text = tables.slots.get(slotKey(networkId, address));
+  return text === undefined ? undefined : codec.decodeSlot({ networkId, address }, text);
 }
 
 /** The slot that keeps the MAC of a slot from being reserved there: another one, RESERVED, in the same network. */
-function otherReserved(tables: Tables, { networkId, address, mac, state }: Slot): Slot | undefined {
+function otherReserved(parts: SlotParts, { networkId, address, mac, state }: Slot): Slot | undefined {
   if (state !== 'reserved') return undefined;
-  const held = decodeHeld(tables.macs.get(macKey(networkId, mac)));
+  const held = decodeHeld(parts.tables.macs.get(macKey(networkId, mac)));
   const other = held.find((each) => each.reserved && each.address !== address);
-  return other && currentSlot(tables, slotKey(networkId, other.address));
+  return other && currentSlot(parts, { networkId, address: other.address });
 }
 
 /** Writes a slot over what was there, and answers it with its new revision. */
-function write(tables: Tables, slot: Slot, before: Slot | undefined): Slot {
+function write({ tables, codec, tenures }: SlotParts, slot: Slot, before: Slot | undefined, changes: Change[]): Slot {
   const written = { ...slot, revision: (slot.revision + 1) as Revision };
-  tables.slots.put(slotKey(slot.networkId, slot.address), encodeSlot(written));
+  tables.slots.put(slotKey(slot.networkId, slot.address), codec.encodeSlot(written));
   if (before && before.mac !== slot.mac) setHeld(tables, before, undefined);
   if (before?.mac !== slot.mac || before.state !== slot.state) setHeld(tables, slot, slot.state === 'reserved');
-  writeRequests(tables, slot, before);
+  tenures.putRequests(slot, before);
+  changes.push({ kind: 'slot', slot: written, ...(before && { before }) });
   return written;
-}
-
-function writeEnded(tables: Tables, ended: EndedTenure, before: Slot): void {
-  tables.history.put(idKey(ended.reservationId), encodeEnded(ended));
-  writeRequests(tables, ended, before);
 }
 
 /** Notes what a MAC has at an address; `undefined`: nothing any more. */
@@ -146,15 +199,4 @@ function setHeld(tables: Tables, { networkId, mac, address }: Slot, reserved: bo
   if (reserved !== undefined) held.push({ address, reserved });
   if (held.length === 0) tables.macs.remove(key);
   else tables.macs.put(key, encodeHeld(held));
-}
-
-function writeRequests(tables: Tables, tenure: Tenure, before: Slot | undefined): void {
-  // What the stored slot has of the same tenure is known already.
-  const known = before?.reservationId === tenure.reservationId ? before : undefined;
-  const row: RequestRow = [slotKey(tenure.networkId, tenure.address), tenure.reservationId];
-  const { request, releaseRequest } = tenure;
-  if (request && request.id !== known?.request?.id) tables.requests.put(requestKey(request), JSON.stringify(row));
-  if (releaseRequest && releaseRequest.id !== known?.releaseRequest?.id) {
-    tables.requests.put(requestKey(releaseRequest), JSON.stringify(row));
-  }
 }

@@ -4,13 +4,14 @@
 //   T2. What is staged goes out as one transaction: all of it is on disk afterwards, or nothing.
 
 import { setImmediate } from 'node:timers/promises';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Key } from './keys.js';
 
 // Address space, not memory or disk; the file grows as needed.
 const MAP_BYTES = 2 ** 40;
 
-const NAMES = ['settings', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history'] as const;
+// biome-ignore format: a row
+const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history', 'past', 'log'] as const;
 
 /** The environment of a directory. */
 export type Environment = RootDatabase<Buffer, Buffer>;
@@ -32,6 +33,15 @@ export function openEnvironment(path: string): Environment {
   } as Parameters<typeof open>[0] & { path: string });
 }
 
+/** A moment whose state can still be read. */
+export type Moment = Transaction;
+
+/** Holds on to the present moment, until its `done()` is called. */
+export function holdMoment(env: Environment): Moment {
+  env.resetReadTxn();
+  return env.useReadTransaction();
+}
+
 /** One database. */
 export class Table {
   readonly #database: Database<string, Buffer>;
@@ -50,13 +60,31 @@ export class Table {
     return this.#database.get(bytes(key));
   }
 
-  /** Up to `limit` entries from `start` (included) to `end` (excluded), in key order. */
-  range(limit: number, start?: Key, end?: Key): Iterable<{ readonly key: Buffer; readonly value: string }> {
+  /** Up to `limit` entries from `start` (included) to `end` (excluded), in key order; as of a moment, if one is given. */
+  range(
+    limit: number,
+    start?: Key,
+    end?: Key,
+    moment?: Moment,
+  ): Iterable<{ readonly key: Buffer; readonly value: string }> {
     return this.#database.getRange({
       ...(start !== undefined && { start: bytes(start) }),
       ...(end !== undefined && { end: bytes(end) }),
+      ...(moment !== undefined && { transaction: moment }),
       limit,
     });
+  }
+
+  /** How many entries there are from `start` (included) to `end` (excluded). */
+  count(start: Key, end: Key): number {
+    return this.#database.getKeysCount({ start: bytes(start), end: bytes(end) });
+  }
+
+  /** The last entry, as of a moment, if one is given. */
+  last(moment?: Moment): { readonly key: Buffer; readonly value: string } | undefined {
+    const backwards = { reverse: true, limit: 1, ...(moment !== undefined && { transaction: moment }) };
+    for (const entry of this.#database.getRange(backwards)) return entry;
+    return undefined;
   }
 
   put(key: Key, value: string): void {
@@ -85,7 +113,10 @@ export class Table {
   }
 }
 
-/** The databases of an embedded store, by what they hold: `macs` what a MAC has, `history` the ended tenures. */
+/**
+ * The databases of an embedded store, by what they hold: `names` numbered texts, `macs` what a MAC has, `history` the
+ * ended tenures, `past` their indexes, `log` the last changes.
+ */
 export type Tables = Readonly<Record<(typeof NAMES)[number], Table>>;
 
 /** Opens the databases; undefined when the environment holds something else. */

@@ -50,21 +50,27 @@ const BREAKER = {
   'half-open': BreakerState.HALF_OPEN,
 } satisfies Record<HostStatus['breaker'], BreakerState>;
 
-/** Writes a host. */
-export function toWireHost(host: Host, status: HostStatus): WireHost {
+/** Writes the state of a breaker; undefined: there is none. */
+export function toWireBreaker(state: HostStatus['breaker'] | undefined): BreakerState {
+  return state === undefined ? BreakerState.UNSPECIFIED : BREAKER[state];
+}
+
+/** Writes a host; without a status only what is stored of it. */
+export function toWireHost(host: Host, status?: HostStatus): WireHost {
+  const attachments = status?.attachments ?? host.attachments.map((each) => ({ ...each, ready: false, reason: '' }));
   return {
     hostId: host.hostId,
     uid: host.uid,
-    liveness: LIVENESS[status.liveness],
+    liveness: LIVENESS[status?.liveness ?? 'unknown'],
     managed: host.managed,
     maintenance: host.maintenance,
     failureDomain: host.failureDomain,
     labels: { ...host.labels },
-    attachments: status.attachments.map((each) => ({ ...each })),
+    attachments: attachments.map((each) => ({ ...each })),
     backend: host.backend,
     agentVersion: host.agentVersion,
-    lastHeartbeatTime: status.lastHeardTime,
-    breaker: BREAKER[status.breaker],
+    lastHeartbeatTime: status?.lastHeardTime,
+    breaker: toWireBreaker(status?.breaker),
     etag: hostEtag(host),
     createTime: new Date(host.createTime),
     updateTime: new Date(host.updateTime),

@@ -69,8 +69,8 @@ function isSet(network: WireNetwork, path: keyof typeof PATHS): boolean {
   return typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined && value !== '';
 }
 
-/** Writes a network. */
-export function toWireNetwork(network: Network, status: NetworkStatus): WireNetwork {
+/** Writes a network; without a status only what is stored of it. */
+export function toWireNetwork(network: Network, status?: NetworkStatus): WireNetwork {
   return {
     networkId: network.networkId,
     uid: network.uid,
@@ -79,13 +79,7 @@ export function toWireNetwork(network: Network, status: NetworkStatus): WireNetw
     dhcpServerCount: network.dhcpServerCount,
     labels: { ...network.labels },
     etag: networkEtag(network),
-    status: {
-      subnets: status.subnets,
-      serversWanted: status.serversWanted,
-      serversServing: status.serversServing,
-      shortSince: status.shortSince,
-      shortReason: status.shortReason,
-    },
+    status: status && { ...status },
     createTime: new Date(network.createTime),
     updateTime: new Date(network.updateTime),
     createdBy: network.createdBy,

@@ -2,10 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import {
+  type BatchReserveAddressesRequest,
   type GetReservationRequest,
+  type ListAddressHistoryRequest,
   type ListReservationsRequest,
   ReleaseAddressRequest,
   ReserveAddressRequest,
+  type UpdateReservationRequest,
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import {
   ReservationState,
@@ -13,16 +16,18 @@ import {
   type Reservation as WireReservation,
 } from '@leasehold/proto/ipam/v1/reservation';
 import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto/values';
-import type { ReleaseCommand, ReservationKey } from '../../app/release.js';
-import type { ReservationFilter } from '../../app/reservations.js';
+import type { ReleaseCommand } from '../../app/release.js';
+import type { ReservationFilter, ReservationKey, ReservationSettings } from '../../app/reservations.js';
 import type { ReserveCommand } from '../../app/reserve.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
-import type { NetworkId, ReservationId, SubnetId } from '../../domain/ids.js';
-import type { EndedTenure, RequestKey, Slot } from '../../domain/slot.js';
+import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
+import type { EndedTenure, RequestKey, Slot, Tenure } from '../../domain/slot.js';
+import type { HistoryFilter } from '../../ports/store.js';
 import { Fields } from './fields.js';
 
 const MAX_OWNER = 255;
+const MAX_BATCH = 1_000;
 // Longer than any that this software made.
 const MAX_RESERVATION_ID = 128;
 const MAX_WAIT_MS = 60_000;
@@ -58,7 +63,20 @@ export function fromReserve(
   return fields.result({ command, waitReady: readWait(fields, request) });
 }
 
-function readWait(fields: Fields, { waitReady }: ReserveAddressRequest): WaitReady | undefined {
+/** Reads the wait of BatchReserveAddressesRequest, and checks that there are items, not too many. */
+export function fromBatchReserve(request: BatchReserveAddressesRequest): Result<WaitReady | undefined> {
+  const fields = new Fields();
+  checkBatch(fields, request.requests);
+  return fields.result(readWait(fields, request));
+}
+
+/** Checks that a batch has items, and not too many. */
+export function checkBatch(fields: Fields, requests: readonly unknown[]): void {
+  if (requests.length === 0) fields.wrong('requests', 'Required');
+  else if (requests.length > MAX_BATCH) fields.wrong('requests', `More than ${MAX_BATCH} items`);
+}
+
+function readWait(fields: Fields, { waitReady }: Pick<ReserveAddressRequest, 'waitReady'>): WaitReady | undefined {
   if (!waitReady) return undefined;
   const timeoutMs = fields.milliseconds('wait_ready.timeout', waitReady.timeout) ?? DEFAULT_WAIT_MS;
   if (timeoutMs > MAX_WAIT_MS) fields.wrong('wait_ready.timeout', `More than ${MAX_WAIT_MS / 1_000} s`);
@@ -159,16 +177,74 @@ function readState(fields: Fields, state: ReservationState): Slot['state'] | und
   return undefined;
 }
 
-const STATES = {
+/** The states of a slot on the wire. */
+export const STATES = {
   reserved: ReservationState.RESERVED,
   quarantined: ReservationState.QUARANTINED,
 } satisfies Record<Slot['state'], ReservationState>;
+
+const PATHS = ['hostname', 'owner', 'labels', 'options'] as const satisfies readonly (keyof ReservationSettings)[];
+
+/** Reads UpdateReservationRequest. */
+export function fromUpdateReservation({ key, reservation, updateMask }: UpdateReservationRequest): Result<{
+  readonly key: ReservationKey;
+  readonly patch: Partial<ReservationSettings>;
+  readonly etag: string;
+}> {
+  if (!reservation) return invalidField('reservation', 'Required');
+  const fields = new Fields();
+  const own = { $case: 'reservationId', value: reservation.reservationId } as const;
+  const settings: ReservationSettings = {
+    hostname: fields.optional('reservation.hostname', reservation.hostname, parseHostname) ?? '',
+    owner: fields.text('reservation.owner', reservation.owner, MAX_OWNER),
+    labels: fields.labels('reservation.labels', reservation.labels),
+    options: fields.options('reservation.options', reservation.options),
+  };
+  const paths = fields.mask(updateMask, PATHS) ?? PATHS.filter((path) => isSet(reservation, path));
+  const patch = Object.fromEntries(paths.map((path) => [path, settings[path]]));
+  const named = readKey(fields, key ? key.key : own, key ? 'key.' : 'reservation.');
+  return fields.result({ key: named, patch, etag: reservation.etag });
+}
+
+function isSet(reservation: WireReservation, path: (typeof PATHS)[number]): boolean {
+  const value = reservation[path];
+  return (typeof value === 'string' ? value : Object.keys(value)).length > 0;
+}
+
+/** Reads the filters of ListAddressHistoryRequest. */
+export function fromHistoryFilter(request: ListAddressHistoryRequest): Result<HistoryFilter> {
+  const fields = new Fields();
+  const hasPlace = request.subnetId !== '' || request.address !== '';
+  if (!hasPlace && request.mac === '' && request.owner === '') {
+    fields.wrong('subnet_id', 'This with address, or mac, or owner is required');
+  }
+  return fields.result({
+    place: hasPlace
+      ? {
+          subnetId: fields.id<SubnetId>('subnet_id', request.subnetId),
+          address: fields.parse('address', request.address, parseIpv4) ?? ZERO,
+        }
+      : undefined,
+    mac: fields.optional('mac', request.mac, parseMac),
+    owner: request.owner === '' ? undefined : fields.text('owner', request.owner, MAX_OWNER),
+    networkId: fields.optionalId<NetworkId>('network_id', request.networkId),
+    endedAfter: request.startTime && (request.startTime.getTime() as WallTime),
+    createdBefore: request.endTime && (request.endTime.getTime() as WallTime),
+  });
+}
 
 /** Writes a reservation. */
 export function toWireReservation(
   tenure: Slot | EndedTenure,
   live: { readonly readyServers: number; readonly reusableTime: Date | undefined },
 ): WireReservation {
+  const state = 'state' in tenure ? STATES[tenure.state] : ReservationState.ENDED;
+  const endTime = 'endTime' in tenure ? new Date(tenure.endTime) : undefined;
+  return { ...toWireTenure(tenure, state), ...live, endTime };
+}
+
+/** Writes what is stored of a tenure. */
+export function toWireTenure(tenure: Tenure, state: ReservationState): WireReservation {
   return {
     reservationId: tenure.reservationId,
     networkId: tenure.networkId,
@@ -179,13 +255,14 @@ export function toWireReservation(
     owner: tenure.owner,
     labels: { ...tenure.labels },
     options: tenure.options.map(({ code, value }) => ({ code, value })),
-    state: 'state' in tenure ? STATES[tenure.state] : ReservationState.ENDED,
+    state,
     createTime: new Date(tenure.createTime),
     releaseTime: tenure.releaseTime === undefined ? undefined : new Date(tenure.releaseTime),
-    reusableTime: live.reusableTime,
-    readyServers: live.readyServers,
+    reusableTime: undefined,
+    readyServers: 0,
     createdBy: tenure.createdBy,
     releasedBy: tenure.releasedBy ?? '',
     etag: reservationEtag(tenure),
+    endTime: undefined,
   };
 }

@@ -1,8 +1,8 @@
 // The status of the installation on the wire.
 
-import { BreakerState } from '@leasehold/proto/ipam/v1/host';
 import type { GetStatusResponse } from '@leasehold/proto/ipam/v1/ipam_service';
 import type { StatusReport } from '../../app/status.js';
+import { toWireBreaker } from './host.js';
 
 /** Writes GetStatusResponse. */
 export function toWireStatus(status: StatusReport): GetStatusResponse {
@@ -15,9 +15,17 @@ export function toWireStatus(status: StatusReport): GetStatusResponse {
       kind: status.store.kind,
       uid: status.store.uid,
       incarnation: BigInt(status.store.incarnation),
-      breaker: BreakerState.UNSPECIFIED,
+      breaker: toWireBreaker(status.store.breaker),
+      unavailableSince:
+        status.store.unavailableSince === undefined ? undefined : new Date(status.store.unavailableSince),
     },
-    holder: { server: status.server, epoch: BigInt(status.holderEpoch), isSelf: true },
+    holder: status.holder && {
+      server: status.holder.server,
+      epoch: BigInt(status.holder.epoch),
+      isSelf: status.isHolder,
+      advertise: status.holder.advertise,
+      agentAdvertise: status.holder.agentAdvertise,
+    },
     brakes: status.brakes.map(({ kind, reason, since }) => ({ kind, reason, since })),
     insecureListeners: [...status.insecureListeners],
     counts: {

@@ -134,8 +134,8 @@ function isSet(subnet: WireSubnet, field: keyof Changeable): boolean {
   return typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined && value !== '';
 }
 
-/** Writes a subnet. */
-export function toWireSubnet({ networkId, subnet }: SubnetInNetwork, usage: Usage): WireSubnet {
+/** Writes a subnet; without a usage only what is stored of it. */
+export function toWireSubnet({ networkId, subnet }: SubnetInNetwork, usage?: Usage): WireSubnet {
   return {
     subnetId: subnet.subnetId,
     uid: subnet.uid,
@@ -158,7 +158,7 @@ export function toWireSubnet({ networkId, subnet }: SubnetInNetwork, usage: Usag
     excludedRanges: subnet.excludedRanges.map(toWireRange),
     labels: { ...subnet.labels },
     etag: subnetEtag(subnet),
-    usage: {
+    usage: usage && {
       capacity: BigInt(usage.capacity),
       reserved: BigInt(usage.reserved),
       quarantined: BigInt(usage.quarantined),

@@ -8,7 +8,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -18,6 +20,16 @@ import {
 import { Duration } from "../../google/protobuf/duration.js";
 import { FieldMask } from "../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
+import { Status } from "../../google/rpc/status.js";
+import {
+  Bookmark,
+  HostEvent,
+  NetworkEvent,
+  PlacementEvent,
+  ReservationEvent,
+  SubnetEvent,
+  WatchSnapshotEnd,
+} from "./event.js";
 import { Host } from "./host.js";
 import { Network } from "./network.js";
 import { Placement } from "./placement.js";
@@ -285,6 +297,58 @@ export interface ReleaseAddressResponse {
   reservation: Reservation | undefined;
 }
 
+/** Request of BatchReserveAddresses. */
+export interface BatchReserveAddressesRequest {
+  /** What to reserve: 1 to 1,000. None has a `wait_ready` of its own. */
+  requests: ReserveAddressRequest[];
+  /** Answer only when for every item that was reserved DHCP servers confirmed it, or the time is up. Absent: at once. */
+  waitReady: WaitReady | undefined;
+}
+
+/** Response of BatchReserveAddresses. */
+export interface BatchReserveAddressesResponse {
+  /** One result for each request, in their order. */
+  results: BatchReserveAddressesResult[];
+}
+
+/** What came of one item of BatchReserveAddresses. */
+export interface BatchReserveAddressesResult {
+  /** Which of the two. */
+  result:
+    | //
+    /** What ReserveAddress would have answered. */
+    { $case: "response"; value: ReserveAddressResponse }
+    | //
+    /** How ReserveAddress would have refused, with the same code and details. */
+    { $case: "status"; value: Status }
+    | undefined;
+}
+
+/** Request of BatchReleaseAddresses. */
+export interface BatchReleaseAddressesRequest {
+  /** What to release: 1 to 1,000. */
+  requests: ReleaseAddressRequest[];
+}
+
+/** Response of BatchReleaseAddresses. */
+export interface BatchReleaseAddressesResponse {
+  /** One result for each request, in their order. */
+  results: BatchReleaseAddressesResult[];
+}
+
+/** What came of one item of BatchReleaseAddresses. */
+export interface BatchReleaseAddressesResult {
+  /** Which of the two. */
+  result:
+    | //
+    /** What ReleaseAddress would have answered. */
+    { $case: "response"; value: ReleaseAddressResponse }
+    | //
+    /** How ReleaseAddress would have refused, with the same code and details. */
+    { $case: "status"; value: Status }
+    | undefined;
+}
+
 /** Request of GetReservation. */
 export interface GetReservationRequest {
   /** Which one. Required. */
@@ -329,6 +393,63 @@ export interface ListReservationsRequest {
 export interface ListReservationsResponse {
   /** One page, by network and then in address order. */
   reservations: Reservation[];
+  /** For the next page. Empty: there is none. A page may hold fewer than asked for and still have a next one. */
+  nextPageToken: string;
+}
+
+/** Request of UpdateReservation. */
+export interface UpdateReservationRequest {
+  /** Which one, by its address or MAC. Absent: by `reservation.reservation_id`. */
+  key:
+    | ReservationKey
+    | undefined;
+  /** The new hostname, owner, labels and options; `etag` guards. Required. */
+  reservation:
+    | Reservation
+    | undefined;
+  /**
+   * Which fields to change: `hostname`, `owner`, `labels`, `options`; `*`: all of them. Absent or empty: those that are
+   * set in `reservation`. Only a mask can clear.
+   */
+  updateMask: string[] | undefined;
+}
+
+/** Response of UpdateReservation. */
+export interface UpdateReservationResponse {
+  /** The reservation as stored. */
+  reservation: Reservation | undefined;
+}
+
+/** Request of ListAddressHistory. An address, a MAC or an owner is required; all that is given must fit. */
+export interface ListAddressHistoryRequest {
+  /** With `address`: the subnet, also one that was deleted. Empty: any. */
+  subnetId: string;
+  /** With `subnet_id`: the address. Empty: any. */
+  address: string;
+  /** The MAC. Empty: any. */
+  mac: string;
+  /** Exactly this owner. Empty: any. */
+  owner: string;
+  /** Only in this network. Empty: in any. */
+  networkId: string;
+  /** Only tenures that were not over by then. Absent: from the beginning of what is kept. */
+  startTime:
+    | Date
+    | undefined;
+  /** Only tenures that had begun before then. Absent: until now. */
+  endTime:
+    | Date
+    | undefined;
+  /** At most this many in the answer. 0: 100; more than 1,000 is cut to 1,000. */
+  pageSize: number;
+  /** `next_page_token` of the answer before. Empty: from the start. INVALID_ARGUMENT/INVALID_PAGE_TOKEN. */
+  pageToken: string;
+}
+
+/** Response of ListAddressHistory. */
+export interface ListAddressHistoryResponse {
+  /** One page of tenures, the newest `create_time` first: RESERVED, QUARANTINED and ENDED ones. */
+  tenures: Reservation[];
   /** For the next page. Empty: there is none. A page may hold fewer than asked for and still have a next one. */
   nextPageToken: string;
 }
@@ -412,6 +533,49 @@ export interface ListPlacementsResponse {
   placements: Placement[];
   /** For the next page. Empty: there is none. A page may hold fewer than asked for and still have a next one. */
   nextPageToken: string;
+}
+
+/** Request of WatchEvents. */
+export interface WatchEventsRequest {
+  /** Only this network with its subnets, reservations and placements, and no hosts. Empty: everything. */
+  networkId: string;
+  /** Go on after this position, from an event or a bookmark of the same filter. Empty: from now on. */
+  resumeToken: string;
+  /**
+   * First all that is there, as events with CHANGE_TYPE_PRESENT, then `snapshot_end`, then changes. Not with
+   * `resume_token`.
+   */
+  snapshot: boolean;
+}
+
+/** Response of WatchEvents: one event. */
+export interface WatchEventsResponse {
+  /** The position after this event. Empty within a snapshot, which cannot be resumed, but only be begun again. */
+  resumeToken: string;
+  /** What happened. */
+  event:
+    | //
+    /** A reservation was made, changed, released, or is over. */
+    { $case: "reservation"; value: ReservationEvent }
+    | //
+    /** A network was created, changed or deleted. */
+    { $case: "network"; value: NetworkEvent }
+    | //
+    /** A subnet was created, changed or deleted. */
+    { $case: "subnet"; value: SubnetEvent }
+    | //
+    /** A host appeared, was changed or forgotten. */
+    { $case: "host"; value: HostEvent }
+    | //
+    /** A host shall serve a network, shall no longer, or cannot answer any more. */
+    { $case: "placement"; value: PlacementEvent }
+    | //
+    /** Nothing happened: the position moved on, or 30 s have passed. */
+    { $case: "bookmark"; value: Bookmark }
+    | //
+    /** All that was there has been sent. */
+    { $case: "snapshotEnd"; value: WatchSnapshotEnd }
+    | undefined;
 }
 
 /** Request of GetStatus. */
@@ -2859,6 +3023,514 @@ export const ReleaseAddressResponse: MessageFns<ReleaseAddressResponse> = {
   },
 };
 
+function createBaseBatchReserveAddressesRequest(): BatchReserveAddressesRequest {
+  return { requests: [], waitReady: undefined };
+}
+
+export const BatchReserveAddressesRequest: MessageFns<BatchReserveAddressesRequest> = {
+  encode(message: BatchReserveAddressesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.requests) {
+      ReserveAddressRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.waitReady !== undefined) {
+      WaitReady.encode(message.waitReady, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReserveAddressesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReserveAddressesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requests.push(ReserveAddressRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.waitReady = WaitReady.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReserveAddressesRequest {
+    return {
+      requests: globalThis.Array.isArray(object?.requests)
+        ? object.requests.map((e: any) => ReserveAddressRequest.fromJSON(e))
+        : [],
+      waitReady: isSet(object.waitReady)
+        ? WaitReady.fromJSON(object.waitReady)
+        : isSet(object.wait_ready)
+        ? WaitReady.fromJSON(object.wait_ready)
+        : undefined,
+    };
+  },
+
+  toJSON(message: BatchReserveAddressesRequest): unknown {
+    const obj: any = {};
+    if (message.requests?.length) {
+      obj.requests = message.requests.map((e) => ReserveAddressRequest.toJSON(e));
+    }
+    if (message.waitReady !== undefined) {
+      obj.waitReady = WaitReady.toJSON(message.waitReady);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReserveAddressesRequest>): BatchReserveAddressesRequest {
+    return BatchReserveAddressesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReserveAddressesRequest>): BatchReserveAddressesRequest {
+    const message = createBaseBatchReserveAddressesRequest();
+    message.requests = object.requests?.map((e) => ReserveAddressRequest.fromPartial(e)) || [];
+    message.waitReady = (object.waitReady !== undefined && object.waitReady !== null)
+      ? WaitReady.fromPartial(object.waitReady)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseBatchReserveAddressesResponse(): BatchReserveAddressesResponse {
+  return { results: [] };
+}
+
+export const BatchReserveAddressesResponse: MessageFns<BatchReserveAddressesResponse> = {
+  encode(message: BatchReserveAddressesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      BatchReserveAddressesResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReserveAddressesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReserveAddressesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(BatchReserveAddressesResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReserveAddressesResponse {
+    return {
+      results: globalThis.Array.isArray(object?.results)
+        ? object.results.map((e: any) => BatchReserveAddressesResult.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: BatchReserveAddressesResponse): unknown {
+    const obj: any = {};
+    if (message.results?.length) {
+      obj.results = message.results.map((e) => BatchReserveAddressesResult.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReserveAddressesResponse>): BatchReserveAddressesResponse {
+    return BatchReserveAddressesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReserveAddressesResponse>): BatchReserveAddressesResponse {
+    const message = createBaseBatchReserveAddressesResponse();
+    message.results = object.results?.map((e) => BatchReserveAddressesResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBatchReserveAddressesResult(): BatchReserveAddressesResult {
+  return { result: undefined };
+}
+
+export const BatchReserveAddressesResult: MessageFns<BatchReserveAddressesResult> = {
+  encode(message: BatchReserveAddressesResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.result?.$case) {
+      case "response":
+        ReserveAddressResponse.encode(message.result.value, writer.uint32(10).fork()).join();
+        break;
+      case "status":
+        Status.encode(message.result.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReserveAddressesResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReserveAddressesResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.result = { $case: "response", value: ReserveAddressResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = { $case: "status", value: Status.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReserveAddressesResult {
+    return {
+      result: isSet(object.response)
+        ? { $case: "response", value: ReserveAddressResponse.fromJSON(object.response) }
+        : isSet(object.status)
+        ? { $case: "status", value: Status.fromJSON(object.status) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: BatchReserveAddressesResult): unknown {
+    const obj: any = {};
+    if (message.result?.$case === "response") {
+      obj.response = ReserveAddressResponse.toJSON(message.result.value);
+    } else if (message.result?.$case === "status") {
+      obj.status = Status.toJSON(message.result.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReserveAddressesResult>): BatchReserveAddressesResult {
+    return BatchReserveAddressesResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReserveAddressesResult>): BatchReserveAddressesResult {
+    const message = createBaseBatchReserveAddressesResult();
+    switch (object.result?.$case) {
+      case "response": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "response", value: ReserveAddressResponse.fromPartial(object.result.value) };
+        }
+        break;
+      }
+      case "status": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "status", value: Status.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseBatchReleaseAddressesRequest(): BatchReleaseAddressesRequest {
+  return { requests: [] };
+}
+
+export const BatchReleaseAddressesRequest: MessageFns<BatchReleaseAddressesRequest> = {
+  encode(message: BatchReleaseAddressesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.requests) {
+      ReleaseAddressRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReleaseAddressesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReleaseAddressesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requests.push(ReleaseAddressRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReleaseAddressesRequest {
+    return {
+      requests: globalThis.Array.isArray(object?.requests)
+        ? object.requests.map((e: any) => ReleaseAddressRequest.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: BatchReleaseAddressesRequest): unknown {
+    const obj: any = {};
+    if (message.requests?.length) {
+      obj.requests = message.requests.map((e) => ReleaseAddressRequest.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReleaseAddressesRequest>): BatchReleaseAddressesRequest {
+    return BatchReleaseAddressesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReleaseAddressesRequest>): BatchReleaseAddressesRequest {
+    const message = createBaseBatchReleaseAddressesRequest();
+    message.requests = object.requests?.map((e) => ReleaseAddressRequest.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBatchReleaseAddressesResponse(): BatchReleaseAddressesResponse {
+  return { results: [] };
+}
+
+export const BatchReleaseAddressesResponse: MessageFns<BatchReleaseAddressesResponse> = {
+  encode(message: BatchReleaseAddressesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      BatchReleaseAddressesResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReleaseAddressesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReleaseAddressesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(BatchReleaseAddressesResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReleaseAddressesResponse {
+    return {
+      results: globalThis.Array.isArray(object?.results)
+        ? object.results.map((e: any) => BatchReleaseAddressesResult.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: BatchReleaseAddressesResponse): unknown {
+    const obj: any = {};
+    if (message.results?.length) {
+      obj.results = message.results.map((e) => BatchReleaseAddressesResult.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReleaseAddressesResponse>): BatchReleaseAddressesResponse {
+    return BatchReleaseAddressesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReleaseAddressesResponse>): BatchReleaseAddressesResponse {
+    const message = createBaseBatchReleaseAddressesResponse();
+    message.results = object.results?.map((e) => BatchReleaseAddressesResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBatchReleaseAddressesResult(): BatchReleaseAddressesResult {
+  return { result: undefined };
+}
+
+export const BatchReleaseAddressesResult: MessageFns<BatchReleaseAddressesResult> = {
+  encode(message: BatchReleaseAddressesResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.result?.$case) {
+      case "response":
+        ReleaseAddressResponse.encode(message.result.value, writer.uint32(10).fork()).join();
+        break;
+      case "status":
+        Status.encode(message.result.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchReleaseAddressesResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchReleaseAddressesResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.result = { $case: "response", value: ReleaseAddressResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = { $case: "status", value: Status.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchReleaseAddressesResult {
+    return {
+      result: isSet(object.response)
+        ? { $case: "response", value: ReleaseAddressResponse.fromJSON(object.response) }
+        : isSet(object.status)
+        ? { $case: "status", value: Status.fromJSON(object.status) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: BatchReleaseAddressesResult): unknown {
+    const obj: any = {};
+    if (message.result?.$case === "response") {
+      obj.response = ReleaseAddressResponse.toJSON(message.result.value);
+    } else if (message.result?.$case === "status") {
+      obj.status = Status.toJSON(message.result.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchReleaseAddressesResult>): BatchReleaseAddressesResult {
+    return BatchReleaseAddressesResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchReleaseAddressesResult>): BatchReleaseAddressesResult {
+    const message = createBaseBatchReleaseAddressesResult();
+    switch (object.result?.$case) {
+      case "response": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "response", value: ReleaseAddressResponse.fromPartial(object.result.value) };
+        }
+        break;
+      }
+      case "status": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "status", value: Status.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseGetReservationRequest(): GetReservationRequest {
   return { key: undefined };
 }
@@ -3319,6 +3991,504 @@ export const ListReservationsResponse: MessageFns<ListReservationsResponse> = {
   fromPartial(object: DeepPartial<ListReservationsResponse>): ListReservationsResponse {
     const message = createBaseListReservationsResponse();
     message.reservations = object.reservations?.map((e) => Reservation.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateReservationRequest(): UpdateReservationRequest {
+  return { key: undefined, reservation: undefined, updateMask: undefined };
+}
+
+export const UpdateReservationRequest: MessageFns<UpdateReservationRequest> = {
+  encode(message: UpdateReservationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== undefined) {
+      ReservationKey.encode(message.key, writer.uint32(10).fork()).join();
+    }
+    if (message.reservation !== undefined) {
+      Reservation.encode(message.reservation, writer.uint32(18).fork()).join();
+    }
+    if (message.updateMask !== undefined) {
+      FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateReservationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateReservationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = ReservationKey.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reservation = Reservation.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateReservationRequest {
+    return {
+      key: isSet(object.key) ? ReservationKey.fromJSON(object.key) : undefined,
+      reservation: isSet(object.reservation) ? Reservation.fromJSON(object.reservation) : undefined,
+      updateMask: isSet(object.updateMask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.updateMask))
+        : isSet(object.update_mask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.update_mask))
+        : undefined,
+    };
+  },
+
+  toJSON(message: UpdateReservationRequest): unknown {
+    const obj: any = {};
+    if (message.key !== undefined) {
+      obj.key = ReservationKey.toJSON(message.key);
+    }
+    if (message.reservation !== undefined) {
+      obj.reservation = Reservation.toJSON(message.reservation);
+    }
+    if (message.updateMask !== undefined) {
+      obj.updateMask = FieldMask.toJSON(FieldMask.wrap(message.updateMask));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateReservationRequest>): UpdateReservationRequest {
+    return UpdateReservationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateReservationRequest>): UpdateReservationRequest {
+    const message = createBaseUpdateReservationRequest();
+    message.key = (object.key !== undefined && object.key !== null)
+      ? ReservationKey.fromPartial(object.key)
+      : undefined;
+    message.reservation = (object.reservation !== undefined && object.reservation !== null)
+      ? Reservation.fromPartial(object.reservation)
+      : undefined;
+    message.updateMask = object.updateMask ?? undefined;
+    return message;
+  },
+};
+
+function createBaseUpdateReservationResponse(): UpdateReservationResponse {
+  return { reservation: undefined };
+}
+
+export const UpdateReservationResponse: MessageFns<UpdateReservationResponse> = {
+  encode(message: UpdateReservationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reservation !== undefined) {
+      Reservation.encode(message.reservation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateReservationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateReservationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reservation = Reservation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateReservationResponse {
+    return { reservation: isSet(object.reservation) ? Reservation.fromJSON(object.reservation) : undefined };
+  },
+
+  toJSON(message: UpdateReservationResponse): unknown {
+    const obj: any = {};
+    if (message.reservation !== undefined) {
+      obj.reservation = Reservation.toJSON(message.reservation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateReservationResponse>): UpdateReservationResponse {
+    return UpdateReservationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateReservationResponse>): UpdateReservationResponse {
+    const message = createBaseUpdateReservationResponse();
+    message.reservation = (object.reservation !== undefined && object.reservation !== null)
+      ? Reservation.fromPartial(object.reservation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListAddressHistoryRequest(): ListAddressHistoryRequest {
+  return {
+    subnetId: "",
+    address: "",
+    mac: "",
+    owner: "",
+    networkId: "",
+    startTime: undefined,
+    endTime: undefined,
+    pageSize: 0,
+    pageToken: "",
+  };
+}
+
+export const ListAddressHistoryRequest: MessageFns<ListAddressHistoryRequest> = {
+  encode(message: ListAddressHistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.subnetId !== "") {
+      writer.uint32(10).string(message.subnetId);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.mac !== "") {
+      writer.uint32(26).string(message.mac);
+    }
+    if (message.owner !== "") {
+      writer.uint32(34).string(message.owner);
+    }
+    if (message.networkId !== "") {
+      writer.uint32(42).string(message.networkId);
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(50).fork()).join();
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(58).fork()).join();
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(64).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(74).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAddressHistoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAddressHistoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.subnetId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAddressHistoryRequest {
+    return {
+      subnetId: isSet(object.subnetId)
+        ? globalThis.String(object.subnetId)
+        : isSet(object.subnet_id)
+        ? globalThis.String(object.subnet_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      mac: isSet(object.mac) ? globalThis.String(object.mac) : "",
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+      endTime: isSet(object.endTime)
+        ? fromJsonTimestamp(object.endTime)
+        : isSet(object.end_time)
+        ? fromJsonTimestamp(object.end_time)
+        : undefined,
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListAddressHistoryRequest): unknown {
+    const obj: any = {};
+    if (message.subnetId !== "") {
+      obj.subnetId = message.subnetId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.mac !== "") {
+      obj.mac = message.mac;
+    }
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
+    if (message.endTime !== undefined) {
+      obj.endTime = message.endTime.toISOString();
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAddressHistoryRequest>): ListAddressHistoryRequest {
+    return ListAddressHistoryRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAddressHistoryRequest>): ListAddressHistoryRequest {
+    const message = createBaseListAddressHistoryRequest();
+    message.subnetId = object.subnetId ?? "";
+    message.address = object.address ?? "";
+    message.mac = object.mac ?? "";
+    message.owner = object.owner ?? "";
+    message.networkId = object.networkId ?? "";
+    message.startTime = object.startTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListAddressHistoryResponse(): ListAddressHistoryResponse {
+  return { tenures: [], nextPageToken: "" };
+}
+
+export const ListAddressHistoryResponse: MessageFns<ListAddressHistoryResponse> = {
+  encode(message: ListAddressHistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tenures) {
+      Reservation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAddressHistoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAddressHistoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenures.push(Reservation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAddressHistoryResponse {
+    return {
+      tenures: globalThis.Array.isArray(object?.tenures) ? object.tenures.map((e: any) => Reservation.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListAddressHistoryResponse): unknown {
+    const obj: any = {};
+    if (message.tenures?.length) {
+      obj.tenures = message.tenures.map((e) => Reservation.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAddressHistoryResponse>): ListAddressHistoryResponse {
+    return ListAddressHistoryResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAddressHistoryResponse>): ListAddressHistoryResponse {
+    const message = createBaseListAddressHistoryResponse();
+    message.tenures = object.tenures?.map((e) => Reservation.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
@@ -4187,6 +5357,343 @@ export const ListPlacementsResponse: MessageFns<ListPlacementsResponse> = {
   },
 };
 
+function createBaseWatchEventsRequest(): WatchEventsRequest {
+  return { networkId: "", resumeToken: "", snapshot: false };
+}
+
+export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
+  encode(message: WatchEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(18).string(message.resumeToken);
+    }
+    if (message.snapshot !== false) {
+      writer.uint32(24).bool(message.snapshot);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.snapshot = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsRequest {
+    return {
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      resumeToken: isSet(object.resumeToken)
+        ? globalThis.String(object.resumeToken)
+        : isSet(object.resume_token)
+        ? globalThis.String(object.resume_token)
+        : "",
+      snapshot: isSet(object.snapshot) ? globalThis.Boolean(object.snapshot) : false,
+    };
+  },
+
+  toJSON(message: WatchEventsRequest): unknown {
+    const obj: any = {};
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.resumeToken !== "") {
+      obj.resumeToken = message.resumeToken;
+    }
+    if (message.snapshot !== false) {
+      obj.snapshot = message.snapshot;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchEventsRequest>): WatchEventsRequest {
+    return WatchEventsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchEventsRequest>): WatchEventsRequest {
+    const message = createBaseWatchEventsRequest();
+    message.networkId = object.networkId ?? "";
+    message.resumeToken = object.resumeToken ?? "";
+    message.snapshot = object.snapshot ?? false;
+    return message;
+  },
+};
+
+function createBaseWatchEventsResponse(): WatchEventsResponse {
+  return { resumeToken: "", event: undefined };
+}
+
+export const WatchEventsResponse: MessageFns<WatchEventsResponse> = {
+  encode(message: WatchEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resumeToken !== "") {
+      writer.uint32(10).string(message.resumeToken);
+    }
+    switch (message.event?.$case) {
+      case "reservation":
+        ReservationEvent.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "network":
+        NetworkEvent.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+      case "subnet":
+        SubnetEvent.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+      case "host":
+        HostEvent.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
+      case "placement":
+        PlacementEvent.encode(message.event.value, writer.uint32(50).fork()).join();
+        break;
+      case "bookmark":
+        Bookmark.encode(message.event.value, writer.uint32(58).fork()).join();
+        break;
+      case "snapshotEnd":
+        WatchSnapshotEnd.encode(message.event.value, writer.uint32(66).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "reservation", value: ReservationEvent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "network", value: NetworkEvent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "subnet", value: SubnetEvent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "host", value: HostEvent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.event = { $case: "placement", value: PlacementEvent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.event = { $case: "bookmark", value: Bookmark.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.event = { $case: "snapshotEnd", value: WatchSnapshotEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsResponse {
+    return {
+      resumeToken: isSet(object.resumeToken)
+        ? globalThis.String(object.resumeToken)
+        : isSet(object.resume_token)
+        ? globalThis.String(object.resume_token)
+        : "",
+      event: isSet(object.reservation)
+        ? { $case: "reservation", value: ReservationEvent.fromJSON(object.reservation) }
+        : isSet(object.network)
+        ? { $case: "network", value: NetworkEvent.fromJSON(object.network) }
+        : isSet(object.subnet)
+        ? { $case: "subnet", value: SubnetEvent.fromJSON(object.subnet) }
+        : isSet(object.host)
+        ? { $case: "host", value: HostEvent.fromJSON(object.host) }
+        : isSet(object.placement)
+        ? { $case: "placement", value: PlacementEvent.fromJSON(object.placement) }
+        : isSet(object.bookmark)
+        ? { $case: "bookmark", value: Bookmark.fromJSON(object.bookmark) }
+        : isSet(object.snapshotEnd)
+        ? { $case: "snapshotEnd", value: WatchSnapshotEnd.fromJSON(object.snapshotEnd) }
+        : isSet(object.snapshot_end)
+        ? { $case: "snapshotEnd", value: WatchSnapshotEnd.fromJSON(object.snapshot_end) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: WatchEventsResponse): unknown {
+    const obj: any = {};
+    if (message.resumeToken !== "") {
+      obj.resumeToken = message.resumeToken;
+    }
+    if (message.event?.$case === "reservation") {
+      obj.reservation = ReservationEvent.toJSON(message.event.value);
+    } else if (message.event?.$case === "network") {
+      obj.network = NetworkEvent.toJSON(message.event.value);
+    } else if (message.event?.$case === "subnet") {
+      obj.subnet = SubnetEvent.toJSON(message.event.value);
+    } else if (message.event?.$case === "host") {
+      obj.host = HostEvent.toJSON(message.event.value);
+    } else if (message.event?.$case === "placement") {
+      obj.placement = PlacementEvent.toJSON(message.event.value);
+    } else if (message.event?.$case === "bookmark") {
+      obj.bookmark = Bookmark.toJSON(message.event.value);
+    } else if (message.event?.$case === "snapshotEnd") {
+      obj.snapshotEnd = WatchSnapshotEnd.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchEventsResponse>): WatchEventsResponse {
+    return WatchEventsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchEventsResponse>): WatchEventsResponse {
+    const message = createBaseWatchEventsResponse();
+    message.resumeToken = object.resumeToken ?? "";
+    switch (object.event?.$case) {
+      case "reservation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "reservation", value: ReservationEvent.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "network": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "network", value: NetworkEvent.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "subnet": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "subnet", value: SubnetEvent.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "host": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "host", value: HostEvent.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "placement": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "placement", value: PlacementEvent.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "bookmark": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "bookmark", value: Bookmark.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "snapshotEnd": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "snapshotEnd", value: WatchSnapshotEnd.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
 }
@@ -4619,6 +6126,33 @@ export const IpamServiceService = {
       Buffer.from(ReleaseAddressResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReleaseAddressResponse => ReleaseAddressResponse.decode(value),
   },
+  /**
+   * ReserveAddress, up to 1,000 at once: quicker than one by one, and no transaction. Every item has its own result; one
+   * that is refused spoils no other.
+   */
+  batchReserveAddresses: {
+    path: "/ipam.v1.IpamService/BatchReserveAddresses" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BatchReserveAddressesRequest): Buffer =>
+      Buffer.from(BatchReserveAddressesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BatchReserveAddressesRequest => BatchReserveAddressesRequest.decode(value),
+    responseSerialize: (value: BatchReserveAddressesResponse): Buffer =>
+      Buffer.from(BatchReserveAddressesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BatchReserveAddressesResponse => BatchReserveAddressesResponse.decode(value),
+  },
+  /** ReleaseAddress, up to 1,000 at once. Every item has its own result; one that is refused spoils no other. */
+  batchReleaseAddresses: {
+    path: "/ipam.v1.IpamService/BatchReleaseAddresses" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BatchReleaseAddressesRequest): Buffer =>
+      Buffer.from(BatchReleaseAddressesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BatchReleaseAddressesRequest => BatchReleaseAddressesRequest.decode(value),
+    responseSerialize: (value: BatchReleaseAddressesResponse): Buffer =>
+      Buffer.from(BatchReleaseAddressesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BatchReleaseAddressesResponse => BatchReleaseAddressesResponse.decode(value),
+  },
   /** Answers one reservation. NOT_FOUND/RESERVATION_NOT_FOUND. */
   getReservation: {
     path: "/ipam.v1.IpamService/GetReservation" as const,
@@ -4642,6 +6176,36 @@ export const IpamServiceService = {
     responseSerialize: (value: ListReservationsResponse): Buffer =>
       Buffer.from(ListReservationsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListReservationsResponse => ListReservationsResponse.decode(value),
+  },
+  /**
+   * Changes hostname, owner, labels or options of a RESERVED reservation; never its address. The guest learns them at its
+   * next renewal. RESERVATION_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/RESERVATION_RELEASED.
+   */
+  updateReservation: {
+    path: "/ipam.v1.IpamService/UpdateReservation" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateReservationRequest): Buffer =>
+      Buffer.from(UpdateReservationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateReservationRequest => UpdateReservationRequest.decode(value),
+    responseSerialize: (value: UpdateReservationResponse): Buffer =>
+      Buffer.from(UpdateReservationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateReservationResponse => UpdateReservationResponse.decode(value),
+  },
+  /**
+   * Who had an address, and which addresses a MAC or an owner had: tenures that go on and tenures that are over, newest
+   * first. Ended ones are kept for the history retention of the server (`--history-retention`, 90 days).
+   */
+  listAddressHistory: {
+    path: "/ipam.v1.IpamService/ListAddressHistory" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAddressHistoryRequest): Buffer =>
+      Buffer.from(ListAddressHistoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAddressHistoryRequest => ListAddressHistoryRequest.decode(value),
+    responseSerialize: (value: ListAddressHistoryResponse): Buffer =>
+      Buffer.from(ListAddressHistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAddressHistoryResponse => ListAddressHistoryResponse.decode(value),
   },
   /** Answers one host. NOT_FOUND/HOST_NOT_FOUND. */
   getHost: {
@@ -4698,6 +6262,23 @@ export const IpamServiceService = {
       Buffer.from(ListPlacementsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPlacementsResponse => ListPlacementsResponse.decode(value),
   },
+  /**
+   * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
+   * that is there: in the order in which each resource changed, none twice, none left out. A stream that broke is
+   * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
+   * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
+   * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   */
+  watchEvents: {
+    path: "/ipam.v1.IpamService/WatchEvents" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchEventsRequest): Buffer => Buffer.from(WatchEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchEventsRequest => WatchEventsRequest.decode(value),
+    responseSerialize: (value: WatchEventsResponse): Buffer => Buffer.from(WatchEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchEventsResponse => WatchEventsResponse.decode(value),
+  },
   /** Answers how the installation is. */
   getStatus: {
     path: "/ipam.v1.IpamService/GetStatus" as const,
@@ -4752,10 +6333,27 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
    * `reservation_id`: OK, unchanged.
    */
   releaseAddress: handleUnaryCall<ReleaseAddressRequest, ReleaseAddressResponse>;
+  /**
+   * ReserveAddress, up to 1,000 at once: quicker than one by one, and no transaction. Every item has its own result; one
+   * that is refused spoils no other.
+   */
+  batchReserveAddresses: handleUnaryCall<BatchReserveAddressesRequest, BatchReserveAddressesResponse>;
+  /** ReleaseAddress, up to 1,000 at once. Every item has its own result; one that is refused spoils no other. */
+  batchReleaseAddresses: handleUnaryCall<BatchReleaseAddressesRequest, BatchReleaseAddressesResponse>;
   /** Answers one reservation. NOT_FOUND/RESERVATION_NOT_FOUND. */
   getReservation: handleUnaryCall<GetReservationRequest, GetReservationResponse>;
   /** Lists reservations, RESERVED and QUARANTINED, by network and address. */
   listReservations: handleUnaryCall<ListReservationsRequest, ListReservationsResponse>;
+  /**
+   * Changes hostname, owner, labels or options of a RESERVED reservation; never its address. The guest learns them at its
+   * next renewal. RESERVATION_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/RESERVATION_RELEASED.
+   */
+  updateReservation: handleUnaryCall<UpdateReservationRequest, UpdateReservationResponse>;
+  /**
+   * Who had an address, and which addresses a MAC or an owner had: tenures that go on and tenures that are over, newest
+   * first. Ended ones are kept for the history retention of the server (`--history-retention`, 90 days).
+   */
+  listAddressHistory: handleUnaryCall<ListAddressHistoryRequest, ListAddressHistoryResponse>;
   /** Answers one host. NOT_FOUND/HOST_NOT_FOUND. */
   getHost: handleUnaryCall<GetHostRequest, GetHostResponse>;
   /** Lists hosts by id. */
@@ -4769,6 +6367,15 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
   deleteHost: handleUnaryCall<DeleteHostRequest, DeleteHostResponse>;
   /** Lists placements by network and host. */
   listPlacements: handleUnaryCall<ListPlacementsRequest, ListPlacementsResponse>;
+  /**
+   * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
+   * that is there: in the order in which each resource changed, none twice, none left out. A stream that broke is
+   * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
+   * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
+   * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   */
+  watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
   /** Answers how the installation is. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
@@ -4983,6 +6590,41 @@ export interface IpamServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReleaseAddressResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * ReserveAddress, up to 1,000 at once: quicker than one by one, and no transaction. Every item has its own result; one
+   * that is refused spoils no other.
+   */
+  batchReserveAddresses(
+    request: BatchReserveAddressesRequest,
+    callback: (error: ServiceError | null, response: BatchReserveAddressesResponse) => void,
+  ): ClientUnaryCall;
+  batchReserveAddresses(
+    request: BatchReserveAddressesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BatchReserveAddressesResponse) => void,
+  ): ClientUnaryCall;
+  batchReserveAddresses(
+    request: BatchReserveAddressesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BatchReserveAddressesResponse) => void,
+  ): ClientUnaryCall;
+  /** ReleaseAddress, up to 1,000 at once. Every item has its own result; one that is refused spoils no other. */
+  batchReleaseAddresses(
+    request: BatchReleaseAddressesRequest,
+    callback: (error: ServiceError | null, response: BatchReleaseAddressesResponse) => void,
+  ): ClientUnaryCall;
+  batchReleaseAddresses(
+    request: BatchReleaseAddressesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BatchReleaseAddressesResponse) => void,
+  ): ClientUnaryCall;
+  batchReleaseAddresses(
+    request: BatchReleaseAddressesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BatchReleaseAddressesResponse) => void,
+  ): ClientUnaryCall;
   /** Answers one reservation. NOT_FOUND/RESERVATION_NOT_FOUND. */
   getReservation(
     request: GetReservationRequest,
@@ -5014,6 +6656,44 @@ export interface IpamServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListReservationsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes hostname, owner, labels or options of a RESERVED reservation; never its address. The guest learns them at its
+   * next renewal. RESERVATION_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/RESERVATION_RELEASED.
+   */
+  updateReservation(
+    request: UpdateReservationRequest,
+    callback: (error: ServiceError | null, response: UpdateReservationResponse) => void,
+  ): ClientUnaryCall;
+  updateReservation(
+    request: UpdateReservationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateReservationResponse) => void,
+  ): ClientUnaryCall;
+  updateReservation(
+    request: UpdateReservationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateReservationResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Who had an address, and which addresses a MAC or an owner had: tenures that go on and tenures that are over, newest
+   * first. Ended ones are kept for the history retention of the server (`--history-retention`, 90 days).
+   */
+  listAddressHistory(
+    request: ListAddressHistoryRequest,
+    callback: (error: ServiceError | null, response: ListAddressHistoryResponse) => void,
+  ): ClientUnaryCall;
+  listAddressHistory(
+    request: ListAddressHistoryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAddressHistoryResponse) => void,
+  ): ClientUnaryCall;
+  listAddressHistory(
+    request: ListAddressHistoryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAddressHistoryResponse) => void,
   ): ClientUnaryCall;
   /** Answers one host. NOT_FOUND/HOST_NOT_FOUND. */
   getHost(
@@ -5098,6 +6778,20 @@ export interface IpamServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPlacementsResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
+   * that is there: in the order in which each resource changed, none twice, none left out. A stream that broke is
+   * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
+   * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
+   * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   */
+  watchEvents(request: WatchEventsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventsResponse>;
+  watchEvents(
+    request: WatchEventsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchEventsResponse>;
   /** Answers how the installation is. */
   getStatus(
     request: GetStatusRequest,

@@ -113,8 +113,13 @@ export interface Reservation {
   createdBy: string;
   /** Who released it. Empty while RESERVED. */
   releasedBy: string;
-  /** Hash of hostname, owner, labels and options. */
+  /**
+   * Hash of hostname, owner, labels and options. In an update: refused with ABORTED, ETAG_MISMATCH, unless it still
+   * matches; empty: whatever it is.
+   */
   etag: string;
+  /** When it was over: the address was freed, or its MAC got it again. Absent unless ENDED. */
+  endTime: Date | undefined;
 }
 
 export interface Reservation_LabelsEntry {
@@ -173,6 +178,7 @@ function createBaseReservation(): Reservation {
     createdBy: "",
     releasedBy: "",
     etag: "",
+    endTime: undefined,
   };
 }
 
@@ -228,6 +234,9 @@ export const Reservation: MessageFns<Reservation> = {
     }
     if (message.etag !== "") {
       writer.uint32(154).string(message.etag);
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -384,6 +393,14 @@ export const Reservation: MessageFns<Reservation> = {
             message.etag = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -466,6 +483,11 @@ export const Reservation: MessageFns<Reservation> = {
         ? globalThis.String(object.released_by)
         : "",
       etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
+      endTime: isSet(object.endTime)
+        ? fromJsonTimestamp(object.endTime)
+        : isSet(object.end_time)
+        ? fromJsonTimestamp(object.end_time)
+        : undefined,
     };
   },
 
@@ -528,6 +550,9 @@ export const Reservation: MessageFns<Reservation> = {
     if (message.etag !== "") {
       obj.etag = message.etag;
     }
+    if (message.endTime !== undefined) {
+      obj.endTime = message.endTime.toISOString();
+    }
     return obj;
   },
 
@@ -561,6 +586,7 @@ export const Reservation: MessageFns<Reservation> = {
     message.createdBy = object.createdBy ?? "";
     message.releasedBy = object.releasedBy ?? "";
     message.etag = object.etag ?? "";
+    message.endTime = object.endTime ?? undefined;
     return message;
   },
 };

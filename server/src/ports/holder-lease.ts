@@ -1,0 +1,17 @@
+// Whether this server leads, as those that act only while it does ask it.
+
+import type { HolderRecord } from './store.js';
+
+/** The lead, as this server knows it. */
+export interface HolderLease {
+  /** The epoch under which this server may act now; undefined: it does not lead, or is not sure. */
+  readonly epoch: number | undefined;
+  /** Since when this server leads, on its monotonic clock; undefined: it does not. */
+  readonly sinceMs: number | undefined;
+  /** The server that leads, as far as this one knows; undefined: none. */
+  readonly holder: Pick<HolderRecord, 'server' | 'epoch' | 'advertise' | 'agentAdvertise'> | undefined;
+  /** Whether that is this server. */
+  readonly isSelf: boolean;
+  /** Resolves after a renewal that began after this call was confirmed; rejects when this server does not lead. */
+  confirm(): Promise<void>;
+}
