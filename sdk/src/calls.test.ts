@@ -1,13 +1,12 @@
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { LeaseholdError, UnavailableError } from './errors.js';
 import { type Runtime, system } from './system.js';
 import { fakeRuntime } from './testing/fake-runtime.js';
-import { type FakeServer, type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
+import { type FakeServer, FromMemory, type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
+import { startProxy } from './testing/proxy.js';
 import { wireNetwork, wireReservation, wireStatus } from './testing/samples.js';
 
 const away = () => refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' });
@@ -22,24 +21,6 @@ async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = 
     async [Symbol.asyncDispose]() {
       await leasehold.close();
       await fake[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Passes bytes on to a server on TCP; the sockets on both sides are put into `sockets`. */
-async function startProxy(server: string, sockets: Socket[]) {
-  const port = Number(server.split(':')[1]);
-  const proxy = createServer((near) => {
-    const far = createConnection(port, '127.0.0.1');
-    for (const socket of [near, far]) sockets.push(socket.on('error', () => socket.destroy()));
-    pipeline(near, far, near, () => undefined);
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  return {
-    server: `127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
     },
   };
 }
@@ -243,15 +224,14 @@ describe('retries', () => {
   test.each(['the server stops', 'the connection breaks'])(
     'when %s before the answer, a delete has an unknown outcome and is not repeated',
     async (what) => {
-      const sockets: Socket[] = [];
       const fake = await startFakeServer({
         deleteNetwork: () => {
           if (what === 'the server stops') void fake[Symbol.asyncDispose]();
-          else for (const socket of sockets) socket.destroy();
+          else proxy.breakConnections();
           return 'never';
         },
       });
-      await using proxy = await startProxy(fake.server, sockets);
+      await using proxy = await startProxy(fake.server);
       await using leasehold = connectWith({ server: proxy.server }, fakeRuntime());
       const error = await failure(leasehold.networks.delete('red'));
       expect(error).toBeInstanceOf(UnavailableError);
@@ -290,14 +270,31 @@ describe('retries', () => {
   });
 
   test('an update is repeated without an etag only, a delete never', async () => {
-    await using it = await open({ updateNetwork: away, deleteNetwork: away });
-    await failure(it.leasehold.networks.update('red', { displayName: 'x' }, { etag: 'n1' }));
-    expect(it.fake.calls).toHaveLength(1);
-    await failure(it.leasehold.networks.delete('red'));
-    expect(it.fake.calls).toHaveLength(2);
-    await failure(it.leasehold.networks.update('red', { displayName: 'x' }));
-    expect(it.fake.calls.length).toBeGreaterThan(7);
+    await using it = await open({ updateNetwork: away, deleteNetwork: away, updateReservation: away });
+    const { networks, reservations } = it.leasehold;
+    await failure(networks.update('red', { displayName: 'x' }, { etag: 'n1' }));
+    await failure(reservations.update({ reservationId: 'r-1' }, { owner: 'x' }, { etag: 'r1' }));
+    await failure(networks.delete('red'));
+    expect(it.fake.calls).toEqual(['updateNetwork', 'updateReservation', 'deleteNetwork']);
+    await failure(networks.update('red', { displayName: 'x' }));
+    expect(it.fake.requests('updateNetwork').length).toBeGreaterThan(7);
+    await failure(reservations.update({ reservationId: 'r-1' }, { owner: 'x' }));
+    expect(it.fake.requests('updateReservation').length).toBeGreaterThan(7);
   });
+
+  test.each(['OUTCOME_UNKNOWN', 'NO_HOLDER'])(
+    'what the server answers with %s is repeated, if it may be',
+    async (reason) => {
+      const refusal = refuse('UNAVAILABLE', { reason });
+      await using it = await open({
+        reserveAddress: (_, attempt) => (attempt === 1 ? refusal : { reservation: wireReservation }),
+        deleteNetwork: () => refusal,
+      });
+      await it.leasehold.reservations.reserve({ subnetId: 'red-a', mac: wireReservation.mac });
+      expect(await failure(it.leasehold.networks.delete('red'))).toMatchObject({ reason, retryable: false });
+      expect(it.fake.calls).toEqual(['reserveAddress', 'reserveAddress', 'deleteNetwork']);
+    },
+  );
 
   test('a create without an id is one request, however often it is sent', async () => {
     await using it = await open({
@@ -308,6 +305,34 @@ describe('retries', () => {
     await it.leasehold.networks.create({}, { requestId: 'mine' });
     const ids = it.fake.requests('createNetwork').map(({ requestId }) => requestId);
     expect(ids).toEqual(['request-1', 'request-1', '', 'mine']);
+  });
+});
+
+describe('an answer from memory', () => {
+  const since = new Date('2026-01-02T11:59:30.500Z');
+  const stale = (text = since.toISOString()) => new FromMemory({ networks: [wireNetwork] }, text);
+
+  test('tells its call since when the store is away, and none if it is not', async () => {
+    await using it = await open({ listNetworks: (_, attempt) => (attempt === 1 ? stale() : {}) });
+    const told: Date[] = [];
+    const onStale = (when: Date) => void told.push(when);
+    const { items } = await it.leasehold.networks.list({ onStale }).page();
+    await it.leasehold.networks.list({ onStale }).page();
+    expect(items).toHaveLength(1);
+    expect(told).toEqual([since]);
+  });
+
+  test('tells the connection if its call does not want to know', async () => {
+    const told: string[] = [];
+    await using it = await open({ listNetworks: () => stale() }, { onStale: () => void told.push('connection') });
+    await it.leasehold.networks.list().page();
+    await it.leasehold.networks.list({ onStale: () => void told.push('call') }).page();
+    expect(told).toEqual(['connection', 'call']);
+  });
+
+  test('is an answer also when nobody can read since when', async () => {
+    await using it = await open({ listNetworks: () => stale('of old') }, { onStale: () => expect.unreachable() });
+    expect((await it.leasehold.networks.list().page()).items).toHaveLength(1);
   });
 });
 

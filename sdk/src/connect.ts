@@ -11,6 +11,7 @@ import { type Status, toStatus } from './status.js';
 import { Subnets } from './subnets.js';
 import { type Runtime, system } from './system.js';
 import { message } from './values.js';
+import { type WatchEvent, type WatchOptions, watchEvents } from './watch.js';
 
 /** Where a server listens unless told otherwise. */
 export const DEFAULT_SERVER = '127.0.0.1:7067';
@@ -28,6 +29,8 @@ export interface ConnectOptions {
   readonly waitForServer?: boolean | undefined;
   /** Allows plaintext to a server on another machine. Absent: only loopback and unix sockets. */
   readonly insecureNetwork?: boolean | undefined;
+  /** Called for every answer that a server gave from memory, unless its call has an `onStale` of its own. */
+  readonly onStale?: ((since: Date) => void) | undefined;
 }
 
 /** A client of one Leasehold server. */
@@ -59,7 +62,15 @@ export class Leasehold implements AsyncDisposable {
     return toStatus(await this.#calls.unary({ method: rpc.getStatus, request, repeatable: true }, options));
   }
 
-  /** Ends the connection; calls under way reject with `CLIENT_CLOSED`. */
+  /**
+   * Changes as they happen, for `for await`: from now on, after a position, or after all that is there. Each iteration is
+   * a watch of its own, resumed by itself when its stream breaks.
+   */
+  watch(options?: WatchOptions): AsyncIterable<WatchEvent> {
+    return watchEvents(this.#calls, options);
+  }
+
+  /** Ends the connection; calls and watches under way reject with `CLIENT_CLOSED`. */
   async close(): Promise<void> {
     this.#calls.close();
   }
@@ -80,7 +91,8 @@ export function connectWith(options: ConnectOptions, runtime: Runtime): Leasehol
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const problem = connectProblem(server, options.insecureNetwork ?? false);
   if (problem !== undefined) throw new TypeError(problem);
-  return new Leasehold(new Calls({ server, timeoutMs, waitForServer: options.waitForServer ?? true }, runtime));
+  const { waitForServer = true, onStale } = options;
+  return new Leasehold(new Calls({ server, timeoutMs, waitForServer, onStale }, runtime));
 }
 
 /** Why a server cannot be connected to, for people; undefined: it can. */

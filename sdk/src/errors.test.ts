@@ -6,13 +6,15 @@ import {
   DeadlineExceededError,
   ExhaustedError,
   FailedPreconditionError,
+  fromItemStatus,
   fromServiceError,
   InvalidArgumentError,
   LeaseholdError,
   NotFoundError,
+  OutOfRangeError,
   UnavailableError,
 } from './errors.js';
-import { type RefusalDetails, refuse } from './testing/fake-server.js';
+import { type RefusalDetails, refuse, statusOf } from './testing/fake-server.js';
 
 const call = { method: 'GetSubnet', server: '127.0.0.1:7067', timeoutMs: 1_000, repeatable: true };
 
@@ -20,6 +22,10 @@ function decode(code: Parameters<typeof refuse>[0], details: RefusalDetails = {}
   const { error } = refuse(code, details);
   const made = Object.assign(new Error('gRPC text'), { code: 2, details: '', metadata: new Metadata() }, error);
   return fromServiceError(made, facts);
+}
+
+function item(code: Parameters<typeof refuse>[0], details: RefusalDetails, repeatable = true) {
+  return fromItemStatus(statusOf(refuse(code, details)), repeatable);
 }
 
 describe('errors', () => {
@@ -45,6 +51,28 @@ describe('errors', () => {
     });
   });
 
+  test('an item of a batch is refused like a call of its own', () => {
+    const details = {
+      reason: 'SUBNET_EXHAUSTED',
+      message: 'Subnet red-a is full',
+      metadata: { subnet_id: 'red-a' },
+      violations: [{ field: 'subnet_id', description: 'is full' }],
+      retryAfterSeconds: 2,
+    };
+    const { cause: _, stack: __, ...ofCall } = decode('RESOURCE_EXHAUSTED', details);
+    expect(item('RESOURCE_EXHAUSTED', details)).toBeInstanceOf(ExhaustedError);
+    expect(item('RESOURCE_EXHAUSTED', details)).toMatchObject(ofCall);
+  });
+
+  test('an item of a batch was answered, so no reason of it is a connection', () => {
+    expect(item('UNAVAILABLE', { reason: 'OUTCOME_UNKNOWN' })).toMatchObject({ retryable: true });
+    expect(item('UNAVAILABLE', { reason: 'OUTCOME_UNKNOWN' }, false)).toMatchObject({ retryable: false });
+    expect(fromItemStatus({ code: 14, message: '', details: [] }, true)).toMatchObject({
+      reason: 'UNAVAILABLE',
+      message: 'The server refused it with UNAVAILABLE',
+    });
+  });
+
   test('each code that users tell apart has its class', () => {
     const classes = [
       ['INVALID_ARGUMENT', InvalidArgumentError],
@@ -53,6 +81,7 @@ describe('errors', () => {
       ['FAILED_PRECONDITION', FailedPreconditionError],
       ['ABORTED', AbortedError],
       ['RESOURCE_EXHAUSTED', ExhaustedError],
+      ['OUT_OF_RANGE', OutOfRangeError],
       ['UNAVAILABLE', UnavailableError],
       ['DEADLINE_EXCEEDED', DeadlineExceededError],
     ] as const;
@@ -82,6 +111,8 @@ describe('errors', () => {
     const once = { ...call, repeatable: false };
     expect(decode('RESOURCE_EXHAUSTED', { reason: 'RATE_LIMITED' }, once).retryable).toBe(true);
     expect(decode('ABORTED', { reason: 'TOO_BUSY' }, once).retryable).toBe(true);
+    expect(decode('RESOURCE_EXHAUSTED', { reason: 'WATCH_TOO_SLOW' }, once).retryable).toBe(true);
+    expect(decode('OUT_OF_RANGE', { reason: 'WATCH_COMPACTED' }).retryable).toBe(false);
     expect(decode('ABORTED', { reason: 'ETAG_MISMATCH' }).retryable).toBe(false);
   });
 
@@ -97,6 +128,15 @@ describe('errors', () => {
       const error = decode('UNAVAILABLE', { message }, once);
       expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN', retryable: false });
       expect(decode('UNAVAILABLE', { message })).toMatchObject({ reason: 'NO_CONNECTION', retryable: true });
+    }
+  });
+
+  test('an outcome that the server itself does not know keeps what it says of it', () => {
+    const details = { reason: 'OUTCOME_UNKNOWN', message: 'The store did not answer in time', pushback: '500' };
+    for (const repeatable of [true, false]) {
+      const error = decode('UNAVAILABLE', details, { ...call, repeatable });
+      expect(error).toBeInstanceOf(UnavailableError);
+      expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN', message: details.message, retryable: repeatable });
     }
   });
 

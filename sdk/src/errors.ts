@@ -1,7 +1,7 @@
 // What a refused or failed call looks like to people, decoded from the gRPC status in this one place.
 //
 // Every error carries a reason, which is what to decide by. Errors made here, where no server answered, have reasons
-// too: NO_CONNECTION, OUTCOME_UNKNOWN, DEADLINE_EXCEEDED, CLIENT_CLOSED, MALFORMED_RESPONSE.
+// too: NO_CONNECTION, DEADLINE_EXCEEDED, CLIENT_CLOSED, MALFORMED_RESPONSE, and OUTCOME_UNKNOWN, which servers say, too.
 
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
@@ -72,7 +72,7 @@ export class AlreadyExistsError extends LeaseholdError {
   override readonly name = 'AlreadyExistsError';
 }
 
-/** Not in the present state of things: `ADDRESS_QUARANTINED`, `RESERVATION_MISMATCH`, `SUBNET_IN_USE`, `IPAM_DISABLED`, … */
+/** Not in the present state of things: `ADDRESS_QUARANTINED`, `RESERVATION_MISMATCH`, `RESERVATION_RELEASED`, `IPAM_DISABLED`, … */
 export class FailedPreconditionError extends LeaseholdError {
   override readonly name = 'FailedPreconditionError';
 }
@@ -82,14 +82,22 @@ export class AbortedError extends LeaseholdError {
   override readonly name = 'AbortedError';
 }
 
-/** There is no more: `SUBNET_EXHAUSTED` (metadata: `quarantined`, `next_reusable_time`), `RATE_LIMITED`. */
+/**
+ * There is no more: `SUBNET_EXHAUSTED` (metadata: `quarantined`, `next_reusable_time`); or it goes too fast:
+ * `RATE_LIMITED`, `WATCH_TOO_SLOW`.
+ */
 export class ExhaustedError extends LeaseholdError {
   override readonly name = 'ExhaustedError';
 }
 
+/** It is older than what is kept: the position of a watch (`WATCH_COMPACTED`). Begin again, with a snapshot. */
+export class OutOfRangeError extends LeaseholdError {
+  override readonly name = 'OutOfRangeError';
+}
+
 /**
- * No server was reached (`NO_CONNECTION`), one was but its answer was lost to a call that must not just be repeated
- * (`OUTCOME_UNKNOWN`: it may have acted, look first), or it cannot now (`STORE_UNAVAILABLE`).
+ * No server was reached (`NO_CONNECTION`); one cannot now (`STORE_UNAVAILABLE`, `NO_HOLDER`); or it may have acted
+ * (`OUTCOME_UNKNOWN`): its store did not say in time, or its answer was lost to a call that must not just be repeated.
  */
 export class UnavailableError extends LeaseholdError {
   override readonly name = 'UnavailableError';
@@ -107,6 +115,7 @@ const CLASSES: Partial<Record<StatusCode, new (facts: ErrorFacts) => LeaseholdEr
   FAILED_PRECONDITION: FailedPreconditionError,
   ABORTED: AbortedError,
   RESOURCE_EXHAUSTED: ExhaustedError,
+  OUT_OF_RANGE: OutOfRangeError,
   UNAVAILABLE: UnavailableError,
   DEADLINE_EXCEEDED: DeadlineExceededError,
 };
@@ -139,19 +148,50 @@ export interface CallFacts {
 
 /** Decodes what gRPC reports. */
 export function fromServiceError(error: ServiceError, given: CallFacts): LeaseholdError {
-  const details = decodeDetails(error.metadata);
+  const details = detailsOf(error.metadata);
   const code = details.info ? codeName(error.code) : codeOfGrpc(error);
   const call = { ...given, repeatable: given.repeatable || (code === 'UNAVAILABLE' && NEVER_SENT.test(error.details)) };
-  const pushbackMs = pushback(error.metadata);
+  return fromDetails(details, {
+    code,
+    reason: reasonWithoutInfo(code, call),
+    message: details.info ? error.details : messageWithoutInfo(code, error.details, call),
+    repeatable: call.repeatable,
+    pushbackMs: pushback(error.metadata),
+    cause: error,
+  });
+}
+
+/** Decodes how the server refused one item of a batch; `repeatable`: whether repeating that item does no harm. */
+export function fromItemStatus(item: Status, repeatable: boolean): LeaseholdError {
+  const code = codeName(item.code);
+  const message = item.message || `The server refused it with ${code}`;
+  return fromDetails(
+    decodeDetails(() => item),
+    { code, reason: code, message, repeatable },
+  );
+}
+
+/** What is known of a failure besides its details; `reason` is for when these hold none. */
+interface Failure {
+  readonly code: StatusCode;
+  readonly reason: string;
+  readonly message: string;
+  readonly repeatable: boolean;
+  readonly pushbackMs?: number | 'never' | undefined;
+  readonly cause?: unknown;
+}
+
+function fromDetails(details: Details, failure: Failure): LeaseholdError {
+  const { code, reason, message, repeatable, pushbackMs, cause } = failure;
   return makeError({
     code,
-    reason: details.info?.reason ?? reasonWithoutInfo(code, call),
-    message: details.info ? error.details : messageWithoutInfo(code, error.details, call),
+    reason: details.info?.reason ?? reason,
+    message,
     metadata: details.info?.metadata ?? {},
     fieldViolations: details.fieldViolations,
-    retryable: pushbackMs !== 'never' && isRetryable(code, details.info?.reason, call.repeatable),
+    retryable: pushbackMs !== 'never' && isRetryable(code, details.info?.reason, repeatable),
     retryAfterMs: pushbackMs === 'never' ? undefined : (pushbackMs ?? details.retryAfterMs),
-    cause: error,
+    cause,
   });
 }
 
@@ -159,8 +199,8 @@ export function fromServiceError(error: ServiceError, given: CallFacts): Leaseho
 // of a connection, one must assume that the server may have acted.
 const NEVER_SENT = /^(?:No connection established|Name resolution failed|Stream refused by server)/;
 
-// Refused before anything was done: harmless to repeat, whatever was asked.
-const NOTHING_DONE: ReadonlySet<string> = new Set(['RATE_LIMITED', 'TOO_BUSY']);
+// Nothing was done, or only read: harmless to repeat, whatever was asked.
+const NOTHING_DONE: ReadonlySet<string> = new Set(['RATE_LIMITED', 'TOO_BUSY', 'WATCH_TOO_SLOW']);
 
 function isRetryable(code: StatusCode, reason: string | undefined, repeatable: boolean): boolean {
   if (reason !== undefined && NOTHING_DONE.has(reason)) return true;
@@ -203,21 +243,23 @@ interface Details {
   readonly retryAfterMs?: number;
 }
 
+const NO_DETAILS: Details = { fieldViolations: [] };
 const DETAILS_KEY = 'grpc-status-details-bin';
 const TYPE_PREFIX = 'type.googleapis.com/google.rpc.';
 
-function decodeDetails(metadata: Metadata): Details {
+function detailsOf(metadata: Metadata): Details {
   const [bytes] = metadata.get(DETAILS_KEY);
-  if (!(bytes instanceof Uint8Array)) return { fieldViolations: [] };
+  return bytes instanceof Uint8Array ? decodeDetails(() => Status.decode(bytes)) : NO_DETAILS;
+}
+
+function decodeDetails(read: () => Status): Details {
   try {
-    let found: Details = { fieldViolations: [] };
-    for (const { typeUrl, value } of Status.decode(bytes).details) {
-      found = { ...found, ...decodeDetail(typeUrl, value) };
-    }
+    let found = NO_DETAILS;
+    for (const { typeUrl, value } of read().details) found = { ...found, ...decodeDetail(typeUrl, value) };
     return found;
   } catch {
     // Details are an extra: bytes that something between mangled must not hide the status itself.
-    return { fieldViolations: [] };
+    return NO_DETAILS;
   }
 }
 

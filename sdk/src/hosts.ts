@@ -127,7 +127,8 @@ export class Hosts {
   }
 }
 
-function toHost(answer: WireHost | undefined): Host {
+/** A host as people see it. */
+export function toHost(answer: WireHost | undefined): Host {
   const wire = required(answer, 'host');
   return {
     hostId: wire.hostId,

@@ -1,5 +1,6 @@
 // The public face of the SDK: what is named here is kept stable.
 
+export type { ItemResult } from './batches.js';
 export type { CallOptions } from './calls.js';
 export { type ConnectOptions, connect, DEFAULT_SERVER, DEFAULT_TIMEOUT_MS, type Leasehold } from './connect.js';
 export {
@@ -12,6 +13,7 @@ export {
   InvalidArgumentError,
   LeaseholdError,
   NotFoundError,
+  OutOfRangeError,
   type StatusCode,
   UnavailableError,
 } from './errors.js';
@@ -28,12 +30,17 @@ export type { Network, NetworkChanges, NetworkStatus, Networks, NewNetwork } fro
 export type { List, ListOptions, Page } from './pages.js';
 export type { Placement, PlacementFilter, PlacementState, Placements } from './placements.js';
 export type {
+  BatchWaitOptions,
+  HistoryFilter,
   ReleaseRequest,
+  ReleaseResult,
   Reservation,
+  ReservationChanges,
   ReservationFilter,
   ReservationKey,
   ReservationState,
   Reservations,
+  ReserveItem,
   ReserveRequest,
   ReserveResult,
   WaitReady,
@@ -51,3 +58,4 @@ export type {
   SubnetUsage,
 } from './subnets.js';
 export type { CreateOptions, GuardOptions, Labels } from './values.js';
+export type { Change, WatchEvent, WatchOptions } from './watch.js';

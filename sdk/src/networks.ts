@@ -118,7 +118,8 @@ export class Networks {
   }
 }
 
-function toNetwork(answer: WireNetwork | undefined): Network {
+/** A network as people see it. */
+export function toNetwork(answer: WireNetwork | undefined): Network {
   const wire = required(answer, 'network');
   return {
     networkId: wire.networkId,

@@ -50,7 +50,8 @@ export class Placements {
   }
 }
 
-function toPlacement(wire: WirePlacement): Placement {
+/** A placement as people see it. */
+export function toPlacement(wire: WirePlacement): Placement {
   return {
     networkId: wire.networkId,
     hostId: wire.hostId,

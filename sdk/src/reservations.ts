@@ -3,20 +3,29 @@
 //   R1. A reserve is repeated without harm: (network, MAC) names it, so the SDK adds no request id of its own, which
 //       every server would have to index and keep.
 //   R2. A release is retried only when it names its tenure (`reservationId`) or itself (`requestId`): by address or
-//       MAC alone, the second attempt could release what somebody reserved after the first.
+//       MAC alone, the second attempt could release what somebody reserved after the first. A batch is retried only
+//       when each of its items may be.
+//   R3. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
 
+import { type ItemResult, inBatches, toItemResults } from './batches.js';
 import type { CallOptions, Calls } from './calls.js';
 import {
+  BatchReleaseAddressesRequest,
+  BatchReserveAddressesRequest,
   GetReservationRequest,
+  ListAddressHistoryRequest,
   ListReservationsRequest,
   ReleaseAddressRequest,
+  type ReleaseAddressResponse,
   ReserveAddressRequest,
+  type ReserveAddressResponse,
   IpamServiceService as rpc,
+  UpdateReservationRequest,
 } from './gen/ipam/v1/ipam_service.js';
 import { type Reservation as WireReservation, ReservationState as WireState } from './gen/ipam/v1/reservation.js';
 import { List, type ListOptions } from './pages.js';
 import { type DhcpOption, toDhcpOption } from './subnets.js';
-import { fromSeconds, type Labels, message, nameOf, required } from './values.js';
+import { changedPaths, fromSeconds, type GuardOptions, type Labels, message, nameOf, required } from './values.js';
 
 const STATES = { 1: 'reserved', 2: 'quarantined', 3: 'ended' } as const;
 
@@ -46,6 +55,8 @@ export interface Reservation {
   readonly releaseTime: Date | undefined;
   /** Earliest moment another MAC may get the address, an estimate that may move. Undefined while reserved or once ended. */
   readonly reusableTime: Date | undefined;
+  /** When it was over: the address was free, or its MAC got it again. Undefined until then. */
+  readonly endTime: Date | undefined;
   /** How many live servers confirmed that they answer with it. */
   readonly readyServers: number;
   readonly createdBy: string;
@@ -86,6 +97,17 @@ export interface ReserveRequest {
   readonly waitReady?: WaitReady | undefined;
 }
 
+/** One address of many to reserve: it is the batch that waits for DHCP servers. */
+export interface ReserveItem extends ReserveRequest {
+  readonly waitReady?: undefined;
+}
+
+/** How a batch of reserves waits. */
+export interface BatchWaitOptions {
+  /** Answer only when DHCP servers confirmed all that was reserved. Absent: at once. */
+  readonly waitReady?: WaitReady | undefined;
+}
+
 /** How long a reserve waits for DHCP servers. */
 export interface WaitReady {
   /** How many shall have confirmed. Absent: 1. */
@@ -117,6 +139,33 @@ export type ReleaseRequest = ReservationKey & {
   readonly requestId?: string | undefined;
 };
 
+/** What a release answers, as one of many. */
+export interface ReleaseResult {
+  readonly reservation: Reservation;
+}
+
+/** What can be changed of a reservation: a field that is present is set, also to empty; an absent one stays. */
+export interface ReservationChanges {
+  readonly hostname?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly labels?: Labels | undefined;
+  readonly options?: readonly DhcpOption[] | undefined;
+}
+
+/** Which tenures to list: of an address, of a MAC, or of exactly this owner. Given together, all must fit. */
+export type HistoryFilter = (
+  | { readonly subnetId: string; readonly address: string }
+  | { readonly mac: string }
+  | { readonly owner: string }
+) & {
+  /** Only in this network. */
+  readonly networkId?: string | undefined;
+  /** Only tenures that were not over by then. */
+  readonly startTime?: Date | undefined;
+  /** Only tenures that had begun before then. */
+  readonly endTime?: Date | undefined;
+};
+
 /** Which reservations to list. The filters go together. */
 export interface ReservationFilter {
   readonly networkId?: string | undefined;
@@ -130,6 +179,13 @@ export interface ReservationFilter {
 
 const DEFAULT_WAIT_READY_MS = 5_000;
 
+const PATHS: Readonly<Record<keyof ReservationChanges, string>> = {
+  hostname: 'hostname',
+  owner: 'owner',
+  labels: 'labels',
+  options: 'options',
+};
+
 /** The calls about reservations. */
 export class Reservations {
   readonly #calls: Calls;
@@ -140,20 +196,44 @@ export class Reservations {
 
   /** Promises an address to a MAC. Idempotent by (network, MAC). A full subnet is ExhaustedError (`SUBNET_EXHAUSTED`). */
   async reserve(reserve: ReserveRequest, options?: CallOptions): Promise<ReserveResult> {
-    const { waitReady, ...fields } = reserve;
-    const request = message(ReserveAddressRequest, { ...fields, waitReady: waitReady && toWireWait(waitReady) });
-    const extraMs = waitReady ? (waitReady.timeoutMs ?? DEFAULT_WAIT_READY_MS) : 0;
-    const call = { method: rpc.reserveAddress, request, repeatable: true, extraMs };
-    const { reservation, created, ready, readyServers } = await this.#calls.unary(call, options);
-    return { reservation: toReservation(reservation), created, ready, readyServers };
+    const request = message(ReserveAddressRequest, toWireReserve(reserve));
+    const call = { method: rpc.reserveAddress, request, repeatable: true, extraMs: waitMs(reserve.waitReady) };
+    return toReserveResult(await this.#calls.unary(call, options));
+  }
+
+  /**
+   * Reserves many addresses, quicker than one by one: a result for each, in their order. More than 1,000 are sent in
+   * several calls, each with the timeout; when one after the first fails, its error is the result of all that is left.
+   */
+  reserveMany(
+    reserves: readonly ReserveItem[],
+    options?: CallOptions & BatchWaitOptions,
+  ): Promise<ItemResult<ReserveResult>[]> {
+    const waitReady = options?.waitReady;
+    return inBatches(reserves, async (batch) => {
+      const fields = { requests: batch.map(toWireReserve), waitReady: waitReady && toWireWait(waitReady) };
+      const request = message(BatchReserveAddressesRequest, fields);
+      const call = { method: rpc.batchReserveAddresses, request, repeatable: true, extraMs: waitMs(waitReady) };
+      const { results } = await this.#calls.unary(call, options);
+      return toItemResults(batch, results, toReserveResult, () => true);
+    });
   }
 
   /** Gives an address back. Retried only with a `reservationId` or `requestId`: otherwise it could hit a newer tenure. */
   async release(release: ReleaseRequest, options?: CallOptions): Promise<Reservation> {
-    const repeatable = Boolean(release.reservationId || release.requestId);
     const request = message(ReleaseAddressRequest, toWireRelease(release));
-    const answer = await this.#calls.unary({ method: rpc.releaseAddress, request, repeatable }, options);
-    return toReservation(answer.reservation);
+    const call = { method: rpc.releaseAddress, request, repeatable: isRepeatable(release) };
+    return toReleaseResult(await this.#calls.unary(call, options)).reservation;
+  }
+
+  /** Gives many addresses back, in calls as of `reserveMany`; one is retried only when each of its items may be. */
+  releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
+    return inBatches(releases, async (batch) => {
+      const request = message(BatchReleaseAddressesRequest, { requests: batch.map(toWireRelease) });
+      const call = { method: rpc.batchReleaseAddresses, request, repeatable: batch.every(isRepeatable) };
+      const { results } = await this.#calls.unary(call, options);
+      return toItemResults(batch, results, toReleaseResult, isRepeatable);
+    });
   }
 
   /** Answers one reservation. */
@@ -173,10 +253,40 @@ export class Reservations {
       return { items: answer.reservations.map(toReservation), nextPageToken: answer.nextPageToken };
     });
   }
+
+  /** Changes settings; the guest learns them at its next renewal. With an `etag` not retried (see Networks.update). */
+  async update(
+    key: ReservationKey,
+    changes: ReservationChanges,
+    options?: CallOptions & GuardOptions,
+  ): Promise<Reservation> {
+    const etag = options?.etag ?? '';
+    const updateMask = changedPaths(changes, PATHS);
+    const request = message(UpdateReservationRequest, { ...toWireUpdate(key, { ...changes, etag }), updateMask });
+    const call = { method: rpc.updateReservation, request, repeatable: etag === '' };
+    return toReservation((await this.#calls.unary(call, options)).reservation);
+  }
+
+  /** Who had an address, or which ones a MAC or an owner had: tenures that go on and that are over, newest first. */
+  history(filter: HistoryFilter, options?: ListOptions): List<Reservation> {
+    return new List(async (pageToken) => {
+      const request = message(ListAddressHistoryRequest, { ...filter, pageSize: options?.pageSize ?? 0, pageToken });
+      const answer = await this.#calls.unary({ method: rpc.listAddressHistory, request, repeatable: true }, options);
+      return { items: answer.tenures.map(toReservation), nextPageToken: answer.nextPageToken };
+    });
+  }
 }
 
 function toWireState(state: 'reserved' | 'quarantined'): WireState {
   return state === 'reserved' ? WireState.RESERVED : WireState.QUARANTINED;
+}
+
+function toWireReserve({ waitReady, ...same }: ReserveRequest) {
+  return { ...same, waitReady: waitReady && toWireWait(waitReady) };
+}
+
+function waitMs(waitReady: WaitReady | undefined): number {
+  return waitReady ? (waitReady.timeoutMs ?? DEFAULT_WAIT_READY_MS) : 0;
 }
 
 function toWireWait({ servers, timeoutMs }: WaitReady) {
@@ -200,7 +310,26 @@ function toWireRelease(release: ReleaseRequest) {
   return { ...guards, key: { key: toWireKey(release) }, mac };
 }
 
-function toReservation(answer: WireReservation | undefined): Reservation {
+function isRepeatable({ reservationId, requestId }: ReleaseRequest): boolean {
+  return Boolean(reservationId || requestId);
+}
+
+function toWireUpdate(key: ReservationKey, settings: ReservationChanges & { readonly etag: string }) {
+  const named = toWireKey(key);
+  if (named.$case === 'reservationId') return { reservation: { ...settings, reservationId: named.value } };
+  return { key: { key: named }, reservation: settings };
+}
+
+function toReserveResult({ reservation, created, ready, readyServers }: ReserveAddressResponse): ReserveResult {
+  return { reservation: toReservation(reservation), created, ready, readyServers };
+}
+
+function toReleaseResult({ reservation }: ReleaseAddressResponse): ReleaseResult {
+  return { reservation: toReservation(reservation) };
+}
+
+/** A reservation as people see it. */
+export function toReservation(answer: WireReservation | undefined): Reservation {
   const wire = required(answer, 'reservation');
   return {
     reservationId: wire.reservationId,
@@ -216,6 +345,7 @@ function toReservation(answer: WireReservation | undefined): Reservation {
     createTime: required(wire.createTime, 'reservation.create_time'),
     releaseTime: wire.releaseTime,
     reusableTime: wire.reusableTime,
+    endTime: wire.endTime,
     readyServers: wire.readyServers,
     createdBy: wire.createdBy,
     releasedBy: wire.releasedBy,

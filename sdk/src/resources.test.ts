@@ -10,6 +10,7 @@ import {
   wireReservation,
   wireStatus,
   wireSubnet,
+  wireTenure,
 } from './testing/samples.js';
 
 async function open(handlers: Handlers) {
@@ -90,6 +91,62 @@ test('an update names exactly the fields that are present, also empty ones', asy
   });
 });
 
+test('an update of a reservation names it by its id, its address or its MAC', async () => {
+  await using it = await open({ updateReservation: () => ({ reservation: { ...wireReservation, hostname: 'web2' } }) });
+  const { reservations } = it.leasehold;
+  const changes = { hostname: 'web2', owner: undefined, labels: {}, options: [{ code: 66, value: 'tftp' }] };
+  const updated = await reservations.update({ reservationId: 'r-1' }, changes, { etag: 'r1' });
+  expect(updated).toMatchObject({ reservationId: 'r-1', hostname: 'web2' });
+  await reservations.update({ subnetId: 'red-a', address: '10.0.0.7' }, { hostname: '' });
+  await reservations.update({ networkId: 'red', mac: wireReservation.mac }, { owner: 'vm-43/nic0' });
+  expect(it.fake.requests('updateReservation')).toMatchObject([
+    {
+      key: undefined,
+      reservation: { reservationId: 'r-1', hostname: 'web2', etag: 'r1', options: [{ code: 66, value: 'tftp' }] },
+      updateMask: ['hostname', 'labels', 'options'],
+    },
+    {
+      key: { key: { $case: 'address', value: { subnetId: 'red-a', address: '10.0.0.7' } } },
+      reservation: { reservationId: '', hostname: '', etag: '' },
+      updateMask: ['hostname'],
+    },
+    {
+      key: { key: { $case: 'mac', value: { networkId: 'red', mac: wireReservation.mac } } },
+      reservation: { owner: 'vm-43/nic0' },
+      updateMask: ['owner'],
+    },
+  ]);
+});
+
+test('history is a list of tenures of an address, a MAC or an owner', async () => {
+  await using it = await open({
+    listAddressHistory: ({ pageToken }) =>
+      pageToken === '' ? { tenures: [wireReservation], nextPageToken: 'more' } : { tenures: [wireTenure] },
+  });
+  const { reservations } = it.leasehold;
+  const span = { startTime: NOON, endTime: wireTenure.endTime };
+  const [held, over] = await reservations.history({ subnetId: 'red-a', address: '10.0.0.7', ...span }).toArray();
+  expect(held).toMatchObject({ state: 'reserved', endTime: undefined });
+  expect(over).toMatchObject({ reservationId: 'r-0', state: 'ended', releaseTime: NOON, endTime: wireTenure.endTime });
+  await reservations.history({ mac: 'm', networkId: 'red' }, { pageSize: 7 }).page();
+  await reservations.history({ owner: 'vm-42/nic0' }).page();
+  const none = {
+    subnetId: '',
+    address: '',
+    mac: '',
+    owner: '',
+    networkId: '',
+    startTime: undefined,
+    endTime: undefined,
+  };
+  expect(it.fake.requests('listAddressHistory')).toEqual([
+    { ...none, subnetId: 'red-a', address: '10.0.0.7', ...span, pageSize: 0, pageToken: '' },
+    { ...none, subnetId: 'red-a', address: '10.0.0.7', ...span, pageSize: 0, pageToken: 'more' },
+    { ...none, mac: 'm', networkId: 'red', pageSize: 7, pageToken: '' },
+    { ...none, owner: 'vm-42/nic0', pageSize: 0, pageToken: '' },
+  ]);
+});
+
 test('a delete carries its guard', async () => {
   await using it = await open({ deleteNetwork: () => ({}), deleteSubnet: () => ({}), deleteHost: () => ({}) });
   await it.leasehold.networks.delete('red', { etag: 'n1' });
@@ -105,7 +162,8 @@ test('a reservation arrives with its state as a word; what this client does not 
     getReservation: (_, attempt) => ({ reservation: { ...wireReservation, state: (attempt === 1 ? 1 : 9) as 1 } }),
   });
   const held = await it.leasehold.reservations.get({ reservationId: 'r-1' });
-  expect(held).toEqual({ ...wireReservation, state: 'reserved', releaseTime: undefined, reusableTime: undefined });
+  const notYet = { releaseTime: undefined, reusableTime: undefined, endTime: undefined };
+  expect(held).toStrictEqual({ ...wireReservation, state: 'reserved', ...notYet });
   expect((await it.leasehold.reservations.get({ reservationId: 'r-1' })).state).toBe('unknown');
 });
 
@@ -164,16 +222,18 @@ test('lists pass their filters on', async () => {
 });
 
 test('status leaves out what the server does not know', async () => {
-  await using it = await open({ getStatus: (_, attempt) => (attempt === 1 ? wireStatus : { holder: {} }) });
+  const bareStatus = { holder: {}, store: { kind: 'embedded' } };
+  await using it = await open({ getStatus: (_, attempt) => (attempt === 1 ? wireStatus : bareStatus) });
   expect(await it.leasehold.status()).toMatchObject({
-    store: { incarnation: 1, breaker: 'unknown' },
-    holder: { server: 's1', epoch: 3, isSelf: true },
+    store: { kind: 'mongodb', incarnation: 1, breaker: 'open', unavailableSince: NOON },
+    holder: { server: 's1', epoch: 3, isSelf: true, advertise: '10.9.0.1:7067', agentAdvertise: '10.9.0.1:7069' },
     brakes: [{ kind: 'START', since: NOON }],
     counts: { reservations: 3, hostsUp: 1 },
     authoritySeconds: 86_400,
   });
   const bare = await it.leasehold.status();
-  expect(bare).toMatchObject({ startTime: undefined, store: undefined, holder: undefined, counts: undefined });
+  expect(bare).toMatchObject({ startTime: undefined, holder: undefined, counts: undefined });
+  expect(bare.store).toMatchObject({ breaker: 'unknown', unavailableSince: undefined });
 });
 
 test('an answer without what the contract promises is the server’s fault, not a half resource', async () => {

@@ -11,11 +11,12 @@ const MAX_BACKOFF_MS = 1_000;
 
 /**
  * How long to wait before the next attempt, in milliseconds, after `attempt` (from 1) ended with `error`; undefined:
- * give the error to the caller. Only UNAVAILABLE is repeated: a full subnet stays full, and a deadline is over. There
- * is no limit but the deadline of the call, which is the caller's: a server may take any time to restart.
+ * give the error to the caller. Only UNAVAILABLE is repeated, and a watch that was read too slowly: a full subnet
+ * stays full, and a deadline is over. There is no limit but the deadline of the call, which is the caller's: a server
+ * may take any time to restart.
  */
 export function retryDelayMs(error: LeaseholdError, attempt: number, random: () => number): number | undefined {
-  if (error.code !== 'UNAVAILABLE' || !error.retryable) return undefined;
+  if (!error.retryable || (error.code !== 'UNAVAILABLE' && error.reason !== 'WATCH_TOO_SLOW')) return undefined;
   if (error.retryAfterMs !== undefined) return error.retryAfterMs;
   // Full jitter: clients that failed together do not return together.
   return Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * random();

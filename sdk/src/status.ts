@@ -3,7 +3,11 @@
 // Whatever the server does not say is undefined and not an error: status is what one asks when things are broken.
 
 import type { GetStatusResponse } from './gen/ipam/v1/ipam_service.js';
-import type { Counts as WireCounts } from './gen/ipam/v1/status.js';
+import type {
+  Counts as WireCounts,
+  HolderStatus as WireHolderStatus,
+  StoreStatus as WireStoreStatus,
+} from './gen/ipam/v1/status.js';
 import { type BreakerState, toBreakerState } from './hosts.js';
 import { toSeconds } from './values.js';
 
@@ -28,13 +32,15 @@ export interface Status {
 
 /** The store behind a server. */
 export interface StoreStatus {
-  /** `embedded`. */
+  /** `embedded` or `mongodb`. */
   readonly kind: string;
   readonly uid: string;
   /** Grows when a store is restored or imported. */
   readonly incarnation: number;
   /** Unknown: this kind of store has no breaker. */
   readonly breaker: BreakerState;
+  /** Since when it cannot be used. Undefined: it can. */
+  readonly unavailableSince: Date | undefined;
 }
 
 /** The server that leads: it alone has agent sessions, plans placements and decides reuse. */
@@ -44,6 +50,10 @@ export interface HolderStatus {
   readonly epoch: number;
   /** Whether it is the server that answers. */
   readonly isSelf: boolean;
+  /** Where engines and operators reach it. Empty: it did not say. */
+  readonly advertise: string;
+  /** Where agents reach it. Empty: it did not say. */
+  readonly agentAdvertise: string;
 }
 
 /** Something that keeps the manager from moving placements. */
@@ -76,17 +86,33 @@ export function toStatus(wire: GetStatusResponse): Status {
     version: wire.version,
     server: wire.server,
     startTime: wire.startTime,
-    store: store && {
-      kind: store.kind,
-      uid: store.uid,
-      incarnation: Number(store.incarnation),
-      breaker: toBreakerState(store.breaker),
-    },
-    holder: holder?.server ? { server: holder.server, epoch: Number(holder.epoch), isSelf: holder.isSelf } : undefined,
+    store: store && toStoreStatus(store),
+    // A holder without a name is none.
+    holder: holder?.server ? toHolderStatus(holder) : undefined,
     brakes: wire.brakes.map(({ kind, reason, since }) => ({ kind, reason, since })),
     insecureListeners: wire.insecureListeners,
     counts: wire.counts && toCounts(wire.counts),
     authoritySeconds: wire.authority && toSeconds(wire.authority),
+  };
+}
+
+function toStoreStatus(wire: WireStoreStatus): StoreStatus {
+  return {
+    kind: wire.kind,
+    uid: wire.uid,
+    incarnation: Number(wire.incarnation),
+    breaker: toBreakerState(wire.breaker),
+    unavailableSince: wire.unavailableSince,
+  };
+}
+
+function toHolderStatus(wire: WireHolderStatus): HolderStatus {
+  return {
+    server: wire.server,
+    epoch: Number(wire.epoch),
+    isSelf: wire.isSelf,
+    advertise: wire.advertise,
+    agentAdvertise: wire.agentAdvertise,
   };
 }
 

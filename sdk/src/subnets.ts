@@ -201,7 +201,8 @@ function toWire<Settings extends SubnetChanges>(subnet: Settings) {
   };
 }
 
-function toSubnet(answer: WireSubnet | undefined): Subnet {
+/** A subnet as people see it. */
+export function toSubnet(answer: WireSubnet | undefined): Subnet {
   const wire = required(answer, 'subnet');
   return {
     subnetId: wire.subnetId,

@@ -8,7 +8,7 @@ export interface Runtime {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds on a monotonic clock, for spans. */
   monotonicMs(): number;
-  /** Milliseconds since 1970, which is how gRPC wants a deadline. */
+  /** Milliseconds since 1970, for deadlines of gRPC and for what people count back from now. */
   wallMs(): number;
   /** Resolves `delayMs` from now, or at once when `signal` is or becomes aborted; never rejects. */
   wait(delayMs: number, signal: AbortSignal): Promise<void>;

@@ -30,7 +30,12 @@ export interface Command {
   readonly flags: Flags;
   /** What follows `leasehold` in each example. */
   readonly examples: readonly string[];
-  run(leasehold: Leasehold, args: Readonly<Record<string, string | undefined>>, flags: object): Promise<Output>;
+  run(
+    leasehold: Leasehold,
+    args: Readonly<Record<string, string | undefined>>,
+    flags: object,
+    nowMs: number,
+  ): Promise<Output>;
 }
 
 /** What one command is made from, with the types of its arguments and flags. */
@@ -40,7 +45,8 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   readonly args: A;
   readonly flags: F;
   readonly examples: readonly string[];
-  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>): Promise<Output>;
+  /** Does it; `nowMs` is for flags that count back from now. */
+  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number): Promise<Output>;
 }
 
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */

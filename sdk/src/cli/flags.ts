@@ -110,6 +110,32 @@ function parseMs(given: string): Parsed<number> {
   return ms > 0 ? ok(ms) : bad('expected a duration like 500ms, 30s, 5m, 1h or 7d');
 }
 
+/** A point in time, which may count back from now. */
+export type Moment = (nowMs: number) => Date;
+
+const ISO_TIME =
+  /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$/;
+
+/** A point in time: in ISO 8601, a day (in UTC), or how long ago, like `24h`. */
+export function moment(help: string): Flag<Moment> {
+  const expected = 'expected a time like 2026-01-02T12:00:00Z, a day like 2026-01-02 or a span back from now like 24h';
+  const parse = (given: string): Parsed<Moment> => {
+    const span = parseMs(given);
+    // Not before 1970: a Date cannot go back without end, and nothing here is that old.
+    if (span.ok) return ok((nowMs) => new Date(Math.max(0, nowMs - span.value)));
+    const [, day = ''] = ISO_TIME.exec(given) ?? [];
+    const time = new Date(given);
+    return isDay(day) && !Number.isNaN(time.getTime()) ? ok(() => time) : bad(expected);
+  };
+  return single('TIME', help, parse);
+}
+
+// JavaScript takes the 30th of February for the 2nd of March.
+function isDay(day: string): boolean {
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+}
+
 /** On or off: `--name`, `--name=false` or `--no-name`; also `1` and `0`. */
 export function toggle(help: string, defaultText?: string): Flag<boolean> {
   return single('', help, parseToggle, defaultText);

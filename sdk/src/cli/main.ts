@@ -15,10 +15,18 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// Only when a command asks: others have nothing to finish, and Ctrl-C ends them at once, as it does when pressed again.
+function interrupted(): AbortSignal {
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  return abort.signal;
+}
+
 // Not process.exit(): what is still being written to a pipe would be lost.
 process.exitCode = await run(process.argv.slice(2), {
   runtime: system,
   version,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  interrupted,
 });

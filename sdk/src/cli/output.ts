@@ -27,7 +27,15 @@ export type Output =
   | { readonly kind: 'list'; readonly rows: readonly (readonly string[])[]; readonly json: Json }
   | { readonly kind: 'item'; readonly details: Json; readonly json: Json; readonly note?: string }
   | { readonly kind: 'done'; readonly text: string }
+  | { readonly kind: 'stream'; readonly lines: (signal: AbortSignal) => AsyncIterable<Line> }
   | { readonly kind: 'usage'; readonly problem: string };
+
+/** One line of a stream, printed as it comes. */
+export interface Line {
+  /** Undefined: not for people. */
+  readonly text: string | undefined;
+  readonly json: Json;
+}
 
 /** A list of resources. */
 export function list<T extends object>(view: View<T>, items: readonly T[]): Output {
@@ -42,8 +50,20 @@ export function item(view: { readonly enums?: View<never>['enums'] }, value: obj
   return { kind: 'item', details: toJson(value, {}), json: toJson(value, view.enums ?? {}), ...rest };
 }
 
+/** One line of a stream; without cells it is not for people. */
+export function line(enums: NonNullable<View<never>['enums']>, value: object, cells?: readonly Cell[]): Line {
+  return { text: cells?.map(cellText).join('  ').trimEnd(), json: toJson(value, enums) };
+}
+
+/** Prints one line of a stream: JSON lines, or YAML documents. */
+export function renderLine({ text, json }: Line, format: OutputFormat): string {
+  if (format === 'json') return `${JSON.stringify(json)}\n`;
+  if (format === 'yaml') return `---\n${serialize(json, format)}`;
+  return text === undefined ? '' : `${text}\n`;
+}
+
 /** Prints what a command gave. */
-export function render(output: Exclude<Output, { kind: 'usage' }>, format: OutputFormat): string {
+export function render(output: Exclude<Output, { kind: 'usage' | 'stream' }>, format: OutputFormat): string {
   if (format !== 'table') return serialize(output.kind === 'done' ? {} : output.json, format);
   if (output.kind === 'done') return `${output.text}\n`;
   return align(output.kind === 'list' ? output.rows : details(output.details, ''));
@@ -78,7 +98,8 @@ function enumName(prefix: string, name: string): string {
   return `${prefix}${name === 'unknown' ? 'UNSPECIFIED' : name.replaceAll('-', '_').toUpperCase()}`;
 }
 
-function cellText(value: Cell): string {
+/** What is printed in a cell. */
+export function cellText(value: Cell): string {
   if (value === undefined || value === null || value === '') return '-';
   if (value instanceof Date) return value.toISOString().replace(/\.\d+Z$/, 'Z');
   return printable(String(value));

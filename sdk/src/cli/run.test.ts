@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
-import { refuse } from '../testing/fake-server.js';
-import { wireNetwork, wireReservation } from '../testing/samples.js';
+import { FromMemory, refuse } from '../testing/fake-server.js';
+import { wireNetwork, wireReservation, wireSnapshot } from '../testing/samples.js';
 import { COMMANDS } from './commands.js';
 
 const parseJson = (text: string): unknown => JSON.parse(text);
@@ -124,6 +124,13 @@ describe('failures', () => {
     expect(stderr).toMatch(/^leasehold: The connection to .* look at what is there .* \(OUTCOME_UNKNOWN\)\n$/);
   });
 
+  test('a change of which the store did not say in time whether it was made is exit 3', async () => {
+    const details = { reason: 'OUTCOME_UNKNOWN', message: 'The store did not answer in time' };
+    await using server = await withServer({ deleteNetwork: () => refuse('UNAVAILABLE', details) });
+    const stderr = 'leasehold: The store did not answer in time (OUTCOME_UNKNOWN)\n';
+    expect(await server.run('network delete red')).toEqual({ code: 3, stdout: '', stderr });
+  });
+
   test('no answer in time is exit 3', async () => {
     await using server = await withServer({ getStatus: () => 'never' });
     const { code, stderr } = await server.run('status --timeout 40ms');
@@ -179,7 +186,11 @@ describe('output', () => {
     const hosts = parseJson((await server.run('host list', { LEASEHOLD_OUTPUT: 'json' })).stdout);
     expect(hosts).toMatchObject([{ liveness: 'HOST_LIVENESS_UP', breaker: 'BREAKER_STATE_HALF_OPEN' }]);
     const status = parseJson((await server.run('status -o json')).stdout);
-    expect(status).toMatchObject({ authority: '86400s', store: { breaker: 'BREAKER_STATE_UNSPECIFIED' } });
+    expect(status).toMatchObject({
+      authority: '86400s',
+      store: { breaker: 'BREAKER_STATE_OPEN', unavailable_since: '2026-01-02T12:00:00.000Z' },
+      holder: { advertise: '10.9.0.1:7067', agent_advertise: '10.9.0.1:7069' },
+    });
     expect(parseJson((await server.run('network delete red -o json')).stdout)).toEqual({});
   });
 
@@ -223,4 +234,94 @@ describe('output', () => {
     expect(stderr).toBe('leasehold: reserved, but only 1 of 2 DHCP servers confirmed it in time\n');
     expect(server.requests('reserveAddress')[0]?.waitReady).toEqual({ servers: 2, timeout: undefined });
   });
+});
+
+describe('history', () => {
+  test('is a table of tenures, newest first', async () => {
+    await using server = await withServer(EVERYTHING);
+    expect((await server.run('history red-a 10.0.0.7')).stdout).toBe(
+      [
+        'ADDRESS   MAC                RESERVED              RELEASED              ENDED                 SUBNET  OWNER',
+        '10.0.0.7  52:54:00:aa:bb:cc  2026-01-02T12:00:00Z  -                     -                     red-a   vm-42/nic0',
+        '10.0.0.7  52:54:00:aa:bb:cc  2026-01-02T12:00:00Z  2026-01-02T12:00:00Z  2026-01-02T13:00:00Z  red-a   vm-42/nic0',
+        '',
+      ].join('\n'),
+    );
+    const tenures = parseJson((await server.run('history --mac m -o json')).stdout);
+    expect(tenures).toMatchObject([{}, { state: 'RESERVATION_STATE_ENDED', end_time: '2026-01-02T13:00:00.000Z' }]);
+  });
+});
+
+describe('watch', () => {
+  test('is a line for each event but bookmarks, until Ctrl-C, which is exit 0', async () => {
+    await using server = await withServer(EVERYTHING);
+    expect(await server.run('watch --network red --snapshot', {}, 6)).toEqual({
+      code: 0,
+      stdout: [
+        'network      present  red  enabled',
+        'snapshot     complete',
+        'subnet       created  red-a  10.0.0.0/24  red',
+        'reservation  updated  10.0.0.7  52:54:00:aa:bb:cc  reserved  red-a  vm-42/nic0',
+        'host         deleted  h1',
+        'placement    created  red  h1  serving',
+        '',
+      ].join('\n'),
+      stderr: '',
+    });
+    expect(server.requests('watchEvents')).toEqual([{ networkId: 'red', resumeToken: '', snapshot: true }]);
+  });
+
+  test('is JSON lines, each printed as it comes, with bookmarks', async () => {
+    await using server = await withServer(EVERYTHING);
+    const { code, stdout } = await server.run('watch --resume-token t0 -o json', {}, 5);
+    const events = stdout.trimEnd().split('\n').map(parseJson);
+    expect(code).toBe(0);
+    expect(events).toMatchObject([
+      { kind: 'bookmark', resume_token: 't2' },
+      { kind: 'subnet', change: 'CHANGE_TYPE_CREATED', subnet: { lease_time: '3600s' }, resume_token: 't3' },
+      { kind: 'reservation', change: 'CHANGE_TYPE_UPDATED', reservation: { state: 'RESERVATION_STATE_RESERVED' } },
+      { kind: 'host', change: 'CHANGE_TYPE_DELETED', host: { liveness: 'HOST_LIVENESS_UNSPECIFIED' } },
+      { kind: 'placement', change: 'CHANGE_TYPE_CREATED', placement: { state: 'PLACEMENT_STATE_SERVING' } },
+    ]);
+    expect(server.requests('watchEvents')[0]).toMatchObject({ resumeToken: 't0' });
+  });
+
+  test('is a YAML document for each event', async () => {
+    await using server = await withServer(EVERYTHING);
+    const { stdout } = await server.run('watch --snapshot -o yaml', {}, 25);
+    expect(stdout).toMatch(/^---\nkind: network\nchange: CHANGE_TYPE_PRESENT\n/);
+    expect(stdout).toContain('\n---\nkind: snapshot-end\nresume_token: t1\n---\n');
+  });
+
+  test('says that a broken snapshot begins again', async () => {
+    await using server = await withServer({
+      async *watchEvents() {
+        yield* wireSnapshot.slice(0, 1);
+        return refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' });
+      },
+    });
+    const { stdout } = await server.run('watch --snapshot', {}, 2);
+    expect(stdout).toMatch(/^network {6}present .*\nsnapshot {5}begins again, what it showed so far is void\n$/);
+  });
+
+  test('that is refused is exit 1, one that reaches nobody exit 3', async () => {
+    const compacted = refuse('OUT_OF_RANGE', { reason: 'WATCH_COMPACTED', message: 'Begin again with a snapshot' });
+    await using server = await withServer({ watchEvents: () => compacted });
+    const stderr = 'leasehold: Begin again with a snapshot (WATCH_COMPACTED)\n';
+    expect(await server.run('watch --resume-token old')).toEqual({ code: 1, stdout: '', stderr });
+    expect((await leasehold('watch --server 127.0.0.1:1')).code).toBe(3);
+  });
+});
+
+test('an answer from memory says so once, beside the result', async () => {
+  await using server = await withServer({
+    listNetworks: ({ pageToken }) => {
+      const page = { networks: [wireNetwork], nextPageToken: pageToken === '' ? 'more' : '' };
+      return new FromMemory(page, '2026-01-02T12:00:00.5Z');
+    },
+  });
+  const { code, stdout, stderr } = await server.run('network list -o json');
+  expect(code).toBe(0);
+  expect(parseJson(stdout)).toHaveLength(2);
+  expect(stderr).toBe('leasehold: answered from memory, the store is away since 2026-01-02T12:00:00Z\n');
 });

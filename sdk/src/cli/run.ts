@@ -8,7 +8,7 @@ import type { Runtime } from '../system.js';
 import type { GlobalValues } from './command.js';
 import { COMMANDS } from './commands.js';
 import { help } from './help.js';
-import { type OutputFormat, printable, render, serialize } from './output.js';
+import { cellText, type Line, type OutputFormat, printable, render, renderLine, serialize } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
 import type { Json } from './yaml.js';
 
@@ -18,6 +18,8 @@ export interface Io {
   readonly version: string;
   stdout(text: string): void;
   stderr(text: string): void;
+  /** A signal that Ctrl-C aborts from now on, instead of ending the process. */
+  interrupted(): AbortSignal;
 }
 
 /** Runs a command line and answers its exit code. */
@@ -44,14 +46,13 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
   const problem = serverProblem(server, globals);
   if (problem !== undefined) return badUsage(problem, command.path, format, io);
-  await using leasehold = connectWith(
-    // Who gives no time is at a shell and wants to know at once that nobody is there.
-    { ...globals, server, timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined },
-    io.runtime,
-  );
+  // Who gives no time is at a shell and wants to know at once that nobody is there.
+  const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
+  await using leasehold = connectWith({ ...globals, ...patience, server, onStale: stale(io) }, io.runtime);
   try {
-    const output = await command.run(leasehold, args, flags);
+    const output = await command.run(leasehold, args, flags, io.runtime.wallMs());
     if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
+    if (output.kind === 'stream') return await follow(output.lines, format, io);
     io.stdout(render(output, format));
     if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
     return 0;
@@ -60,6 +61,29 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
     io.stderr(errorText(error, format));
     return exitCode(error);
   }
+}
+
+async function follow(
+  lines: (signal: AbortSignal) => AsyncIterable<Line>,
+  format: OutputFormat,
+  io: Io,
+): Promise<number> {
+  const signal = io.interrupted();
+  try {
+    for await (const line of lines(signal)) io.stdout(renderLine(line, format));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return 0;
+}
+
+// Said once: the pages of a list may all be from memory.
+function stale(io: Io): (since: Date) => void {
+  let said = false;
+  return (since) => {
+    if (!said) io.stderr(`leasehold: answered from memory, the store is away since ${cellText(since)}\n`);
+    said = true;
+  };
 }
 
 function serverProblem(server: string, globals: GlobalValues): string | undefined {

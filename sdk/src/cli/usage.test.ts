@@ -21,6 +21,15 @@ describe('bad usage is exit 2 and names the right word', () => {
     ['subnet create a --network red', '--cidr is missing'],
     ['reservation get', 'name it by id, by --subnet and --address, or by --network and --mac'],
     ['reservation get id --network red --mac m', 'name it by id, by --subnet and --address, or by --network and --mac'],
+    ['reservation update --owner x', 'name it by id, by --subnet and --address, or by --network and --mac'],
+    ['history', 'name an address by SUBNET and ADDRESS, or give --mac or --owner'],
+    ['history --network red', 'name an address by SUBNET and ADDRESS, or give --mac or --owner'],
+    ['history red-a', 'ADDRESS is missing'],
+    [
+      'history --mac m --since yesterday',
+      '--since: expected a time like 2026-01-02T12:00:00Z, a day like 2026-01-02 or a span back from now like 24h, not "yesterday"',
+    ],
+    ['watch --snapshot --resume-token t1', '--snapshot and --resume-token exclude each other'],
     ['status --timeout', '--timeout needs DURATION'],
     ['status --server --timeout 1s', '--server needs SERVER'],
     ['status --timeout 10', '--timeout: expected a duration like 500ms, 30s, 5m, 1h or 7d, not "10"'],
@@ -109,6 +118,24 @@ describe('flags', () => {
     expect(server.requests('updateNetwork')[0]).toMatchObject({
       network: { ipamEnabled: false, dhcpServerCount: 0, etag: 'n1' },
       updateMask: ['ipam_enabled', 'dhcp_server_count'],
+    });
+    await server.run(['reservation', 'update', 'r-1', '--hostname=', '--owner=vm-1', '--label=', '--etag', 'r1']);
+    await server.run('reservation update --subnet red-a --address 10.0.0.7 --option 66=a --option 67=b');
+    expect(server.requests('updateReservation')).toMatchObject([
+      {
+        reservation: { reservationId: 'r-1', hostname: '', owner: 'vm-1', labels: {}, etag: 'r1' },
+        updateMask: ['hostname', 'owner', 'labels'],
+      },
+      {
+        key: { key: { value: { subnetId: 'red-a', address: '10.0.0.7' } } },
+        reservation: { options: [{ code: 66 }, { code: 67 }] },
+        updateMask: ['options'],
+      },
+    ]);
+    await server.run('history red-a 10.0.0.7 --mac m --owner o --network red --since 2026-01-02 --until 24h');
+    expect(server.requests('listAddressHistory')[0]).toMatchObject({
+      ...{ subnetId: 'red-a', address: '10.0.0.7', mac: 'm', owner: 'o', networkId: 'red', pageSize: 1_000 },
+      ...{ startTime: new Date('2026-01-02T00:00:00Z'), endTime: expect.any(Date) },
     });
     await server.run('release red-a 10.0.0.7 --guest-stopped --mac m');
     expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac: 'm' });

@@ -2,8 +2,18 @@
 
 import { run } from '../cli/run.js';
 import { fakeRuntime } from './fake-runtime.js';
-import { type Handlers, startFakeServer } from './fake-server.js';
-import { wireHost, wireNetwork, wirePlacement, wireReservation, wireStatus, wireSubnet } from './samples.js';
+import { aborted, type Handlers, startFakeServer } from './fake-server.js';
+import {
+  wireChanges,
+  wireHost,
+  wireNetwork,
+  wirePlacement,
+  wireReservation,
+  wireSnapshot,
+  wireStatus,
+  wireSubnet,
+  wireTenure,
+} from './samples.js';
 
 /** What came of a run. */
 interface Result {
@@ -12,19 +22,26 @@ interface Result {
   readonly stderr: string;
 }
 
-/** Runs a command line in this process. */
-export async function leasehold(line: readonly string[] | string, env: Record<string, string> = {}): Promise<Result> {
+/** Runs a command line in this process; Ctrl-C is pressed when it has printed `lines` lines. */
+export async function leasehold(
+  line: readonly string[] | string,
+  env: Record<string, string> = {},
+  lines = 1,
+): Promise<Result> {
   let stdout = '';
   let stderr = '';
+  const interrupt = new AbortController();
   const io = {
     runtime: fakeRuntime(env),
     version: '1.2.3',
     stdout: (text: string) => {
       stdout += text;
+      if (stdout.split('\n').length > lines) interrupt.abort();
     },
     stderr: (text: string) => {
       stderr += text;
     },
+    interrupted: () => interrupt.signal,
   };
   const code = await run(typeof line === 'string' ? line.split(' ') : line, io);
   return { code, stdout, stderr };
@@ -36,7 +53,8 @@ export async function withServer(handlers: Handlers) {
   const env = { LEASEHOLD_SERVER: fake.server };
   return {
     requests: fake.requests,
-    run: (line: readonly string[] | string, more: Record<string, string> = {}) => leasehold(line, { ...env, ...more }),
+    run: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>
+      leasehold(line, { ...env, ...more }, lines),
     [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
   };
 }
@@ -57,10 +75,16 @@ export const EVERYTHING: Handlers = {
   releaseAddress: () => ({ reservation: { ...wireReservation, state: 2 } }),
   getReservation: () => ({ reservation: wireReservation }),
   listReservations: () => ({ reservations: [wireReservation] }),
+  updateReservation: () => ({ reservation: wireReservation }),
+  listAddressHistory: () => ({ tenures: [wireReservation, wireTenure] }),
   getHost: () => ({ host: wireHost }),
   listHosts: () => ({ hosts: [wireHost] }),
   updateHost: () => ({ host: wireHost }),
   deleteHost: () => ({}),
   listPlacements: () => ({ placements: [wirePlacement] }),
+  async *watchEvents({ snapshot }, _, ended) {
+    yield* snapshot ? [...wireSnapshot, ...wireChanges] : wireChanges;
+    await aborted(ended);
+  },
   getStatus: () => wireStatus,
 };

@@ -1,10 +1,13 @@
 // A real gRPC server on a real socket whose handlers are written by the test. Not published.
 
+import { once } from 'node:events';
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
   Server,
   ServerCredentials,
+  type ServerWritableStream,
   type ServiceError,
   status,
   type UntypedHandleCall,
@@ -21,13 +24,37 @@ type Methods = typeof IpamServiceService;
 type RequestOf<M extends keyof Methods> = ReturnType<Methods[M]['requestDeserialize']>;
 type ResponseOf<M extends keyof Methods> = ReturnType<Methods[M]['responseDeserialize']>;
 
-/** What a handler answers: a response, a refusal, or nothing ever. */
-export type Answer<Response> = Loose<Response> | Refusal | 'never';
+/** What a handler answers: a response, one from memory, a refusal, or nothing ever. */
+export type Answer<Response> = Loose<Response> | FromMemory<Response> | Refusal | 'never';
 
-/** Handlers by method; `attempt` counts from 1. */
+/** What a handler of a stream sends, taken no faster than the client reads; a refusal that it returns is its end. */
+export type Sending<Response> = AsyncGenerator<Loose<Response>, unknown>;
+
+type UnaryHandler<Request, Response> = (request: Request, attempt: number) => Answer<Response>;
+
+type StreamHandler<Request, Response> = (
+  request: Request,
+  attempt: number,
+  ended: AbortSignal,
+) => Sending<Response> | Refusal;
+
+/** Handlers by method; `attempt` counts from 1, `ended` is aborted when the call is over on the wire. */
 export type Handlers = {
-  readonly [M in keyof Methods]?: (request: RequestOf<M>, attempt: number) => Answer<ResponseOf<M>>;
+  readonly [M in keyof Methods]?: Methods[M]['responseStream'] extends true
+    ? StreamHandler<RequestOf<M>, ResponseOf<M>>
+    : UnaryHandler<RequestOf<M>, ResponseOf<M>>;
 };
+
+/** An answer that a server gives from memory, with its trailer. */
+export class FromMemory<Response> {
+  readonly response: Loose<Response>;
+  readonly since: string;
+
+  constructor(response: Loose<Response>, since: string) {
+    this.response = response;
+    this.since = since;
+  }
+}
 
 /** A refusal as a Leasehold server sends it. */
 export class Refusal {
@@ -77,6 +104,12 @@ export function refuse(code: Exclude<keyof typeof status, 'OK'>, details: Refusa
   return new Refusal({ code: status[code], details: message, metadata });
 }
 
+/** The `google.rpc.Status` of a refusal, as a batch carries it. */
+export function statusOf({ error }: Refusal): Status {
+  const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
+  return Status.decode(bytes as Buffer);
+}
+
 /** A server that is up. */
 export interface FakeServer extends AsyncDisposable {
   /** Where it listens, as `connect` takes it. */
@@ -89,11 +122,14 @@ export interface FakeServer extends AsyncDisposable {
 
 /** Starts a server on 127.0.0.1, or on `listen`. */
 export async function startFakeServer(handlers: Handlers, listen = '127.0.0.1:0'): Promise<FakeServer> {
-  const seen: { method: string; request: unknown }[] = [];
+  const seen: Seen[] = [];
   const grpc = new Server();
   const implementation: Record<string, UntypedHandleCall> = {};
   for (const [method, handler] of Object.entries(handlers)) {
-    implementation[method] = unary(method, handler as AnyHandler, seen);
+    const { responseStream } = IpamServiceService[method as keyof Methods];
+    implementation[method] = responseStream
+      ? streaming(method, handler as StreamHandler<unknown, object>, seen)
+      : unary(method, handler as UnaryHandler<unknown, object>, seen);
   }
   grpc.addService(IpamServiceService, implementation);
   const port = await new Promise<number>((resolve, reject) => {
@@ -113,16 +149,61 @@ export async function startFakeServer(handlers: Handlers, listen = '127.0.0.1:0'
   };
 }
 
-type AnyHandler = (request: unknown, attempt: number) => Answer<object>;
+/** Resolves when the signal is aborted. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
 
-function unary(method: string, handler: AnyHandler, seen: { method: string; request: unknown }[]) {
-  const response = responses[`${method.charAt(0).toUpperCase()}${method.slice(1)}Response`];
+interface Seen {
+  readonly method: string;
+  readonly request: unknown;
+}
+
+function unary(method: string, handler: UnaryHandler<unknown, object>, seen: Seen[]) {
+  const response = responseOf(method);
   const handle: handleUnaryCall<unknown, unknown> = (call, callback) => {
-    seen.push({ method, request: call.request });
-    const answer = handler(call.request, seen.filter((other) => other.method === method).length);
+    const answer = handler(call.request, note(seen, method, call.request));
     if (answer === 'never') return;
-    if (answer instanceof Refusal) callback(answer.error);
-    else callback(null, response?.fromPartial(answer));
+    if (answer instanceof Refusal) return callback(answer.error);
+    if (!(answer instanceof FromMemory)) return callback(null, response?.fromPartial(answer));
+    const trailers = new Metadata();
+    trailers.set('leasehold-stale-since', answer.since);
+    callback(null, response?.fromPartial(answer.response), trailers);
   };
   return handle;
+}
+
+function streaming(method: string, handler: StreamHandler<unknown, object>, seen: Seen[]) {
+  const handle: handleServerStreamingCall<unknown, unknown> = (call) => {
+    const ended = new AbortController();
+    call.on('cancelled', () => ended.abort());
+    const sending = handler(call.request, note(seen, method, call.request), ended.signal);
+    if (sending instanceof Refusal) call.emit('error', sending.error);
+    else void send(call, sending, method, ended.signal);
+  };
+  return handle;
+}
+
+async function send(
+  call: ServerWritableStream<unknown, unknown>,
+  sending: Sending<object>,
+  method: string,
+  ended: AbortSignal,
+) {
+  const response = responseOf(method);
+  while (!ended.aborted) {
+    const { done, value } = await sending.next();
+    if (done) return value instanceof Refusal ? call.emit('error', value.error) : call.end();
+    if (!call.write(response?.fromPartial(value))) await Promise.race([once(call, 'drain'), aborted(ended)]);
+  }
+  return sending.return(undefined);
+}
+
+function responseOf(method: string) {
+  return responses[`${method.charAt(0).toUpperCase()}${method.slice(1)}Response`];
+}
+
+function note(seen: Seen[], method: string, request: unknown): number {
+  seen.push({ method, request });
+  return seen.filter((other) => other.method === method).length;
 }

@@ -1,7 +1,7 @@
 // Resources as a server would send them, for tests. Not published.
 
 import type { Host } from '../gen/ipam/v1/host.js';
-import type { GetStatusResponse } from '../gen/ipam/v1/ipam_service.js';
+import type { GetStatusResponse, WatchEventsResponse } from '../gen/ipam/v1/ipam_service.js';
 import type { Network } from '../gen/ipam/v1/network.js';
 import type { Placement } from '../gen/ipam/v1/placement.js';
 import type { Reservation } from '../gen/ipam/v1/reservation.js';
@@ -71,6 +71,17 @@ export const wireReservation = {
   etag: 'r1',
 } satisfies Loose<Reservation>;
 
+/** A tenure that is over. */
+export const wireTenure = {
+  ...wireReservation,
+  reservationId: 'r-0',
+  state: 3,
+  releaseTime: NOON,
+  endTime: new Date('2026-01-02T13:00:00.000Z'),
+  readyServers: 0,
+  releasedBy: 'insecure',
+} satisfies Loose<Reservation>;
+
 /** A host that is up. */
 export const wireHost = {
   hostId: 'h1',
@@ -106,8 +117,8 @@ export const wireStatus = {
   version: '0.1.0',
   server: 's1',
   startTime: NOON,
-  store: { kind: 'embedded', uid: 'st-uid', incarnation: 1n, breaker: 0 },
-  holder: { server: 's1', epoch: 3n, isSelf: true },
+  store: { kind: 'mongodb', uid: 'st-uid', incarnation: 1n, breaker: 2, unavailableSince: NOON },
+  holder: { server: 's1', epoch: 3n, isSelf: true, advertise: '10.9.0.1:7067', agentAdvertise: '10.9.0.1:7069' },
   brakes: [{ kind: 'START', reason: 'The server has just started', since: NOON }],
   insecureListeners: ['127.0.0.1:7067'],
   counts: {
@@ -122,3 +133,18 @@ export const wireStatus = {
   },
   authority: { seconds: 86_400n, nanos: 0 },
 } satisfies Loose<GetStatusResponse>;
+
+/** How a watch with a snapshot begins. */
+export const wireSnapshot = [
+  { event: { $case: 'network', value: { change: 1, network: { ...wireNetwork, status: undefined } } } },
+  { resumeToken: 't1', event: { $case: 'snapshotEnd', value: {} } },
+] satisfies Loose<WatchEventsResponse>[];
+
+/** How one from now on begins, and what follows in any. */
+export const wireChanges = [
+  { resumeToken: 't2', event: { $case: 'bookmark', value: {} } },
+  { resumeToken: 't3', event: { $case: 'subnet', value: { change: 2, subnet: { ...wireSubnet, usage: undefined } } } },
+  { resumeToken: 't4', event: { $case: 'reservation', value: { change: 3, reservation: wireReservation } } },
+  { resumeToken: 't5', event: { $case: 'host', value: { change: 4, host: { ...wireHost, liveness: 0, breaker: 0 } } } },
+  { resumeToken: 't6', event: { $case: 'placement', value: { change: 2, placement: wirePlacement } } },
+] satisfies Loose<WatchEventsResponse>[];

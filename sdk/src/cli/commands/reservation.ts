@@ -22,6 +22,18 @@ const VIEW: View<Reservation> = {
 
 const MAC_HELP = 'MAC of the vNIC, as 52:54:00:aa:bb:cc';
 
+const KEY_ARGS = { reservation: { help: 'Id of the reservation; also one that is over', optional: true } } as const;
+const KEY_FLAGS = {
+  subnet: text('ID', 'With --address: the subnet'),
+  address: text('ADDRESS', 'The address it holds'),
+  network: text('ID', 'With --mac: the network'),
+  mac: text('MAC', 'The MAC it is for'),
+};
+const KEY_USAGE = {
+  kind: 'usage',
+  problem: 'name it by id, by --subnet and --address, or by --network and --mac',
+} as const;
+
 /** The commands about reservations. */
 export const reservationCommands = [
   command({
@@ -76,22 +88,15 @@ export const reservationCommands = [
   command({
     path: ['reservation', 'get'],
     summary: 'Shows a reservation, named by its id, its address or its MAC',
-    args: { reservation: { help: 'Id of the reservation; also one that is over', optional: true } },
-    flags: {
-      subnet: text('ID', 'With --address: the subnet'),
-      address: text('ADDRESS', 'The address it holds'),
-      network: text('ID', 'With --mac: the network'),
-      mac: text('MAC', 'The MAC it is for'),
-    },
+    args: KEY_ARGS,
+    flags: KEY_FLAGS,
     examples: [
       'reservation get --subnet red-a --address 10.0.0.7',
       'reservation get --network red --mac 52:54:00:aa:bb:cc -o json',
     ],
     async run(leasehold, args, flags) {
       const key = keyOf(args.reservation, flags);
-      if (!key)
-        return { kind: 'usage', problem: 'name it by id, by --subnet and --address, or by --network and --mac' };
-      return item(VIEW, await leasehold.reservations.get(key));
+      return key ? item(VIEW, await leasehold.reservations.get(key)) : KEY_USAGE;
     },
   }),
   command({
@@ -109,6 +114,30 @@ export const reservationCommands = [
     async run(leasehold, _, { network, subnet, ...same }) {
       const filter = { networkId: network, subnetId: subnet, ...same };
       return list(VIEW, await leasehold.reservations.list(filter, PAGES).toArray());
+    },
+  }),
+  command({
+    path: ['reservation', 'update'],
+    summary:
+      'Changes settings of a reservation; flags that are not given change nothing, its guest learns it when it renews',
+    args: KEY_ARGS,
+    flags: {
+      ...KEY_FLAGS,
+      hostname: text('NAME', 'Host name told to the guest'),
+      owner: text('TEXT', "The engine's own name for the vNIC, as vm-42/nic0"),
+      label: labels('Label; given at all, they replace those it has'),
+      option: dhcpOptions('DHCP option for this guest alone; given at all, they replace those it has'),
+      etag: text('ETAG', 'Only if its settings still are those of this etag'),
+    },
+    examples: [
+      'reservation update --subnet red-a --address 10.0.0.7 --hostname web2',
+      "reservation update --network red --mac 52:54:00:aa:bb:cc --owner vm-43/nic0 --label ''",
+    ],
+    async run(leasehold, args, { hostname, owner, label, option, etag, ...named }) {
+      const key = keyOf(args.reservation, named);
+      if (!key) return KEY_USAGE;
+      const changes = { hostname, owner, labels: label, options: option };
+      return item(VIEW, await leasehold.reservations.update(key, changes, { etag }));
     },
   }),
 ];

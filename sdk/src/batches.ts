@@ -1,0 +1,57 @@
+// Many items in few calls.
+//
+//   B1. One result for each item, in their order; one that is refused spoils no other.
+//   B2. What is known is not thrown away: when a call after the first fails, its error is the result of its items and
+//       of those after them, which are not sent.
+
+import { fromItemStatus, LeaseholdError, malformedResponse } from './errors.js';
+import type { Status } from './gen/google/rpc/status.js';
+
+/** What came of one item of a batch: its result, or why there is none. */
+export type ItemResult<Result> =
+  | ({ readonly ok: true } & Result)
+  | { readonly ok: false; readonly error: LeaseholdError };
+
+/** What the server says of one item. */
+interface WireResult<Response> {
+  readonly result:
+    | { readonly $case: 'response'; readonly value: Response }
+    | { readonly $case: 'status'; readonly value: Status }
+    | undefined;
+}
+
+/** How many items a server takes at once. */
+const MAX_ITEMS = 1_000;
+
+/** Sends items in as many calls as it takes, one after another. */
+export async function inBatches<Item, Result>(
+  items: readonly Item[],
+  send: (batch: readonly Item[]) => Promise<readonly ItemResult<Result>[]>,
+): Promise<ItemResult<Result>[]> {
+  const results: ItemResult<Result>[] = [];
+  while (results.length < items.length) {
+    try {
+      results.push(...(await send(items.slice(results.length, results.length + MAX_ITEMS))));
+    } catch (error) {
+      if (results.length === 0 || !(error instanceof LeaseholdError)) throw error;
+      return [...results, ...items.slice(results.length).map(() => ({ ok: false as const, error }))];
+    }
+  }
+  return results;
+}
+
+/** The results of a batch as people see them; `isRepeatable`: whether repeating that item alone does no harm. */
+export function toItemResults<Item, Response, Result>(
+  batch: readonly Item[],
+  wire: readonly WireResult<Response>[],
+  toResult: (response: Response) => Result,
+  isRepeatable: (item: Item) => boolean,
+): ItemResult<Result>[] {
+  if (wire.length !== batch.length) throw malformedResponse('one result for each request');
+  return batch.map((item, index) => {
+    const result = wire[index]?.result;
+    if (!result) throw malformedResponse(`results[${index}]`);
+    if (result.$case === 'status') return { ok: false, error: fromItemStatus(result.value, isRepeatable(item)) };
+    return { ok: true, ...toResult(result.value) };
+  });
+}
