@@ -3,7 +3,7 @@
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { Change } from '@leasehold/server/domain/change';
-import type { WallTime } from '@leasehold/server/domain/ids';
+import type { ReservationId, WallTime } from '@leasehold/server/domain/ids';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import {
   type ExclusiveHolder,
@@ -860,7 +860,10 @@ function sharing(): readonly StoreCheck[] {
       async run(stage) {
         const [a, b] = [stage.store, await stage.another()];
         const tries = Array.from({ length: 100 }, (_, n) =>
-          (n % 2 ? a : b).slots.insert(reservation('red', Math.floor(n / 4), Math.floor(n / 2) % 30)),
+          (n % 2 ? a : b).slots.insert({
+            ...reservation('red', Math.floor(n / 4), Math.floor(n / 2) % 30),
+            reservationId: `try-${n}` as ReservationId,
+          }),
         );
         const outcomes = (await Promise.all(tries)).map(({ outcome }) => outcome);
         const won = outcomes.flatMap((outcome) => (outcome.kind === 'inserted' ? [outcome.slot] : []));

@@ -1,31 +1,32 @@
 // The deterministic twin of the opossum breaker: same rules, on a Clock.
 
 import type { Clock } from '@leasehold/program/clock';
-import type { Breaker, BreakerState, MakeBreaker } from '@leasehold/server/ports/breaker';
+import type { Breaker, BreakerPatience, BreakerState, MakeBreaker } from '@leasehold/server/ports/breaker';
 
 const VOLUME_THRESHOLD = 3;
-const WINDOW_MS = 10_000;
-const RESET_MS = 10_000;
+const PATIENCE: BreakerPatience = { windowMs: 10_000, resetMs: 10_000 };
 
 interface Ending {
   readonly atMs: number;
   readonly failed: boolean;
 }
 
-/** Makes breakers that open when at least three calls within 10 s failed, half of them or more, and try again after 10 s. */
+/** Makes breakers that open when at least three calls of their window failed, half of them or more. */
 export function virtualBreakers(clock: Clock): MakeBreaker {
-  return (_name, onChange) => new VirtualBreaker(clock, onChange);
+  return (_name, onChange, patience = PATIENCE) => new VirtualBreaker(clock, onChange, patience);
 }
 
 class VirtualBreaker implements Breaker {
   readonly #clock: Clock;
   readonly #onChange: () => void;
+  readonly #patience: BreakerPatience;
   #endings: readonly Ending[] = [];
   #state: BreakerState = 'closed';
 
-  constructor(clock: Clock, onChange: () => void) {
+  constructor(clock: Clock, onChange: () => void, patience: BreakerPatience) {
     this.#clock = clock;
     this.#onChange = onChange;
+    this.#patience = patience;
   }
 
   get state(): BreakerState {
@@ -50,7 +51,7 @@ class VirtualBreaker implements Breaker {
 
   #ended(failed: boolean, trying: boolean): void {
     const atMs = this.#clock.now();
-    this.#endings = [...this.#endings.filter((each) => atMs - each.atMs < WINDOW_MS), { atMs, failed }];
+    this.#endings = [...this.#endings.filter((each) => atMs - each.atMs < this.#patience.windowMs), { atMs, failed }];
     const failures = this.#endings.filter((each) => each.failed).length;
     if (trying && !failed) this.#become('closed');
     else if (failed && (trying || (failures >= VOLUME_THRESHOLD && failures * 2 >= this.#endings.length))) this.#open();
@@ -59,7 +60,7 @@ class VirtualBreaker implements Breaker {
   #open(): void {
     if (this.#state === 'open') return;
     this.#become('open');
-    this.#clock.after(RESET_MS, () => {
+    this.#clock.after(this.#patience.resetMs, () => {
       if (this.#state === 'open') this.#become('half-open');
     });
   }

@@ -3,7 +3,7 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
-import type { Uid, WallTime } from '../domain/ids.js';
+import { type Uid, uuid, type WallTime } from '../domain/ids.js';
 import type { HostObserver } from '../ports/dhcp-provider.js';
 import type { HolderLease } from '../ports/holder-lease.js';
 import type { Metrics } from '../ports/metrics.js';
@@ -65,11 +65,4 @@ export function newUid({ clock, entropy }: Pick<Context, 'clock' | 'entropy'>): 
   const bytes = Buffer.from(entropy.bytes(16));
   bytes.writeUIntBE(clock.wallTime().getTime(), 0, 6);
   return uuid(bytes, 7);
-}
-
-/** Lays 16 bytes out as a UUID of the given version. */
-export function uuid(bytes: Buffer, version: 7 | 8): Uid {
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | (version << 4), 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as Uid;
 }

@@ -14,3 +14,11 @@ export type Uid = string & { readonly __brand: 'Uid' };
 export type Revision = number & { readonly __brand: 'Revision' };
 /** Milliseconds since 1970, for people. Never decides anything. */
 export type WallTime = number & { readonly __brand: 'WallTime' };
+
+/** Lays 16 bytes out as a UUID of the given version (RFC 9562). */
+export function uuid(bytes: Uint8Array, version: 4 | 7 | 8): Uid {
+  const laid = Buffer.from(bytes);
+  laid.writeUInt8((laid.readUInt8(6) & 0x0f) | (version << 4), 6);
+  laid.writeUInt8((laid.readUInt8(8) & 0x3f) | 0x80, 8);
+  return laid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as Uid;
+}

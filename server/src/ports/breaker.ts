@@ -13,5 +13,13 @@ export interface Breaker {
 /** State of a breaker. */
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
-/** Makes a breaker. `onChange` is called when its state changed. */
-export type MakeBreaker = (name: string, onChange: () => void) => Breaker;
+/** How quickly a breaker judges, and tries again. */
+export interface BreakerPatience {
+  /** Calls that ended within this time make the verdict. */
+  readonly windowMs: number;
+  /** After this time an open breaker tries again. */
+  readonly resetMs: number;
+}
+
+/** Makes a breaker. `onChange` is called when its state changed. Without a patience: 10 s for both. */
+export type MakeBreaker = (name: string, onChange: () => void, patience?: BreakerPatience) => Breaker;

@@ -11,7 +11,7 @@ import type {
   ListReservationsRequest,
   ListSubnetsRequest,
 } from '@leasehold/proto/ipam/v1/ipam_service';
-import { type Call, type Context, newUid, rememberNow, uuid } from '../app/context.js';
+import { type Call, type Context, newUid, rememberNow } from '../app/context.js';
 import type { Events } from '../app/events.js';
 import { listHistory } from '../app/history.js';
 import type { HostStatus } from '../app/host-status.js';
@@ -29,7 +29,7 @@ import { reusableTime } from '../app/tenure.js';
 import { checkWait, waitUntilReady } from '../app/wait-ready.js';
 import { invalidField } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
-import type { HostId, NetworkId, SubnetId } from '../domain/ids.js';
+import { type HostId, type NetworkId, type SubnetId, uuid } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import { Fields } from './convert/fields.js';

@@ -1,21 +1,22 @@
 // The breaker on opossum.
 
 import CircuitBreaker from 'opossum';
-import type { Breaker, BreakerState } from '../../ports/breaker.js';
+import type { Breaker, BreakerPatience, BreakerState } from '../../ports/breaker.js';
 
 // opossum opens on the first failed call unless it is told how many calls make a verdict.
 const VOLUME_THRESHOLD = 3;
 const ERROR_PERCENTAGE = 50;
-const RESET_MS = 10_000;
+const PATIENCE: BreakerPatience = { windowMs: 10_000, resetMs: 10_000 };
 
-/** Makes a breaker that opens when at least three calls within 10 s failed, half of them or more, and tries again after 10 s. */
-export function opossumBreaker(name: string, onChange: () => void): Breaker {
+/** Makes a breaker that opens when at least three calls of its window failed, half of them or more. */
+export function opossumBreaker(name: string, onChange: () => void, { windowMs, resetMs } = PATIENCE): Breaker {
   const breaker = new CircuitBreaker((work: () => Promise<void>) => work(), {
     name,
     timeout: false,
     volumeThreshold: VOLUME_THRESHOLD,
     errorThresholdPercentage: ERROR_PERCENTAGE,
-    resetTimeout: RESET_MS,
+    rollingCountTimeout: windowMs,
+    resetTimeout: resetMs,
     // Nobody reads them, and they keep and sort the duration of every call, for every host.
     rollingPercentilesEnabled: false,
   });

@@ -1,6 +1,7 @@
 // The settings of an embedded store: made once, and counted up at every start.
 
 import type { Entropy } from '@leasehold/program/entropy';
+import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 import { idKey } from './keys.js';
 import { type Environment, flushTables, openTables, type Tables } from './tables.js';
@@ -33,7 +34,7 @@ export async function recordStart(
   const tables = openTables(env);
   if (!tables) throw new Error(`${path} holds another program's LMDB database: name another directory`);
   const before = readSettings(path, tables) ?? {
-    storeUid: newUid(entropy),
+    storeUid: uuid(entropy.bytes(16), 4),
     incarnation: 1,
     schema: SCHEMA,
     authorityS: authorityS ?? DEFAULT_AUTHORITY_S,
@@ -68,12 +69,4 @@ function readSettings(path: string, tables: Tables): StoredSettings | undefined 
     );
   }
   return settings;
-}
-
-function newUid(entropy: Entropy): string {
-  const bytes = Uint8Array.from(entropy.bytes(16));
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes).toString('hex');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

@@ -1,0 +1,130 @@
+// The store on a MongoDB replica set, for several servers (docs/adr/0013).
+//
+//   M1. Every acknowledged write is journaled by a majority; every check of it reads causally after it, from the primary,
+//       what a majority has.
+//   M2. Nothing needs a transaction of several documents; no lock is held across an exchange.
+//   M3. While the database is away every call is refused at once, and it is used again as soon as it is there.
+
+import type { Clock } from '@leasehold/program/clock';
+import type { Entropy } from '@leasehold/program/entropy';
+import type { Log } from '@leasehold/program/log';
+import { type Db, MongoClient } from 'mongodb';
+import type { MakeBreaker } from '../../ports/breaker.js';
+import type { Metrics } from '../../ports/metrics.js';
+import type { Store, StoreSettings } from '../../ports/store.js';
+import { ChangeFeeds } from './change-feed.js';
+import { Exchange } from './exchange.js';
+import { historyStore } from './history.js';
+import { holderStore } from './holder.js';
+import { NetworkCache } from './network-cache.js';
+import { hostStore, networkStore } from './resources.js';
+import { checkDeployment, openSchema } from './schema.js';
+import { slotReads } from './slot-reads.js';
+import { slotWrites } from './slot-writes.js';
+import { takeSnapshot } from './snapshot.js';
+
+/** What opening a MongoDB store takes. */
+export interface MongodbStoreOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly makeBreaker: MakeBreaker;
+  /** Called with what a follower of the watch threw. */
+  readonly onDefect: (error: unknown) => void;
+  /** How long agents may answer on their own, in seconds, recorded in the store; without it what is recorded stays. */
+  readonly authorityS?: number;
+  /** Makes the client; tests put something between it and the database. */
+  readonly connect?: (uri: string) => Promise<MongoClient>;
+}
+
+// What hangs is noticed after this long; an election is over within twice of it.
+const SELECTION_MS = 2_000;
+const SOCKET_MS = 5_000;
+
+/** Connects to a database; rejects when it cannot be reached, is named badly, or is not what it must be. */
+export async function connectMongodb(uri: string): Promise<MongoClient> {
+  const client = new MongoClient(uri, {
+    appName: 'leasehold-server',
+    writeConcern: { w: 'majority', journal: true },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+    // We repeat, with the same keys, until the outcome is known: the driver's own repetition would hide what was sent.
+    retryWrites: false,
+    serverSelectionTimeoutMS: SELECTION_MS,
+    connectTimeoutMS: SELECTION_MS,
+    heartbeatFrequencyMS: SELECTION_MS,
+    socketTimeoutMS: SOCKET_MS,
+    waitQueueTimeoutMS: SELECTION_MS,
+    ignoreUndefined: true,
+  });
+  await client.connect();
+  return client;
+}
+
+/** The name of the database in a URI; undefined when it has none. */
+export function databaseOf(uri: string): string | undefined {
+  return /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(uri)?.[1];
+}
+
+/** Opens or makes the store; rejects with what to do when the database is not what it must be. */
+export async function openMongodbStore(uri: string, options: MongodbStoreOptions): Promise<Store> {
+  const name = databaseOf(uri);
+  if (name === undefined)
+    throw new Error('the URI names no database: add one, as mongodb://HOST/leasehold?replicaSet=rs0');
+  const client = await (options.connect ?? connectMongodb)(uri);
+  try {
+    const db = client.db(name);
+    await checkDeployment(db);
+    const settings = await openSchema(db, options.entropy, options.authorityS);
+    return startStore(client, db, settings, options);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+function startStore(client: MongoClient, db: Db, settings: StoreSettings, options: MongodbStoreOptions): Store {
+  const { clock, entropy, log, metrics, makeBreaker, onDefect } = options;
+  const exchange = new Exchange({ client, db, clock, log, metrics, makeBreaker });
+  const feeds = new ChangeFeeds({ client, db, clock, log, metrics, onDefect });
+  const newMark = marks(entropy);
+  const writes = slotWrites({ exchange, networks: new NetworkCache(), metrics, newMark });
+  const { idle, ...slots } = writes;
+  let closing: Promise<void> | undefined;
+  return {
+    kind: 'mongodb',
+    settings,
+    networks: networkStore({ exchange, feeds, newMark }),
+    slots: { ...slots, ...slotReads(exchange) },
+    history: historyStore(exchange),
+    hosts: hostStore({ exchange, feeds, newMark }),
+    holder: holderStore(exchange),
+    get health() {
+      return exchange.health;
+    },
+    snapshot: () =>
+      exchange.read('snapshot', async (talk) => {
+        await talk.run({ ping: 1 });
+        return takeSnapshot(client, db, feeds, talk.time);
+      }),
+    follow: (after, follower) => feeds.follow(after, follower),
+    changesAfter: (position) => feeds.read(position),
+    close() {
+      closing ??= (async () => {
+        await feeds.close();
+        await idle();
+        exchange.close();
+        await client.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+/** Makes marks that no other write has: of this start, and counted. */
+function marks(entropy: Entropy): () => string {
+  const start = Buffer.from(entropy.bytes(9)).toString('base64url');
+  let count = 0;
+  return () => `${start}.${(++count).toString(36)}`;
+}

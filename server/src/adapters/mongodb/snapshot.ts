@@ -1,0 +1,84 @@
+// The state of the store at one moment: reads at one cluster time. MongoDB keeps it for minutes
+// (minSnapshotHistoryWindowInSeconds, 300 unless set otherwise).
+
+import { type ClientSession, type Db, type Document, type MongoClient, Timestamp } from 'mongodb';
+import type { NetworkId } from '../../domain/ids.js';
+import type { Slot, SlotSummary } from '../../domain/slot.js';
+import type { Snapshot } from '../../ports/store.js';
+import type { ChangeFeeds } from './change-feed.js';
+import { parseSlotId, readHost, readNetwork, readSlot, readSummary, SUMMARY_FIELDS, slotId } from './documents.js';
+import { rawScan } from './raw-scan.js';
+
+const BATCH = 1_000;
+const LAST_ADDRESS = 0xffffffff as never;
+
+/** Takes a snapshot at a cluster time, which must have come. */
+export async function takeSnapshot(
+  client: MongoClient,
+  db: Db,
+  feeds: ChangeFeeds,
+  time: Timestamp,
+): Promise<Snapshot> {
+  // What is done at this very time is in the snapshot.
+  const position = await feeds.positionAt(new Timestamp({ t: time.t, i: time.i + 1 }));
+  const session = client.startSession({ causalConsistency: false });
+  const readConcern = { level: 'snapshot', atClusterTime: time };
+  const all = (find: string, filter: Document = {}) => ({ find, filter, sort: { _id: 1 }, readConcern });
+  return {
+    position,
+    async *networks() {
+      for await (const documents of scan(db, session, all('networks'))) yield* documents.map(readNetwork);
+    },
+    async *hosts() {
+      for await (const documents of scan(db, session, all('hosts'))) yield* documents.map(readHost);
+    },
+    async *slots(networkId): AsyncGenerator<readonly Slot[]> {
+      for await (const documents of scan(db, session, all('slots', ofNetwork(networkId))))
+        yield documents.map(readSlot);
+    },
+    async *summaries(networkId): AsyncGenerator<readonly SlotSummary[]> {
+      const find = { ...all('slots', ofNetwork(networkId)), projection: SUMMARY_FIELDS };
+      for await (const documents of rawScan(db, session, find)) yield summarize(documents);
+    },
+    async close() {
+      await session.endSession();
+    },
+  };
+}
+
+function ofNetwork(networkId: NetworkId | undefined): Document {
+  if (networkId === undefined) return {};
+  const [first, last] = [0 as never, LAST_ADDRESS].map((address) => slotId({ networkId, address }));
+  return { _id: { $gte: first, $lte: last } };
+}
+
+function summarize(documents: readonly Readonly<Record<string, unknown>>[]): readonly SlotSummary[] {
+  // One string for all slots of a network: they come one network after another.
+  let network: NetworkId | undefined;
+  return documents.map((document) => {
+    const { networkId, address } = parseSlotId(document['_id'] as string);
+    if (networkId !== network) network = networkId;
+    return readSummary(document, network, address);
+  });
+}
+
+async function* scan(
+  db: Db,
+  session: ClientSession,
+  find: Document & { readonly find: string },
+): AsyncGenerator<readonly Document[]> {
+  let cursor = (await db.command({ ...find, batchSize: BATCH }, { session }))['cursor'] as Cursor;
+  for (let batch = cursor.firstBatch; ; batch = cursor.nextBatch) {
+    if (batch && batch.length > 0) yield batch;
+    if (String(cursor.id) === '0') return;
+    cursor = (await db.command({ getMore: cursor.id, collection: find.find, batchSize: BATCH }, { session }))[
+      'cursor'
+    ] as Cursor;
+  }
+}
+
+interface Cursor {
+  readonly id: unknown;
+  readonly firstBatch?: readonly Document[];
+  readonly nextBatch?: readonly Document[];
+}
