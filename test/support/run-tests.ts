@@ -5,6 +5,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findMongod, MONGOD_VARIABLE, type MongodBinary } from './mongod-binary.js';
 import { repositoryRoot } from './repository.js';
 import { type Entrance, findEntrance, inSandbox, supervised, temporaryDirectory } from './sandbox.js';
 import { missingTools } from './tools.js';
@@ -16,10 +17,10 @@ async function main(args: readonly string[]): Promise<number> {
   const report = join(temporary.path, 'report.json');
   const vitest = join(repositoryRoot, 'node_modules/vitest/vitest.mjs');
   const command = [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args];
-  const env = { TMPDIR: temporary.path };
   process.chdir(repositoryRoot);
 
-  const entrance = await findEntrance();
+  const [entrance, mongod] = await Promise.all([findEntrance(), findMongod()]);
+  const env = { TMPDIR: temporary.path, ...(mongod.ok ? { [MONGOD_VARIABLE]: mongod.path } : {}) };
   const code = entrance.ok
     ? await runAll(entrance, command, env)
     : await supervised(process.execPath, [...command, '--project', 'unit'], env);
@@ -29,7 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     ? totalsOf(JSON.parse(readFileSync(report, 'utf8')) as Report)
     : { passed: 0, failed: 0, skipped: 0 };
   if (code !== 0 && totals.failed === 0) console.log(`vitest exited with ${code} although no test failed: see above`);
-  const notRun = await omissions(entrance, totals);
+  const notRun = await omissions(entrance, mongod, totals);
   for (const line of notRun) console.log(line);
   console.log(formatTotals(totals));
   if (code !== 0 || totals.failed > 0) return 1;
@@ -37,12 +38,15 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** What was not run for want of something here, a line each. Skipped tests are those that want a program. */
-async function omissions(entrance: Entrance, totals: Totals): Promise<readonly string[]> {
-  if (!entrance.ok) return [`Not run: the e2e tests, because namespaces cannot be made here (${entrance.why})`];
-  return totals.skipped > 0 ? missingTools() : [];
+async function omissions(entrance: Entrance, mongod: MongodBinary, totals: Totals): Promise<readonly string[]> {
+  const lines: string[] = [];
+  if (!entrance.ok) lines.push(`Not run: the e2e tests, because namespaces cannot be made here (${entrance.why})`);
+  if (totals.skipped === 0) return lines;
+  if (!mongod.ok) lines.push(`Not run: the MongoDB tests, because ${mongod.problem}`);
+  return entrance.ok ? [...lines, ...(await missingTools())] : lines;
 }
 
-/** What tests need from outside is fetched before, because inside there is no way out. */
+/** What guests need from outside is fetched before, as mongod is, because inside there is no way out. */
 async function runAll(
   entrance: Entrance & { readonly ok: true },
   command: readonly string[],
