@@ -18,6 +18,8 @@ export interface OptionSpec<T> {
   readonly defaultTexts: readonly string[] | undefined;
   readonly required: boolean;
   readonly repeatable: boolean;
+  /** How a text is shown where it is refused: without what is secret in it. */
+  readonly shown: (text: string) => string;
   /** Makes the value of the texts of one source, or of none when there is neither source nor default. */
   readonly resolve: (texts: readonly string[]) => Parsed<T>;
 }
@@ -34,8 +36,11 @@ interface Described<T> {
   readonly unit: string;
   readonly help: string;
   readonly parse: Parse<T>;
+  /** Leaves out what is secret in a text; absent: nothing is. */
+  readonly shown?: (text: string) => string;
 }
 
+const AS_IT_IS = (text: string): string => text;
 const single = { repeatable: false, required: false } as const;
 
 /** An option with a default. */
@@ -70,11 +75,15 @@ export function list<T>(
 
 /** An option that is on or off, and off by default. `true` or `false` in the environment and in the config file. */
 export function toggle(spec: { readonly help: string }): OptionSpec<boolean> {
-  return { ...single, unit: '', help: spec.help, defaultTexts: ['false'], resolve: last(parseToggle) };
+  return { ...single, unit: '', help: spec.help, shown: AS_IT_IS, defaultTexts: ['false'], resolve: last(parseToggle) };
 }
 
-function common(spec: Described<unknown>): { readonly unit: string; readonly help: string } {
-  return { unit: spec.unit, help: spec.help };
+function common({
+  unit,
+  help,
+  shown = AS_IT_IS,
+}: Described<unknown>): Pick<OptionSpec<unknown>, 'unit' | 'help' | 'shown'> {
+  return { unit, help, shown };
 }
 
 function last<T>(parse: Parse<T>): (texts: readonly string[]) => Parsed<T> {
@@ -164,7 +173,7 @@ function resolveAll<T extends OptionTable>(table: T, find: Lookup): Resolved<T> 
     }
     const parsed = spec.resolve(found.texts);
     if (parsed.ok) return [key, parsed.value];
-    const written = spec.repeatable ? '' : ` ${JSON.stringify(found.texts.at(-1))}`;
+    const written = spec.repeatable ? '' : ` ${JSON.stringify(spec.shown(found.texts.at(-1) ?? ''))}`;
     throw new UsageError(`${found.name}${written}: ${parsed.problem}`);
   });
   return Object.fromEntries(resolved) as Resolved<T>;

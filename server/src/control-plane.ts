@@ -90,7 +90,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const events = new Events(context);
   const hosts = new Hosts(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
-  let term: Term | undefined;
+  // Widened, because the compiler does not see that starting the lease sets it.
+  let term = undefined as Term | undefined;
   await lease.start({
     // Hosts are told what to do as soon as the networks are claimed; if the lead is lost before, that is called off.
     async began(epoch) {
@@ -105,7 +106,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       await over?.end();
     },
   });
-  if (store.holder.kind === 'exclusive') await (term as Term | undefined)?.begun;
+  if (store.holder.kind === 'exclusive') await term?.begun;
   const manager = () => term?.manager;
   const reservations = new Reservations(context);
   const useCases: UseCases = {

@@ -12,14 +12,18 @@ import { systemEntropy } from '@leasehold/program/system-entropy';
 import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
 import { IpamServiceService } from '@leasehold/proto/ipam/v1/ipam_service';
 import { opossumBreaker } from './adapters/breaker/opossum-breaker.js';
-import { openEmbeddedStore } from './adapters/embedded/embedded-store.js';
 import { type ControlPlane, startControlPlane } from './control-plane.js';
 import type { WallTime } from './domain/ids.js';
+import { type OpenStoreOptions, openStore } from './open-store.js';
 import type { Store } from './ports/store.js';
-import { findConflict, type ServerOptions, serverName, serverProgram } from './server-options.js';
+import { advertised, findConflict, type ServerOptions, serverName, serverProgram } from './server-options.js';
+import { formatStore } from './store-target.js';
 import { hostAgentHandlers } from './transport/agent-stream.js';
+import { HolderCalls } from './transport/holder-calls.js';
 import { ipamHandlers } from './transport/ipam-service.js';
 import { AGENT_LIMITS, ENGINE_LIMITS, type Listener, listen } from './transport/listener.js';
+import { listenForScrapes, type MetricsListener } from './transport/metrics-listener.js';
+import { Prometheus } from './transport/prometheus.js';
 import { readDescriptors } from './transport/reflection.js';
 
 const NAME = 'leasehold-server';
@@ -37,56 +41,64 @@ async function main(): Promise<void> {
   const quiet = (message: unknown) => log.debug('grpc', { message: String(message) });
   setLogger({ error: quiet, info: quiet, debug: quiet });
   const clock = systemClock();
-  const store = await openStore(options, log);
-  const insecureListeners = [...options.listen, ...options.agentListen].map(formatEndpoint);
+  const prometheus = new Prometheus();
+  const ports = { clock, entropy: systemEntropy(), log, metrics: prometheus.metrics, makeBreaker: opossumBreaker };
+  const store = await openStoreOrFail(options, ports);
   const plane = await startControlPlane({
+    ...ports,
     store,
-    clock,
-    entropy: systemEntropy(),
-    log,
-    makeBreaker: opossumBreaker,
+    advertise: advertised(options.advertise, options.listen),
+    agentAdvertise: advertised(options.agentAdvertise, options.agentListen),
+    historyRetentionMs: options.historyRetention,
     identity: {
       version,
       name: serverName(options.listen[0]),
       startTime: clock.wallTime().getTime() as WallTime,
-      insecureListeners,
+      insecureListeners: [...options.listen, ...options.agentListen].map(formatEndpoint),
     },
   });
-  const listeners = await listenOrFail(options, plane, store, log);
-  drain(listeners, plane, store, { clock, log });
+  prometheus.show(plane.useCases);
+  const holder = new HolderCalls(plane.lease, serverName(options.listen[0]), clock);
+  const listeners = await listenOrFail(options, plane, holder, store, log, prometheus);
+  drain(listeners, plane, holder, store, ports);
   announce(options, listeners, plane, store, log);
 }
 
-async function openStore({ store: { path }, authority }: ServerOptions, log: Log): Promise<Store> {
+async function openStoreOrFail(
+  { store, authority: authorityMs }: ServerOptions,
+  ports: Omit<OpenStoreOptions, 'authorityMs' | 'onFatal'>,
+): Promise<Store> {
+  // Nothing can be acknowledged any more, and LMDB must be opened anew: the service manager starts us again.
+  const onFatal = (error: Error) => {
+    ports.log.error('the store failed, exiting', { store: formatStore(store), error: error.message });
+    process.exit(1);
+  };
   try {
-    return await openEmbeddedStore(path, {
-      clock: systemClock(),
-      entropy: systemEntropy(),
-      ...(authority === undefined ? {} : { authorityS: Math.floor(authority / 1_000) }),
-      // Nothing can be acknowledged any more, and LMDB must be opened anew: the service manager starts us again.
-      onFatal: (error) => {
-        log.error('the store failed, exiting', { store: path, error: error.message });
-        process.exit(1);
-      },
-      // What is known of the store may be wrong from here on; what is in it is not.
-      onDefect: (error) => log.error('a change of the store was not taken in, by a defect', { error }),
-    });
+    return await openStore(store, { ...ports, authorityMs, onFatal });
   } catch (error) {
-    return fail(NAME, `--store embedded:${path} cannot be used: ${messageOf(error)}`);
+    return fail(NAME, messageOf(error));
   }
 }
 
 interface Listeners {
   readonly engines: Listener;
   readonly agents: Listener;
+  readonly scrapes: MetricsListener | undefined;
 }
 
-async function listenOrFail(options: ServerOptions, plane: ControlPlane, store: Store, log: Log): Promise<Listeners> {
+async function listenOrFail(
+  { listen: engineListen, agentListen, metricsListen }: ServerOptions,
+  plane: ControlPlane,
+  holder: HolderCalls,
+  store: Store,
+  log: Log,
+  prometheus: Prometheus,
+): Promise<Listeners> {
   const descriptors = readDescriptors();
   const engines = {
     name: 'ipam.v1.IpamService',
     definition: IpamServiceService,
-    handlers: ipamHandlers(log, plane.useCases),
+    handlers: ipamHandlers(log, plane.useCases, holder),
   };
   const agents = {
     name: 'ipam.v1.HostAgentService',
@@ -95,8 +107,9 @@ async function listenOrFail(options: ServerOptions, plane: ControlPlane, store: 
   };
   try {
     return {
-      engines: await listen(options.listen, engines, ENGINE_LIMITS, descriptors),
-      agents: await listen(options.agentListen, agents, AGENT_LIMITS, descriptors),
+      engines: await listen(engineListen, engines, ENGINE_LIMITS, descriptors),
+      agents: await listen(agentListen, agents, AGENT_LIMITS, descriptors),
+      scrapes: metricsListen && (await listenForScrapes(metricsListen, prometheus)),
     };
   } catch (error) {
     await store.close();
@@ -105,8 +118,9 @@ async function listenOrFail(options: ServerOptions, plane: ControlPlane, store: 
 }
 
 function drain(
-  { engines, agents }: Listeners,
+  { engines, agents, scrapes }: Listeners,
   plane: ControlPlane,
+  holder: HolderCalls,
   store: Store,
   ports: { readonly clock: Clock; readonly log: Log },
 ): void {
@@ -114,14 +128,15 @@ function drain(
     const draining = engines.drain(GRACE_MS);
     await plane.stop();
     await Promise.all([draining, agents.drain(GRACE_MS)]);
-    await store.close();
+    holder.close();
+    await Promise.all([scrapes?.close(), store.close()]);
   };
   drainOnSignal(process, { ...ports, drain: end });
 }
 
 function announce(
   options: ServerOptions,
-  { engines, agents }: Listeners,
+  { engines, agents, scrapes }: Listeners,
   { lease }: ControlPlane,
   store: Store,
   log: Log,
@@ -130,7 +145,8 @@ function announce(
   log.info('leasehold-server is ready', {
     listen: engines.endpoints.map(formatEndpoint),
     agentListen: agents.endpoints.map(formatEndpoint),
-    store: `embedded:${options.store.path}`,
+    ...(scrapes ? { metricsListen: formatEndpoint(scrapes.endpoint) } : {}),
+    store: formatStore(options.store),
     storeUid,
     incarnation,
     ...(lease.isSelf ? { holderEpoch: lease.epoch } : { holder: lease.holder?.server ?? '' }),

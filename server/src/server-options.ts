@@ -10,13 +10,24 @@ import {
   oneOf,
   type Parsed,
   parseListen,
+  parseTarget,
 } from '@leasehold/program/option-values';
 import type { Resolved } from '@leasehold/program/options';
 import { list, type OptionTable, optionalValue, type ProgramSpec, toggle, value } from '@leasehold/program/options';
+import { parseStore, withoutUser } from './store-target.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const EMBEDDED = 'embedded:';
+
+const STORE = {
+  store: value({
+    unit: 'store',
+    help: 'embedded:PATH keeps everything in that directory, for one server; mongodb://HOST,HOST/DATABASE?replicaSet=NAME in a replica set, for several',
+    parse: parseStore,
+    shown: withoutUser,
+    default: 'embedded:./leasehold-data',
+  }),
+};
 
 const OPTIONS = {
   listen: list({
@@ -31,16 +42,33 @@ const OPTIONS = {
     parse: parseListen,
     default: ['127.0.0.1:7069'],
   }),
-  store: value({
-    unit: 'store',
-    help: 'embedded:PATH keeps everything in that directory, for one server',
-    parse: parseStore,
-    default: 'embedded:./leasehold-data',
+  ...STORE,
+  advertise: optionalValue({
+    unit: 'endpoint',
+    help: 'where the other servers of the same store reach this one: HOST:PORT or unix:PATH; without it --listen says',
+    parse: parseTarget,
+  }),
+  agentAdvertise: optionalValue({
+    unit: 'endpoint',
+    help: 'where agents that ask another server are sent to; without it --agent-listen says',
+    parse: parseTarget,
   }),
   authority: optionalValue({
     unit: 'duration',
     help: 'how long an agent may answer without hearing from a server, 1m to 7d; recorded in the store, 24h when it is new',
     parse: durationWithin({ min: MINUTE_MS, max: 7 * DAY_MS }),
+  }),
+  historyRetention: value({
+    unit: 'duration',
+    help: 'how long it is kept who had an address before, 1d to 3650d',
+    parse: durationWithin({ min: DAY_MS, max: 3_650 * DAY_MS }),
+    default: '90d',
+  }),
+  metricsListen: value({
+    unit: 'endpoint',
+    help: 'where metrics are scraped (/metrics): HOST:PORT, unix:PATH, or off',
+    parse: parseMetricsListen,
+    default: '127.0.0.1:7068',
   }),
   insecure: toggle({ help: 'take calls without TLS on loopback addresses and unix sockets' }),
   insecureNetwork: toggle({ help: 'take calls without TLS on any address: whoever can reach it can do everything' }),
@@ -61,6 +89,7 @@ export function serverProgram(version: string): ProgramSpec<typeof OPTIONS> {
     examples: [
       'leasehold-server --insecure',
       'leasehold-server --insecure --store embedded:/var/lib/leasehold --agent-listen unix:/run/leasehold-agents.sock',
+      "leasehold-server --insecure-network --listen 10.0.0.1:7067 --agent-listen 10.0.0.1:7069 --store 'mongodb://db1,db2,db3/leasehold?replicaSet=rs0'",
     ],
   };
 }
@@ -83,7 +112,15 @@ export function serverName(endpoint: Endpoint | undefined): string {
   return endpoint ? `${hostname()}/${formatEndpoint(endpoint)}` : hostname();
 }
 
-function parseStore(text: string): Parsed<{ readonly path: string }> {
-  const path = text.startsWith(EMBEDDED) ? text.slice(EMBEDDED.length) : '';
-  return path === '' ? { ok: false, problem: `expected ${EMBEDDED}PATH` } : { ok: true, value: { path } };
+/** Where others reach a listener: as advertised, else its first endpoint, by this host's name where it listens everywhere. */
+export function advertised(told: Endpoint | undefined, listens: readonly Endpoint[]): string {
+  if (told) return formatEndpoint(told);
+  const [first] = listens;
+  if (!first) return '';
+  const isEverywhere = first.kind === 'tcp' && ['0.0.0.0', '::'].includes(first.host);
+  return formatEndpoint(isEverywhere ? { ...first, host: hostname() } : first);
+}
+
+function parseMetricsListen(text: string): Parsed<Endpoint | undefined> {
+  return text === 'off' ? { ok: true, value: undefined } : parseListen(text);
 }

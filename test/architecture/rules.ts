@@ -46,6 +46,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['server/src/adapters/agents', 'server/src/app', 'server/src/ports', 'server/src/domain', ...PROGRAM],
     'type server/src/transport',
   ],
+  // Chooses among the real ones.
+  'server/src/open-store.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
   'server/src/main.ts': ['*'],
 
   'agent/src/domain': ['agent/src/domain', ...VALUES, '@leasehold/proto/ipam/*'],

@@ -1,7 +1,6 @@
 // A place on a replica set where a MongoDB store is opened, again and again, by as many servers as a check likes.
 
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '@leasehold/program/clock';
 import { opossumBreaker } from '@leasehold/server/adapters/breaker/opossum-breaker';
 import { type MongodbStoreOptions, openMongodbStore } from '@leasehold/server/adapters/mongodb/mongodb-store';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';

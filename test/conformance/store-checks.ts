@@ -106,7 +106,7 @@ async function listen(store: Store, after?: Position): Promise<{ heard: Change[]
   store.follow(after ?? (await positionNow(store)), {
     changed: (changes) => {
       for (const { position, before: _, ...change } of changes) {
-        heard.push(change as Change);
+        heard.push(change);
         positions.push(position);
       }
     },
@@ -746,7 +746,7 @@ function following(): readonly StoreCheck[] {
         expect(await read(store, positions[19] as Position)).toEqual([]);
         const again = await stage.reopen();
         expect(await read(again, positions[9] as Position)).toEqual(positions.slice(10));
-        const { heard: rest } = await listen(again, positions[14] as Position);
+        const { heard: rest } = await listen(again, positions[14]);
         await again.slots.insert(reservation('red', 20, 20));
         await eventually('six changes', async () => rest.length >= 6);
         expect(rest.map((change) => (change.kind === 'slot' ? change.slot.address - address(0) : -1))).toEqual([

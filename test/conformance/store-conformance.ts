@@ -19,18 +19,16 @@ export function storeConformance(
   { features, runs }: ConformanceOptions,
 ): void {
   describe(`${name} conforms to Store`, () => {
-    for (const check of STORE_CHECKS) {
-      if (check.needs && !features[check.needs]) continue;
-      test(check.name, async () => {
-        const here = await place();
-        const stage = new Stage(here, await here.open());
-        try {
-          await check.run(stage);
-        } finally {
-          await stage.clear();
-        }
-      });
-    }
+    const checks = STORE_CHECKS.filter(({ needs }) => !needs || features[needs]);
+    test.each(checks)('$name', async (check) => {
+      const here = await place();
+      const stage = new Stage(here, await here.open());
+      try {
+        await check.run(stage);
+      } finally {
+        await stage.clear();
+      }
+    });
 
     test('does what a model in plain maps does, restarts included', async () => {
       await fc.assert(

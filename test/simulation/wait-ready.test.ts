@@ -3,6 +3,7 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { ReserveAddressRequest, type ReserveAddressResponse } from '@leasehold/proto/ipam/v1/ipam_service';
 import { ReservationState } from '@leasehold/proto/ipam/v1/reservation';
+import { HolderCalls } from '@leasehold/server/transport/holder-calls';
 import { ipamHandlers } from '@leasehold/server/transport/ipam-service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { accepted, Installation } from './installation.js';
@@ -25,7 +26,7 @@ afterEach(async () => {
 
 /** Reserves with the same request each time, and waits for one server; the answer when it is there. */
 function reserve(): { readonly answer: () => ReserveAddressResponse | undefined } {
-  const { log, plane } = installation;
+  const { clock, log, plane } = installation;
   const request = ReserveAddressRequest.fromPartial({
     subnetId: 'red-a',
     mac: MAC,
@@ -35,7 +36,7 @@ function reserve(): { readonly answer: () => ReserveAddressResponse | undefined 
   });
   const call = { request, cancelled: false, on: () => undefined, getPath: () => 'ReserveAddress' };
   let answer: ReserveAddressResponse | undefined;
-  ipamHandlers(log, plane.useCases).reserveAddress(
+  ipamHandlers(log, plane.useCases, new HolderCalls(plane.lease, 'server-1', clock)).reserveAddress(
     call as unknown as ServerUnaryCall<ReserveAddressRequest, ReserveAddressResponse>,
     (error, response) => {
       if (error) throw new Error(String(error.details));

@@ -48,12 +48,18 @@ export class Cluster implements AsyncDisposable {
     return `unix:${join(this.directory, 'agents.sock')}`;
   }
 
+  /** The endpoint of monitoring. */
+  get metricsEndpoint(): string {
+    return `unix:${join(this.directory, 'metrics.sock')}`;
+  }
+
   /** Starts the server, on the data of the one before. */
   async startServer(args: readonly string[] = []): Promise<void> {
     this.#server = startProgram('leasehold-server', [
       '--insecure',
       ...['--listen', this.apiEndpoint],
       ...['--agent-listen', this.agentEndpoint],
+      ...['--metrics-listen', this.metricsEndpoint],
       ...['--store', `embedded:${join(this.directory, 'data')}`],
       ...args,
     ]);

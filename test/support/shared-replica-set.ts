@@ -3,25 +3,16 @@
 //   const mongo = sharedReplicaSet({ nodes: 1 });
 //   test('…', async () => connect(mongo.freshUri()));
 
-import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll } from 'vitest';
-import { hasMongod } from './mongod-binary.js';
 import { ReplicaSet, type ReplicaSetOptions } from './replica-set.js';
-import { SANDBOX_VARIABLE } from './sandbox.js';
 
-/** Databases that nobody used before. */
-export interface SharedDatabases {
-  /** The URI of one. */
+/** A replica set of our own, to kill and stop. */
+export interface SharedReplicaSet {
+  readonly set: ReplicaSet;
+  /** The URI of a database that nobody used before. */
   freshUri(): string;
 }
 
-/** A replica set of our own, to kill and stop. */
-export interface SharedReplicaSet extends SharedDatabases {
-  readonly set: ReplicaSet;
-}
-
-/** Names a replica set that runs already. */
-const URI_VARIABLE = 'MONGODB_URI';
 // Far beyond what is ever needed, also on a busy machine.
 const START_WITHIN_MS = 60_000;
 
@@ -44,37 +35,6 @@ export function sharedReplicaSet(options: ReplicaSetOptions): SharedReplicaSet {
     },
     freshUri: () => started().uri(freshName()),
   };
-}
-
-/**
- * Databases on the replica set that MONGODB_URI names, else on one of our own. For tests that need no hand on the
- * processes. Skip them unless `hasDatabases()`.
- */
-export function sharedDatabases(): SharedDatabases {
-  const uri = givenUri();
-  if (uri === undefined) return sharedReplicaSet({ nodes: 1 });
-  const used: string[] = [];
-  afterAll(async () => {
-    await using client = new MongoClient(uri);
-    for (const name of used) await client.db(name).dropDatabase();
-  });
-  return {
-    freshUri: () => {
-      const name = freshName();
-      used.push(name);
-      return uri.replace(/^([a-z+]+:\/\/[^/?]+)(\/[^?]*)?/, `$1/${name}`);
-    },
-  };
-}
-
-/** Whether `sharedDatabases` has any; where not, says why. */
-export async function hasDatabases(): Promise<boolean> {
-  return givenUri() !== undefined || hasMongod();
-}
-
-// There is no way out of the sandbox.
-function givenUri(): string | undefined {
-  return process.env[SANDBOX_VARIABLE] === '1' ? undefined : process.env[URI_VARIABLE] || undefined;
 }
 
 let databases = 0;

@@ -105,6 +105,21 @@ export function toWireError(error: IpamError): WireError {
   return { code, details: message, metadata };
 }
 
+/** A status as it came from another server, without what its connection added. */
+export function withoutConnection({ code, details, metadata }: WireError): WireError {
+  const kept = new Metadata();
+  for (const key of [DETAILS, PUSHBACK]) for (const value of metadata.get(key)) kept.set(key, value);
+  return { code, details, metadata: kept };
+}
+
+/** The reason that a status gives; undefined: it is none of ours. */
+export function reasonOf({ metadata }: WireError): string | undefined {
+  const [bytes] = metadata.get(DETAILS);
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  const info = Status.decode(bytes).details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'));
+  return info && ErrorInfo.decode(info.value).reason;
+}
+
 /** A status as a message, for an item of a batch. */
 export function toStatusMessage({ code, details, metadata }: WireError): Status {
   const [bytes] = metadata.get(DETAILS);

@@ -3,13 +3,14 @@
 import { createHash } from 'node:crypto';
 import type { Log } from '@leasehold/program/log';
 import type { Status } from '@leasehold/proto/google/rpc/status';
-import type {
-  IpamServiceServer,
-  ListAddressHistoryRequest,
-  ListHostsRequest,
-  ListPlacementsRequest,
-  ListReservationsRequest,
-  ListSubnetsRequest,
+import {
+  type IpamServiceServer,
+  type ListAddressHistoryRequest,
+  type ListHostsRequest,
+  type ListPlacementsRequest,
+  type ListReservationsRequest,
+  type ListSubnetsRequest,
+  IpamServiceService as rpc,
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import { type Call, type Context, newUid, rememberNow } from '../app/context.js';
 import type { Events } from '../app/events.js';
@@ -50,6 +51,7 @@ import {
 import { toWireStatus } from './convert/status.js';
 import { fromCreateSubnet, fromUpdateSubnet, toWireSubnet } from './convert/subnet.js';
 import { orThrow, toStatusMessage } from './errors.js';
+import type { HolderCalls } from './holder-calls.js';
 import { toStatus, type UnaryCall, unary } from './unary.js';
 import { watchHandler } from './watch.js';
 
@@ -69,20 +71,24 @@ export interface UseCases {
   readonly hostStatus: (host: Host) => HostStatus;
 }
 
-/** The service. */
-export function ipamHandlers(log: Log, app: UseCases): IpamServiceServer {
+/** The service. What shows whether hosts are up and serve comes from the holder. */
+export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): IpamServiceServer {
   return {
-    ...networkHandlers(log, app),
+    ...networkHandlers(log, app, holder),
     ...subnetHandlers(log, app),
-    ...reservationHandlers(log, app),
-    ...batchHandlers(log, app),
-    ...hostHandlers(log, app),
+    ...reservationHandlers(log, app, holder),
+    ...batchHandlers(log, app, holder),
+    ...hostHandlers(log, app, holder),
     watchEvents: watchHandler(log, app.events),
-    getStatus: unary(log, () => toWireStatus(app.status.get())),
+    getStatus: unary(log, async (request, call) => {
+      const own = toWireStatus(app.status.get());
+      const held = await holder.read(rpc.getStatus, request, call);
+      return held ? { ...own, brakes: held.brakes, counts: held.counts } : own;
+    }),
   };
 }
 
-function networkHandlers(log: Log, app: UseCases) {
+function networkHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   const { networks } = app;
   const encode = (network: Network) => ({ network: toWireNetwork(network, app.networkStatus(network)) });
   return {
@@ -92,13 +98,19 @@ function networkHandlers(log: Log, app: UseCases) {
         draft.networkId ?? newId<NetworkId>(app.context, call.caller, 'CreateNetwork', request.requestId);
       return encode(orThrow(await networks.create(networkId, draft.settings, call)));
     }),
-    getNetwork: unary(log, async ({ networkId }, call) =>
-      encode(orThrow(await networks.get(readId(networkId, 'network_id'), call))),
+    getNetwork: unary(
+      log,
+      holder.reads(rpc.getNetwork, async ({ networkId }, call) =>
+        encode(orThrow(await networks.get(readId(networkId, 'network_id'), call))),
+      ),
     ),
-    listNetworks: unary(log, (request, call) => {
-      const page = orThrow(networks.list(readPage(request), call));
-      return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
-    }),
+    listNetworks: unary(
+      log,
+      holder.reads(rpc.listNetworks, (request, call) => {
+        const page = orThrow(networks.list(readPage(request), call));
+        return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
+      }),
+    ),
     updateNetwork: unary(log, async (request) => {
       const { networkId, patch, etag } = orThrow(fromUpdateNetwork(request));
       return encode(orThrow(await networks.update(networkId, patch, etag)));
@@ -159,12 +171,14 @@ async function encodeReserved(app: UseCases, { tenure, created }: Reserved, wait
   return { reservation, created, ready: wait !== undefined && readyServers >= wait.servers, readyServers };
 }
 
-function reservationHandlers(log: Log, app: UseCases) {
+function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   const { context, reservations } = app;
   const encode = (tenure: Slot | EndedTenure) => encodeTenure(app, tenure);
   return {
     reserveAddress: unary(log, async (request, call) => {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
+      const passed = wait && (await holder.do(rpc.reserveAddress, request, call));
+      if (passed) return passed;
       if (wait) orThrow(await checkWait(context, command, wait.servers));
       return encodeReserved(app, orThrow(await app.reserve.reserve(command, call)), wait, call);
     }),
@@ -172,15 +186,21 @@ function reservationHandlers(log: Log, app: UseCases) {
       const command = orThrow(fromRelease(request, call.caller));
       return { reservation: encode(orThrow(await app.release.release(command, call))) };
     }),
-    getReservation: unary(log, async (request) => {
-      const key = orThrow(fromGetReservation(request));
-      return { reservation: encode(orThrow(await reservations.get(key))) };
-    }),
-    listReservations: unary(log, async (request: ListReservationsRequest) => {
-      const filter = orThrow(fromReservationFilter(request));
-      const page = orThrow(await reservations.list(filter, readPage(request)));
-      return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
-    }),
+    getReservation: unary(
+      log,
+      holder.reads(rpc.getReservation, async (request) => {
+        const key = orThrow(fromGetReservation(request));
+        return { reservation: encode(orThrow(await reservations.get(key))) };
+      }),
+    ),
+    listReservations: unary(
+      log,
+      holder.reads(rpc.listReservations, async (request: ListReservationsRequest) => {
+        const filter = orThrow(fromReservationFilter(request));
+        const page = orThrow(await reservations.list(filter, readPage(request)));
+        return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
+      }),
+    ),
     updateReservation: unary(log, async (request) => {
       const { key, patch, etag } = orThrow(fromUpdateReservation(request));
       return { reservation: encode(orThrow(await reservations.update(key, patch, etag))) };
@@ -193,10 +213,12 @@ function reservationHandlers(log: Log, app: UseCases) {
   } satisfies Partial<IpamServiceServer>;
 }
 
-function batchHandlers(log: Log, app: UseCases) {
+function batchHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   return {
     batchReserveAddresses: unary(log, async (request, call) => {
       const wait = orThrow(fromBatchReserve(request));
+      const passed = wait && (await holder.do(rpc.batchReserveAddresses, request, call));
+      if (passed) return passed;
       const results = await eachOf(log, call, request.requests, async (item) => {
         if (item.waitReady) orThrow(invalidField('wait_ready', 'Not in an item, but once for the batch'));
         const { command } = orThrow(fromReserve(item, call.caller));
@@ -241,32 +263,46 @@ function eachOf<Item, Response>(
   );
 }
 
-function hostHandlers(log: Log, app: UseCases) {
+function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   const { hosts, placements, context } = app;
   const encode = (host: Host) => ({ host: toWireHost(host, app.hostStatus(host)) });
   return {
-    getHost: unary(log, async ({ hostId }, call) => encode(orThrow(await hosts.get(readId(hostId, 'host_id'), call)))),
-    listHosts: unary(log, (request: ListHostsRequest, call) => {
-      const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-      const page = orThrow(hosts.list(networkId, readPage(request), call));
-      return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
-    }),
+    getHost: unary(
+      log,
+      holder.reads(rpc.getHost, async ({ hostId }, call) =>
+        encode(orThrow(await hosts.get(readId(hostId, 'host_id'), call))),
+      ),
+    ),
+    listHosts: unary(
+      log,
+      holder.reads(rpc.listHosts, (request: ListHostsRequest, call) => {
+        const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
+        const page = orThrow(hosts.list(networkId, readPage(request), call));
+        return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
+      }),
+    ),
     updateHost: unary(log, async (request) => {
       const { hostId, patch, etag } = orThrow(fromUpdateHost(request));
       return encode(orThrow(await hosts.update(hostId, patch, etag)));
     }),
-    deleteHost: unary(log, async ({ hostId, etag }) => {
-      orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
-      return {};
-    }),
-    listPlacements: unary(log, (request: ListPlacementsRequest, call) => {
-      const filter = {
-        networkId: readOptionalId<NetworkId>(request.networkId, 'network_id'),
-        hostId: readOptionalId<HostId>(request.hostId, 'host_id'),
-      };
-      const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(request))));
-      return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
-    }),
+    deleteHost: unary(
+      log,
+      holder.does(rpc.deleteHost, async ({ hostId, etag }) => {
+        orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
+        return {};
+      }),
+    ),
+    listPlacements: unary(
+      log,
+      holder.reads(rpc.listPlacements, (request: ListPlacementsRequest, call) => {
+        const filter = {
+          networkId: readOptionalId<NetworkId>(request.networkId, 'network_id'),
+          hostId: readOptionalId<HostId>(request.hostId, 'host_id'),
+        };
+        const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(request))));
+        return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
+      }),
+    ),
   } satisfies Partial<IpamServiceServer>;
 }
 

@@ -80,7 +80,8 @@ async function bind(server: Server, endpoint: Endpoint): Promise<Endpoint> {
   const address = target(endpoint);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error) reject(new ListenError(`cannot listen on ${formatEndpoint(endpoint)}: ${whyNot(error.message)}`));
+      if (error)
+        reject(new ListenError(`cannot listen on ${formatEndpoint(endpoint)}: ${whyNotListening(error.message)}`));
       else resolve(endpoint.kind === 'tcp' ? { ...endpoint, port } : endpoint);
     });
   });
@@ -90,8 +91,10 @@ function target(endpoint: Endpoint): string {
   return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : formatEndpoint(endpoint);
 }
 
-// A killed server leaves its socket file behind, and a new one could not listen. A socket that answers is somebody's.
-async function removeStaleSocket(path: string): Promise<void> {
+/**
+ * Removes a socket file that nobody listens on: a killed server leaves it behind, and a new one could not listen.
+ */
+export async function removeStaleSocket(path: string): Promise<void> {
   const answers = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => resolve(true));
@@ -102,7 +105,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (!answers) await rm(path, { force: true });
 }
 
-function whyNot(message: string): string {
+/** Why an endpoint cannot be listened on, of what the system said. */
+export function whyNotListening(message: string): string {
   if (message.includes('EADDRINUSE')) return 'it is in use by another program';
   if (message.includes('EACCES')) return 'permission denied';
   if (message.includes('EADDRNOTAVAIL')) return 'it is not an address of this machine';

@@ -8,6 +8,7 @@ import { outcomeUnknown, storeUnavailable } from '../domain/errors.js';
 import type { WallTime } from '../domain/ids.js';
 import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
 import { RefusedError, toWireError, type WireError } from './errors.js';
+import { HolderRefusedError } from './holder-calls.js';
 
 /** What a handler does: decode, call, encode. */
 export type Handle<Request, Response> = (request: Request, call: UnaryCall) => Promise<Response> | Response;
@@ -59,14 +60,25 @@ export class UnaryCall implements Call {
   }
 
   stale(since: WallTime): void {
+    this.#setTrailer(new Date(since).toISOString());
+  }
+
+  /** Hands on what another server, which answered, said of its answer. */
+  passTrailer(trailer: Metadata): void {
+    const [since] = trailer.get(STALE_TRAILER);
+    if (since !== undefined) this.#setTrailer(String(since));
+  }
+
+  #setTrailer(since: string): void {
     this.#trailer ??= new Metadata();
-    this.#trailer.set(STALE_TRAILER, new Date(since).toISOString());
+    this.#trailer.set(STALE_TRAILER, since);
   }
 }
 
 /** What a failed call is answered with. */
 export function toStatus(log: Log, path: string, error: unknown): WireError {
   if (error instanceof RefusedError) return toWireError(error.refusal);
+  if (error instanceof HolderRefusedError) return error.wire;
   if (error instanceof OutcomeUnknownError) return toWireError(outcomeUnknown().error);
   if (error instanceof StoreUnavailableError) return toWireError(storeUnavailable(error.message).error);
   log.error('request failed by a defect', { path, error });

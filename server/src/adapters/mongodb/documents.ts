@@ -196,16 +196,16 @@ const TIMES: ReadonlySet<string> = new Set(['createTime', 'updateTime', 'since']
 const LABELS = 'labels';
 
 function toSnake(value: object): Document {
-  const fields = Object.entries(value).map(([name, field]) => {
+  const fields = Object.entries(value).map(([name, field]): readonly [string, unknown] => {
     const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     if (TIMES.has(name)) return [snake, new Date(field as number)];
     return [snake, name === LABELS ? field : mapped(field, toSnake)];
   });
-  return Object.fromEntries(fields) as Document;
+  return Object.fromEntries(fields);
 }
 
 function toCamel(document: object): object {
-  const fields = Object.entries(document).map(([name, field]) => {
+  const fields = Object.entries(document).map(([name, field]): readonly [string, unknown] => {
     const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (field instanceof Date) return [camel, field.getTime()];
     return [camel, name === LABELS ? field : mapped(field, toCamel)];

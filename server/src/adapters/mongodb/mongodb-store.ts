@@ -8,10 +8,10 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
-import { type Db, MongoClient } from 'mongodb';
+import { type Db, MongoClient, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
 import type { MakeBreaker } from '../../ports/breaker.js';
 import type { Metrics } from '../../ports/metrics.js';
-import type { Store, StoreSettings } from '../../ports/store.js';
+import { type Store, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { ChangeFeeds } from './change-feed.js';
 import { Exchange } from './exchange.js';
 import { historyStore } from './history.js';
@@ -62,26 +62,31 @@ export async function connectMongodb(uri: string): Promise<MongoClient> {
   return client;
 }
 
-/** The name of the database in a URI; undefined when it has none. */
-export function databaseOf(uri: string): string | undefined {
-  return /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(uri)?.[1];
+/**
+ * Opens or makes the store; rejects with what to do when the database is not what it must be, and with
+ * StoreUnavailableError when it cannot be reached.
+ */
+export async function openMongodbStore(uri: string, options: MongodbStoreOptions): Promise<Store> {
+  const { connect = connectMongodb, entropy, authorityS } = options;
+  try {
+    const client = await connect(uri);
+    try {
+      // Named by the URI.
+      const db = client.db();
+      await checkDeployment(db);
+      return startStore(client, db, await openSchema(db, entropy, authorityS), options);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  } catch (error) {
+    throw isAway(error) ? new StoreUnavailableError((error as Error).message, { cause: error }) : error;
+  }
 }
 
-/** Opens or makes the store; rejects with what to do when the database is not what it must be. */
-export async function openMongodbStore(uri: string, options: MongodbStoreOptions): Promise<Store> {
-  const name = databaseOf(uri);
-  if (name === undefined)
-    throw new Error('the URI names no database: add one, as mongodb://HOST/leasehold?replicaSet=rs0');
-  const client = await (options.connect ?? connectMongodb)(uri);
-  try {
-    const db = client.db(name);
-    await checkDeployment(db);
-    const settings = await openSchema(db, options.entropy, options.authorityS);
-    return startStore(client, db, settings, options);
-  } catch (error) {
-    await client.close();
-    throw error;
-  }
+// No primary now, or the one that was is gone: there will be another.
+function isAway(error: unknown): boolean {
+  return error instanceof MongoServerSelectionError || error instanceof MongoNetworkError;
 }
 
 function startStore(client: MongoClient, db: Db, settings: StoreSettings, options: MongodbStoreOptions): Store {

@@ -184,9 +184,9 @@ async function recordAuthority(db: Db, authorityS: number | undefined): Promise<
 
 async function checkIndexes(db: Db): Promise<void> {
   for (const name of COLLECTIONS) {
-    const present = await db.collection(name).listIndexes().toArray();
+    const present: readonly Document[] = await db.collection(name).listIndexes().toArray();
     for (const index of INDEXES[name]) {
-      const same = present.find((each: Document) => each['name'] === index.name);
+      const same = present.find((each) => each['name'] === index.name);
       if (!same) throw new Error(`${missing(db, name, index)}, then start again`);
       if (differs(same, index)) {
         const drop = `db.${name}.dropIndex('${index.name}')`;

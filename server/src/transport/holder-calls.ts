@@ -1,0 +1,163 @@
+// Calls that only the server that leads can answer rightly, because it alone hears the agents (protocol.md §5.3): another
+// server passes them on, and hands back what it hears.
+//
+//   H1. A call is passed on once: one that was passed on already is answered by who got it.
+//   H2. What is handed back is the answer or the refusal as the holder gave it, trailers included.
+//   H3. A call that reads is answered here when the holder cannot be asked: with liveness unknown, and nobody ready.
+//   H4. Any other one is refused then: with NO_HOLDER when it was not sent, with OUTCOME_UNKNOWN when it was.
+
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import type { Clock } from '@leasehold/program/clock';
+import { noHolder, outcomeUnknown } from '../domain/errors.js';
+import type { HolderLease } from '../ports/holder-lease.js';
+import { orThrow, reasonOf, type WireError, withoutConnection } from './errors.js';
+import type { Handle, UnaryCall } from './unary.js';
+
+/** How a method goes over the wire, as generated. */
+export interface UnaryMethod<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
+
+/** Thrown with what the holder refused a call with. */
+export class HolderRefusedError extends Error {
+  readonly wire: WireError;
+
+  constructor(error: WireError) {
+    super(error.details);
+    this.wire = withoutConnection(error);
+  }
+}
+
+// Names the server that passed a call on.
+const PASSED_ON = 'leasehold-passed-on-by';
+const CONNECT_WITHIN_MS = 2_000;
+// A call without a deadline does not wait for ever, and no wait for servers is longer.
+const LONGEST_MS = 330_000;
+
+/** The holder, for calls that it must answer. */
+export class HolderCalls {
+  readonly #lease: HolderLease;
+  readonly #server: string;
+  readonly #clock: Clock;
+  #client: { readonly target: string; readonly client: Client } | undefined;
+
+  /** `server`: the name of this one. */
+  constructor(lease: HolderLease, server: string, clock: Clock) {
+    this.#lease = lease;
+    this.#server = server;
+    this.#clock = clock;
+  }
+
+  /** A handler that reads what the holder alone knows; `handle` answers where the holder is this server, or away. */
+  reads<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    handle: Handle<Request, Response>,
+  ): Handle<Request, Response> {
+    return async (request, call) => (await this.read(method, request, call)) ?? handle(request, call);
+  }
+
+  /** A handler of what the holder alone can do. */
+  does<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    handle: Handle<Request, Response>,
+  ): Handle<Request, Response> {
+    return async (request, call) => (await this.do(method, request, call)) ?? handle(request, call);
+  }
+
+  /** Asks the holder; undefined: this server answers, because it is the holder, or the holder cannot be asked. */
+  async read<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    call: UnaryCall,
+  ): Promise<Response | undefined> {
+    const client = this.#mayAnswer(call) ? undefined : await this.#connect();
+    if (!client) return undefined;
+    try {
+      return await this.#pass(client, method, request, call);
+    } catch (error) {
+      if (error instanceof HolderRefusedError && error.wire.code === status.UNAVAILABLE) return undefined;
+      throw error;
+    }
+  }
+
+  /** Lets the holder do it; undefined: this server does, because it is the holder. Refuses when there is none. */
+  async do<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    call: UnaryCall,
+  ): Promise<Response | undefined> {
+    if (this.#lease.isSelf) return undefined;
+    const client = this.#mayAnswer(call) ? undefined : await this.#connect();
+    if (!client) return orThrow(noHolder(this.#lease.holder));
+    try {
+      return await this.#pass(client, method, request, call);
+    } catch (error) {
+      // Not a word of its own: the connection broke.
+      const isSilent = error instanceof HolderRefusedError && reasonOf(error.wire) === undefined;
+      if (isSilent && error.wire.code === status.UNAVAILABLE) return orThrow(outcomeUnknown());
+      throw error;
+    }
+  }
+
+  /** Closes its connection. */
+  close(): void {
+    this.#client?.client.close();
+    this.#client = undefined;
+  }
+
+  #mayAnswer(call: UnaryCall): boolean {
+    return this.#lease.isSelf || call.grpc.metadata.get(PASSED_ON).length > 0;
+  }
+
+  /** A client that is connected; undefined: there is none to be. */
+  async #connect(): Promise<Client | undefined> {
+    const target = this.#lease.holder?.advertise;
+    if (!target) return undefined;
+    if (this.#client?.target !== target) {
+      this.close();
+      this.#client = { target, client: new Client(target, credentials.createInsecure()) };
+    }
+    const { client } = this.#client as { readonly client: Client };
+    return new Promise((resolve) => {
+      client.waitForReady(this.#after(CONNECT_WITHIN_MS), (error) => resolve(error ? undefined : client));
+    });
+  }
+
+  /** So long from now, as gRPC counts deadlines. */
+  #after(ms: number): number {
+    return this.#clock.wallTime().getTime() + ms;
+  }
+
+  #pass<Request, Response>(
+    client: Client,
+    { path, requestSerialize, responseDeserialize }: UnaryMethod<Request, Response>,
+    request: Request,
+    call: UnaryCall,
+  ): Promise<Response> {
+    const metadata = new Metadata();
+    metadata.set(PASSED_ON, this.#server);
+    const asked = call.grpc.getDeadline();
+    const deadline = typeof asked === 'number' && !Number.isFinite(asked) ? this.#after(LONGEST_MS) : asked;
+    return new Promise((resolve, reject) => {
+      const done = (error: ServiceError | null, response?: Response) => {
+        call.signal.removeEventListener('abort', cancel);
+        if (error) reject(new HolderRefusedError(error));
+        else resolve(response as Response);
+      };
+      const passed = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        done,
+      );
+      passed.on('status', ({ metadata: trailer }) => call.passTrailer(trailer));
+      const cancel = () => passed.cancel();
+      call.signal.addEventListener('abort', cancel);
+    });
+  }
+}

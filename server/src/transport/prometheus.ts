@@ -1,0 +1,141 @@
+// Metrics as Prometheus scrapes them: what was counted as it happened, and what is true at the moment of a scrape.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS, type MetricDefinition, type MetricLabels, type Metrics } from '../ports/metrics.js';
+import type { UseCases } from './ipam-service.js';
+
+/** All metrics of a server, with those of its process: event loop, memory, processor. */
+export class Prometheus {
+  readonly #registry = new Registry();
+  /** What is counted goes here. */
+  readonly metrics: Metrics;
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+    const counters = new Map<string, Counter>();
+    const histograms = new Map<string, Histogram>();
+    for (const [key, definition] of Object.entries<MetricDefinition>(METRICS)) {
+      const { name, help, kind, labels = [], buckets = [] } = definition;
+      const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
+      if (kind === 'counter') counters.set(key, new Counter(common));
+      else histograms.set(key, new Histogram({ ...common, buckets: [...buckets] }));
+    }
+    this.metrics = {
+      count: (name, labels = {}, by = 1) => counters.get(name)?.inc(labels, by),
+      observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
+    };
+  }
+
+  /** The media type of a scrape. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Everything, as it is now. */
+  scrape(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Shows from now on how the installation is, as this server knows it. */
+  show(app: UseCases): void {
+    for (const { name, help, labels = [], read } of GAUGES) {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [this.#registry],
+        collect: () => {
+          // What is not there any more is not shown any more.
+          gauge.reset();
+          for (const [value, values = {}] of read(app)) gauge.set(values, value);
+        },
+      });
+    }
+  }
+}
+
+type Sample = readonly [value: number, labels?: MetricLabels];
+
+interface GaugeDefinition {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly read: (app: UseCases) => readonly Sample[];
+}
+
+const GAUGES: readonly GaugeDefinition[] = [
+  {
+    name: 'leasehold_info',
+    help: 'Always 1; its labels say what runs',
+    labels: ['version', 'server', 'store', 'store_uid', 'incarnation'],
+    read({ status }) {
+      const { version, server, store } = status.get();
+      const { kind, uid, incarnation } = store;
+      return [[1, { version, server, store: kind, store_uid: uid, incarnation: String(incarnation) }]];
+    },
+  },
+  {
+    name: 'leasehold_store_available',
+    help: '1 while the store can be used, 0 while it is away',
+    read: ({ context }) => [[context.store.health.unavailableSince === undefined ? 1 : 0]],
+  },
+  {
+    name: 'leasehold_leads',
+    help: '1 while this server leads: it alone places DHCP servers and frees addresses',
+    read: ({ context }) => [[context.lease.isSelf ? 1 : 0]],
+  },
+  {
+    name: 'leasehold_holder_known',
+    help: '0 while no server is known to lead',
+    read: ({ context }) => [[context.lease.holder ? 1 : 0]],
+  },
+  {
+    name: 'leasehold_brake',
+    help: '1 while this keeps placements from being moved; shown by the server that leads',
+    labels: ['kind'],
+    read: ({ status }) => status.get().brakes.map(({ kind }) => [1, { kind }] as const),
+  },
+  {
+    name: 'leasehold_watches',
+    help: 'WatchEvents streams that are open on this server',
+    read: ({ events }) => [[events.count]],
+  },
+  {
+    name: 'leasehold_hosts',
+    help: 'Hosts by liveness: unknown, up, suspect, down; shown by the server that leads',
+    labels: ['liveness'],
+    read({ context: { view, lease }, hostStatus }) {
+      if (!lease.isSelf) return [];
+      const seen = [...view.hosts.values()].map((host) => hostStatus(host).liveness);
+      return LIVENESS.map((liveness) => [seen.filter((each) => each === liveness).length, { liveness }] as const);
+    },
+  },
+  {
+    name: 'leasehold_network_servers',
+    help: 'DHCP servers of a network by state: wanted, serving; shown by the server that leads',
+    labels: ['network_id', 'state'],
+    read: ({ context: { view, lease }, networkStatus }) =>
+      [...view.networks.values()].flatMap((network) => {
+        if (network.deleted || !lease.isSelf) return [];
+        const { serversWanted, serversServing } = networkStatus(network);
+        const of = (state: string) => ({ network_id: network.networkId, state });
+        return [[serversWanted, of('wanted')] as const, [serversServing, of('serving')] as const];
+      }),
+  },
+  {
+    name: 'leasehold_subnet_addresses',
+    help: 'Addresses of a subnet by state: capacity (all that can be handed out), reserved, quarantined, free',
+    labels: ['network_id', 'subnet_id', 'state'],
+    read: ({ context: { view } }) =>
+      [...view.networks.values()].flatMap(({ networkId, subnets, deleted }) =>
+        (deleted ? [] : subnets).flatMap(({ subnetId }) =>
+          Object.entries(view.occupancy(networkId).usageOf(subnetId)).map(
+            ([state, count]: [string, number]) =>
+              [count, { network_id: networkId, subnet_id: subnetId, state }] as const,
+          ),
+        ),
+      ),
+  },
+];
+
+const LIVENESS = ['unknown', 'up', 'suspect', 'down'] as const;
