@@ -41,7 +41,7 @@ describe('a server does not start', () => {
     expect(line).toContain(told);
   });
 
-  test.each(['--listen', '--agent-listen'])('when the port of %s is taken', async (flag) => {
+  test.each(['--listen', '--agent-listen', '--metrics-listen'])('when the port of %s is taken', async (flag) => {
     await using taken = await listening();
     const line = await onlyLine('leasehold-server', serverArgs(flag, `127.0.0.1:${taken.port}`), 1);
     expect(line).toMatch(new RegExp(`^leasehold-server: .*127\\.0\\.0\\.1:${taken.port}.*(in use|taken|EADDRINUSE)`));
@@ -163,6 +163,7 @@ function serverArgs(...args: readonly string[]): readonly string[] {
     ...given('--listen', `unix:${at('api')}.sock`),
     ...given('--agent-listen', `unix:${at('agents')}.sock`),
     ...given('--store', `embedded:${at('store')}`),
+    ...given('--metrics-listen', 'off'),
     ...args,
   ];
 }
