@@ -11,10 +11,10 @@ import type { StorePlace } from './store-checks.js';
 /** What opening one takes beyond a clock. */
 export type MongodbPlaceOptions = Pick<MongodbStoreOptions, 'clock'> & Partial<MongodbStoreOptions>;
 
-/** A place at a URI. */
-export function mongodbPlace(uri: string, options: MongodbPlaceOptions): StorePlace {
+/** A place at a URI. `open` stands in for the store. */
+export function mongodbPlace(uri: string, options: MongodbPlaceOptions, open = openMongodbStore): StorePlace {
   return {
-    open: () => openMongodbStore(uri, { ...DEFAULTS, ...options }),
+    open: () => open(uri, { ...DEFAULTS, ...options }),
     remove: async () => {
       await using client = new MongoClient(uri);
       await client.db().dropDatabase();

@@ -533,6 +533,19 @@ function history(): readonly StoreCheck[] {
       },
     },
     {
+      name: 'what is RESERVED or was changed since is not freed, and history tells nothing of its end',
+      async run({ store: { slots, history } }) {
+        const slot = reservation('red', 7, 1);
+        const { revision } = reservation('red', 7, 1, 1);
+        await slots.insert(slot);
+        expect(await slots.free(ended(quarantined(slot)), revision)).toBe('conflict');
+        await slots.replace(quarantined({ ...slot, revision }));
+        expect(await slots.free(ended(quarantined(slot)), revision)).toBe('conflict');
+        expect(await history.get(slot.reservationId)).toBeUndefined();
+        expect(await slots.get(networkId('red'), address(7))).toMatchObject({ state: 'quarantined', revision: 2 });
+      },
+    },
+    {
       name: 'of many addresses freed at once each gets its own answer',
       async run({ store: { slots, history } }) {
         for (let n = 0; n < 30; n++) {

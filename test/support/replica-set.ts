@@ -31,6 +31,8 @@ export interface FailCommand {
   readonly failCommands: readonly string[];
   /** How many of them; absent: all until disposed. */
   readonly times?: number;
+  /** How many are spared first; then all until disposed. */
+  readonly skip?: number;
   /** Only of clients whose URI says `appName=…`; absent: of all. */
   readonly appName?: string;
   /** Ends the connection; the command is not carried out. */
@@ -132,8 +134,9 @@ export class MongoNode implements AsyncDisposable {
   }
 
   /** Makes commands fail on this node, until disposed. */
-  async failCommand({ times, ...data }: FailCommand): Promise<AsyncDisposable> {
-    return this.#failPoint('failCommand', times === undefined ? 'alwaysOn' : { times }, data);
+  async failCommand({ times, skip, ...data }: FailCommand): Promise<AsyncDisposable> {
+    const mode = times === undefined ? (skip === undefined ? 'alwaysOn' : { skip }) : { times };
+    return this.#failPoint('failCommand', mode, data);
   }
 
   /**

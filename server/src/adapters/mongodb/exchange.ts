@@ -65,12 +65,11 @@ export class Conversation {
 
   /** A write that a majority journaled. Of members that failed as duplicates the answer tells. */
   async write(command: Document): Promise<WriteReply> {
+    // What was written, but perhaps not by a majority, the driver rejects with: not known.
     const reply = (await this.#db.command(
       { ...command, writeConcern: { w: 'majority', j: true } },
       { session: this.#session },
-    )) as WriteReply & { readonly writeConcernError?: Document };
-    // Written, but perhaps not by a majority: not known.
-    if (reply.writeConcernError) throw new MongoError(String(reply.writeConcernError['errmsg']));
+    )) as WriteReply;
     const failed = reply.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY);
     if (failed) throw new MongoError(failed.errmsg);
     return reply;
