@@ -1,24 +1,39 @@
-// A whole small cluster for tests and the demo: a real server, real agents on hosts of their own, and wires between
-// them. Everything lives in a sandbox; servers and agents, in different namespaces, meet over unix sockets.
+// A whole small cluster for tests and the demo: real servers, real agents on hosts of their own, and wires between them.
+// Everything lives in a sandbox; servers and agents, in different namespaces, meet over unix sockets.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect, type Leasehold } from '@leasehold/sdk';
+import type { Leasehold } from '@leasehold/sdk';
 import { eventually } from './eventually.js';
 import { type Bridge, Lab, type Namespace, type Nic } from './netns.js';
 import { startProgram, type WatchedProcess } from './processes.js';
 import { temporaryDirectory } from './sandbox.js';
+import { TestServer } from './test-server.js';
 
 const READY = 'is ready';
+
+/** Servers that share a store. */
+export interface ClusterOptions {
+  /** The store as `--store` names it. */
+  readonly store: string;
+  readonly servers: number;
+}
 
 /** A cluster. */
 export class Cluster implements AsyncDisposable {
   readonly lab = new Lab();
+  /** Its servers; agents follow any of them. */
+  readonly servers: readonly [TestServer, ...TestServer[]];
   readonly #directory = temporaryDirectory('cluster-');
   readonly #wires = new Map<string, Bridge>();
   readonly #hosts = new Map<string, TestHost>();
-  readonly #clients: Leasehold[] = [];
-  #server: WatchedProcess | undefined;
+
+  /** Nothing is started. Without options: one server, with a store of its own. */
+  constructor(options?: ClusterOptions) {
+    const { store, servers } = options ?? { store: `embedded:${join(this.directory, 'data')}`, servers: 1 };
+    const server = (n: number) => new TestServer(this.directory, n === 0 ? '' : `-${n}`, store);
+    this.servers = [server(0), ...Array.from({ length: servers - 1 }, (_, n) => server(n + 1))];
+  }
 
   /** A cluster whose server is up. `args`: more arguments of the server. */
   static async start(args: readonly string[] = []): Promise<Cluster> {
@@ -27,50 +42,41 @@ export class Cluster implements AsyncDisposable {
     return cluster;
   }
 
+  /** A cluster whose servers are up; the first one leads. */
+  static async startSeveral(options: ClusterOptions, args: readonly string[] = []): Promise<Cluster> {
+    const cluster = new Cluster(options);
+    for (const server of cluster.servers) await server.start(args);
+    return cluster;
+  }
+
   /** Where files of this cluster go. */
   get directory(): string {
     return this.#directory.path;
   }
 
-  /** The server. */
+  /** The process of the first server. */
   get server(): WatchedProcess {
-    if (!this.#server) throw new Error('The server was not started');
-    return this.#server;
+    return this.servers[0].process;
   }
 
-  /** The endpoint of engines. */
+  /** The endpoint of engines, at the first server. */
   get apiEndpoint(): string {
-    return `unix:${join(this.directory, 'api.sock')}`;
+    return this.servers[0].apiEndpoint;
   }
 
-  /** The endpoint of agents. */
+  /** The endpoint of agents, at the first server. */
   get agentEndpoint(): string {
-    return `unix:${join(this.directory, 'agents.sock')}`;
+    return this.servers[0].agentEndpoint;
   }
 
-  /** The endpoint of monitoring. */
-  get metricsEndpoint(): string {
-    return `unix:${join(this.directory, 'metrics.sock')}`;
+  /** Starts the first server, on the data of the one before. */
+  startServer(args: readonly string[] = []): Promise<void> {
+    return this.servers[0].start(args);
   }
 
-  /** Starts the server, on the data of the one before. */
-  async startServer(args: readonly string[] = []): Promise<void> {
-    this.#server = startProgram('leasehold-server', [
-      '--insecure',
-      ...['--listen', this.apiEndpoint],
-      ...['--agent-listen', this.agentEndpoint],
-      ...['--metrics-listen', this.metricsEndpoint],
-      ...['--store', `embedded:${join(this.directory, 'data')}`],
-      ...args,
-    ]);
-    await this.#server.waitForLine(READY);
-  }
-
-  /** An engine's client. */
+  /** An engine's client of the first server. */
   client(): Leasehold {
-    const client = connect({ server: this.apiEndpoint });
-    this.#clients.push(client);
-    return client;
+    return this.servers[0].client();
   }
 
   /** The wire of a network, through all hosts that have it. */
@@ -96,17 +102,20 @@ export class Cluster implements AsyncDisposable {
     }
     const directory = join(this.directory, hostId);
     mkdirSync(directory);
-    const host = new TestHost(hostId, namespace, directory, this.agentEndpoint, args);
+    const host = new TestHost(hostId, namespace, directory, [...this.#serverArgs(), ...args]);
     host.writeNetworks(networkIds.map((networkId) => `${networkId}=${bridgeOf(networkId)}`));
     this.#hosts.set(hostId, host);
     await host.startAgent();
     return host;
   }
 
+  #serverArgs(): readonly string[] {
+    return this.servers.flatMap(({ agentEndpoint }) => ['--server', agentEndpoint]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) await client.close();
     for (const host of this.#hosts.values()) await host.killAgent();
-    await this.#server?.kill();
+    for (const server of this.servers) await server[Symbol.asyncDispose]();
     await this.lab[Symbol.asyncDispose]();
     this.#directory[Symbol.dispose]();
   }
@@ -123,16 +132,14 @@ export class TestHost {
   readonly namespace: Namespace;
   readonly stateDirectory: string;
   readonly #networksFile: string;
-  readonly #agentEndpoint: string;
   readonly #args: readonly string[];
   #agent: WatchedProcess | undefined;
 
-  constructor(hostId: string, namespace: Namespace, directory: string, agentEndpoint: string, args: readonly string[]) {
+  constructor(hostId: string, namespace: Namespace, directory: string, args: readonly string[]) {
     this.hostId = hostId;
     this.namespace = namespace;
     this.stateDirectory = join(directory, 'state');
     this.#networksFile = join(directory, 'networks');
-    this.#agentEndpoint = agentEndpoint;
     this.#args = args;
   }
 
@@ -148,7 +155,6 @@ export class TestHost {
       'leasehold-agent',
       [
         '--insecure',
-        ...['--server', this.#agentEndpoint],
         ...['--host-id', this.hostId],
         ...['--networks-file', this.#networksFile],
         ...['--state-dir', this.stateDirectory],
