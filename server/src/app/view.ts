@@ -17,7 +17,14 @@ import type { Network, Subnet } from '../domain/network.js';
 import { Occupancy } from '../domain/occupancy.js';
 import type { SlotSummary } from '../domain/slot.js';
 import type { Metrics } from '../ports/metrics.js';
-import type { Position, PositionedChange, Snapshot, Store, Subscription } from '../ports/store.js';
+import {
+  type Position,
+  type PositionedChange,
+  type Snapshot,
+  type Store,
+  StoreUnavailableError,
+  type Subscription,
+} from '../ports/store.js';
 import { KeyedQueue } from './keyed-queue.js';
 
 /** What the view took over: a change, or a slot as a snapshot has it. */
@@ -79,16 +86,10 @@ export class View {
     this.#listeners = new Set(listeners);
   }
 
-  /** Opens a view that holds everything the store holds. */
+  /** Opens a view that holds everything the store holds; a store that goes away meanwhile is waited for. */
   static async open(options: ViewOptions): Promise<View> {
     const view = new View(options);
-    const snapshot = await options.store.snapshot();
-    try {
-      await view.#load(snapshot);
-      view.#follow(snapshot);
-    } finally {
-      await snapshot.close();
-    }
+    await view.#read((snapshot) => view.#load(snapshot));
     return view;
   }
 
@@ -111,31 +112,39 @@ export class View {
         this.#metrics.count('watchLost');
         this.#log.error('the watch of the store was lost, reading everything again', { reason });
         for (const listener of this.#changeListeners) listener.lost();
-        void this.#loadAgain();
+        this.#loadAgain().catch((error: unknown) =>
+          this.#log.error('the store cannot be read, by a defect', { error }),
+        );
       },
     });
   }
 
-  /** Takes in all that is there, and that the rest is gone; again until it can be read. */
   async #loadAgain(): Promise<void> {
-    for (let isDone = false; !isDone && !this.#isClosed; ) {
+    await this.#read((snapshot) => this.#replaceBy(snapshot));
+    this.#log.info('the store was read again');
+  }
+
+  /** Takes in a snapshot, by `take` or again while the store is away, and follows what comes after it. */
+  async #read(take: (snapshot: Snapshot) => Promise<void>): Promise<void> {
+    for (let next = take; !this.#isClosed; next = (snapshot) => this.#replaceBy(snapshot)) {
       try {
         const snapshot = await this.#store.snapshot();
         try {
-          await this.#replaceBy(snapshot);
+          await next(snapshot);
           if (!this.#isClosed) this.#follow(snapshot);
         } finally {
           await snapshot.close();
         }
-        this.#log.info('the store was read again');
-        isDone = true;
+        return;
       } catch (error) {
-        this.#log.warn('the store cannot be read again yet', { error: String(error) });
+        if (!(error instanceof StoreUnavailableError)) throw error;
+        this.#log.warn('the store cannot be read yet', { error: error.message });
         await delay(this.#clock, READ_AGAIN_MS);
       }
     }
   }
 
+  /** Takes in all that is there, and that the rest is gone. */
   async #replaceBy(snapshot: Snapshot): Promise<void> {
     const gone = new Set([...this.#occupancy].flatMap(([id, each]) => [...each.occupied()].map((at) => key(id, at))));
     const networks = new Set(this.#networks.keys());

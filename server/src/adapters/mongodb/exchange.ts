@@ -140,7 +140,7 @@ export class Exchange {
     try {
       return await this.#once(operation, work);
     } catch (error) {
-      throw isFault(error) ? unavailable(error) : error;
+      throw asUnavailable(error);
     }
   }
 
@@ -242,6 +242,11 @@ function isBreakerOpen(error: unknown): boolean {
     error instanceof Error &&
     ((error as { code?: unknown }).code === 'EOPENBREAKER' || /^Breaker is open/.test(error.message))
   );
+}
+
+/** What is the database's fault says that the store is away; anything else is a defect, and stays what it is. */
+export function asUnavailable(error: unknown): unknown {
+  return isFault(error) ? unavailable(error) : error;
 }
 
 function unavailable(cause: unknown): StoreUnavailableError {

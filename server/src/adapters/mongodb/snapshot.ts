@@ -7,6 +7,7 @@ import type { Slot, SlotSummary } from '../../domain/slot.js';
 import type { Snapshot } from '../../ports/store.js';
 import type { ChangeFeeds } from './change-feed.js';
 import { parseSlotId, readHost, readNetwork, readSlot, readSummary, SUMMARY_FIELDS, slotId } from './documents.js';
+import { asUnavailable } from './exchange.js';
 import { rawScan } from './raw-scan.js';
 
 const BATCH = 1_000;
@@ -24,26 +25,35 @@ export async function takeSnapshot(
   const session = client.startSession({ causalConsistency: false });
   const readConcern = { level: 'snapshot', atClusterTime: time };
   const all = (find: string, filter: Document = {}) => ({ find, filter, sort: { _id: 1 }, readConcern });
+  const scanned = (find: ReturnType<typeof all>) => faultsTold(scan(db, session, find));
   return {
     position,
     async *networks() {
-      for await (const documents of scan(db, session, all('networks'))) yield* documents.map(readNetwork);
+      for await (const documents of scanned(all('networks'))) yield* documents.map(readNetwork);
     },
     async *hosts() {
-      for await (const documents of scan(db, session, all('hosts'))) yield* documents.map(readHost);
+      for await (const documents of scanned(all('hosts'))) yield* documents.map(readHost);
     },
     async *slots(networkId): AsyncGenerator<readonly Slot[]> {
-      for await (const documents of scan(db, session, all('slots', ofNetwork(networkId))))
-        yield documents.map(readSlot);
+      for await (const documents of scanned(all('slots', ofNetwork(networkId)))) yield documents.map(readSlot);
     },
     async *summaries(networkId): AsyncGenerator<readonly SlotSummary[]> {
       const find = { ...all('slots', ofNetwork(networkId)), projection: SUMMARY_FIELDS };
-      for await (const documents of rawScan(db, session, find)) yield summarize(documents);
+      for await (const documents of faultsTold(rawScan(db, session, find))) yield summarize(documents);
     },
     async close() {
       await session.endSession();
     },
   };
+}
+
+/** The same; but where the database goes away meanwhile, it says so in the words of the port. */
+async function* faultsTold<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw asUnavailable(error);
+  }
 }
 
 function ofNetwork(networkId: NetworkId | undefined): Document {
