@@ -1,0 +1,171 @@
+// Several servers of one store, none of which sees at once what another one wrote.
+
+import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import type { Result } from '@leasehold/server/domain/errors';
+import type { NetworkId, SubnetId } from '@leasehold/server/domain/ids';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type GroupServer, macOf, release, reserve, ServerGroup } from './server-group.js';
+
+const REQUEST = { caller: 'test', rpc: 'ReserveAddress', id: 'start-vm-1', contentHash: 'x' } as const;
+
+let group: ServerGroup;
+let a: GroupServer;
+let b: GroupServer;
+
+beforeEach(async () => {
+  group = new ServerGroup({ watchLagMs: 200 });
+  a = await group.start();
+  b = await group.start();
+  await group.createSubnet(a, 'red', '10.0.0.0/26');
+});
+
+afterEach(async () => {
+  await group.stop();
+});
+
+function accepted<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(`${result.error.kind}: ${result.error.message}`);
+  return result.value;
+}
+
+const kindOf = (result: Result<unknown>) => (result.ok ? 'ok' : result.error.kind);
+
+describe('reservations', () => {
+  test('as many requests as addresses on both at once all succeed, none twice, and the next is refused by either', async () => {
+    await group.clock.advance(1_000);
+    const capacity = 62;
+    const calls = Array.from({ length: capacity }, (_, n) => reserve(n % 2 ? a : b, 'red', n));
+    const results = await group.during(Promise.all(calls));
+    const addresses = results.map((result) => formatIpv4(accepted(result).tenure.address));
+    expect(new Set(addresses).size).toBe(capacity);
+    for (const server of [a, b]) {
+      expect(kindOf(await group.during(reserve(server, 'red', 1_000)))).toBe('subnet-exhausted');
+    }
+  });
+
+  test('one MAC on both at once gets one address, and one request one reservation', async () => {
+    const both = await group.during(Promise.all([reserve(a, 'red', 1), reserve(b, 'red', 1)]));
+    const [first, second] = both.map((result) => accepted(result));
+    expect(second?.tenure.reservationId).toBe(first?.tenure.reservationId);
+    expect(both.filter((result) => accepted(result).created)).toHaveLength(1);
+
+    const requests = [reserve(a, 'red', 2, { request: REQUEST }), reserve(b, 'red', 2, { request: REQUEST })];
+    const same = (await group.during(Promise.all(requests))).map((result) => accepted(result).tenure.reservationId);
+    expect(new Set(same).size).toBe(1);
+  });
+
+  test('a request is known to the other server at once, and after its reservation ended', async () => {
+    const made = accepted(await group.during(reserve(a, 'red', 1, { request: REQUEST })));
+    const again = accepted(await group.during(reserve(b, 'red', 1, { request: REQUEST })));
+    expect(again).toEqual({ ...made, created: false });
+    accepted(await group.during(release(b, 'red', formatIpv4(made.tenure.address), { guestStopped: true })));
+    const ended = accepted(await group.during(reserve(a, 'red', 1, { request: REQUEST })));
+    expect(ended).toMatchObject({ created: false, tenure: { reservationId: made.tenure.reservationId } });
+    const other = await group.during(reserve(b, 'red', 2, { request: { ...REQUEST, contentHash: 'y' } }));
+    expect(kindOf(other)).toBe('request-id-reused');
+  });
+
+  test('a MAC that was released by one server gets its address again from the other at once', async () => {
+    const made = accepted(await group.during(reserve(a, 'red', 1)));
+    const address = formatIpv4(made.tenure.address);
+    accepted(await group.during(release(a, 'red', address)));
+    const again = accepted(await group.during(reserve(b, 'red', 1)));
+    expect(formatIpv4(again.tenure.address)).toBe(address);
+    expect(again.tenure.reservationId).not.toBe(made.tenure.reservationId);
+    expect(kindOf(await group.during(reserve(b, 'red', 2, { address: again.tenure.address })))).toBe(
+      'address-reserved',
+    );
+  });
+
+  test('a subnet that one server made, another one reserves in before its watch showed it', async () => {
+    await group.createSubnet(a, 'blue', '10.1.0.0/29');
+    const made = accepted(await group.during(reserve(b, 'blue', 1)));
+    expect(formatIpv4(made.tenure.address)).toMatch(/^10\.1\.0\./);
+  });
+
+  test('a subnet that one server deleted, another one gives no address of, whatever its memory says', async () => {
+    await group.clock.advance(1_000);
+    accepted(await group.during(a.plane.useCases.subnets.delete('red' as SubnetId, '')));
+    const refused = await group.during(reserve(b, 'red', 1));
+    expect(kindOf(refused)).toBe('subnet-not-found');
+    const slots = [...(group.disk.slots.get('red' as NetworkId)?.values() ?? [])];
+    expect(slots.filter(({ state }) => state === 'reserved')).toEqual([]);
+  });
+
+  test('while one server excludes addresses, none of them is acknowledged by the other one, or it is refused', async () => {
+    const outcomes = new Set<string>();
+    for (let headStartMs = 0; headStartMs < 12; headStartMs++) {
+      const name = `net-${headStartMs}`;
+      await group.createSubnet(a, name, `10.1.${headStartMs}.0/26`);
+      await group.clock.advance(1_000);
+      const first = (0x0a010000 + headStartMs * 256 + 9) as Ipv4;
+      const patch = { excludedRanges: [{ first, last: (first + 53) as Ipv4 }] };
+      const changed = a.plane.useCases.subnets.update(name as SubnetId, { networkId: undefined, patch, etag: '' });
+      await group.clock.advance(headStartMs);
+      const results = await group.during(Promise.all(Array.from({ length: 20 }, (_, n) => reserve(b, name, n))));
+      const isShrunk = (await group.during(changed)).ok;
+      const addresses = results.flatMap((result) => (result.ok ? [result.value.tenure.address] : []));
+      if (isShrunk) expect(addresses.filter((address) => address >= first)).toEqual([]);
+      outcomes.add(isShrunk ? 'shrunk' : 'refused');
+    }
+    expect(outcomes).toEqual(new Set(['shrunk', 'refused']));
+  });
+});
+
+describe('the lead', () => {
+  test("is one server's at a time, and the other one's within seconds of its death", async () => {
+    expect(group.acting()).toEqual(['server-1']);
+    await group.kill(a);
+    let waitedMs = 0;
+    for (; group.acting().length === 0; waitedMs += 100) await group.clock.advance(100);
+    expect(group.acting()).toEqual(['server-2']);
+    expect(waitedMs).toBeLessThan(8_000);
+    expect(b.plane.lease.holder).toMatchObject({ server: 'server-2', epoch: 2, advertise: 'server-2:7067' });
+  });
+
+  test('goes to the other one at once when it is given up', async () => {
+    await group.during(a.plane.stop());
+    await group.clock.advance(1_100);
+    expect(b.plane.lease.isSelf).toBe(true);
+  });
+
+  test('is not acted on by who stood still, and whoever took it keeps it', async () => {
+    const servers = [a, b, await group.start()];
+    for (let round = 0; round < 6; round++) {
+      // Everybody sleeps through timers that were due; the holder finds its lease over.
+      group.clock.jump(7_000);
+      for (let step = 0; step < 200; step++) {
+        await group.clock.advance(50);
+        expect(group.acting().length).toBeLessThanOrEqual(1);
+      }
+      expect(group.acting()).toHaveLength(1);
+      const seen = new Set(servers.map(({ plane }) => plane.lease.holder?.server));
+      expect([...seen]).toEqual(group.acting());
+    }
+  });
+
+  test('frees released addresses once their rest is over, whoever leads by then', async () => {
+    const made = accepted(await group.during(reserve(b, 'red', 1)));
+    accepted(await group.during(release(b, 'red', formatIpv4(made.tenure.address), { guestStopped: true })));
+    await group.kill(a);
+    await group.clock.advance(2 * 3_660_000);
+    expect(group.disk.slots.get('red' as NetworkId)?.size ?? 0).toBe(0);
+    expect(group.disk.history.size).toBe(1);
+  });
+});
+
+describe('a server whose watch is lost', () => {
+  test('reads everything again, and is right afterwards', async () => {
+    const made = accepted(await group.during(reserve(a, 'red', 1)));
+    await group.clock.advance(1_000);
+    group.disk.forgetChanges();
+    const c = await group.start();
+    expect(c.plane.useCases.context.view.occupancy('red' as NetworkId).reserved).toBe(1);
+    accepted(await group.during(release(c, 'red', formatIpv4(made.tenure.address))));
+    await group.clock.advance(1_000);
+    for (const { plane } of [a, b, c]) {
+      expect(plane.useCases.context.view.occupancy('red' as NetworkId).reserved).toBe(0);
+    }
+    expect(macOf(1)).toBe(made.tenure.mac);
+  });
+});
