@@ -20,6 +20,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'server/src/domain': ['server/src/domain', ...VALUES, 'type @leasehold/program/entropy', 'node:crypto'],
   'server/src/ports': ['server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM],
   'server/src/app': ['server/src/app', 'server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM, 'node:crypto'],
+  // The format of exports and what is done with it, without a file and without a store.
+  'server/src/transfer': [
+    ...['server/src/transfer', 'server/src/ports', 'server/src/domain', ...VALUES, ...PROGRAM, 'node:crypto'],
+  ],
   'server/src/adapters': [
     ...['server/src/adapters', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE, 'node:*'],
     ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js', '@leasehold/program/make-directory'],

@@ -1,0 +1,160 @@
+// What an export holds of the documents: everything (protocol.md §7), also what no API shows. A field that is added to
+// a document, and that must not be lost by a move, is added here; when older servers must not read past it, it is a new
+// version of the format (lines.ts).
+
+import { parseResourceId } from '@leasehold/proto/values';
+import type { Attachment, Host } from '../domain/host.js';
+import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid } from '../domain/ids.js';
+import type {
+  AddressRange,
+  DhcpOption,
+  FormerServer,
+  Mark,
+  Network,
+  Placement,
+  Route,
+  Subnet,
+} from '../domain/network.js';
+import type { EndedTenure, RequestKey, Slot, Tenure } from '../domain/slot.js';
+import {
+  array,
+  arrayOr,
+  cidr,
+  type Fields,
+  type Form,
+  integer,
+  ipv4,
+  mac,
+  object,
+  oneOf,
+  optional,
+  parsed,
+  text,
+  texts,
+  time,
+  unlessEmpty,
+} from './forms.js';
+
+const networkId = parsed<NetworkId>(parseResourceId);
+const subnetId = parsed<SubnetId>(parseResourceId);
+const hostId = parsed<HostId>(parseResourceId);
+const uid = text<Uid>();
+const flag = oneOf(true, false);
+const revision = integer<Revision>(1);
+const labels = unlessEmpty(texts, {});
+const options = unlessEmpty(array(object<DhcpOption>({ code: integer(0, 255), value: text() })), []);
+const addresses = unlessEmpty(array(ipv4), []);
+const range = object<AddressRange>({ first: ipv4, last: ipv4 });
+
+const subnet = object<Subnet>({
+  subnetId,
+  uid,
+  cidr,
+  gateway: optional(ipv4),
+  dnsServers: addresses,
+  ntpServers: addresses,
+  domainName: unlessEmpty(text(), ''),
+  domainSearch: unlessEmpty(array(text()), []),
+  mtu: optional(integer()),
+  routes: unlessEmpty(array(object<Route>({ destination: cidr, nextHop: ipv4 })), []),
+  options,
+  leaseTimeS: integer(),
+  leaseTimeCeilingS: integer(),
+  reuseDelayS: integer(),
+  allocationRanges: unlessEmpty(array(range), []),
+  excludedRanges: unlessEmpty(array(range), []),
+  labels,
+  createTime: time,
+  updateTime: time,
+  createdBy: text(),
+});
+
+const placement = object<Placement>({ hostId, hostUid: uid, epoch: integer(), since: time });
+
+const formerServer = object<FormerServer>({
+  hostId,
+  hostUid: uid,
+  epoch: integer(),
+  counter: integer(),
+  authorityCeilingS: integer(),
+  since: time,
+});
+
+const mark = object<Mark>({ operationId: text(), subnetId, forbidden: arrayOr(range, 'all'), since: time });
+
+/** A network, or the tombstone of one. */
+export const network: Form<Network> = object<Network>({
+  networkId,
+  uid,
+  displayName: unlessEmpty(text(), ''),
+  ipamEnabled: flag,
+  dhcpServerCount: integer(),
+  labels,
+  createTime: time,
+  updateTime: time,
+  createdBy: text(),
+  subnets: unlessEmpty(array(subnet), []),
+  placements: unlessEmpty(array(placement), []),
+  formerServers: unlessEmpty(array(formerServer), []),
+  placementCounter: integer(),
+  holderEpoch: integer(),
+  mark: optional(mark),
+  deleted: optional(oneOf(true)),
+  revision,
+});
+
+/** A host. */
+export const host: Form<Host> = object<Host>({
+  hostId,
+  uid,
+  managed: flag,
+  maintenance: flag,
+  labels,
+  failureDomain: unlessEmpty(text(), ''),
+  backend: unlessEmpty(text(), ''),
+  agentVersion: unlessEmpty(text(), ''),
+  attachments: unlessEmpty(array(object<Attachment>({ networkId, interface: text() })), []),
+  createTime: time,
+  updateTime: time,
+  revision,
+});
+
+const request = object<RequestKey>({
+  caller: text(),
+  rpc: oneOf('ReserveAddress', 'ReleaseAddress'),
+  id: text(),
+  contentHash: text(),
+});
+
+const tenure: Fields<Tenure> = {
+  reservationId: text<ReservationId>(),
+  networkId,
+  address: ipv4,
+  subnetId,
+  subnetUid: uid,
+  mac,
+  hostname: unlessEmpty(text(), ''),
+  owner: unlessEmpty(text(), ''),
+  labels,
+  options,
+  createTime: time,
+  createdBy: text(),
+  request: optional(request),
+  releaseTime: optional(time),
+  releasedBy: optional(text()),
+  releaseRequest: optional(request),
+  vouched: flag,
+};
+
+/** A slot: an address that is not free, with its tenure. */
+export const slot: Form<Slot> = object<Slot>({
+  ...tenure,
+  state: oneOf('reserved', 'quarantined'),
+  chainCounter: integer(),
+  reuseDelayS: integer(),
+  leaseTimeCeilingS: integer(),
+  revision,
+});
+
+/** A tenure that is over. */
+export const ended: Form<EndedTenure> = object<EndedTenure>({ ...tenure, endTime: time });
