@@ -317,6 +317,7 @@ export class Reserve {
   }
 
   async #checked(slot: Slot, network: Network | undefined, command: ReserveCommand, call: Call): Promise<Round> {
+    this.#context.view.occupancy(slot.networkId).markHeld(slot);
     const refused = misfit(network, slot);
     if (!refused) return success({ tenure: slot, created: true });
     await this.#giveBack(slot, network, call);

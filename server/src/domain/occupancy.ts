@@ -1,7 +1,8 @@
 // Which addresses of a network are not free, in memory: per subnet the free space and the counters, per network the
 // quarantined addresses and which MAC had which address last.
 //
-//   O1. It follows the store's watch; a reserver only marks bits ahead of it. Safety never rests on it.
+//   O1. It follows the store's watch; a reserver only marks ahead of it which bits are taken, and which MAC has which
+//       address. Safety never rests on it.
 //   O2. Counters count what the watch showed, never bits that a reserver only marked.
 //   O3. A quarantined address stays known when its subnet is gone, and blocks it in any later subnet.
 
@@ -152,6 +153,11 @@ export class Occupancy {
     const number = macNumber(mac);
     this.#addressOf.delete(number);
     this.#freedFrom.delete(number);
+  }
+
+  /** Notes whose address it is, before the watch shows it: who releases it and comes back at once gets it again. */
+  markHeld({ mac, address }: { readonly mac: Mac; readonly address: Ipv4 }): void {
+    this.#addressOf.set(macNumber(mac), address);
   }
 
   /** Notes that an address is taken, before the watch shows it. */

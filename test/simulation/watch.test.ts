@@ -1,0 +1,239 @@
+// Watches, through the product's use cases, in virtual time.
+
+import { formatIpv4 } from '@leasehold/proto/values';
+import type { Watch, WatchCommand, Watched } from '@leasehold/server/app/events';
+import type { Refused, Result } from '@leasehold/server/domain/errors';
+import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { Slot } from '@leasehold/server/domain/slot';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { settle } from '../fakes/virtual-clock.js';
+import { type GroupServer, release, reserve, ServerGroup } from './server-group.js';
+
+let group: ServerGroup;
+let a: GroupServer;
+
+beforeEach(async () => {
+  group = new ServerGroup({ watchLagMs: 20 });
+  a = await group.start();
+  await group.createSubnet(a, 'red', '10.0.0.0/24');
+  await group.clock.advance(100);
+});
+
+afterEach(async () => {
+  for (const reader of readers.splice(0)) reader.abort();
+  await group.stop();
+});
+
+const readers: Reader[] = [];
+
+/** Reads a watch as fast as it can, or not at all. */
+class Reader {
+  readonly heard: Watched[] = [];
+  end: Refused | 'aborted' | undefined;
+  readonly #abort = new AbortController();
+  readonly #watch: Watch;
+
+  constructor(server: GroupServer, command: Partial<WatchCommand> = {}) {
+    const all = { networkId: undefined, resumeToken: '', snapshot: false, ...command };
+    this.#watch = accepted(server.plane.useCases.events.watch(all, this.#abort.signal));
+    readers.push(this);
+  }
+
+  /** Reads until there is nothing more now. */
+  async read(): Promise<this> {
+    void this.#pull();
+    await group.clock.advance(50);
+    return this;
+  }
+
+  async #pull(): Promise<void> {
+    const items = this.#watch.read();
+    for (let next = await items.next(); ; next = await items.next()) {
+      if (next.done) {
+        this.end = next.value ?? 'aborted';
+        return;
+      }
+      this.heard.push(next.value);
+    }
+  }
+
+  abort(): void {
+    this.#abort.abort();
+    this.#watch.close();
+  }
+
+  /** What was heard, in words. */
+  get words(): readonly string[] {
+    return this.heard.map(inWords);
+  }
+
+  get token(): string {
+    return this.heard.at(-1)?.resumeToken ?? '';
+  }
+}
+
+function inWords(watched: Watched): string {
+  if (watched.kind !== 'event') return watched.kind;
+  const { event } = watched;
+  switch (event.kind) {
+    case 'reservation': {
+      const { reservation } = event;
+      const address = 'tenure' in reservation ? reservation.tenure.address : reservation.address;
+      return `${event.change} ${reservation.state} ${formatIpv4(address)}`;
+    }
+    case 'network':
+      return `${event.change} network ${event.network.networkId}`;
+    case 'subnet':
+      return `${event.change} subnet ${event.subnet.subnetId}`;
+    case 'host':
+      return `${event.change} host ${event.host.hostId}`;
+    case 'placement':
+      return `${event.change} placement ${event.placement.networkId}`;
+  }
+}
+
+function accepted<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(`${result.error.kind}: ${result.error.message}`);
+  return result.value;
+}
+
+async function reserved(server: GroupServer, n: number, subnetId = 'red'): Promise<string> {
+  return formatIpv4(accepted(await group.during(reserve(server, subnetId, n))).tenure.address);
+}
+
+describe('a watch', () => {
+  test('begins with a bookmark, and tells each change once, in order', async () => {
+    const reader = await new Reader(a).read();
+    const address = await reserved(a, 1);
+    accepted(await group.during(release(a, 'red', address)));
+    await reserved(a, 1);
+    await group.clock.advance(100);
+    expect(reader.words).toEqual([
+      'bookmark',
+      `created reserved ${address}`,
+      `updated quarantined ${address}`,
+      // The tenure that ended, and the one that took its place.
+      `deleted ended ${address}`,
+      `created reserved ${address}`,
+    ]);
+  });
+
+  test('with a snapshot begins with what is there', async () => {
+    const address = await reserved(a, 1);
+    const reader = await new Reader(a, { snapshot: true }).read();
+    expect(reader.words).toEqual([
+      'present network red',
+      'present subnet red',
+      `present reserved ${address}`,
+      'snapshot-end',
+    ]);
+    const next = await reserved(a, 2);
+    await group.clock.advance(100);
+    expect(reader.words.slice(4)).toEqual([`created reserved ${next}`]);
+  });
+
+  test('of one network tells nothing of others', async () => {
+    const reader = await new Reader(a, { networkId: 'blue' as NetworkId }).read();
+    await reserved(a, 1);
+    await group.createSubnet(a, 'blue', '10.1.0.0/24');
+    const address = await reserved(a, 1, 'blue');
+    await group.clock.advance(100);
+    expect(reader.words).toEqual([
+      'bookmark',
+      'created network blue',
+      'created subnet blue',
+      `created reserved ${address}`,
+    ]);
+  });
+
+  test('in which nothing happens is marked every 30 s', async () => {
+    const reader = await new Reader(a).read();
+    await group.clock.advance(60_500);
+    expect(reader.words).toEqual(['bookmark', 'bookmark', 'bookmark']);
+  });
+
+  test('is resumed after any event, also between two of one change, on any server', async () => {
+    const whole = await new Reader(a).read();
+    for (let n = 0; n < 5; n++) {
+      const address = await reserved(a, n);
+      accepted(await group.during(release(a, 'red', address)));
+      await reserved(a, n);
+    }
+    await group.clock.advance(100);
+    const b = await group.start();
+    for (const [i, { resumeToken }] of whole.heard.entries()) {
+      for (const server of [a, b]) {
+        const rest = await new Reader(server, { resumeToken }).read();
+        expect(rest.words).toEqual(whole.words.slice(i + 1));
+        rest.abort();
+      }
+    }
+  });
+
+  test('that is cancelled ends, and is counted no more', async () => {
+    const reader = await new Reader(a).read();
+    expect(a.plane.useCases.events.count).toBe(1);
+    reader.abort();
+    await settle();
+    expect(reader.end).toBe('aborted');
+    expect(a.plane.useCases.events.count).toBe(0);
+  });
+});
+
+describe('a watch is refused', () => {
+  const refusal = (command: Partial<WatchCommand>) => {
+    const all = { networkId: undefined, resumeToken: '', snapshot: false, ...command };
+    const result = a.plane.useCases.events.watch(all, new AbortController().signal);
+    return result.ok ? 'ok' : result.error.kind;
+  };
+
+  test('with a token that is none', () => {
+    expect(refusal({ resumeToken: 'nonsense' })).toBe('invalid-field');
+  });
+
+  test('with a token of another store: what came between is not known', async () => {
+    const token = Buffer.from(JSON.stringify(['other/1', '0', 0])).toString('base64url');
+    expect(refusal({ resumeToken: token })).toBe('watch-compacted');
+  });
+
+  test('when there are 128 already', async () => {
+    for (let i = 0; i < 128; i++) new Reader(a);
+    expect(refusal({})).toBe('rate-limited');
+  });
+});
+
+describe('a watch ends', () => {
+  test('when what it needs is not kept any more', async () => {
+    const reader = await new Reader(a).read();
+    const { token } = reader;
+    reader.abort();
+    await reserved(a, 1);
+    await group.clock.advance(100);
+    group.disk.forgetChanges();
+    const b = await group.start();
+    const late = await new Reader(b, { resumeToken: token }).read();
+    expect(late.end).toMatchObject({ error: { kind: 'watch-compacted' } });
+  });
+
+  test('when nobody reads it while more happens than is kept', async () => {
+    const all = { networkId: undefined, resumeToken: '', snapshot: false };
+    const watch = accepted(a.plane.useCases.events.watch(all, new AbortController().signal));
+    const ends: string[] = [];
+    watch.onEnd(({ error }) => ends.push(error.kind));
+    const items = watch.read();
+    await items.next();
+    const first = items.next();
+    const address = await reserved(a, 1);
+    await group.clock.advance(100);
+    expect(inWords((await first).value as Watched)).toBe(`created reserved ${address}`);
+
+    const slot = [...(group.disk.slots.get('red' as NetworkId)?.values() ?? [])][0] as Slot;
+    const change = { kind: 'slot', slot, before: slot } as const;
+    for (let n = 0; n < 3; n++) {
+      group.disk.commit(Array.from({ length: 20_000 }, () => change));
+      await group.clock.advance(100);
+    }
+    expect(ends).toEqual(['watch-too-slow']);
+    watch.close();
+  });
+});
