@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly namespace?: Namespace;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The command that runs it, as `strace`, with its arguments; it must end as what it runs. */
+  readonly under?: readonly string[];
 }
 
 /** How long a wait may last at most. Far beyond what is ever needed, also on a busy machine. */
@@ -42,7 +44,10 @@ export class WatchedProcess implements AsyncDisposable {
 
   constructor(command: string, args: readonly string[], options: StartOptions = {}) {
     this.title = [command, ...args].join(' ');
-    const inside = options.namespace ? ['ip', 'netns', 'exec', options.namespace.name] : [];
+    const inside = [
+      ...(options.namespace ? ['ip', 'netns', 'exec', options.namespace.name] : []),
+      ...(options.under ?? []),
+    ];
     const [file = command, ...rest] = [...inside, command, ...args];
     this.#child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],

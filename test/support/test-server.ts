@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type ConnectOptions, connect, type Leasehold } from '@leasehold/sdk';
-import { startProgram, type WatchedProcess } from './processes.js';
+import { type StartOptions, startProgram, type WatchedProcess } from './processes.js';
 
 const READY = 'is ready';
 
@@ -50,21 +50,17 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** Starts it, on the data of the one before, and waits until it is ready. `args`: more arguments. */
-  async start(args: readonly string[] = []): Promise<void> {
-    this.launch(args);
-    await this.process.waitForLine(READY);
-  }
-
-  /** Starts it, and waits for nothing. */
-  launch(args: readonly string[] = []): void {
-    this.#process = startProgram('leasehold-server', [
+  async start(args: readonly string[] = [], options: StartOptions = {}): Promise<void> {
+    const all = [
       '--insecure',
       ...['--listen', this.apiEndpoint],
       ...['--agent-listen', this.agentEndpoint],
       ...['--metrics-listen', this.metricsEndpoint],
       ...['--store', this.#store],
       ...args,
-    ]);
+    ];
+    this.#process = startProgram('leasehold-server', all, options);
+    await this.#process.waitForLine(READY);
   }
 
   /** `kill -9`, and waits until it is gone. */
