@@ -26,6 +26,13 @@ const CALL = { caller: 'test', signal: new AbortController().signal, stale: () =
 const RESTART_MS = 1_000;
 const TABLE_FILES = /\.(table|journal)$/;
 
+/** What may be other than it is without a flag. */
+export interface InstallationOptions {
+  /** S. */
+  readonly authorityS?: number;
+  readonly historyRetentionMs?: number;
+}
+
 /** The installation. */
 export class Installation {
   readonly clock = new VirtualClock();
@@ -36,20 +43,19 @@ export class Installation {
   agentChance = 0.5;
   /** How long the next message takes. Those of one direction of a stream arrive in their order all the same. */
   latencyMs: () => number = () => 1;
-  readonly #authorityS: number | undefined;
+  readonly #options: InstallationOptions;
   readonly #entropy = new FixedEntropy();
   #plane: ControlPlane | undefined;
   #store: ReturnType<typeof openMemoryStore> | undefined;
 
-  /** `authorityS`: S of the installation. */
-  constructor(options: { readonly authorityS?: number } = {}) {
-    this.#authorityS = options.authorityS;
+  constructor(options: InstallationOptions = {}) {
+    this.#options = options;
   }
 
   /** An installation with a running server and these hosts, each with the networks given. */
   static async start(
     hosts: Readonly<Record<string, readonly string[]>> = {},
-    options: { readonly authorityS?: number } = {},
+    options: InstallationOptions = {},
   ): Promise<Installation> {
     const installation = new Installation(options);
     await installation.startServer();
@@ -70,7 +76,7 @@ export class Installation {
 
   async startServer(): Promise<void> {
     const { clock, log } = this;
-    const authorityS = this.#authorityS;
+    const { authorityS, historyRetentionMs } = this.#options;
     this.#store = openMemoryStore({ disk: this.disk, ...(authorityS !== undefined && { authorityS }) });
     this.#plane = await startControlPlane({
       store: this.#store,
@@ -78,6 +84,7 @@ export class Installation {
       entropy: this.#entropy,
       log,
       makeBreaker: virtualBreakers(clock),
+      ...(historyRetentionMs !== undefined && { historyRetentionMs }),
       identity: { version: '0', name: 'sim', startTime: clock.now() as WallTime, insecureListeners: [] },
     });
     await this.advance(0);

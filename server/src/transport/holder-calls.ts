@@ -32,7 +32,9 @@ export class HolderRefusedError extends Error {
 
 // Names the server that passed a call on.
 const PASSED_ON = 'leasehold-passed-on-by';
-const CONNECT_WITHIN_MS = 2_000;
+const CONNECT_WITHIN_MS = 1_000;
+// Who asks while it cannot be reached is not kept waiting each time.
+const TRY_AGAIN_MS = 2_000;
 // A call without a deadline does not wait for ever, and no wait for servers is longer.
 const LONGEST_MS = 330_000;
 
@@ -42,6 +44,7 @@ export class HolderCalls {
   readonly #server: string;
   readonly #clock: Clock;
   #client: { readonly target: string; readonly client: Client } | undefined;
+  #unreachable: { readonly target: string; readonly untilMs: number } | undefined;
 
   /** `server`: the name of this one. */
   constructor(lease: HolderLease, server: string, clock: Clock) {
@@ -120,8 +123,13 @@ export class HolderCalls {
       this.#client = { target, client: new Client(target, credentials.createInsecure()) };
     }
     const { client } = this.#client as { readonly client: Client };
+    const { target: away, untilMs } = this.#unreachable ?? { target: undefined, untilMs: 0 };
+    if (away === target && this.#clock.now() < untilMs) return undefined;
     return new Promise((resolve) => {
-      client.waitForReady(this.#after(CONNECT_WITHIN_MS), (error) => resolve(error ? undefined : client));
+      client.waitForReady(this.#after(CONNECT_WITHIN_MS), (error) => {
+        this.#unreachable = error ? { target, untilMs: this.#clock.now() + TRY_AGAIN_MS } : undefined;
+        resolve(error ? undefined : client);
+      });
     });
   }
 

@@ -1,0 +1,168 @@
+// Calls passed on between two real listeners: one of the holder, one of a server that follows it.
+
+import { credentials, type Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { systemClock } from '@leasehold/program/system-clock';
+import { GetHostResponse, IpamServiceClient, IpamServiceService as rpc } from '@leasehold/proto/ipam/v1/ipam_service';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MemoryLog } from '../../../test/fakes/memory-log.js';
+import { hostNotFound } from '../domain/errors.js';
+import type { HolderLease } from '../ports/holder-lease.js';
+import { orThrow, reasonOf } from './errors.js';
+import { HolderCalls } from './holder-calls.js';
+import { ENGINE_LIMITS, type Listener, listen } from './listener.js';
+import { readDescriptors } from './reflection.js';
+import { type UnaryCall, unary } from './unary.js';
+
+/** A lease that says what a test lets it say. */
+class SaidLease implements HolderLease {
+  epoch = undefined;
+  sinceMs = undefined;
+  isSelf = false;
+  holder: HolderLease['holder'];
+  async confirm(): Promise<void> {}
+}
+
+interface Running {
+  readonly listener: Listener;
+  readonly client: IpamServiceClient;
+  readonly calls: HolderCalls;
+  readonly lease: SaidLease;
+  /** The calls that this server answered itself. */
+  readonly answered: string[];
+  readonly target: string;
+}
+
+const running: Running[] = [];
+let holder: Running;
+let follower: Running;
+
+/** A server whose hosts have its name as their agent's version. */
+async function start(name: string): Promise<Running> {
+  const log = new MemoryLog();
+  const lease = new SaidLease();
+  const calls = new HolderCalls(lease, name, systemClock());
+  const answered: string[] = [];
+  const handlers = {
+    getHost: unary(
+      log,
+      calls.reads(rpc.getHost, ({ hostId }, call: UnaryCall) => {
+        answered.push(hostId);
+        if (hostId === 'stale') call.stale(0 as never);
+        return hostId === 'none'
+          ? orThrow(hostNotFound(hostId))
+          : GetHostResponse.fromPartial({ host: { agentVersion: name } });
+      }),
+    ),
+    deleteHost: unary(
+      log,
+      calls.does(rpc.deleteHost, ({ hostId }) => {
+        answered.push(hostId);
+        return hostId === 'none' ? orThrow(hostNotFound(hostId)) : {};
+      }),
+    ),
+  };
+  const service = { name: 'ipam.v1.IpamService', definition: rpc, handlers };
+  const listener = await listen(
+    [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
+    service,
+    ENGINE_LIMITS,
+    readDescriptors(),
+  );
+  const [endpoint] = listener.endpoints;
+  if (endpoint?.kind !== 'tcp') throw new Error('Not listening');
+  const target = `127.0.0.1:${endpoint.port}`;
+  const client = new IpamServiceClient(target, credentials.createInsecure());
+  const server = { listener, client, calls, lease, answered, target };
+  running.push(server);
+  return server;
+}
+
+beforeEach(async () => {
+  holder = await start('holder');
+  follower = await start('follower');
+  holder.lease.isSelf = true;
+  follower.lease.holder = { server: 'holder', epoch: 1, advertise: holder.target, agentAdvertise: '' };
+});
+
+afterEach(async () => {
+  for (const { client, calls, listener } of running.splice(0)) {
+    client.close();
+    calls.close();
+    await listener.drain(0);
+  }
+});
+
+interface Answer {
+  readonly version: string | undefined;
+  readonly error: ServiceError | undefined;
+  readonly trailer: Metadata | undefined;
+}
+
+function getHost({ client }: Running, hostId: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    let trailer: Metadata | undefined;
+    let result: Omit<Answer, 'trailer'> | undefined;
+    const done = () => {
+      if (trailer && result) resolve({ ...result, trailer });
+    };
+    const call = client.getHost({ hostId }, (error, response) => {
+      result = { version: response?.host?.agentVersion, error: error ?? undefined };
+      done();
+    });
+    call.on('status', ({ metadata }) => {
+      trailer = metadata;
+      done();
+    });
+  });
+}
+
+function deleteHost({ client }: Running, hostId: string): Promise<ServiceError | undefined> {
+  return new Promise((resolve) => client.deleteHost({ hostId, etag: '' }, (error) => resolve(error ?? undefined)));
+}
+
+describe('what only the holder knows', () => {
+  test('comes from the holder, whoever is asked', async () => {
+    expect((await getHost(follower, 'h1')).version).toBe('holder');
+    expect((await getHost(holder, 'h1')).version).toBe('holder');
+    expect([holder.answered, follower.answered]).toEqual([['h1', 'h1'], []]);
+  });
+
+  test('is refused as the holder refuses it', async () => {
+    const { error } = await getHost(follower, 'none');
+    expect([error?.code, error && reasonOf(error)]).toEqual([status.NOT_FOUND, 'HOST_NOT_FOUND']);
+  });
+
+  test('says that it is from memory when the holder says so', async () => {
+    const { trailer } = await getHost(follower, 'stale');
+    expect(trailer?.get('leasehold-stale-since')).toEqual(['1970-01-01T00:00:00.000Z']);
+  });
+
+  test('is answered by who was asked when there is no holder, when it is gone, or does not lead either', async () => {
+    follower.lease.holder = undefined;
+    expect((await getHost(follower, 'h1')).version).toBe('follower');
+    const gone = await start('gone');
+    follower.lease.holder = { server: 'gone', epoch: 2, advertise: gone.target, agentAdvertise: '' };
+    await gone.listener.drain(0);
+    expect((await getHost(follower, 'h1')).version).toBe('follower');
+    holder.lease.isSelf = false;
+    holder.lease.holder = { server: 'follower', epoch: 3, advertise: follower.target, agentAdvertise: '' };
+    follower.lease.holder = { server: 'holder', epoch: 1, advertise: holder.target, agentAdvertise: '' };
+    // Each takes the other one for the holder: whoever gets the call second answers it.
+    expect((await getHost(follower, 'h1')).version).toBe('holder');
+  });
+});
+
+describe('what only the holder can do', () => {
+  test('is done by it', async () => {
+    expect(await deleteHost(follower, 'h1')).toBeUndefined();
+    expect([holder.answered, follower.answered]).toEqual([['h1'], []]);
+    expect((await deleteHost(follower, 'none'))?.code).toBe(status.NOT_FOUND);
+  });
+
+  test('is refused where there is none, and done by nobody', async () => {
+    follower.lease.holder = undefined;
+    const error = await deleteHost(follower, 'h1');
+    expect([error?.code, error && reasonOf(error)]).toEqual([status.UNAVAILABLE, 'NO_HOLDER']);
+    expect([holder.answered, follower.answered]).toEqual([[], []]);
+  });
+});
