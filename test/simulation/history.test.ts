@@ -2,6 +2,7 @@
 
 import { formatIpv4 } from '@leasehold/proto/values';
 import { listHistory } from '@leasehold/server/app/history';
+import type { UpdateGuards } from '@leasehold/server/app/reservations';
 import { reservationEtag } from '@leasehold/server/domain/etag';
 import type { ReservationId, SubnetId } from '@leasehold/server/domain/ids';
 import type { HistoryFilter } from '@leasehold/server/ports/store';
@@ -92,11 +93,11 @@ describe('history', () => {
 });
 
 describe('a reservation is changed', () => {
-  const update = (patch: object, etag = '', address = 0x0a000003) =>
+  const update = (patch: object, guards: Partial<UpdateGuards> = {}, address = 0x0a000003) =>
     installation.plane.useCases.reservations.update(
       { kind: 'address', subnetId: 'tiny' as SubnetId, address: address as never },
       patch,
-      etag,
+      { reservationId: undefined, etag: '', ...guards },
     );
 
   test('in what is named, and in nothing else', async () => {
@@ -109,19 +110,27 @@ describe('a reservation is changed', () => {
   test('by whoever saw it as it is', async () => {
     const before = await installation.reserve('tiny', mac(1), '10.0.0.3');
     const etag = reservationEtag(before);
-    accepted(await update({ hostname: 'a' }, etag));
-    expect(await update({ hostname: 'b' }, etag)).toMatchObject({ ok: false, error: { kind: 'etag-mismatch' } });
+    accepted(await update({ hostname: 'a' }, { etag }));
+    expect(await update({ hostname: 'b' }, { etag })).toMatchObject({ ok: false, error: { kind: 'etag-mismatch' } });
     const both = await Promise.all([update({ hostname: 'c' }), update({ owner: 'd' })]);
     expect(both.map(({ ok }) => ok)).toEqual([true, true]);
     const [slot] = installation.disk.slots.values().next().value?.values() ?? [];
     expect(slot).toMatchObject({ hostname: 'c', owner: 'd' });
   });
 
+  test('only if it is the one that is named beside its address', async () => {
+    const first = await installation.reserve('tiny', mac(1), '10.0.0.3');
+    accepted(await installation.tryRelease('tiny', '10.0.0.3'));
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    const refused = await update({ hostname: 'x' }, { reservationId: first.reservationId });
+    expect(refused).toMatchObject({ ok: false, error: { kind: 'reservation-mismatch' } });
+  });
+
   test('only while it is RESERVED', async () => {
     await installation.reserve('tiny', mac(1), '10.0.0.3');
     accepted(await installation.tryRelease('tiny', '10.0.0.3'));
     expect(await update({ hostname: 'x' })).toMatchObject({ ok: false, error: { kind: 'reservation-released' } });
-    expect(await update({ hostname: 'x' }, '', 0x0a000004)).toMatchObject({
+    expect(await update({ hostname: 'x' }, {}, 0x0a000004)).toMatchObject({
       ok: false,
       error: { kind: 'reservation-not-found' },
     });

@@ -9,7 +9,14 @@ import {
   parseIpv4,
   parseResourceId,
 } from '@leasehold/proto/values';
-import { invalidPageToken, type Result, reservationNotFound, reservationReleased, success } from '../domain/errors.js';
+import {
+  invalidPageToken,
+  type Result,
+  reservationMismatch,
+  reservationNotFound,
+  reservationReleased,
+  success,
+} from '../domain/errors.js';
 import { reservationEtag } from '../domain/etag.js';
 import type { NetworkId, ReservationId, SubnetId } from '../domain/ids.js';
 import type { DhcpOption, Labels } from '../domain/network.js';
@@ -41,6 +48,14 @@ export interface ReservationSettings {
   readonly owner: string;
   readonly labels: Labels;
   readonly options: readonly DhcpOption[];
+}
+
+/** What must be so for a change to be made. */
+export interface UpdateGuards {
+  /** Undefined: whichever is there. */
+  readonly reservationId: ReservationId | undefined;
+  /** Empty: however it is. */
+  readonly etag: string;
 }
 
 /** The use cases. */
@@ -125,11 +140,18 @@ export class Reservations {
   }
 
   /** Changes settings of what is RESERVED; those that are not in `patch` stay. */
-  update(key: ReservationKey, patch: Partial<ReservationSettings>, etag: string): Promise<Result<Slot>> {
+  update(
+    key: ReservationKey,
+    patch: Partial<ReservationSettings>,
+    { reservationId, etag }: UpdateGuards,
+  ): Promise<Result<Slot>> {
     return untilNoConflict<Slot>('The reservation', async () => {
       const found = await this.find(key, 'get');
       if (!found.ok) return found;
       const before = found.value;
+      if (reservationId !== undefined && reservationId !== before.reservationId) {
+        return reservationMismatch(before, 'reservation_id');
+      }
       if (!('state' in before) || before.state !== 'reserved') return reservationReleased(before);
       const guard = checkEtag(`Reservation ${before.reservationId}`, etag, reservationEtag(before));
       if (guard) return guard;

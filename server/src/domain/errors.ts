@@ -254,9 +254,9 @@ export function macReserved(slot: Obstacle): Refused {
   return refuse('mac-reserved', message, obstacleMetadata(slot));
 }
 
-/** A guard of a release does not match what is there. */
+/** A guard of a release or a change does not match what is there. */
 export function reservationMismatch(slot: Obstacle, guard: 'reservation_id' | 'mac'): Refused {
-  const message = `${formatIpv4(slot.address)} is another reservation than the guard ${guard} names, nothing was released`;
+  const message = `${formatIpv4(slot.address)} is another reservation than the guard ${guard} names, nothing was done`;
   return refuse('reservation-mismatch', message, { ...obstacleMetadata(slot), guard });
 }
 

@@ -202,8 +202,8 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
       }),
     ),
     updateReservation: unary(log, async (request) => {
-      const { key, patch, etag } = orThrow(fromUpdateReservation(request));
-      return { reservation: encode(orThrow(await reservations.update(key, patch, etag))) };
+      const { key, patch, guards } = orThrow(fromUpdateReservation(request));
+      return { reservation: encode(orThrow(await reservations.update(key, patch, guards))) };
     }),
     listAddressHistory: unary(log, async (request: ListAddressHistoryRequest) => {
       const filter = orThrow(fromHistoryFilter(request));

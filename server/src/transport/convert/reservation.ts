@@ -17,7 +17,7 @@ import {
 } from '@leasehold/proto/ipam/v1/reservation';
 import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto/values';
 import type { ReleaseCommand } from '../../app/release.js';
-import type { ReservationFilter, ReservationKey, ReservationSettings } from '../../app/reservations.js';
+import type { ReservationFilter, ReservationKey, ReservationSettings, UpdateGuards } from '../../app/reservations.js';
 import type { ReserveCommand } from '../../app/reserve.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
@@ -189,7 +189,7 @@ const PATHS = ['hostname', 'owner', 'labels', 'options'] as const satisfies read
 export function fromUpdateReservation({ key, reservation, updateMask }: UpdateReservationRequest): Result<{
   readonly key: ReservationKey;
   readonly patch: Partial<ReservationSettings>;
-  readonly etag: string;
+  readonly guards: UpdateGuards;
 }> {
   if (!reservation) return invalidField('reservation', 'Required');
   const fields = new Fields();
@@ -203,7 +203,10 @@ export function fromUpdateReservation({ key, reservation, updateMask }: UpdateRe
   const paths = fields.mask(updateMask, PATHS) ?? PATHS.filter((path) => isSet(reservation, path));
   const patch = Object.fromEntries(paths.map((path) => [path, settings[path]]));
   const named = readKey(fields, key ? key.key : own, key ? 'key.' : 'reservation.');
-  return fields.result({ key: named, patch, etag: reservation.etag });
+  const { reservationId, etag } = reservation;
+  const guard =
+    reservationId === '' ? undefined : readReservationId(fields, 'reservation.reservation_id', reservationId);
+  return fields.result({ key: named, patch, guards: { reservationId: guard, etag } });
 }
 
 function isSet(reservation: WireReservation, path: (typeof PATHS)[number]): boolean {

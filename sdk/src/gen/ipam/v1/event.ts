@@ -127,7 +127,10 @@ export interface PlacementEvent {
   placement: Placement | undefined;
 }
 
-/** Marks a position, so that a watch in which little happens is resumed near its end. */
+/**
+ * Marks a position, so that a watch in which little happens is resumed near its end: first of all in a watch with neither
+ * `snapshot` nor `resume_token`, then whenever nothing happened for 30 s. None comes within a snapshot.
+ */
 export interface Bookmark {
 }
 

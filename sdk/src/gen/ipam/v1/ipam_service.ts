@@ -299,7 +299,7 @@ export interface ReleaseAddressResponse {
 
 /** Request of BatchReserveAddresses. */
 export interface BatchReserveAddressesRequest {
-  /** What to reserve: 1 to 1,000. None has a `wait_ready` of its own. */
+  /** What to reserve: 1 to 1,000, the whole request at most 1 MiB. None has a `wait_ready` of its own. */
   requests: ReserveAddressRequest[];
   /** Answer only when for every item that was reserved DHCP servers confirmed it, or the time is up. Absent: at once. */
   waitReady: WaitReady | undefined;
@@ -399,7 +399,10 @@ export interface ListReservationsResponse {
 
 /** Request of UpdateReservation. */
 export interface UpdateReservationRequest {
-  /** Which one, by its address or MAC. Absent: by `reservation.reservation_id`. */
+  /**
+   * Which one, by its address or MAC; a `reservation.reservation_id` beside it is a guard: FAILED_PRECONDITION/
+   * RESERVATION_MISMATCH when another one is there by now. Absent: by `reservation.reservation_id`.
+   */
   key:
     | ReservationKey
     | undefined;
@@ -539,7 +542,10 @@ export interface ListPlacementsResponse {
 export interface WatchEventsRequest {
   /** Only this network with its subnets, reservations and placements, and no hosts. Empty: everything. */
   networkId: string;
-  /** Go on after this position, from an event or a bookmark of the same filter. Empty: from now on. */
+  /**
+   * Go on after this position, from an event or a bookmark of the same filter; the first event is what came next. Empty:
+   * from now on, which a bookmark marks.
+   */
   resumeToken: string;
   /**
    * First all that is there, as events with CHANGE_TYPE_PRESENT, then `snapshot_end`, then changes. Not with
