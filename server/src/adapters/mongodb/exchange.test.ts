@@ -1,0 +1,154 @@
+// What becomes of exchanges that fail, against a database that does what a test says, in virtual time. The real one is
+// met in test/conformance and test/e2e.
+
+import { type Db, type MongoClient, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MemoryLog } from '../../../../test/fakes/memory-log.js';
+import { virtualBreakers } from '../../../../test/fakes/virtual-breaker.js';
+import { settle, VirtualClock } from '../../../../test/fakes/virtual-clock.js';
+import { NO_METRICS } from '../../ports/metrics.js';
+import { OutcomeUnknownError, StoreUnavailableError } from '../../ports/store.js';
+import { Exchange } from './exchange.js';
+
+const LOST = new MongoNetworkError('connection closed');
+const AWAY = new MongoServerSelectionError('no primary', {} as never);
+const FORBIDDEN = new MongoServerError({ message: 'not authorized', code: 13 });
+
+let clock: VirtualClock;
+let log: MemoryLog;
+let exchange: Exchange;
+/** What each command comes to, the next one first; the last one for ever. */
+let script: ('done' | Error)[];
+let sent: number;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  log = new MemoryLog();
+  script = ['done'];
+  sent = 0;
+  const session = {
+    advanceClusterTime: () => undefined,
+    advanceOperationTime: () => undefined,
+    endSession: async () => undefined,
+  };
+  const command = async () => {
+    sent++;
+    const next = script.length > 1 ? script.shift() : script[0];
+    if (next instanceof Error) throw next;
+    return { n: 1 };
+  };
+  exchange = new Exchange({
+    client: { startSession: () => session } as unknown as MongoClient,
+    db: { command } as unknown as Db,
+    clock,
+    log,
+    metrics: NO_METRICS,
+    makeBreaker: virtualBreakers(clock),
+  });
+});
+
+/** A write, how it ended, and how long that took. */
+function writing(): { readonly ended: () => unknown; readonly tookMs: () => number | undefined } {
+  const beganMs = clock.now();
+  let end: { readonly with: unknown; readonly atMs: number } | undefined;
+  const over = (how: unknown) => {
+    end = { with: how, atMs: clock.now() };
+  };
+  exchange.write('insert', async (talk) => (await talk.write({ insert: 'slots' })).n).then(over, over);
+  return { ended: () => end?.with, tookMs: () => end && end.atMs - beganMs };
+}
+
+describe('a write', () => {
+  test('whose answer is lost is repeated until it is known', async () => {
+    script = [LOST, LOST, 'done'];
+    const write = writing();
+    await clock.advance(5_000);
+    expect([write.ended(), sent]).toEqual([1, 3]);
+  });
+
+  test('of which nobody knows after 20 s is given up as unknown', async () => {
+    script = [LOST];
+    const write = writing();
+    await clock.advance(19_000);
+    expect(write.ended()).toBeUndefined();
+    await clock.advance(1_100);
+    expect(write.ended()).toBeInstanceOf(OutcomeUnknownError);
+  });
+
+  test('is not sent again by a process that stood still for longer than that', async () => {
+    script = [LOST, 'done'];
+    const write = writing();
+    await settle();
+    expect(sent).toBe(1);
+    clock.jump(25_000);
+    await clock.advance(1_000);
+    expect(write.ended()).toBeInstanceOf(OutcomeUnknownError);
+    expect(sent).toBe(1);
+  });
+
+  test('that found nobody to be sent to was not done, and is refused when the breaker opens', async () => {
+    script = [AWAY];
+    const write = writing();
+    await clock.advance(1_000);
+    expect(write.ended()).toBeInstanceOf(StoreUnavailableError);
+    expect(write.ended()).not.toBeInstanceOf(OutcomeUnknownError);
+    const refused = writing();
+    const before = sent;
+    await settle();
+    expect(refused.ended()).toBeInstanceOf(StoreUnavailableError);
+    expect(sent).toBe(before);
+  });
+
+  test('that the database forbids was not done either', async () => {
+    script = [FORBIDDEN];
+    const write = writing();
+    await clock.advance(1_000);
+    expect(write.ended()).toBeInstanceOf(StoreUnavailableError);
+    expect(String(write.ended())).toContain('not authorized');
+  });
+
+  test('that fails by a defect of ours fails with it, at once and once', async () => {
+    const defect = new TypeError('x is not a function');
+    script = [defect];
+    const write = writing();
+    await settle();
+    expect([write.ended(), sent]).toEqual([defect, 1]);
+  });
+
+  test('that was sent is found out about also after the store was closed for others', async () => {
+    script = [LOST, 'done'];
+    const write = writing();
+    await settle();
+    exchange.close();
+    await clock.advance(1_000);
+    expect(write.ended()).toBe(1);
+    const late = writing();
+    await settle();
+    expect(late.ended()).toBeInstanceOf(StoreUnavailableError);
+  });
+});
+
+describe('the breaker', () => {
+  test('opens by failures, says so once, tries again after a second, and closes by a success', async () => {
+    script = [AWAY];
+    writing();
+    await clock.advance(1_000);
+    expect(exchange.health).toEqual({ breaker: 'open', unavailableSince: expect.any(Number) as number });
+    expect(() => exchange.check()).toThrow(StoreUnavailableError);
+    await clock.advance(2_000);
+    script = ['done'];
+    await clock.advance(1_000);
+    const write = writing();
+    await settle();
+    expect(write.ended()).toBe(1);
+    expect(exchange.health).toEqual({ breaker: 'closed', unavailableSince: undefined });
+    const told = log.lines.map(({ level, message }) => `${level} ${message}`);
+    expect(told).toEqual(['warn the store cannot be used', 'info the store can be used again']);
+  });
+});
+
+test('a read that fails says that the store is away, and why', async () => {
+  script = [LOST];
+  const read = exchange.read('get', (talk) => talk.read({ find: 'slots' }));
+  await expect(read).rejects.toThrow(new StoreUnavailableError('The store is away (connection closed)'));
+});
