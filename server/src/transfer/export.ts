@@ -3,7 +3,7 @@
 import type { WallTime } from '../domain/ids.js';
 import type { Counts, Documents, ExportSource, StoreIdentity } from '../ports/transfer.js';
 import { Checksum } from './checksum.js';
-import { type Line, printLine, VERSION } from './lines.js';
+import { LINE_KINDS, type Line, printLine, VERSION } from './lines.js';
 
 // Long enough that writing it costs little, short enough to be held by the dozen.
 const CHUNK_LENGTH = 262_144;
@@ -70,5 +70,3 @@ export class ExportPrinter {
     this.#text += `${text}\n`;
   }
 }
-
-const LINE_KINDS = { networks: 'network', hosts: 'host', slots: 'slot', history: 'ended' } as const;

@@ -6,7 +6,7 @@ import type { Host } from '../domain/host.js';
 import type { WallTime } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
-import type { Counts, StoreIdentity } from '../ports/transfer.js';
+import type { Counts, Documents, StoreIdentity } from '../ports/transfer.js';
 import { ended, host, network, slot } from './documents.js';
 import { type Form, integer, object, text, time, Unreadable, within } from './forms.js';
 
@@ -104,4 +104,19 @@ function refuseNewer(header: unknown): void {
   if (typeof version !== 'number' || version <= VERSION) return;
   const told = `the export was made by a newer leasehold-server (format ${version}, this one knows ${VERSION})`;
   throw new Unreadable([], `${told}: import it with that one`);
+}
+
+/** The kind of line of each kind of document. */
+export const LINE_KINDS: Readonly<Record<Documents['kind'], Kind>> = {
+  networks: 'network',
+  hosts: 'host',
+  slots: 'slot',
+  history: 'ended',
+};
+
+const DOCUMENT_KINDS = new Map(Object.entries(LINE_KINDS).map(([kind, line]) => [line, kind as Documents['kind']]));
+
+/** The kind of document a line is; undefined: it is none. */
+export function documentKind({ kind }: Line): Documents['kind'] | undefined {
+  return DOCUMENT_KINDS.get(kind);
 }

@@ -8,9 +8,10 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '@leasehold/program/make-directory';
+import { DATA_FILE } from './data-file.js';
 
 const LOCK_FILE = 'lock';
-const OUR_FILES = new Set([LOCK_FILE, 'data.mdb', 'lock.mdb']);
+const OUR_FILES = new Set([LOCK_FILE, DATA_FILE, 'lock.mdb']);
 
 /** A directory that only this process may write to. */
 export interface LockedDirectory {

@@ -6,6 +6,9 @@
 
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
+/** Its name in the directory. */
+export const DATA_FILE = 'data.mdb';
+
 const MAGIC = 0xbeefc0de;
 const AT = { magic: 24, pageSize: 48, mainRoot: 136, transaction: 152 } as const;
 const META_BYTES = 160;

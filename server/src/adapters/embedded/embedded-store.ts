@@ -14,7 +14,7 @@ import type { Follower, Position, PositionedChange, Store } from '../../ports/st
 import { ChangeLog } from './change-log.js';
 import { RowCodec } from './codec.js';
 import { lockDirectory } from './data-directory.js';
-import { checkDataFile } from './data-file.js';
+import { checkDataFile, DATA_FILE } from './data-file.js';
 import { GroupCommit } from './group-commit.js';
 import { historyStore } from './history.js';
 import { hostStore } from './hosts.js';
@@ -42,7 +42,7 @@ export interface EmbeddedStoreOptions {
 export async function openEmbeddedStore(path: string, options: EmbeddedStoreOptions): Promise<Store> {
   const directory = lockDirectory(path);
   try {
-    checkDataFile(join(path, 'data.mdb'));
+    checkDataFile(join(path, DATA_FILE));
     const env = openEnvironment(path);
     try {
       const opened = await recordStart(path, env, options.entropy, options.authorityS);

@@ -4,7 +4,7 @@ import type { Entropy } from '@leasehold/program/entropy';
 import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 import { idKey } from './keys.js';
-import { type Environment, flushTables, openTables, type Tables } from './tables.js';
+import { type Environment, flushTables, openTables, type Table, type Tables } from './tables.js';
 
 /** Layout of keys and values on disk; a store with another one is refused. */
 export const SCHEMA = 2;
@@ -16,6 +16,8 @@ const KEY = idKey('settings');
 export interface StoredSettings extends StoreSettings {
   /** How often the store was opened: the holder epoch of the present start. */
   readonly starts: number;
+  /** An import was begun, and did not finish. */
+  readonly importing?: true;
 }
 
 /** An environment that is ours, with the settings of this start, which are durable. */
@@ -33,7 +35,7 @@ export async function recordStart(
 ): Promise<Opened> {
   const tables = openTables(env);
   if (!tables) throw new Error(`${path} holds another program's LMDB database: name another directory`);
-  const before = readSettings(path, tables) ?? {
+  const before = readSettings(path, tables.settings) ?? {
     storeUid: uuid(entropy.bytes(16), 4),
     incarnation: 1,
     schema: SCHEMA,
@@ -49,13 +51,22 @@ export async function recordStart(
     // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
     authorityCeilingS: Math.max(authority, before.authorityCeilingS),
   };
-  tables.settings.put(KEY, JSON.stringify(settings));
-  await flushTables(env, tables);
+  await writeSettings(env, tables, settings);
   return { tables, settings };
 }
 
-function readSettings(path: string, tables: Tables): StoredSettings | undefined {
-  const text = tables.settings.durable(KEY);
+/** The settings of a store; undefined: it has none yet. Throws with what to do when it is newer, or half imported. */
+export function readSettings(path: string, table: Table): StoredSettings | undefined {
+  const settings = readAnySettings(path, table);
+  if (settings?.importing) {
+    throw new Error(`${path} holds an import that did not finish: run leasehold-server import on it again`);
+  }
+  return settings;
+}
+
+/** The same, also of a store that is half imported. */
+export function readAnySettings(path: string, table: Table): StoredSettings | undefined {
+  const text = table.durable(KEY);
   if (text === undefined) return undefined;
   const settings = JSON.parse(text) as StoredSettings;
   if (settings.schema > SCHEMA) {
@@ -69,4 +80,10 @@ function readSettings(path: string, tables: Tables): StoredSettings | undefined 
     );
   }
   return settings;
+}
+
+/** Writes the settings; resolves after their flush, and that of all that is staged. */
+export async function writeSettings(env: Environment, tables: Tables, settings: StoredSettings): Promise<void> {
+  tables.settings.put(KEY, JSON.stringify(settings));
+  await flushTables(env, tables);
 }

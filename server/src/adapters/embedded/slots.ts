@@ -193,7 +193,7 @@ function write({ tables, codec, tenures }: SlotParts, slot: Slot, before: Slot |
 }
 
 /** Notes what a MAC has at an address; `undefined`: nothing any more. */
-function setHeld(tables: Tables, { networkId, mac, address }: Slot, reserved: boolean | undefined): void {
+export function setHeld(tables: Tables, { networkId, mac, address }: Slot, reserved: boolean | undefined): void {
   const key = macKey(networkId, mac);
   const held = decodeHeld(tables.macs.get(key)).filter((each) => each.address !== address);
   if (reserved !== undefined) held.push({ address, reserved });

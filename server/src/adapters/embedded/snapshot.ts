@@ -6,6 +6,7 @@ import type { Host } from '../../domain/host.js';
 import type { NetworkId } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
 import type { SlotKey } from '../../domain/reservation-id.js';
+import type { Slot } from '../../domain/slot.js';
 import type { Snapshot } from '../../ports/store.js';
 import type { ChangeLog } from './change-log.js';
 import type { RowCodec } from './codec.js';
@@ -15,7 +16,7 @@ import { type Environment, holdMoment, type Moment, type Table, type Tables } fr
 // At about a microsecond each, this many hold the event loop for a few milliseconds.
 const SUMMARIES_AT_ONCE = 5_000;
 const SLOTS_AT_ONCE = 1_000;
-const DOCUMENTS_AT_ONCE = 100;
+const VALUES_AT_ONCE = 100;
 
 /** Holds on to the present moment. */
 export function takeSnapshot(env: Environment, tables: Tables, codec: RowCodec, log: ChangeLog): Snapshot {
@@ -25,8 +26,7 @@ export function takeSnapshot(env: Environment, tables: Tables, codec: RowCodec, 
     position: log.positionOf(moment),
     networks: () => documents<Network>(tables.networks, moment),
     hosts: () => documents<Host>(tables.hosts, moment),
-    slots: (networkId) =>
-      rows(tables.slots, moment, SLOTS_AT_ONCE, networkId, (place, text) => codec.decodeSlot(place, text)),
+    slots: (networkId) => slotsOf(tables, codec, moment, networkId),
     summaries: (networkId) =>
       rows(tables.slots, moment, SUMMARIES_AT_ONCE, networkId, (place, text) => codec.summarize(place, text)),
     async close() {
@@ -37,15 +37,29 @@ export function takeSnapshot(env: Environment, tables: Tables, codec: RowCodec, 
 }
 
 async function* documents<T>(table: Table, moment: Moment): AsyncGenerator<T> {
+  for await (const some of values(table, moment, (text) => JSON.parse(text) as T)) yield* some;
+}
+
+/** The values of a table as of a moment, in batches. */
+export async function* values<T>(
+  table: Table,
+  moment: Moment,
+  read: (text: string) => T,
+): AsyncGenerator<readonly T[]> {
   let start: Key | undefined;
   for (;;) {
-    const some = Array.from(table.range(DOCUMENTS_AT_ONCE, start, undefined, moment));
-    for (const { value } of some) yield JSON.parse(value) as T;
+    const some = Array.from(table.range(VALUES_AT_ONCE, start, undefined, moment));
+    if (some.length > 0) yield some.map(({ value }) => read(value));
     const last = some.at(-1);
-    if (!last || some.length < DOCUMENTS_AT_ONCE) return;
+    if (!last || some.length < VALUES_AT_ONCE) return;
     start = keyAfter(last.key.toString('latin1') as Key);
     await setImmediate();
   }
+}
+
+/** The slots as of a moment, in batches; of one network when it is given. */
+export function slotsOf(tables: Tables, codec: RowCodec, moment: Moment, networkId?: NetworkId) {
+  return rows(tables.slots, moment, SLOTS_AT_ONCE, networkId, (place, text): Slot => codec.decodeSlot(place, text));
 }
 
 async function* rows<T>(

@@ -16,10 +16,11 @@ const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'reque
 /** The environment of a directory. */
 export type Environment = RootDatabase<Buffer, Buffer>;
 
-/** Opens the environment of a directory. */
-export function openEnvironment(path: string): Environment {
+/** Opens the environment of a directory; to read only, if so wished. */
+export function openEnvironment(path: string, readOnly = false): Environment {
   return open<Buffer, Buffer>({
     path,
+    readOnly,
     noSubdir: false,
     // Otherwise a write is answered before it is flushed.
     overlappingSync: false,
@@ -97,6 +98,11 @@ export class Table {
 
   get staged(): boolean {
     return this.#staged.size > 0;
+  }
+
+  /** Removes every entry, in a transaction of its own; resolves after its flush. Nothing may be staged. */
+  async clear(): Promise<void> {
+    await this.#database.clearAsync();
   }
 
   /** Writes what is staged; call it inside a transaction, whose end says how that went. */

@@ -51,8 +51,8 @@ export class Tenures {
     for (const request of requests) this.#tables.requests.put(requestKey(request), JSON.stringify(row));
   }
 
-  /** Stages an ended tenure. `before`: the slot that it had. */
-  putEnded(ended: EndedTenure, before: Slot): void {
+  /** Stages an ended tenure. `before`: the slot that it had, whose requests are known. */
+  putEnded(ended: EndedTenure, before: Slot | undefined): void {
     const earlier = this.ended(ended.reservationId, 'get');
     if (earlier) this.#removeFromIndex(earlier);
     this.#tables.history.put(idKey(ended.reservationId), this.#codec.encodeEnded(ended));

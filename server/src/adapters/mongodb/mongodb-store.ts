@@ -43,7 +43,7 @@ const SELECTION_MS = 2_000;
 const SOCKET_MS = 5_000;
 
 /** Connects to a database; rejects when it cannot be reached, is named badly, or is not what it must be. */
-export async function connectMongodb(uri: string): Promise<MongoClient> {
+export async function connectMongodb(uri: string, socketTimeoutMS: number = SOCKET_MS): Promise<MongoClient> {
   const client = new MongoClient(uri, {
     appName: 'leasehold-server',
     writeConcern: { w: 'majority', journal: true },
@@ -54,7 +54,7 @@ export async function connectMongodb(uri: string): Promise<MongoClient> {
     serverSelectionTimeoutMS: SELECTION_MS,
     connectTimeoutMS: SELECTION_MS,
     heartbeatFrequencyMS: SELECTION_MS,
-    socketTimeoutMS: SOCKET_MS,
+    socketTimeoutMS,
     waitQueueTimeoutMS: SELECTION_MS,
     ignoreUndefined: true,
   });

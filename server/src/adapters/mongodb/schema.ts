@@ -2,7 +2,7 @@
 // not so is refused with a line that says what to do.
 
 import type { Entropy } from '@leasehold/program/entropy';
-import type { Db, Document, IndexDescription } from 'mongodb';
+import type { Collection, Db, Document, IndexDescription } from 'mongodb';
 import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 
@@ -63,7 +63,8 @@ export const INDEXES: Readonly<Record<CollectionName, readonly Index[]>> = {
   ],
 };
 
-const MAJORITY = { w: 'majority', j: true } as const;
+/** What every acknowledged write waits for. */
+export const MAJORITY = { w: 'majority', j: true } as const;
 
 /** Checks the deployment; throws with what to do. */
 export async function checkDeployment(db: Db): Promise<void> {
@@ -89,9 +90,17 @@ export async function openSchema(db: Db, entropy: Entropy, authorityS: number | 
   return recordAuthority(db, authorityS);
 }
 
-async function readSettings(db: Db): Promise<Document | undefined> {
-  const settings = db.collection<{ _id: string } & Document>('settings');
-  const found = await settings.findOne({ _id: 'settings' }, { readConcern: { level: 'majority' } });
+/** The settings' document; undefined: there is none. Throws with what to do when it is foreign, newer or half imported. */
+export async function readSettings(db: Db): Promise<Document | undefined> {
+  const found = await readAnySettings(db);
+  if (found?.['importing'] === undefined) return found;
+  const what = `database ${db.databaseName} holds an import that did not finish`;
+  throw new Error(`${what}: run leasehold-server import on it again`);
+}
+
+/** The same, also of a store that is half imported. */
+export async function readAnySettings(db: Db): Promise<Document | undefined> {
+  const found = await settingsOf(db).findOne({ _id: 'settings' }, { readConcern: { level: 'majority' } });
   if (!found) return undefined;
   if (found['product'] !== PRODUCT) throw new Error(`database ${db.databaseName} is another program's: name another`);
   const schema = found['schema'] as number;
@@ -100,12 +109,12 @@ async function readSettings(db: Db): Promise<Document | undefined> {
       `database ${db.databaseName} was written by a newer leasehold-server (schema ${schema}, this one knows ${SCHEMA}): run that one`,
     );
   }
-  if (found['importing'] === true) {
-    throw new Error(
-      `database ${db.databaseName} holds an import that did not finish: drop the database and import again`,
-    );
-  }
   return found;
+}
+
+/** The collection of what there is one of. */
+export function settingsOf(db: Db): Collection<{ _id: string } & Document> {
+  return db.collection<{ _id: string } & Document>('settings');
 }
 
 /** Makes an empty store. The settings come last: a store that has them is whole. */
@@ -122,11 +131,20 @@ async function create(db: Db, entropy: Entropy, authorityS: number | undefined):
   });
 }
 
-/** Makes the collections and their indexes; what is there already stays. */
-export async function createCollections(db: Db): Promise<void> {
+async function createCollections(db: Db): Promise<void> {
+  for (const name of COLLECTIONS) await createCollection(db, name);
+  await createIndexes(db);
+}
+
+/** Makes a collection; one that is there already stays. */
+export async function createCollection(db: Db, name: CollectionName): Promise<void> {
+  const images = WATCHED.includes(name) ? { changeStreamPreAndPostImages: { enabled: true } } : {};
+  await db.createCollection(name, images).catch(ignoreExisting);
+}
+
+/** Makes the indexes; those that are there already stay. */
+export async function createIndexes(db: Db): Promise<void> {
   for (const name of COLLECTIONS) {
-    const images = WATCHED.includes(name) ? { changeStreamPreAndPostImages: { enabled: true } } : {};
-    await db.createCollection(name, images).catch(ignoreExisting);
     const indexes = INDEXES[name];
     if (indexes.length > 0) await db.collection(name).createIndexes([...indexes]);
   }
@@ -137,7 +155,8 @@ function ignoreExisting(error: unknown): void {
   if ((error as { readonly codeName?: string }).codeName !== 'NamespaceExists') throw error;
 }
 
-async function refuseForeign(db: Db): Promise<void> {
+/** Throws with what to do when there is anything in a database that has no settings. */
+export async function refuseForeign(db: Db): Promise<void> {
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
     if (name.startsWith('system.')) continue;
     const isOurs = (COLLECTIONS as readonly string[]).includes(name);
@@ -147,39 +166,51 @@ async function refuseForeign(db: Db): Promise<void> {
   }
 }
 
-/** Writes the settings of a new store, unless another server did so first. */
-export async function insertSettings(db: Db, settings: StoreSettings, importing?: true): Promise<void> {
+/** Settings as a document, without its `_id`. */
+export function settingsDocument(settings: StoreSettings): Document {
   const { storeUid, incarnation, schema, authorityS, authorityCeilingS } = settings;
-  const document = {
+  return {
     product: PRODUCT,
     store_uid: storeUid,
     incarnation,
     schema,
     authority: authorityS,
     authority_ceiling: authorityCeilingS,
-    ...(importing ? { importing } : {}),
   };
-  await db
-    .collection<{ _id: string } & Document>('settings')
-    .updateOne({ _id: 'settings' }, { $setOnInsert: document }, { upsert: true, writeConcern: MAJORITY });
+}
+
+/** Reads settings. */
+export function toSettings(document: Document): StoreSettings {
+  return {
+    storeUid: document['store_uid'] as string,
+    incarnation: document['incarnation'] as number,
+    schema: document['schema'] as number,
+    authorityS: document['authority'] as number,
+    authorityCeilingS: document['authority_ceiling'] as number,
+  };
+}
+
+/** Writes the settings of a new store, unless another server, or an import, did so first. */
+async function insertSettings(db: Db, settings: StoreSettings): Promise<void> {
+  const document = settingsDocument(settings);
+  await settingsOf(db).updateOne(
+    { _id: 'settings' },
+    { $setOnInsert: document },
+    { upsert: true, writeConcern: MAJORITY },
+  );
 }
 
 /** Records a new authority, if there is one, and answers the settings. */
 async function recordAuthority(db: Db, authorityS: number | undefined): Promise<StoreSettings> {
-  const settings = db.collection<{ _id: string } & Document>('settings');
   if (authorityS !== undefined) {
     // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
     const change = { $set: { authority: authorityS }, $max: { authority_ceiling: authorityS } };
-    await settings.updateOne({ _id: 'settings' }, change, { writeConcern: MAJORITY });
+    await settingsOf(db).updateOne({ _id: 'settings', importing: { $exists: false } }, change, {
+      writeConcern: MAJORITY,
+    });
   }
-  const stored: Document = (await settings.findOne({ _id: 'settings' }, { readConcern: { level: 'majority' } })) ?? {};
-  return {
-    storeUid: stored['store_uid'] as string,
-    incarnation: stored['incarnation'] as number,
-    schema: stored['schema'] as number,
-    authorityS: stored['authority'] as number,
-    authorityCeilingS: stored['authority_ceiling'] as number,
-  };
+  // Again, because an import may have begun since it was looked for.
+  return toSettings((await readSettings(db)) ?? {});
 }
 
 async function checkIndexes(db: Db): Promise<void> {

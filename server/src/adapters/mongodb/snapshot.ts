@@ -23,8 +23,7 @@ export async function takeSnapshot(
   // What is done at this very time is in the snapshot.
   const position = await feeds.positionAt(new Timestamp({ t: time.t, i: time.i + 1 }));
   const session = client.startSession({ causalConsistency: false });
-  const readConcern = { level: 'snapshot', atClusterTime: time };
-  const all = (find: string, filter: Document = {}) => ({ find, filter, sort: { _id: 1 }, readConcern });
+  const all = (find: string, filter: Document = {}) => findAt(time, find, filter);
   const scanned = (find: ReturnType<typeof all>) => faultsTold(scan(db, session, find));
   return {
     position,
@@ -56,6 +55,11 @@ async function* faultsTold<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
+/** The find of a collection's documents, by `_id`, as they were at a cluster time. */
+export function findAt(time: Timestamp, find: string, filter: Document = {}): Document & { readonly find: string } {
+  return { find, filter, sort: { _id: 1 }, readConcern: { level: 'snapshot', atClusterTime: time } };
+}
+
 function ofNetwork(networkId: NetworkId | undefined): Document {
   if (networkId === undefined) return {};
   const [first, last] = [0 as never, LAST_ADDRESS].map((address) => slotId({ networkId, address }));
@@ -72,7 +76,8 @@ function summarize(documents: readonly Readonly<Record<string, unknown>>[]): rea
   });
 }
 
-async function* scan(
+/** Runs a find and gives its documents in batches. */
+export async function* scan(
   db: Db,
   session: ClientSession,
   find: Document & { readonly find: string },

@@ -1,0 +1,190 @@
+// A store on MongoDB as the target of an import.
+//
+//   I1. The mark of an import is on a majority before its first document, and goes with the last write.
+//   I2. A batch is written by a transaction that finds the mark as this import left it: of two imports the later one takes
+//       over, and nothing of the earlier one is written any more, however late it wakes up.
+//   I3. Only the last write waits for a majority, which then has all before it. If a primary was lost that had batches for
+//       itself, the mark does not count them, and the import fails.
+
+import type { Entropy } from '@leasehold/program/entropy';
+import type { ClientSession, Db, Document, MongoClient } from 'mongodb';
+import type { Counts, Documents, ImportTarget, StoreIdentity } from '../../ports/transfer.js';
+import { endedDocument, hostDocument, networkDocument, slotDocument } from './documents.js';
+import { connectMongodb } from './mongodb-store.js';
+import {
+  COLLECTIONS,
+  checkDeployment,
+  createCollection,
+  createIndexes,
+  MAJORITY,
+  readAnySettings,
+  refuseForeign,
+  SCHEMA,
+  settingsDocument,
+  settingsOf,
+} from './schema.js';
+
+const ID = 'settings';
+const NO_TIMEOUT = 0;
+
+/** The store that is, or will be, in the database of a URI. */
+export function mongodbTarget(uri: string, entropy: Entropy): ImportTarget {
+  return new MongodbTarget(uri, entropy);
+}
+
+class MongodbTarget implements ImportTarget {
+  readonly #uri: string;
+  readonly #entropy: Entropy;
+  #client: MongoClient | undefined;
+  #writer: Writer | undefined;
+
+  constructor(uri: string, entropy: Entropy) {
+    this.#uri = uri;
+    this.#entropy = entropy;
+  }
+
+  async look(): Promise<'empty' | 'unfinished'> {
+    const db = (await this.#connect()).db();
+    await checkDeployment(db);
+    const settings = await readAnySettings(db);
+    if (!settings) {
+      await refuseForeign(db);
+      return 'empty';
+    }
+    if (settings['importing'] !== undefined) return 'unfinished';
+    throw new Error(`database ${db.databaseName} holds a store already: name another, or drop it`);
+  }
+
+  async begin(identity: StoreIdentity): Promise<void> {
+    const found = await this.look();
+    const client = await this.#connect();
+    const id = Buffer.from(this.#entropy.bytes(9)).toString('base64url');
+    await mark(client.db(), identity, id, found);
+    this.#writer = new Writer(client, id, identity.holderEpoch);
+    await this.#writer.begin();
+  }
+
+  async #connect(): Promise<MongoClient> {
+    // Indexes of millions of slots are not made within a few seconds.
+    this.#client ??= await connectMongodb(this.#uri, NO_TIMEOUT);
+    return this.#client;
+  }
+
+  async write(documents: Documents): Promise<void> {
+    await this.#begun().write(documents);
+  }
+
+  async finish(counts: Counts): Promise<void> {
+    await this.#begun().finish(counts);
+  }
+
+  #begun(): Writer {
+    if (!this.#writer) throw new Error('The import was not begun');
+    return this.#writer;
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.close();
+  }
+}
+
+async function mark(db: Db, identity: StoreIdentity, id: string, found: 'empty' | 'unfinished'): Promise<void> {
+  const settings = { ...settingsDocument({ ...identity, schema: SCHEMA }), importing: { id, batches: 0 } };
+  const result =
+    found === 'empty'
+      ? await settingsOf(db).updateOne(
+          { _id: ID },
+          { $setOnInsert: settings },
+          { upsert: true, writeConcern: MAJORITY },
+        )
+      : await settingsOf(db).updateOne(
+          { _id: ID, importing: { $exists: true } },
+          { $set: settings },
+          { writeConcern: MAJORITY },
+        );
+  if (result.upsertedCount + result.modifiedCount === 0) {
+    throw new Error(`database ${db.databaseName} is being used by another program: stop that one, and import again`);
+  }
+}
+
+class Writer {
+  readonly #client: MongoClient;
+  readonly #db: Db;
+  readonly #id: string;
+  readonly #holderEpoch: number;
+  #batches = 0;
+  #documents = 0;
+
+  constructor(client: MongoClient, id: string, holderEpoch: number) {
+    this.#client = client;
+    this.#db = client.db();
+    this.#id = id;
+    this.#holderEpoch = holderEpoch;
+  }
+
+  /** Makes the collections anew; the indexes come last, which takes a fraction of the time. */
+  async begin(): Promise<void> {
+    for (const name of COLLECTIONS) {
+      if (name === 'settings') continue;
+      await this.#db.dropCollection(name);
+      await createCollection(this.#db, name);
+    }
+  }
+
+  async write(batch: Documents): Promise<void> {
+    const documents = this.#toDocuments(batch);
+    const batches = this.#batches++;
+    await using session = this.#client.startSession({ causalConsistency: false });
+    await session.withTransaction(() => this.#writeOnce(session, batch.kind, documents, batches), {
+      readConcern: { level: 'local' },
+      writeConcern: { w: 1 },
+    });
+  }
+
+  async #writeOnce(session: ClientSession, kind: Documents['kind'], documents: Document[], batches: number) {
+    const importing = { 'importing.id': this.#id, 'importing.batches': batches };
+    const counted = { $inc: { 'importing.batches': 1 } };
+    const { matchedCount } = await settingsOf(this.#db).updateOne({ _id: ID, ...importing }, counted, { session });
+    if (matchedCount !== 1) throw this.#superseded();
+    await this.#db.collection(kind).insertMany(documents, { session, ordered: false, forceServerObjectId: true });
+  }
+
+  #superseded(): Error {
+    const why = 'another import took it over, or it lost its primary';
+    return new Error(`database ${this.#db.databaseName} has not what was written before (${why}): import again`);
+  }
+
+  #toDocuments(batch: Documents): Document[] {
+    switch (batch.kind) {
+      case 'networks':
+        return batch.documents.map((network) => networkDocument(network, this.#newMark()));
+      case 'hosts':
+        return batch.documents.map((host) => hostDocument(host, this.#newMark()));
+      case 'slots':
+        return batch.documents.map((slot) => slotDocument(slot));
+      case 'history':
+        return batch.documents.map(endedDocument);
+    }
+  }
+
+  #newMark(): string {
+    return `${this.#id}.${(++this.#documents).toString(36)}`;
+  }
+
+  async finish(counts: Counts): Promise<void> {
+    await createIndexes(this.#db);
+    const holder = { instance: '', server: '', epoch: this.#holderEpoch, advertise: '', agent_advertise: '', beat: 0 };
+    const settings = settingsOf(this.#db);
+    await settings.replaceOne({ _id: 'holder' }, holder, { upsert: true, writeConcern: MAJORITY });
+    // What a majority has, which by now is everything.
+    for (const [kind, count] of Object.entries(counts)) {
+      if ((await this.#db.collection(kind).countDocuments()) !== count) throw this.#superseded();
+    }
+    const { matchedCount } = await settings.updateOne(
+      { _id: ID, 'importing.id': this.#id, 'importing.batches': this.#batches },
+      { $unset: { importing: '' } },
+      { writeConcern: MAJORITY },
+    );
+    if (matchedCount !== 1) throw this.#superseded();
+  }
+}
