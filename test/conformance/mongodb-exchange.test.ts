@@ -1,14 +1,14 @@
 // What becomes of exchanges that fail, against a database that does what a test says, in virtual time. The real one is
 // met in test/conformance and test/e2e.
 
+import { Exchange } from '@leasehold/server/adapters/mongodb/exchange';
+import { NO_METRICS } from '@leasehold/server/ports/metrics';
+import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { type Db, type MongoClient, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { MemoryLog } from '../../../../test/fakes/memory-log.js';
-import { virtualBreakers } from '../../../../test/fakes/virtual-breaker.js';
-import { settle, VirtualClock } from '../../../../test/fakes/virtual-clock.js';
-import { NO_METRICS } from '../../ports/metrics.js';
-import { OutcomeUnknownError, StoreUnavailableError } from '../../ports/store.js';
-import { Exchange } from './exchange.js';
+import { MemoryLog } from '../fakes/memory-log.js';
+import { virtualBreakers } from '../fakes/virtual-breaker.js';
+import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 
 const LOST = new MongoNetworkError('connection closed');
 const AWAY = new MongoServerSelectionError('no primary', {} as never);
