@@ -113,6 +113,8 @@ export interface ProgramSpec<T extends OptionTable> {
   readonly name: string;
   readonly version: string;
   readonly summary: string;
+  /** What else the program does, by the word that comes first on the command line. Each has its own options and help. */
+  readonly commands?: Readonly<Record<string, string>>;
   readonly options: T;
   /** Whole command lines. */
   readonly examples: readonly string[];
@@ -209,7 +211,12 @@ function commandOf<T extends OptionTable>(program: ProgramSpec<T>, given: Map<st
   }
   const examples = program.examples.map((line) => `  $ ${line}`).join('\n');
   const rule = 'A flag wins over its environment variable, that over the config file, that over the default.';
-  return command.addHelpText('after', `\n${rule}\n\nExamples:\n${examples}\n`);
+  return command.addHelpText('after', `\n${rule}\n${commandsHelp(program)}\nExamples:\n${examples}\n`);
+}
+
+function commandsHelp<T extends OptionTable>({ name, commands = {} }: ProgramSpec<T>): string {
+  const lines = Object.entries(commands).map(([command, summary]) => `  ${name} ${command} --help  ${summary}\n`);
+  return lines.length === 0 ? '' : `\nCommands:\n${lines.join('')}`;
 }
 
 function helpOf(key: string, spec: OptionSpec<unknown>): string {

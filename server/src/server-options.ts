@@ -84,7 +84,12 @@ export function serverProgram(version: string): ProgramSpec<typeof OPTIONS> {
   return {
     name: 'leasehold-server',
     version,
-    summary: 'The Leasehold control plane: addresses for engines, DHCP duties for host agents.',
+    summary:
+      'The Leasehold control plane: addresses for engines, DHCP duties for host agents. Without a command it serves.',
+    commands: {
+      export: 'write everything in a store to a file, to move to another store',
+      import: 'put such a file into an empty store',
+    },
     options: OPTIONS,
     examples: [
       'leasehold-server --insecure',

@@ -52,6 +52,12 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   // Chooses among the real ones.
   'server/src/open-store.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
+  'server/src/open-transfer.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
+  'server/src/commands': [
+    ...['server/src/commands', 'server/src', 'server/src/open-transfer.ts', 'server/src/transfer', 'server/src/ports'],
+    ...['type server/src/domain', 'server/src/adapters', '@leasehold/program/*', 'node:*'],
+  ],
+  'server/src/serve.ts': ['*'],
   'server/src/main.ts': ['*'],
 
   'agent/src/domain': ['agent/src/domain', ...VALUES, '@leasehold/proto/ipam/*'],
