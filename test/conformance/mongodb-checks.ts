@@ -10,7 +10,7 @@ import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { expect } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import type { FailCommand, MongoNode } from '../support/replica-set.js';
-import { address, collect, ended, host, network, networkId, quarantined, reservation } from './documents.js';
+import { address, collect, ended, host, mac, network, networkId, quarantined, reservation } from './documents.js';
 
 /** A command as it went to the database, and the time of its answer. */
 export interface SentCommand {
@@ -111,6 +111,25 @@ function asking(): readonly MongodbCheck[] {
         wire.sent.length = 0;
         await slots.findByMac(networkId('red'), reservation('red', 7, 1).mac);
         expectFenced(wire, 'slots');
+      },
+    },
+    {
+      name: 'a write that comes late meets its tenure or nothing, also where the next one has the same revision',
+      async run({ store }) {
+        const { slots, history } = store;
+        const first = await rest(store, 7);
+        expect(await slots.free(ended(first), first.revision)).toBe('freed');
+        const next = { ...successor(first), mac: mac(8) };
+        await slots.insert(next);
+        const { outcome } = await slots.replace(quarantined({ ...next, revision: 1 as Revision }));
+        if (outcome.kind !== 'replaced') throw new Error(outcome.kind);
+        expect(outcome.slot.revision).toBe(first.revision);
+        const again = { ...successor(first), reservationId: 'again' as ReservationId, revision: first.revision };
+        expect((await slots.replace(again, ended(first))).outcome.kind).toBe('conflict');
+        expect((await slots.replace({ ...first, vouched: true })).outcome.kind).toBe('conflict');
+        expect(await slots.free(ended(first), first.revision)).toBe('conflict');
+        expect(await slots.get(networkId('red'), address(7))).toEqual(outcome.slot);
+        expect(await history.get(next.reservationId)).toBeUndefined();
       },
     },
     {

@@ -44,6 +44,7 @@ export interface ExchangeOptions {
 export class Conversation {
   readonly #db: Db;
   readonly #session: ClientSession;
+  #wrote = false;
 
   constructor(db: Db, session: ClientSession) {
     this.#db = db;
@@ -55,6 +56,11 @@ export class Conversation {
     const { operationTime } = this.#session;
     if (!operationTime) throw new Error('Nothing was asked in this conversation yet');
     return operationTime;
+  }
+
+  /** Whether a write was answered: what follows it and fails undoes nothing. */
+  get wrote(): boolean {
+    return this.#wrote;
   }
 
   /** A read of what a majority has. */
@@ -70,6 +76,7 @@ export class Conversation {
       { ...command, writeConcern: { w: 'majority', j: true } },
       { session: this.#session },
     )) as WriteReply;
+    this.#wrote = true;
     const failed = reply.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY);
     if (failed) throw new MongoError(failed.errmsg);
     return reply;
@@ -151,14 +158,16 @@ export class Exchange {
     let wasSent = false;
     for (let attempt = 1; ; attempt++) {
       if (this.#refusal && !wasSent) throw this.#refusal;
+      let talk: Conversation | undefined;
       try {
         return await this.#once(operation, (conversation) => {
+          talk = conversation;
           if (wasSent) metrics.count('storeRepeats');
           return work(conversation, attempt);
         });
       } catch (error) {
         if (!isFault(error)) throw error;
-        wasSent ||= !isUnsent(error);
+        wasSent ||= talk?.wrote === true || !isUnsent(error);
         if (!wasSent && this.#breaker.state === 'open') throw unavailable(error);
         if (clock.now() - firstMs + REPEAT_AFTER_MS >= REPEAT_FOR_MS) {
           if (!wasSent) throw unavailable(error);

@@ -3,7 +3,8 @@
 //
 //   W1. A write that is repeated because its outcome is not known finds itself: what began a tenure by the id of that, any
 //       other replacement by its own mark (`write`), a removal by the absence of what it removed.
-//   W2. History is written before the slot of its tenure is overwritten or deleted.
+//   W2. A write meets only the tenure it is about: the next one of its address begins with revision 1 again.
+//   W3. History is written before the slot of its tenure is overwritten or deleted.
 
 import type { Document } from 'mongodb';
 import type { NetworkId, Revision } from '../../domain/ids.js';
@@ -135,8 +136,8 @@ async function replaceAll(
 ): Promise<readonly SlotWrite<ReplaceOutcome>[]> {
   const ended = items.flatMap((item) => (item.ended ? [item.ended] : []));
   if (ended.length > 0) await writeHistory(talk, ended);
-  const updates = items.map(({ slot, mark }) => ({
-    q: { _id: slotId(slot), revision: slot.revision },
+  const updates = items.map(({ slot, ended: before, mark }) => ({
+    q: { _id: slotId(slot), revision: slot.revision, reservation_id: (before ?? slot).reservationId },
     u: slotDocument(written(slot), mark),
   }));
   const reply = await talk.write({ update: 'slots', updates, ordered: false });
@@ -182,21 +183,24 @@ async function freeAll(
   attempt: number,
 ): Promise<readonly ('freed' | 'conflict')[]> {
   const ids = items.map(({ ended }) => slotId(ended));
-  const before = await revisions(talk, { _id: { $in: ids }, state: 'QUARANTINED' });
+  const before = await standing(talk, { _id: { $in: ids }, state: 'QUARANTINED' });
   // History must not tell of the end of what goes on.
-  const going = items.filter(({ ended, revision }) => before.get(slotId(ended)) === revision);
+  const going = items.filter(({ ended, revision }) => {
+    const there = before.get(slotId(ended));
+    return there?.['revision'] === revision && there['reservation_id'] === ended.reservationId;
+  });
   if (going.length > 0) {
     await writeHistory(
       talk,
       going.map(({ ended }) => ended),
     );
     const deletes = going.map(({ ended, revision }) => ({
-      q: { _id: slotId(ended), revision, state: 'QUARANTINED' },
+      q: { _id: slotId(ended), revision, reservation_id: ended.reservationId, state: 'QUARANTINED' },
       limit: 1,
     }));
     await talk.write({ delete: 'slots', deletes, ordered: false });
   }
-  const after = await revisions(talk, { _id: { $in: ids } });
+  const after = await standing(talk, { _id: { $in: ids } });
   // What an earlier attempt removed is in history, and was not there any more when this one looked.
   const over = attempt > 1 ? await inHistory(talk, items) : new Set<string>();
   return items.map((item) => {
@@ -211,9 +215,9 @@ async function inHistory(talk: Conversation, items: readonly Removal[]): Promise
   return new Set(found.map(({ _id }) => _id as string));
 }
 
-async function revisions(talk: Conversation, filter: Document): Promise<ReadonlyMap<string, Revision>> {
-  const found = await findAll(talk, 'slots', filter, { projection: { revision: 1 } });
-  return new Map(found.map(({ _id, revision }) => [_id as string, revision as Revision]));
+async function standing(talk: Conversation, filter: Document): Promise<ReadonlyMap<string, Document>> {
+  const found = await findAll(talk, 'slots', filter, { projection: { revision: 1, reservation_id: 1 } });
+  return new Map(found.map((document) => [document['_id'] as string, document]));
 }
 
 async function writeHistory(talk: Conversation, ended: readonly EndedTenure[]): Promise<void> {
