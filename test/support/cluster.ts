@@ -45,7 +45,9 @@ export class Cluster implements AsyncDisposable {
   /** A cluster whose servers are up; the first one leads. */
   static async startSeveral(options: ClusterOptions, args: readonly string[] = []): Promise<Cluster> {
     const cluster = new Cluster(options);
-    for (const server of cluster.servers) await server.start(args);
+    const [first, ...others] = cluster.servers;
+    await first.start(args);
+    await Promise.all(others.map((server) => server.start(args)));
     return cluster;
   }
 

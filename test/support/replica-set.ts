@@ -156,6 +156,11 @@ export class MongoNode implements AsyncDisposable {
     };
   }
 
+  /** Carries out commands of this name on a collection, as `db.slots`, and answers them only when disposed. */
+  async holdReplies(command: string, collection: string): Promise<AsyncDisposable> {
+    return this.#failPoint('waitAfterCommandFinishesExecution', 'alwaysOn', { commands: [command], ns: collection });
+  }
+
   async #failPoint(name: string, mode: string | Document, data: Document): Promise<AsyncDisposable> {
     await this.command('admin', { configureFailPoint: name, mode, data });
     return {
