@@ -1,6 +1,6 @@
 // Where an export is written to: a file that is there whole or not at all, or a stream.
 
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Takes text, in chunks. */
@@ -12,8 +12,25 @@ export interface Sink {
   abandon(): Promise<void>;
 }
 
-/** Begins a file beside its place; it comes there when it is finished and flushed, and what was there stays until then. */
+/**
+ * Begins a file beside its place; it comes there when it is finished and flushed, and what was there stays until then. A
+ * device or a pipe that is there is written into, and stays what it is.
+ */
 export async function openWholeFile(path: string): Promise<Sink> {
+  const there = await stat(path).catch(() => undefined);
+  return there && !there.isFile() ? openDevice(path) : openBeside(path);
+}
+
+async function openDevice(path: string): Promise<Sink> {
+  const file = await open(path, 'w');
+  return {
+    write: (chunk) => writeAll(file, Buffer.from(chunk)),
+    finish: () => file.close(),
+    abandon: () => file.close(),
+  };
+}
+
+async function openBeside(path: string): Promise<Sink> {
   const partial = `${path}.partial`;
   // Whose machines have which addresses is nobody else's business.
   const file = await open(partial, 'w', 0o600);

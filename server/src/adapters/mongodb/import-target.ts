@@ -59,9 +59,8 @@ class MongodbTarget implements ImportTarget {
     const found = await this.look();
     const client = await this.#connect();
     const id = Buffer.from(this.#entropy.bytes(9)).toString('base64url');
-    await mark(client.db(), identity, id, found);
-    this.#writer = new Writer(client, id, identity.holderEpoch);
-    await this.#writer.begin();
+    this.#writer = new Writer(client, id, identity);
+    await this.#writer.begin(found);
   }
 
   async #connect(): Promise<MongoClient> {
@@ -88,42 +87,25 @@ class MongodbTarget implements ImportTarget {
   }
 }
 
-async function mark(db: Db, identity: StoreIdentity, id: string, found: 'empty' | 'unfinished'): Promise<void> {
-  const settings = { ...settingsDocument({ ...identity, schema: SCHEMA }), importing: { id, batches: 0 } };
-  const result =
-    found === 'empty'
-      ? await settingsOf(db).updateOne(
-          { _id: ID },
-          { $setOnInsert: settings },
-          { upsert: true, writeConcern: MAJORITY },
-        )
-      : await settingsOf(db).updateOne(
-          { _id: ID, importing: { $exists: true } },
-          { $set: settings },
-          { writeConcern: MAJORITY },
-        );
-  if (result.upsertedCount + result.modifiedCount === 0) {
-    throw new Error(`database ${db.databaseName} is being used by another program: stop that one, and import again`);
-  }
-}
-
 class Writer {
-  readonly #client: MongoClient;
   readonly #db: Db;
+  readonly #session: ClientSession;
   readonly #id: string;
-  readonly #holderEpoch: number;
+  readonly #identity: StoreIdentity;
   #batches = 0;
   #documents = 0;
 
-  constructor(client: MongoClient, id: string, holderEpoch: number) {
-    this.#client = client;
+  constructor(client: MongoClient, id: string, identity: StoreIdentity) {
     this.#db = client.db();
+    this.#session = client.startSession({ causalConsistency: false });
     this.#id = id;
-    this.#holderEpoch = holderEpoch;
+    this.#identity = identity;
   }
 
   /** Makes the collections anew; the indexes come last, which takes a fraction of the time. */
-  async begin(): Promise<void> {
+  async begin(found: 'empty' | 'unfinished'): Promise<void> {
+    if (found === 'unfinished') await this.#endEarlier();
+    await this.#mark(found);
     for (const name of COLLECTIONS) {
       if (name === 'settings') continue;
       await this.#db.dropCollection(name);
@@ -131,17 +113,41 @@ class Writer {
     }
   }
 
+  /** Of an import that was killed MongoDB would keep the transaction, and what that locks, for a minute. */
+  async #endEarlier(): Promise<void> {
+    const settings = await readAnySettings(this.#db);
+    const { session } = (settings?.['importing'] ?? {}) as { readonly session?: Document };
+    if (session) await this.#db.command({ killSessions: [{ id: session }] });
+  }
+
+  async #mark(found: 'empty' | 'unfinished'): Promise<void> {
+    const importing = { id: this.#id, session: this.#session.id?.id, batches: 0 };
+    const settings = { ...settingsDocument({ ...this.#identity, schema: SCHEMA }), importing };
+    const all = settingsOf(this.#db);
+    const { upsertedCount, modifiedCount } =
+      found === 'empty'
+        ? await all.updateOne({ _id: ID }, { $setOnInsert: settings }, { upsert: true, writeConcern: MAJORITY })
+        : await all.updateOne(
+            { _id: ID, importing: { $exists: true } },
+            { $set: settings },
+            { writeConcern: MAJORITY },
+          );
+    if (upsertedCount + modifiedCount > 0) return;
+    const what = `database ${this.#db.databaseName} is being used by another program`;
+    throw new Error(`${what}: stop that one, and import again`);
+  }
+
   async write(batch: Documents): Promise<void> {
     const documents = this.#toDocuments(batch);
     const batches = this.#batches++;
-    await using session = this.#client.startSession({ causalConsistency: false });
-    await session.withTransaction(() => this.#writeOnce(session, batch.kind, documents, batches), {
+    await this.#session.withTransaction(() => this.#writeOnce(batch.kind, documents, batches), {
       readConcern: { level: 'local' },
       writeConcern: { w: 1 },
     });
   }
 
-  async #writeOnce(session: ClientSession, kind: Documents['kind'], documents: Document[], batches: number) {
+  async #writeOnce(kind: Documents['kind'], documents: Document[], batches: number): Promise<void> {
+    const session = this.#session;
     const importing = { 'importing.id': this.#id, 'importing.batches': batches };
     const counted = { $inc: { 'importing.batches': 1 } };
     const { matchedCount } = await settingsOf(this.#db).updateOne({ _id: ID, ...importing }, counted, { session });
@@ -173,7 +179,14 @@ class Writer {
 
   async finish(counts: Counts): Promise<void> {
     await createIndexes(this.#db);
-    const holder = { instance: '', server: '', epoch: this.#holderEpoch, advertise: '', agent_advertise: '', beat: 0 };
+    const holder = {
+      instance: '',
+      server: '',
+      epoch: this.#identity.holderEpoch,
+      advertise: '',
+      agent_advertise: '',
+      beat: 0,
+    };
     const settings = settingsOf(this.#db);
     await settings.replaceOne({ _id: 'holder' }, holder, { upsert: true, writeConcern: MAJORITY });
     // What a majority has, which by now is everything.
