@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
 import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
-import type { Documents, ImportTarget } from '@leasehold/server/ports/transfer';
+import type { Counts, Documents, ImportTarget } from '@leasehold/server/ports/transfer';
 import { ARBITRARY_IDENTITY, arbitraryStore } from '@leasehold/server/testing/arbitrary-documents';
 import { checkExport, importExport } from '@leasehold/server/transfer/import';
 import fc from 'fast-check';
@@ -311,5 +311,52 @@ describe.skipIf(!withMongod)('moving into MongoDB', () => {
     await expect(source.confirm()).rejects.toThrow('is served by db2/7067');
     await source.close();
     await store.close();
+  });
+});
+
+describe.skipIf(!withMongod)('moving into MongoDB with three nodes', () => {
+  const mongo = sharedReplicaSet({ nodes: 3 });
+
+  test('an import whose primary dies either holds everything in the end, or is not served', async () => {
+    await using there = mongodbMovingPlace(mongo.freshUri());
+    const target = there.target();
+    const primary = await mongo.set.waitForPrimary();
+    const counts = Object.fromEntries(STORE.map(({ kind, documents }) => [kind, documents.length])) as Counts;
+    const importing = async () => {
+      await target.begin({ ...ARBITRARY_IDENTITY, incarnation: 5 });
+      for (const documents of STORE) {
+        if (documents.kind === 'slots') await primary.kill();
+        await target.write(documents);
+      }
+      await target.finish(counts);
+    };
+    const failed = await importing().catch((error: unknown) => error);
+    await target.close();
+    await primary.restart();
+    await mongo.set.waitForPrimary();
+    if (failed) {
+      await expect(there.open()).rejects.toThrow(UNFINISHED);
+      await importInto(there, LINES);
+    }
+    expect(documentsOf(await exportFrom(there))).toEqual(documentsOf(LINES));
+  });
+
+  test('an import that a new primary has not all of is not finished', async () => {
+    await using there = mongodbMovingPlace(mongo.freshUri());
+    const target = there.target();
+    const primary = await mongo.set.waitForPrimary();
+    const secondaries = await mongo.set.secondaries();
+    await target.begin(ARBITRARY_IDENTITY);
+    const replication = (mode: string) =>
+      secondaries.map((node) => node.command('admin', { configureFailPoint: 'stopReplProducer', mode }));
+    await Promise.all(replication('alwaysOn'));
+    await target.write(STORE[0] as Documents);
+    await primary.kill();
+    await Promise.all(replication('off'));
+    await mongo.set.waitForPrimary(primary);
+    await expect(target.write(STORE[1] as Documents)).rejects.toThrow(/it lost its primary.*: import again/);
+    await target.close();
+    await primary.restart();
+    await expect(there.open()).rejects.toThrow(UNFINISHED);
   });
 });
