@@ -5,6 +5,7 @@ import type { ItemResult, Leasehold, ReserveRequest, ReserveResult } from '@leas
 import type { Document } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../support/cluster.js';
+import { databaseOf, insertsUnderWay, slotsOf } from '../support/database-looks.js';
 import { eventually } from '../support/eventually.js';
 import { hasMongod } from '../support/mongod-binary.js';
 import { refusalOf } from '../support/refusal.js';
@@ -133,12 +134,12 @@ describe.skipIf(!(await hasMongod()))('a server that is killed', () => {
     const late = { failCommands: ['insert'], times: 1, blockConnection: true, blockTimeMS: 2_000 };
     await using _late = await node.failCommand(late);
     const unanswered = refusalOf(reserve(one.client({ waitForServer: false }), place, request));
-    await eventually('the write is under way', async () => (await inserts(node, database)) > 0);
+    await eventually('the write is under way', async () => (await insertsUnderWay(node, database)) > 0);
     await one.kill();
     await unanswered;
     const { reservation, created } = await reserve(two.client(), place, request);
     expect(created).toBe(true);
-    await eventually('the late write is over', async () => (await inserts(node, database)) === 0);
+    await eventually('the late write is over', async () => (await insertsUnderWay(node, database)) === 0);
     expect(await reserve(two.client(), place, request)).toMatchObject({ reservation, created: false });
     expect(await slotsOf(node, database, { network_id: place.networkId })).toHaveLength(1);
   });
@@ -234,25 +235,6 @@ function outcomeOf(results: readonly ReserveResult[]): Outcome {
 function resultOf<Result>(item: ItemResult<Result>): Result {
   if (!item.ok) throw item.error;
   return item;
-}
-
-function databaseOf(uri: string): string {
-  return /\/([^/?]+)\?/.exec(uri)?.[1] ?? '';
-}
-
-/** The slots that this node has, be they on a majority or not; undefined: none. */
-async function slotsOf(node: MongoNode, database: string, filter: Document): Promise<readonly Document[] | undefined> {
-  const reply = await node.command(database, { find: 'slots', filter, readConcern: { level: 'local' } });
-  const { firstBatch } = reply['cursor'] as { readonly firstBatch: readonly Document[] };
-  return firstBatch.length === 0 ? undefined : firstBatch;
-}
-
-/** How many inserts of slots are under way on a node. */
-async function inserts(node: MongoNode, database: string): Promise<number> {
-  const match = { 'command.insert': 'slots', 'command.$db': database };
-  const pipeline = [{ $currentOp: {} }, { $match: match }];
-  const reply = await node.command('admin', { aggregate: 1, pipeline, cursor: {} });
-  return (reply['cursor'] as { readonly firstBatch: readonly unknown[] }).firstBatch.length;
 }
 
 /** How many exchanges with the store failed so far. */
