@@ -3,14 +3,14 @@
 
 import { slotId } from '@leasehold/server/adapters/mongodb/documents';
 import { connectMongodb } from '@leasehold/server/adapters/mongodb/mongodb-store';
-import type { ReservationId, Revision } from '@leasehold/server/domain/ids';
+import type { ReservationId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { HolderRecord, HolderStore, Store } from '@leasehold/server/ports/store';
 import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { expect } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import type { FailCommand, MongoNode } from '../support/replica-set.js';
-import { address, collect, ended, host, mac, network, networkId, quarantined, reservation } from './documents.js';
+import { address, collect, ended, host, network, networkId, quarantined, reservation } from './documents.js';
 
 /** A command as it went to the database, and the time of its answer. */
 export interface SentCommand {
@@ -114,25 +114,6 @@ function asking(): readonly MongodbCheck[] {
       },
     },
     {
-      name: 'a write that comes late meets its tenure or nothing, also where the next one has the same revision',
-      async run({ store }) {
-        const { slots, history } = store;
-        const first = await rest(store, 7);
-        expect(await slots.free(ended(first), first.revision)).toBe('freed');
-        const next = { ...successor(first), mac: mac(8) };
-        await slots.insert(next);
-        const { outcome } = await slots.replace(quarantined({ ...next, revision: 1 as Revision }));
-        if (outcome.kind !== 'replaced') throw new Error(outcome.kind);
-        expect(outcome.slot.revision).toBe(first.revision);
-        const again = { ...successor(first), reservationId: 'again' as ReservationId, revision: first.revision };
-        expect((await slots.replace(again, ended(first))).outcome.kind).toBe('conflict');
-        expect((await slots.replace({ ...first, vouched: true })).outcome.kind).toBe('conflict');
-        expect(await slots.free(ended(first), first.revision)).toBe('conflict');
-        expect(await slots.get(networkId('red'), address(7))).toEqual(outcome.slot);
-        expect(await history.get(next.reservationId)).toBeUndefined();
-      },
-    },
-    {
       name: 'nothing needs a transaction of several documents',
       async run({ store, wire }) {
         wire.sent.length = 0;
@@ -160,7 +141,7 @@ async function aLife(store: Store): Promise<void> {
   const gone = await rest(store, 9);
   await slots.free(ended(gone), gone.revision);
   await history.prune((gone.createTime + 1e9) as never, 10);
-  await networks.remove(networkId('red'), red.revision);
+  await networks.remove(red);
 }
 
 /** A slot that was reserved and released, at the nth address for the nth MAC. */
@@ -303,7 +284,7 @@ function lostReplies(): readonly MongodbCheck[] {
     unanswered('a removal of a network', 'delete', async ({ networks }) => {
       await networks.put(network('red'));
       return async () => {
-        expect(await networks.remove(networkId('red'), 1 as Revision)).toBe('removed');
+        expect(await networks.remove(network('red', 1))).toBe('removed');
       };
     }),
     unanswered('the taking of the lead', 'insert', async ({ holder }) => async () => {

@@ -30,8 +30,17 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
   {
     name: 'a revision is not looked at',
     file: 'slots.ts',
-    edit: ['if (before?.revision !== slot.revision) return', 'if (!before) return'],
+    edit: ['const isStill = before?.revision === slot.revision && before', 'const isStill = before && before'],
     caughtBy: 'a slot is replaced by whoever saw its latest revision',
+  },
+  {
+    name: 'a tenure is not looked at',
+    file: 'slots.ts',
+    edit: [
+      'before?.revision === slot.revision && before.reservationId === reservationId;',
+      'before?.revision === slot.revision;',
+    ],
+    caughtBy: 'a write that comes late meets its tenure or nothing',
   },
   {
     name: 'history is not written before an overwrite',
@@ -48,7 +57,7 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
   {
     name: 'a RESERVED slot is freed',
     file: 'slots.ts',
-    edit: ["before?.state !== 'quarantined' || before.revision", '!before || before.revision'],
+    edit: ["if (!isStill || before.state !== 'quarantined') return 'conflict';", "if (!isStill) return 'conflict';"],
     caughtBy: 'what is RESERVED or was changed since is not freed',
   },
   {
@@ -184,7 +193,7 @@ export const MONGODB_MUTANTS: readonly Case[] = [
   {
     name: 'a removed network does not know its own echo',
     file: 'resources.ts',
-    edit: ['attempt > 1 && there.length === 0', 'attempt > 99 && there.length === 0'],
+    edit: ["attempt > 1 && there?.['uid'] !== uid", "attempt > 99 && there?.['uid'] !== uid"],
     caughtBy: 'a removal of a network whose answer is lost',
   },
   {
@@ -211,15 +220,27 @@ export const MONGODB_MUTANTS: readonly Case[] = [
   {
     name: 'a revision is not looked at by an overwrite',
     file: 'slot-writes.ts',
-    edit: ['q: { _id: slotId(slot), revision: slot.revision },', 'q: { _id: slotId(slot) },'],
+    edit: ['q: { _id: slotId(slot), revision: slot.revision, ', 'q: { _id: slotId(slot), '],
     caughtBy: 'a slot is replaced by whoever saw its latest revision',
+  },
+  {
+    name: 'a tenure is not looked at by an overwrite',
+    file: 'slot-writes.ts',
+    edit: [', reservation_id: (before ?? slot).reservationId },', ' },'],
+    caughtBy: 'a write that comes late meets its tenure or nothing',
+  },
+  {
+    name: 'a network made anew is taken for the one before',
+    file: 'resources.ts',
+    edit: ["q: { _id: document['_id'] as string, uid, revision }", "q: { _id: document['_id'] as string, revision }"],
+    caughtBy: 'a network or host that was made anew',
   },
   {
     name: 'a state is not looked at by a removal',
     file: 'slot-writes.ts',
     edit: [
-      "const before = await revisions(talk, { _id: { $in: ids }, state: 'QUARANTINED' });",
-      'const before = await revisions(talk, { _id: { $in: ids } });',
+      "const before = await standing(talk, { _id: { $in: ids }, state: 'QUARANTINED' });",
+      'const before = await standing(talk, { _id: { $in: ids } });',
     ],
     caughtBy: 'what is RESERVED or was changed since is not freed',
   },

@@ -148,9 +148,9 @@ function documents(): readonly StoreCheck[] {
         ]);
         expect([a, b].filter((each) => each === 'conflict')).toHaveLength(1);
         expect(await networks.get(networkId('red'))).toEqual(a === 'conflict' ? b : a);
-        expect(await networks.remove(networkId('red'), network('red', 1).revision)).toBe('conflict');
-        expect(await networks.remove(networkId('red'), network('red', 2).revision)).toBe('removed');
-        expect(await networks.remove(networkId('red'), network('red', 0).revision)).toBe('conflict');
+        expect(await networks.remove(network('red', 1))).toBe('conflict');
+        expect(await networks.remove(network('red', 2))).toBe('removed');
+        expect(await networks.remove(network('red', 0))).toBe('conflict');
         expect(await networks.get(networkId('red'))).toBeUndefined();
       },
     },
@@ -227,8 +227,8 @@ function documents(): readonly StoreCheck[] {
           revision: 2,
         });
         expect(await hosts.get(host('h1').hostId)).toEqual({ ...host('h1', 2), maintenance: true });
-        expect(await hosts.remove(host('h1').hostId, host('h1', 1).revision)).toBe('conflict');
-        expect(await hosts.remove(host('h1').hostId, host('h1', 2).revision)).toBe('removed');
+        expect(await hosts.remove(host('h1', 1))).toBe('conflict');
+        expect(await hosts.remove(host('h1', 2))).toBe('removed');
         expect(await hosts.get(host('h1').hostId)).toBeUndefined();
         expect(await hosts.put(host('h1', 2))).toBe('conflict');
       },
@@ -308,6 +308,41 @@ function slots(): readonly StoreCheck[] {
         expect(first?.revision).toBe(2);
         expect((await slots.replace(reservation('red', 8, 1, 1))).outcome).toEqual({ kind: 'conflict' });
         expect((await slots.replace(reservation('red', 8, 1, 0))).outcome).toEqual({ kind: 'conflict' });
+      },
+    },
+    {
+      name: 'a write that comes late meets its tenure or nothing, also where the next one has the same revision',
+      async run({ store: { slots, history } }) {
+        const next = { ...reservation('red', 7, 8), reservationId: reservation('red', 7, 99).reservationId };
+        const first = reservation('red', 7, 7, 2);
+        await slots.insert(reservation('red', 7, 7));
+        await slots.replace(quarantined(reservation('red', 7, 7, 1)));
+        expect(await slots.free(ended(quarantined(first)), first.revision)).toBe('freed');
+        await slots.insert(next);
+        const { outcome } = await slots.replace(
+          quarantined({ ...next, revision: reservation('red', 7, 8, 1).revision }),
+        );
+        expect(outcome).toMatchObject({ kind: 'replaced', slot: { revision: first.revision } });
+        const again = { ...first, reservationId: reservation('red', 7, 100).reservationId };
+        expect((await slots.replace(again, ended(quarantined(first)))).outcome.kind).toBe('conflict');
+        expect((await slots.replace(quarantined(first))).outcome.kind).toBe('conflict');
+        expect(await slots.free(ended(quarantined(first)), first.revision)).toBe('conflict');
+        expect(await slots.get(networkId('red'), address(7))).toMatchObject({ mac: next.mac, state: 'quarantined' });
+        expect(await history.get(next.reservationId)).toBeUndefined();
+      },
+    },
+    {
+      name: 'a network or host that was made anew is another one, whatever its revision',
+      async run({ store: { networks, hosts } }) {
+        const other = { uid: network('other').uid };
+        await networks.put({ ...network('red'), ...other });
+        expect(await networks.put(network('red', 1))).toBe('conflict');
+        expect(await networks.remove(network('red', 1))).toBe('conflict');
+        expect(await networks.put(network('red', 1), other)).toEqual(network('red', 2));
+        await hosts.put({ ...host('h1'), ...other });
+        expect(await hosts.put(host('h1', 1))).toBe('conflict');
+        expect(await hosts.remove(host('h1', 1))).toBe('conflict');
+        expect(await hosts.remove({ ...host('h1', 1), ...other })).toBe('removed');
       },
     },
     {
@@ -664,7 +699,7 @@ function following(): readonly StoreCheck[] {
         expect(heard).toContainEqual({ kind: 'network', network: red });
         const h1 = await store.hosts.put(host('h1'));
         expect(heard).toContainEqual({ kind: 'host', host: h1 });
-        await store.hosts.remove(host('h1').hostId, host('h1', 1).revision);
+        await store.hosts.remove(host('h1', 1));
         expect(heard).toContainEqual({ kind: 'host-gone', hostId: 'h1' });
       },
     },
@@ -683,8 +718,8 @@ function following(): readonly StoreCheck[] {
         const revision = reservation('red', 7, 1, 2).revision;
         await store.slots.free(ended(resting), revision);
         await store.slots.free(ended(resting), revision);
-        await store.hosts.remove(host('h1').hostId, host('h1', 1).revision);
-        await store.networks.remove(networkId('red'), network('red', 1).revision);
+        await store.hosts.remove(host('h1', 1));
+        await store.networks.remove(network('red', 1));
         await eventually('seven changes', async () => heard.length >= 7);
         expect(heard).toEqual([
           { kind: 'network', network: red },
@@ -725,9 +760,9 @@ function following(): readonly StoreCheck[] {
         const after = await positionNow(store);
         const red = await store.networks.put(network('red'));
         const renamed = await store.networks.put({ ...network('red', 1), displayName: 'renamed' });
-        await store.networks.remove(networkId('red'), network('red', 2).revision);
+        await store.networks.remove(network('red', 2));
         const h1 = await store.hosts.put(host('h1'));
-        await store.hosts.remove(host('h1').hostId, host('h1', 1).revision);
+        await store.hosts.remove(host('h1', 1));
         await store.slots.insert(reservation('red', 7, 1));
         await store.slots.replace(quarantined(reservation('red', 7, 1, 1)));
         const again = { ...reservation('red', 7, 1, 2), reservationId: reservation('red', 7, 99).reservationId };

@@ -163,7 +163,7 @@ function putNetwork(id: string, late: boolean): Command {
 function removeNetwork(id: string): Command {
   return command(`removeNetwork(${id})`, async (model, { store }) => {
     const known = model.networks.get(networkId(id));
-    const answer = await store.networks.remove(networkId(id), known?.revision ?? network(id, 1).revision);
+    const answer = await store.networks.remove(known ?? network(id, 1));
     expect(answer).toBe(known ? 'removed' : 'conflict');
     model.networks.delete(networkId(id));
   });

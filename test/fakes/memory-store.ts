@@ -8,7 +8,7 @@
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Change } from '@leasehold/server/domain/change';
-import type { Revision } from '@leasehold/server/domain/ids';
+import { isStill, type Revision } from '@leasehold/server/domain/ids';
 import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
 import {
   type ExclusiveHolder,
@@ -171,10 +171,10 @@ function networkStore(disk: MemoryDisk, journal: Journal): NetworkStore {
       journal.check();
       return [...disk.networks.values()].find((each) => each.subnets.some((subnet) => subnet.subnetId === subnetId));
     },
-    put: (network) =>
+    put: (network, over = network) =>
       journal.writeSeen((changes) => {
         const before = disk.networks.get(network.networkId);
-        if ((before?.revision ?? 0) !== network.revision) return 'conflict';
+        if (!isStill(before, { uid: over.uid, revision: network.revision })) return 'conflict';
         const ids = new Set(network.subnets.map(({ subnetId }) => subnetId));
         const others = [...disk.networks.values()].filter(({ networkId }) => networkId !== network.networkId);
         if (others.some(({ subnets }) => subnets.some(({ subnetId }) => ids.has(subnetId)))) return 'subnet-taken';
@@ -183,10 +183,11 @@ function networkStore(disk: MemoryDisk, journal: Journal): NetworkStore {
         changes.push({ kind: 'network', network: written, ...(before ? { before } : {}) });
         return written;
       }),
-    remove: (networkId, revision) =>
+    remove: (network) =>
       journal.writeSeen((changes) => {
+        const { networkId } = network;
         const before = disk.networks.get(networkId);
-        if (before?.revision !== revision) return 'conflict';
+        if (!before || !isStill(before, network)) return 'conflict';
         disk.networks.delete(networkId);
         changes.push({ kind: 'network-gone', networkId, before });
         return 'removed';
@@ -203,16 +204,17 @@ function hostStore(disk: MemoryDisk, journal: Journal): HostStore {
     put: (host) =>
       journal.writeSeen((changes) => {
         const before = disk.hosts.get(host.hostId);
-        if ((before?.revision ?? 0) !== host.revision) return 'conflict';
+        if (!isStill(before, host)) return 'conflict';
         const written = nextRevision(host);
         disk.hosts.set(host.hostId, written);
         changes.push({ kind: 'host', host: written, ...(before ? { before } : {}) });
         return written;
       }),
-    remove: (hostId, revision) =>
+    remove: (host) =>
       journal.writeSeen((changes) => {
+        const { hostId } = host;
         const before = disk.hosts.get(hostId);
-        if (before?.revision !== revision) return 'conflict';
+        if (!before || !isStill(before, host)) return 'conflict';
         disk.hosts.delete(hostId);
         changes.push({ kind: 'host-gone', hostId, before });
         return 'removed';
@@ -245,7 +247,9 @@ function slotStore(disk: MemoryDisk, journal: Journal): SlotStore {
     replace: (slot, ended) =>
       journal.write((changes) => {
         const network = disk.networks.get(slot.networkId);
-        if (disk.slot(slot.networkId, slot.address)?.revision !== slot.revision) {
+        const before = disk.slot(slot.networkId, slot.address);
+        const { reservationId } = ended ?? slot;
+        if (before?.revision !== slot.revision || before.reservationId !== reservationId) {
           return { outcome: { kind: 'conflict' }, network };
         }
         const known = knownRequest(slot);
@@ -258,7 +262,8 @@ function slotStore(disk: MemoryDisk, journal: Journal): SlotStore {
     free: (ended, revision) =>
       journal.write((changes) => {
         const slot = disk.slot(ended.networkId, ended.address);
-        if (slot?.state !== 'quarantined' || slot.revision !== revision) return 'conflict';
+        const isStill = slot?.revision === revision && slot.reservationId === ended.reservationId;
+        if (!isStill || slot.state !== 'quarantined') return 'conflict';
         disk.putEnded(ended);
         disk.deleteSlot(slot, changes);
         return 'freed';

@@ -1,6 +1,7 @@
 // The server's side of the session protocol, against an agent played message by message.
 
-import type { HostId, NetworkId, Revision } from '@leasehold/server/domain/ids';
+import type { Host } from '@leasehold/server/domain/host';
+import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Installation } from './installation.js';
 import { PlayedAgent } from './played-agent.js';
@@ -257,7 +258,7 @@ describe('who may speak', () => {
   test('a session that a deletion of its host overtook ends, so that the host is stored anew', async () => {
     const agent = await servingAgent();
     const host = installation.disk.hosts.get('h1' as HostId);
-    await installation.plane.useCases.context.store.hosts.remove('h1' as HostId, host?.revision ?? (0 as Revision));
+    await installation.plane.useCases.context.store.hosts.remove(host as Host);
     await installation.advance(0);
     expect(agent.ended).toBe('ended');
     await new PlayedAgent(installation).hello();

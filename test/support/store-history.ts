@@ -84,12 +84,10 @@ export const STORE_HISTORY: readonly HistoryStep[] = [
   step('history is pruned in part', async ({ store }) => expectKind(1, await store.history.prune(ALWAYS, 1))),
   step('a host changes', ({ store }) => putHost(store, 'h1', 1)),
   step('a host goes', async ({ store }) => {
-    const { hostId, revision } = host('h2', 1);
-    expectKind('removed', await store.hosts.remove(hostId, revision));
+    expectKind('removed', await store.hosts.remove(host('h2', 1)));
   }),
   step('a network goes', async ({ store }) => {
-    const { networkId, revision } = network('blue', 1);
-    expectKind('removed', await store.networks.remove(networkId, revision));
+    expectKind('removed', await store.networks.remove(network('blue', 1)));
   }),
   step('the server starts anew', ({ reopen }) => reopen()),
   step('many reservations at once', ({ store }) => Promise.all(MANY.map((n) => insert(store, made(n))))),

@@ -34,7 +34,7 @@ export function changeNetwork(
     const before = await store.networks.get(networkId);
     const changed = change(before);
     if (!changed.ok || changed.value === before) return changed;
-    const written = await store.networks.put(changed.value);
+    const written = await store.networks.put(changed.value, before);
     return written === 'conflict' ? 'conflict' : { ok: true, value: written };
   });
 }

@@ -98,7 +98,7 @@ export class Hosts implements HostDirectory {
       const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
       if (guard) return guard;
       if (hosts.host(hostId)?.connected) return hostConnected(hostId);
-      const removed = await store.hosts.remove(hostId, before.revision);
+      const removed = await store.hosts.remove(before);
       return removed === 'conflict' ? 'conflict' : success(undefined);
     });
   }

@@ -246,7 +246,7 @@ export class Manager {
     if (!this.#mayAct || network.holderEpoch > this.#epoch) return;
     const after = this.#withoutOldMark(this.#withoutGoneFormers(this.#applied(network, planned, hosts)));
     if (isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
-      await store.networks.remove(network.networkId, network.revision);
+      await store.networks.remove(network);
     } else if (after !== network) {
       const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
       if (planned && written !== 'conflict') this.#logPlan(planned);

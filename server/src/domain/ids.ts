@@ -22,3 +22,15 @@ export function uuid(bytes: Uint8Array, version: 4 | 7 | 8): Uid {
   laid.writeUInt8((laid.readUInt8(8) & 0x3f) | 0x80, 8);
   return laid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as Uid;
 }
+
+/** Which state of which document of a name: revisions begin anew with every document. */
+export interface Incarnation {
+  readonly uid: Uid;
+  readonly revision: Revision;
+}
+
+/** Whether a document still is the one that was seen; revision 0: there was none. */
+export function isStill(document: Incarnation | undefined, seen: Incarnation): boolean {
+  if (seen.revision === 0) return document === undefined;
+  return document?.revision === seen.revision && document.uid === seen.uid;
+}

@@ -9,7 +9,9 @@
 //       every write that was acknowledged to any other.
 //   P6. The watch shows durable changes only, in the order of the writes, each once. It may lag behind the promises; the
 //       writer of a network or a host has its answer only after this process saw the change, or a second passed.
-//   P7. A store that cannot be used rejects with StoreUnavailableError, and heals by itself; but the embedded one refuses
+//   P7. Revisions begin anew with every document of a name. So whatever compares names what it is about, by its uid or its
+//       reservation id: a write that comes late meets that or nothing.
+//   P8. A store that cannot be used rejects with StoreUnavailableError, and heals by itself; but the embedded one refuses
 //       every call after an I/O error, for its process to end.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
@@ -106,12 +108,12 @@ export interface NetworkStore {
   get(networkId: NetworkId): Promise<Network | undefined>;
   findBySubnet(subnetId: SubnetId): Promise<Network | undefined>;
   /**
-   * Writes if the stored revision still equals `network.revision` (0: must not exist), and answers what was written,
-   * with its new revision. `subnet-taken`: another network has a subnet with one of the ids.
+   * Writes if what is stored still has `network.revision` (0: must not exist) and its uid, or that of `over`, and answers
+   * what was written, with its new revision. `subnet-taken`: another network has a subnet with one of the ids.
    */
-  put(network: Network): Promise<Network | 'conflict' | 'subnet-taken'>;
-  /** Deletes if the stored revision still equals `revision`. */
-  remove(networkId: NetworkId, revision: Revision): Promise<'removed' | 'conflict'>;
+  put(network: Network, over?: Pick<Network, 'uid'>): Promise<Network | 'conflict' | 'subnet-taken'>;
+  /** Deletes if what is stored still has this uid and revision. */
+  remove(network: Pick<Network, 'networkId' | 'uid' | 'revision'>): Promise<'removed' | 'conflict'>;
 }
 
 /** What a write of a slot came to, and the network's document after it (`undefined`: there is none). */
@@ -170,11 +172,12 @@ export interface SlotStore {
   /** Inserts a slot; its `revision` must be 0. Concurrent inserts share one durable write. */
   insert(slot: Slot): Promise<SlotWrite<InsertOutcome>>;
   /**
-   * Overwrites the slot of the same address if its stored revision still equals `slot.revision`, and answers what was
-   * written, with its new revision. `ended` is the tenure that ends by it, put into history first.
+   * Overwrites the slot of the same address if that still is of the same tenure, or of `ended`, and its revision
+   * `slot.revision`, and answers what was written, with its new revision. `ended` is the tenure that ends by it, put
+   * into history first.
    */
   replace(slot: Slot, ended?: EndedTenure): Promise<SlotWrite<ReplaceOutcome>>;
-  /** Puts the tenure into history and deletes its slot, if that is still QUARANTINED at this revision. */
+  /** Puts the tenure into history and deletes its slot, if that still is its own, QUARANTINED and at this revision. */
   free(ended: EndedTenure, revision: Revision): Promise<'freed' | 'conflict'>;
   get(networkId: NetworkId, address: Ipv4): Promise<Slot | undefined>;
   /** The same, confirmed: it costs a write where others may have written. */
@@ -228,9 +231,10 @@ export interface HistoryStore {
 /** The hosts. */
 export interface HostStore {
   get(hostId: HostId): Promise<Host | undefined>;
-  /** Writes if the stored revision still equals `host.revision` (0: must not exist). */
+  /** Writes if what is stored still has this uid and revision (0: must not exist). */
   put(host: Host): Promise<Host | 'conflict'>;
-  remove(hostId: HostId, revision: Revision): Promise<'removed' | 'conflict'>;
+  /** Deletes if what is stored still has this uid and revision. */
+  remove(host: Pick<Host, 'hostId' | 'uid' | 'revision'>): Promise<'removed' | 'conflict'>;
 }
 
 /** Who leads, as the store has it. */

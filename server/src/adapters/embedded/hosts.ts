@@ -1,7 +1,7 @@
 // The hosts of an embedded store.
 
 import type { Host } from '../../domain/host.js';
-import type { HostId, Revision } from '../../domain/ids.js';
+import { type HostId, isStill, type Revision } from '../../domain/ids.js';
 import type { HostStore } from '../../ports/store.js';
 import type { GroupCommit } from './group-commit.js';
 import { idKey } from './keys.js';
@@ -20,16 +20,17 @@ export function hostStore({ hosts }: Tables, commit: GroupCommit): HostStore {
     put: (host) =>
       commit.submit((changes) => {
         const before = current(host.hostId);
-        if ((before?.revision ?? 0) !== host.revision) return 'conflict';
+        if (!isStill(before, host)) return 'conflict';
         const written = { ...host, revision: (host.revision + 1) as Revision };
         hosts.put(idKey(host.hostId), JSON.stringify(written));
         changes.push({ kind: 'host', host: written, ...(before && { before }) });
         return written;
       }),
-    remove: (hostId, revision) =>
+    remove: (host) =>
       commit.submit((changes) => {
+        const { hostId } = host;
         const before = current(hostId);
-        if (before?.revision !== revision) return 'conflict';
+        if (!before || !isStill(before, host)) return 'conflict';
         hosts.remove(idKey(hostId));
         changes.push({ kind: 'host-gone', hostId, before });
         return 'removed';

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { Change } from '../../domain/change.js';
-import type { NetworkId, Revision } from '../../domain/ids.js';
+import { isStill, type NetworkId, type Revision } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
 import type { NetworkStore } from '../../ports/store.js';
 import type { GroupCommit } from './group-commit.js';
@@ -48,7 +48,6 @@ export async function openNetworks(tables: Tables, commit: GroupCommit): Promise
 }
 
 function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex, durable: NetworkIndex): NetworkStore {
-  const holds = (networkId: NetworkId, revision: Revision) => (current.get(networkId)?.revision ?? 0) === revision;
   return {
     async get(networkId) {
       commit.check();
@@ -59,22 +58,23 @@ function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex
       const owner = durable.owner(subnetId);
       return owner && durable.get(owner);
     },
-    put: (network) =>
+    put: (network, over = network) =>
       commit.submit((changes) => {
-        if (!holds(network.networkId, network.revision)) return 'conflict';
+        const before = current.get(network.networkId);
+        if (!isStill(before, { uid: over.uid, revision: network.revision })) return 'conflict';
         const owners = network.subnets.map(({ subnetId }) => current.owner(subnetId) ?? network.networkId);
         if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';
-        const before = current.get(network.networkId);
         const written = { ...network, revision: (network.revision + 1) as Revision };
         tables.networks.put(idKey(network.networkId), JSON.stringify(written));
         current.put(written);
         changes.push({ kind: 'network', network: written, ...(before && { before }) });
         return written;
       }),
-    remove: (networkId, revision) =>
+    remove: (network) =>
       commit.submit((changes) => {
+        const { networkId } = network;
         const before = current.get(networkId);
-        if (before === undefined || !holds(networkId, revision)) return 'conflict';
+        if (!before || !isStill(before, network)) return 'conflict';
         tables.networks.remove(idKey(networkId));
         current.remove(networkId);
         changes.push({ kind: 'network-gone', networkId, before });

@@ -52,7 +52,9 @@ function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'f
       commit.submit((changes) => {
         const network = networks.current(slot.networkId);
         const before = currentSlot(parts, slot);
-        if (before?.revision !== slot.revision) return { outcome: { kind: 'conflict' }, network };
+        const { reservationId } = ended ?? slot;
+        const isStill = before?.revision === slot.revision && before.reservationId === reservationId;
+        if (!isStill) return { outcome: { kind: 'conflict' }, network };
         const known = tenures.knownByOther(slot, before);
         if (known) return { outcome: { kind: 'request-known', tenure: known }, network };
         const held = otherReserved(parts, slot);
@@ -63,7 +65,8 @@ function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'f
     free: (ended, revision) =>
       commit.submit((changes) => {
         const before = currentSlot(parts, ended);
-        if (before?.state !== 'quarantined' || before.revision !== revision) return 'conflict';
+        const isStill = before?.revision === revision && before.reservationId === ended.reservationId;
+        if (!isStill || before.state !== 'quarantined') return 'conflict';
         const { networkId, address } = before;
         tenures.putEnded(ended, before);
         tables.slots.remove(slotKey(networkId, address));

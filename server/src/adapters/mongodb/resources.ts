@@ -5,7 +5,7 @@
 //       others must not wait for it.
 
 import type { Document } from 'mongodb';
-import type { HostId, NetworkId, Revision } from '../../domain/ids.js';
+import type { HostId, Incarnation, NetworkId, Revision } from '../../domain/ids.js';
 import type { HostStore, NetworkStore } from '../../ports/store.js';
 import type { ChangeFeeds } from './change-feed.js';
 import { hostDocument, networkDocument, readHost, readNetwork } from './documents.js';
@@ -29,14 +29,14 @@ export function networkStore(parts: ResourceParts): NetworkStore {
   return {
     get: (networkId) => getOne(exchange, 'networks', { _id: networkId }, readNetwork),
     findBySubnet: (subnetId) => getOne(exchange, 'networks', { 'subnets.subnet_id': subnetId }, readNetwork),
-    async put(network) {
+    async put(network, { uid } = network) {
       const written = { ...network, revision: (network.revision + 1) as Revision };
       const document = networkDocument(written, newMark());
-      const outcome = await put(parts, 'networks', document, network.revision);
+      const outcome = await put(parts, 'networks', document, { uid, revision: network.revision });
       if (outcome === 'duplicate') return 'subnet-taken';
       return outcome === 'written' ? written : 'conflict';
     },
-    remove: (networkId, revision) => remove(parts, 'networks', networkId, revision),
+    remove: ({ networkId, ...was }) => remove(parts, 'networks', networkId, was),
   };
 }
 
@@ -47,10 +47,10 @@ export function hostStore(parts: ResourceParts): HostStore {
     get: (hostId) => getOne(exchange, 'hosts', { _id: hostId }, readHost),
     async put(host) {
       const written = { ...host, revision: (host.revision + 1) as Revision };
-      const outcome = await put(parts, 'hosts', hostDocument(written, newMark()), host.revision);
+      const outcome = await put(parts, 'hosts', hostDocument(written, newMark()), host);
       return outcome === 'written' ? written : 'conflict';
     },
-    remove: (hostId, revision) => remove(parts, 'hosts', hostId, revision),
+    remove: ({ hostId, ...was }) => remove(parts, 'hosts', hostId, was),
   };
 }
 
@@ -70,13 +70,13 @@ async function put(
   { exchange, feeds }: ResourceParts,
   collection: Collection,
   document: Document,
-  before: Revision,
+  was: Incarnation,
 ): Promise<Put> {
   const id = document['_id'] as string;
   const seen = feeds.expect(collection, id, document['write'] as string);
   try {
     const outcome = await exchange.write(`put ${collection}`, (talk) =>
-      before === 0 ? insertOne(talk, collection, document) : replaceOne(talk, collection, document, before),
+      was.revision === 0 ? insertOne(talk, collection, document) : replaceOne(talk, collection, document, was),
     );
     if (outcome === 'written') await seen.wait();
     return outcome;
@@ -96,9 +96,9 @@ async function replaceOne(
   talk: Conversation,
   collection: Collection,
   document: Document,
-  revision: Revision,
+  { uid, revision }: Incarnation,
 ): Promise<Put> {
-  const updates = [{ q: { _id: document['_id'] as string, revision }, u: document }];
+  const updates = [{ q: { _id: document['_id'] as string, uid, revision }, u: document }];
   const { n, writeErrors } = await talk.write({ update: collection, updates });
   if (writeErrors?.[0]) return 'duplicate';
   return n === 1 ? 'written' : ownOr(talk, collection, document, 'conflict');
@@ -115,16 +115,16 @@ async function remove(
   { exchange, feeds }: ResourceParts,
   collection: Collection,
   id: NetworkId | HostId,
-  revision: Revision,
+  { uid, revision }: Incarnation,
 ): Promise<'removed' | 'conflict'> {
   const seen = feeds.expect(collection, id, undefined);
   try {
     const outcome = await exchange.write(`remove ${collection}`, async (talk, attempt) => {
-      const { n } = await talk.write({ delete: collection, deletes: [{ q: { _id: id, revision }, limit: 1 }] });
+      const { n } = await talk.write({ delete: collection, deletes: [{ q: { _id: id, uid, revision }, limit: 1 }] });
       if (n === 1) return 'removed';
       // An earlier attempt may have done it.
-      const there = await findAll(talk, collection, { _id: id }, { limit: 1, projection: { _id: 1 } });
-      return attempt > 1 && there.length === 0 ? 'removed' : 'conflict';
+      const [there] = await findAll(talk, collection, { _id: id }, { limit: 1, projection: { uid: 1 } });
+      return attempt > 1 && there?.['uid'] !== uid ? 'removed' : 'conflict';
     });
     if (outcome === 'removed') await seen.wait();
     return outcome;
