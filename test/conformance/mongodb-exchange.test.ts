@@ -1,6 +1,7 @@
 // What becomes of exchanges that fail, against a database that does what a test says, in virtual time. The real one is
 // met in test/conformance and test/e2e.
 
+import { delay } from '@leasehold/program/clock';
 import { Exchange } from '@leasehold/server/adapters/mongodb/exchange';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
 import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
@@ -20,12 +21,15 @@ let exchange: Exchange;
 /** What each command comes to, the next one first; the last one for ever. */
 let script: ('done' | Error)[];
 let sent: number;
+/** How long each command takes. */
+let takesMs: number;
 
 beforeEach(() => {
   clock = new VirtualClock();
   log = new MemoryLog();
   script = ['done'];
   sent = 0;
+  takesMs = 0;
   const session = {
     advanceClusterTime: () => undefined,
     advanceOperationTime: () => undefined,
@@ -34,6 +38,7 @@ beforeEach(() => {
   const command = async () => {
     sent++;
     const next = script.length > 1 ? script.shift() : script[0];
+    if (takesMs > 0) await delay(clock, takesMs);
     if (next instanceof Error) throw next;
     return { n: 1 };
   };
@@ -129,15 +134,51 @@ describe('a write', () => {
 });
 
 describe('the breaker', () => {
-  test('opens by failures, says so once, tries again after a second, and closes by a success', async () => {
+  test('opens by a single exchange that found no primary, since when that began', async () => {
+    const since = clock.wallTime().getTime();
+    takesMs = 2_000;
+    script = [AWAY];
+    const write = writing();
+    await clock.advance(2_000);
+    expect(write.ended()).toBeInstanceOf(StoreUnavailableError);
+    expect(exchange.health).toEqual({ breaker: 'open', unavailableSince: since });
+    expect(() => exchange.check()).toThrow(StoreUnavailableError);
+  });
+
+  test('refuses at once also while one exchange tries for all', async () => {
     script = [AWAY];
     writing();
     await clock.advance(1_000);
-    expect(exchange.health).toEqual({ breaker: 'open', unavailableSince: expect.any(Number) as number });
-    expect(() => exchange.check()).toThrow(StoreUnavailableError);
-    await clock.advance(2_000);
+    expect(exchange.health.breaker).toBe('half-open');
+    takesMs = 2_000;
+    const [trying, refused] = [writing(), writing()];
+    await settle();
+    expect([trying.ended(), refused.ended()]).toEqual([undefined, expect.any(StoreUnavailableError)]);
+    expect(sent).toBe(2);
     script = ['done'];
-    await clock.advance(1_000);
+    await clock.advance(2_000);
+    expect(exchange.health.breaker).toBe('open');
+  });
+
+  test('is not closed by an answer to what was asked before it opened', async () => {
+    takesMs = 1_500;
+    script = ['done'];
+    const early = writing();
+    takesMs = 1_000;
+    script = [AWAY];
+    writing();
+    await clock.advance(1_500);
+    expect(early.ended()).toBe(1);
+    expect(exchange.health).toEqual({ breaker: 'open', unavailableSince: expect.any(Number) as number });
+  });
+
+  test('says once that the store is away, however often it tries, and once that it is back', async () => {
+    script = [AWAY];
+    for (let i = 0; i < 5; i++) {
+      writing();
+      await clock.advance(1_000);
+    }
+    script = ['done'];
     const write = writing();
     await settle();
     expect(write.ended()).toBe(1);

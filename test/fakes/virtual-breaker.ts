@@ -22,6 +22,8 @@ class VirtualBreaker implements Breaker {
   readonly #patience: BreakerPatience;
   #endings: readonly Ending[] = [];
   #state: BreakerState = 'closed';
+  /** Half open, one call tries. */
+  #isTried = false;
 
   constructor(clock: Clock, onChange: () => void, patience: BreakerPatience) {
     this.#clock = clock;
@@ -34,8 +36,9 @@ class VirtualBreaker implements Breaker {
   }
 
   async run(work: () => Promise<void>): Promise<void> {
-    if (this.#state === 'open') throw new Error('Breaker is open');
     const trying = this.#state === 'half-open';
+    if (this.#state === 'open' || (trying && this.#isTried)) throw new Error('Breaker is open');
+    this.#isTried = trying;
     try {
       await work();
       this.#ended(false, trying);
@@ -43,6 +46,14 @@ class VirtualBreaker implements Breaker {
       this.#ended(true, trying);
       throw error;
     }
+  }
+
+  open(): void {
+    if (this.#state === 'open') return;
+    this.#become('open');
+    this.#clock.after(this.#patience.resetMs, () => {
+      if (this.#state === 'open') this.#become('half-open');
+    });
   }
 
   close(): void {
@@ -54,20 +65,13 @@ class VirtualBreaker implements Breaker {
     this.#endings = [...this.#endings.filter((each) => atMs - each.atMs < this.#patience.windowMs), { atMs, failed }];
     const failures = this.#endings.filter((each) => each.failed).length;
     if (trying && !failed) this.#become('closed');
-    else if (failed && (trying || (failures >= VOLUME_THRESHOLD && failures * 2 >= this.#endings.length))) this.#open();
-  }
-
-  #open(): void {
-    if (this.#state === 'open') return;
-    this.#become('open');
-    this.#clock.after(this.#patience.resetMs, () => {
-      if (this.#state === 'open') this.#become('half-open');
-    });
+    else if (failed && (trying || (failures >= VOLUME_THRESHOLD && failures * 2 >= this.#endings.length))) this.open();
   }
 
   #become(state: BreakerState): void {
     if (this.#state === state) return;
     this.#state = state;
+    this.#isTried = false;
     if (state === 'closed') this.#endings = [];
     this.#onChange();
   }

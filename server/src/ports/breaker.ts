@@ -6,6 +6,8 @@ export interface Breaker {
   readonly state: BreakerState;
   /** Runs `work` and learns from how it ends; rejects with the failure of `work`, or because the breaker is open. */
   run(work: () => Promise<void>): Promise<void>;
+  /** Opens it at once: what its keeper saw is verdict enough. */
+  open(): void;
   /** Stops its timers. */
   close(): void;
 }

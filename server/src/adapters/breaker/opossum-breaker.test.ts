@@ -40,6 +40,20 @@ describe('the breaker', () => {
     breaker.close();
   });
 
+  test('opens when it is told to, and then lets one call try', async () => {
+    const breaker = opossumBreaker('store', () => undefined);
+    breaker.open();
+    await expect(breaker.run(async () => undefined)).rejects.toThrow(/^Breaker is open/);
+    await vi.advanceTimersByTimeAsync(10_000);
+    let end = (): void => undefined;
+    const trying = breaker.run(() => new Promise((resolve) => (end = resolve)));
+    await expect(breaker.run(async () => undefined)).rejects.toThrow(/^Breaker is open/);
+    end();
+    await trying;
+    expect(breaker.state).toBe('closed');
+    breaker.close();
+  });
+
   test('keeps no duration of a call', async () => {
     const breaker = opossumBreaker('h1', () => undefined);
     for (let i = 0; i < 100; i++) await breaker.run(async () => undefined);

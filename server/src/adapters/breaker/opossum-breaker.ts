@@ -29,6 +29,7 @@ export function opossumBreaker(name: string, onChange: () => void, { windowMs, r
       return breaker.opened ? 'open' : 'closed';
     },
     run: (work) => breaker.fire(work),
+    open: () => breaker.open(),
     close: () => breaker.shutdown(),
   };
 }

@@ -5,6 +5,8 @@
 //       until it is known; its age is looked at immediately before it is sent again. After 20 s nobody knows (the reuse
 //       delay is at least 30 s, so that no address can have found another owner meanwhile).
 //   X3. What the breaker refuses, or finds no primary to be sent to, was not done.
+//   X4. Who finds no primary opens the breaker: that took as long as an election may take, and whoever asks next would
+//       wait as long. Few exchanges end in such a time, too few for a verdict by their number.
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -112,6 +114,7 @@ export class Exchange {
   #clusterTime: ClusterTime | undefined;
   #failingSince: WallTime | undefined;
   #lastFailure = '';
+  #isToldAway = false;
   #refusal: StoreUnavailableError | undefined;
 
   constructor(options: ExchangeOptions) {
@@ -168,7 +171,8 @@ export class Exchange {
       } catch (error) {
         if (!isFault(error)) throw error;
         wasSent ||= talk?.wrote === true || !isUnsent(error);
-        if (!wasSent && this.#breaker.state === 'open') throw unavailable(error);
+        // Half open, one exchange tries for all.
+        if (!wasSent && (isBreakerOpen(error) || this.#breaker.state === 'open')) throw unavailable(error);
         if (clock.now() - firstMs + REPEAT_AFTER_MS >= REPEAT_FOR_MS) {
           if (!wasSent) throw unavailable(error);
           metrics.count('storeUnknown');
@@ -184,6 +188,7 @@ export class Exchange {
   async #once<T>(operation: string, work: (conversation: Conversation) => Promise<T>): Promise<T> {
     const { client, db, clock, metrics } = this.#options;
     const startMs = clock.now();
+    const startTime = clock.wallTime().getTime() as WallTime;
     let answer: { readonly value: T } | undefined;
     try {
       await this.#breaker.run(async () => {
@@ -200,11 +205,12 @@ export class Exchange {
     } catch (error) {
       if (isFault(error) && !isBreakerOpen(error)) {
         metrics.count('storeFailures', { operation });
-        this.#failed(error);
+        this.#failed(error, startTime);
       }
       throw error;
     }
-    this.#failingSince = undefined;
+    // What began before it opened proves nothing of now.
+    if (this.#breaker.state === 'closed') this.#failingSince = undefined;
     metrics.observe('storeSeconds', (clock.now() - startMs) / 1_000, { operation });
     if (!answer) throw new Error(`${operation} ended without an answer`);
     return answer.value;
@@ -218,17 +224,21 @@ export class Exchange {
     if (clusterTime && (!known || clusterTime.clusterTime.greaterThan(known))) this.#clusterTime = clusterTime;
   }
 
-  #failed(error: unknown): void {
-    this.#failingSince ??= this.#options.clock.wallTime().getTime() as WallTime;
+  /** `startTime`: of the exchange that failed; nothing was heard since. */
+  #failed(error: unknown, startTime: WallTime): void {
+    this.#failingSince ??= startTime;
     this.#lastFailure = messageOf(error);
+    if (error instanceof MongoServerSelectionError) this.#breaker.open();
   }
 
   #breakerChanged(): void {
     const { log } = this.#options;
     const { state } = this.#breaker;
     if (this.#refusal) return;
-    if (state === 'open') log.warn('the store cannot be used', { error: this.#lastFailure });
+    // It opens again after every try that fails.
+    if (state === 'open' && !this.#isToldAway) log.warn('the store cannot be used', { error: this.#lastFailure });
     if (state === 'closed') log.info('the store can be used again');
+    this.#isToldAway = state !== 'closed';
   }
 }
 
