@@ -273,6 +273,24 @@ describe.skipIf(!withMongod)('moving into MongoDB', () => {
     await target.close();
   });
 
+  test('a server that goes on in a database that was dropped keeps it from being finished', async () => {
+    await using there = place();
+    const store = await there.open();
+    const { holder } = store;
+    if (holder.kind !== 'shared') throw new Error('MongoDB has a holder to elect');
+    await using client = new MongoClient((there.store as { uri: string }).uri);
+    await client.db().dropDatabase();
+    const target = there.target();
+    await target.begin(ARBITRARY_IDENTITY);
+    await holder.take(undefined, { instance: 'i', server: 's', advertise: '', agentAdvertise: '' });
+    const nothing = { networks: 0, hosts: 0, slots: 0, history: 0 };
+    await expect(target.finish(nothing)).rejects.toThrow(/a server serves database .*: stop all servers of it/);
+    await target.close();
+    await store.close();
+    await expect(there.open()).rejects.toThrow(UNFINISHED);
+    await importInto(there, LINES);
+  });
+
   test('a store that lost what it was given is not finished', async () => {
     await using there = place();
     const target = there.target();
@@ -339,6 +357,15 @@ describe.skipIf(!withMongod)('moving into MongoDB with three nodes', () => {
       await importInto(there, LINES);
     }
     expect(documentsOf(await exportFrom(there))).toEqual(documentsOf(LINES));
+  });
+
+  test('an import needs no more nodes than a server does', async () => {
+    await using there = mongodbMovingPlace(mongo.freshUri());
+    const [secondary] = await mongo.set.secondaries();
+    await secondary?.kill();
+    await importInto(there, LINES);
+    expect(documentsOf(await exportFrom(there))).toEqual(documentsOf(LINES));
+    await secondary?.restart();
   });
 
   test('an import that a new primary has not all of is not finished', async () => {

@@ -82,10 +82,13 @@ async function write(
   progress: Progress,
 ): Promise<void> {
   const all = Object.values(checked.counts).reduce((sum, count) => sum + count, 0);
-  const told = (written: number) =>
-    progress.now(
-      () => `wrote ${written.toLocaleString('en')} of ${quantity(all, 'document')} (${percent(written / all)})`,
-    );
+  const told = (written: number) => {
+    if (written === all) progress.say(`wrote ${quantity(all, 'document')}, making indexes`);
+    else
+      progress.now(
+        () => `wrote ${written.toLocaleString('en')} of ${quantity(all, 'document')} (${percent(written / all)})`,
+      );
+  };
   const imported = await importExport(file, checked, target, told);
   if (!imported.ok) throw new Error(imported.problem);
 }

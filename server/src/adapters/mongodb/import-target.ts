@@ -25,6 +25,7 @@ import {
 } from './schema.js';
 
 const ID = 'settings';
+const HOLDER = 'holder';
 const NO_TIMEOUT = 0;
 
 /** The store that is, or will be, in the database of a URI. */
@@ -106,6 +107,7 @@ class Writer {
   async begin(found: 'empty' | 'unfinished'): Promise<void> {
     if (found === 'unfinished') await this.#endEarlier();
     await this.#mark(found);
+    await settingsOf(this.#db).deleteOne({ _id: HOLDER }, { writeConcern: MAJORITY });
     for (const name of COLLECTIONS) {
       if (name === 'settings') continue;
       await this.#db.dropCollection(name);
@@ -179,25 +181,29 @@ class Writer {
 
   async finish(counts: Counts): Promise<void> {
     await createIndexes(this.#db);
-    const holder = {
-      instance: '',
-      server: '',
-      epoch: this.#identity.holderEpoch,
-      advertise: '',
-      agent_advertise: '',
-      beat: 0,
-    };
-    const settings = settingsOf(this.#db);
-    await settings.replaceOne({ _id: 'holder' }, holder, { upsert: true, writeConcern: MAJORITY });
+    await this.#insertHolder();
     // What a majority has, which by now is everything.
     for (const [kind, count] of Object.entries(counts)) {
       if ((await this.#db.collection(kind).countDocuments()) !== count) throw this.#superseded();
     }
-    const { matchedCount } = await settings.updateOne(
+    const { matchedCount } = await settingsOf(this.#db).updateOne(
       { _id: ID, 'importing.id': this.#id, 'importing.batches': this.#batches },
       { $unset: { importing: '' } },
       { writeConcern: MAJORITY },
     );
     if (matchedCount !== 1) throw this.#superseded();
+  }
+
+  /** A record that is there already is of a server that did not notice that its database was dropped. */
+  async #insertHolder(): Promise<void> {
+    const nobody = { instance: '', server: '', advertise: '', agent_advertise: '' };
+    const holder = { _id: HOLDER, ...nobody, epoch: this.#identity.holderEpoch, beat: 0 };
+    const { upsertedCount } = await settingsOf(this.#db).updateOne(
+      { _id: HOLDER },
+      { $setOnInsert: holder },
+      { upsert: true, writeConcern: MAJORITY },
+    );
+    if (upsertedCount === 1) return;
+    throw new Error(`a server serves database ${this.#db.databaseName}: stop all servers of it, and import again`);
   }
 }

@@ -146,7 +146,8 @@ export async function createCollection(db: Db, name: CollectionName): Promise<vo
 export async function createIndexes(db: Db): Promise<void> {
   for (const name of COLLECTIONS) {
     const indexes = INDEXES[name];
-    if (indexes.length > 0) await db.collection(name).createIndexes([...indexes]);
+    // Else it waits for every node, also for those that are down.
+    if (indexes.length > 0) await db.collection(name).createIndexes([...indexes], { commitQuorum: 'majority' });
   }
 }
 
