@@ -81,7 +81,7 @@ export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): Ipam
     ...hostHandlers(log, app, holder),
     watchEvents: watchHandler(log, app.events),
     getStatus: unary(log, async (request, call) => {
-      const own = toWireStatus(app.status.get());
+      const own = toWireStatus(rememberNow(app.context, call, app.status.get()));
       const held = await holder.read(rpc.getStatus, request, call);
       return held ? { ...own, brakes: held.brakes, counts: held.counts } : own;
     }),

@@ -6,7 +6,8 @@
 //       delay is at least 30 s, so that no address can have found another owner meanwhile).
 //   X3. What the breaker refuses, or finds no primary to be sent to, was not done.
 //   X4. Who finds no primary opens the breaker: that took as long as an election may take, and whoever asks next would
-//       wait as long. Few exchanges end in such a time, too few for a verdict by their number.
+//       wait as long. Few exchanges end in such a time, too few for a verdict by their number. Half open, it is a
+//       question of its own that tries: nobody else waits for what comes of it.
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -171,7 +172,6 @@ export class Exchange {
       } catch (error) {
         if (!isFault(error)) throw error;
         wasSent ||= talk?.wrote === true || !isUnsent(error);
-        // Half open, one exchange tries for all.
         if (!wasSent && (isBreakerOpen(error) || this.#breaker.state === 'open')) throw unavailable(error);
         if (clock.now() - firstMs + REPEAT_AFTER_MS >= REPEAT_FOR_MS) {
           if (!wasSent) throw unavailable(error);
@@ -239,6 +239,13 @@ export class Exchange {
     if (state === 'open' && !this.#isToldAway) log.warn('the store cannot be used', { error: this.#lastFailure });
     if (state === 'closed') log.info('the store can be used again');
     this.#isToldAway = state !== 'closed';
+    if (state === 'half-open') this.#try();
+  }
+
+  #try(): void {
+    const look = { find: 'settings', filter: { _id: 'settings' }, limit: 1 };
+    // What comes of it the breaker makes known.
+    this.read('try', (talk) => talk.read(look)).catch(() => undefined);
   }
 }
 
