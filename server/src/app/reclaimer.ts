@@ -38,7 +38,7 @@ export class Reclaimer {
   async reclaim(): Promise<void> {
     const { view, clock } = this.#context;
     const nowMs = clock.now();
-    for (const networkId of view.networks.keys()) {
+    for (const networkId of [...view.occupiedNetworks]) {
       const due = [...view.occupancy(networkId).resting.values()].filter(
         (resting) => freeAtMs(this.#context, resting) <= nowMs,
       );

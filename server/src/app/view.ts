@@ -216,6 +216,11 @@ export class View {
     return network && subnet && { network, subnet };
   }
 
+  /** Where addresses may not be free: also networks that are gone, of which a slot was seen since. */
+  get occupiedNetworks(): Iterable<NetworkId> {
+    return this.#occupancy.keys();
+  }
+
   /** Which addresses of a network are not free. */
   occupancy(networkId: NetworkId): Occupancy {
     let occupancy = this.#occupancy.get(networkId);
