@@ -347,9 +347,9 @@ test('a contradiction names the address, who was told what cannot be, and an ord
   expect(contradictions(history(steps), strict)).toEqual([
     [
       'Address 10.0.0.1 of network red. No order explains',
-      `  2–3 c1: ${JSON.stringify(reserve(N, A))} → ${JSON.stringify(created(held('2', N)))}`,
+      `  2–3 c1: reserve ${N} ${A} → created ${N} ${A} 2`,
       `after 1 operations, in the state reserved ${M} ${A} 1. The last of them, and the state after each:`,
-      `  0–1 c0: ${JSON.stringify(reserve(M))} → ${JSON.stringify(created(held('1')))} | reserved ${M} ${A} 1`,
+      `  0–1 c0: reserve ${M} → created ${M} ${A} 1 | reserved ${M} ${A} 1`,
     ].join('\n'),
   ]);
 });

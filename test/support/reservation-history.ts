@@ -64,7 +64,7 @@ export function contradictions(
   const addresses = split(telling, (each) => addressesOf(each, seen));
   const macs = split(telling, (each) => macsOf(each, seen));
   return [
-    ...history.filter(isMistaken).map((each) => `${inWords(each)} is no answer`),
+    ...history.filter(isMistaken).map((each) => `${each.process}: ${inWords(each)} is no answer`),
     ...mistakenIdentities(history),
     ...[...addresses].flatMap(([name, part]) =>
       judge(`Address ${name}`, part, new TenureModel('address', part, circumstances)),
@@ -75,11 +75,14 @@ export function contradictions(
 
 function judge(subject: string, history: readonly ReservationOperation[], model: TenureModel): readonly string[] {
   const verdict = checkLinearizable(history, model);
-  return verdict.ok ? [] : [`${subject}. ${formatRefutation(verdict)}`];
+  return verdict.ok ? [] : [`${subject}. ${formatRefutation(verdict, inWords)}`];
 }
 
-function inWords({ process, input, output }: ReservationOperation): string {
-  return `${process}: ${JSON.stringify(input)} → ${JSON.stringify(output)}`;
+function inWords({ input, output }: ReservationOperation): string {
+  const { networkId: _, ...asked } = input;
+  const { reservationId = '', address = '', mac = '' } = tenureOf(output) ?? {};
+  const told = [output?.kind ?? 'unknown', mac, address, reservationId];
+  return `${Object.values(asked).join(' ').trim()} → ${told.join(' ').trim()}`;
 }
 
 /** Whether the answer is about something else than the question. */
