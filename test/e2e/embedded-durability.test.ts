@@ -107,7 +107,15 @@ describe.skipIf(!(await hasTool('strace')))('the embedded store under strace', (
     inject: readonly string[],
   ): Promise<{ output: string; trace: string[]; code: number }> {
     const file = join(path, 'trace');
-    const trace = ['-f', '-y', '-o', file, '-e', 'trace=pwrite64,pwritev,writev,fdatasync,fsync,msync,write', ...inject];
+    const trace = [
+      '-f',
+      '-y',
+      '-o',
+      file,
+      '-e',
+      'trace=pwrite64,pwritev,writev,fdatasync,fsync,msync,write',
+      ...inject,
+    ];
     const command = [...trace, process.execPath, WRITER, join(path, 'store'), '2', '60'];
     // One thread writes, so that the calls to fail can be counted.
     await using writer = new WatchedProcess('strace', command, { env: { UV_THREADPOOL_SIZE: '1' } });
