@@ -5,7 +5,6 @@ import { type Agent, createAgent } from '@leasehold/agent/agent';
 import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
 import { StateStore } from '@leasehold/agent/state/state-store';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
-import { parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
@@ -21,8 +20,8 @@ import { MemoryLog } from '../fakes/memory-log.js';
 import { openMemoryStore } from '../fakes/memory-store.js';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { settle, VirtualClock } from '../fakes/virtual-clock.js';
+import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
 
-const CALL = { caller: 'test', signal: new AbortController().signal, stale: () => undefined };
 const RESTART_MS = 1_000;
 const TABLE_FILES = /\.(table|journal)$/;
 
@@ -133,21 +132,7 @@ export class Installation {
     cidr: string,
     more: Partial<SubnetSettings> = {},
   ): Promise<void> {
-    const settings = {
-      cidr: parsed(parseCidr(cidr)),
-      dnsServers: [],
-      ntpServers: [],
-      domainName: '',
-      domainSearch: [],
-      routes: [],
-      options: [],
-      leaseTimeS: 3_600,
-      reuseDelayS: 60,
-      allocationRanges: [],
-      excludedRanges: [],
-      labels: {},
-      ...more,
-    };
+    const settings = subnetSettings(cidr, more);
     accepted(await this.plane.useCases.subnets.create(networkId as NetworkId, subnetId as SubnetId, settings, CALL));
     await this.advance(20);
   }
@@ -160,28 +145,12 @@ export class Installation {
 
   /** Reserves; a refusal is an answer. */
   tryReserve(subnetId: string, mac: string, address?: string, more: Partial<ReserveCommand> = {}) {
-    return this.plane.useCases.reserve.reserve(
-      {
-        subnetId: subnetId as SubnetId,
-        networkId: undefined,
-        mac: parsed(parseMac(mac)),
-        address: address === undefined ? undefined : parsed(parseIpv4(address)),
-        hostname: '',
-        owner: '',
-        labels: {},
-        options: [],
-        request: undefined,
-        ...more,
-      },
-      CALL,
-    );
+    return this.plane.useCases.reserve.reserve({ ...reserveCommand(subnetId, mac, address), ...more }, CALL);
   }
 
   /** Releases by address, or as `more` says; a refusal is an answer. */
   tryRelease(subnetId: string, address: string, more: Partial<ReleaseCommand> = {}) {
-    const key = { kind: 'address', subnetId: subnetId as SubnetId, address: parsed(parseIpv4(address)) } as const;
-    const plain = { reservationId: undefined, mac: undefined, guestStopped: false, request: undefined };
-    return this.plane.useCases.release.release({ key, ...plain, ...more }, CALL);
+    return this.plane.useCases.release.release({ ...releaseCommand(subnetId, address), ...more }, CALL);
   }
 
   /** Changes settings of a subnet; a refusal is an answer. */
@@ -247,13 +216,6 @@ export class Installation {
 export function accepted<T>(result: Result<T>): T {
   if (result.ok) return result.value;
   throw new Error(`${result.error.kind}: ${result.error.message}`);
-}
-
-function parsed<T>(
-  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string },
-): T {
-  if (result.ok) return result.value;
-  throw new Error(result.problem);
 }
 
 /** A host with the product's own agent. */

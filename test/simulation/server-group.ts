@@ -1,7 +1,6 @@
 // Several servers of one store, in one process and in virtual time. Their writes take time, and each sees those of the
 // others, and its own, only a while later.
 
-import { parseCidr, parseIpv4, parseMac } from '@leasehold/proto/values';
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
@@ -12,6 +11,7 @@ import { MemoryLog } from '../fakes/memory-log.js';
 import { type MemoryStore, openMemoryStore } from '../fakes/memory-store.js';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { VirtualClock } from '../fakes/virtual-clock.js';
+import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
 
 /** A server of a group. */
 export interface GroupServer {
@@ -87,25 +87,9 @@ export class ServerGroup {
 
   /** Makes a network with one subnet of the same name. */
   async createSubnet({ plane: { useCases } }: GroupServer, name: string, cidr: string): Promise<void> {
-    const parsed = parseCidr(cidr);
-    if (!parsed.ok) throw new Error(parsed.problem);
     const network = { displayName: '', labels: {}, dhcpServerCount: 1, ipamEnabled: true };
-    const subnet = {
-      cidr: parsed.value,
-      dnsServers: [],
-      ntpServers: [],
-      domainName: '',
-      domainSearch: [],
-      routes: [],
-      options: [],
-      leaseTimeS: 3_600,
-      reuseDelayS: 60,
-      allocationRanges: [],
-      excludedRanges: [],
-      labels: {},
-    };
     await this.during(useCases.networks.create(name as NetworkId, network, CALL));
-    await this.during(useCases.subnets.create(name as NetworkId, name as SubnetId, subnet, CALL));
+    await this.during(useCases.subnets.create(name as NetworkId, name as SubnetId, subnetSettings(cidr), CALL));
   }
 
   /** Ends all. */
@@ -117,39 +101,17 @@ export class ServerGroup {
   }
 }
 
-const CALL = { caller: 'test', signal: new AbortController().signal, stale: () => undefined };
-
 /** Reserves for the nth MAC. */
 export function reserve({ plane }: GroupServer, subnetId: string, n: number, more: Partial<ReserveCommand> = {}) {
-  const command: ReserveCommand = {
-    subnetId: subnetId as SubnetId,
-    networkId: undefined,
-    mac: macOf(n),
-    address: undefined,
-    hostname: '',
-    owner: '',
-    labels: {},
-    options: [],
-    request: undefined,
-    ...more,
-  };
-  return plane.useCases.reserve.reserve(command, CALL);
+  return plane.useCases.reserve.reserve({ ...reserveCommand(subnetId, macOf(n), undefined), ...more }, CALL);
 }
 
 /** Releases an address. */
 export function release({ plane }: GroupServer, subnetId: string, address: string, more: Partial<ReleaseCommand> = {}) {
-  const parsed = parseIpv4(address);
-  if (!parsed.ok) throw new Error(parsed.problem);
-  const key = { kind: 'address', subnetId: subnetId as SubnetId, address: parsed.value } as const;
-  const plain = { reservationId: undefined, mac: undefined, guestStopped: false, request: undefined };
-  return plane.useCases.release.release({ key, ...plain, ...more }, CALL);
+  return plane.useCases.release.release({ ...releaseCommand(subnetId, address), ...more }, CALL);
 }
 
 /** The nth MAC. */
-export function macOf(n: number) {
-  const parsed = parseMac(
-    `52:54:00:00:${[n >> 8, n & 255].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`,
-  );
-  if (!parsed.ok) throw new Error(parsed.problem);
-  return parsed.value;
+export function macOf(n: number): string {
+  return `52:54:00:00:${[n >> 8, n & 255].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
 }
