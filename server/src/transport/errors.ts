@@ -105,8 +105,18 @@ export function toWireError(error: IpamError): WireError {
   return { code, details: message, metadata };
 }
 
+/** Thrown with what the holder refused a call with that was passed on to it. */
+export class HolderRefusedError extends Error {
+  readonly wire: WireError;
+
+  constructor(error: WireError) {
+    super(error.details);
+    this.wire = withoutConnection(error);
+  }
+}
+
 /** A status as it came from another server, without what its connection added. */
-export function withoutConnection({ code, details, metadata }: WireError): WireError {
+function withoutConnection({ code, details, metadata }: WireError): WireError {
   const kept = new Metadata();
   for (const key of [DETAILS, PUSHBACK]) for (const value of metadata.get(key)) kept.set(key, value);
   return { code, details, metadata: kept };

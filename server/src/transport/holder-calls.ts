@@ -10,7 +10,7 @@ import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/
 import type { Clock } from '@leasehold/program/clock';
 import { noHolder, outcomeUnknown } from '../domain/errors.js';
 import type { HolderLease } from '../ports/holder-lease.js';
-import { orThrow, reasonOf, type WireError, withoutConnection } from './errors.js';
+import { HolderRefusedError, orThrow, reasonOf } from './errors.js';
 import type { Handle, UnaryCall } from './unary.js';
 
 /** How a method goes over the wire, as generated. */
@@ -18,16 +18,6 @@ export interface UnaryMethod<Request, Response> {
   readonly path: string;
   readonly requestSerialize: (request: Request) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => Response;
-}
-
-/** Thrown with what the holder refused a call with. */
-export class HolderRefusedError extends Error {
-  readonly wire: WireError;
-
-  constructor(error: WireError) {
-    super(error.details);
-    this.wire = withoutConnection(error);
-  }
 }
 
 // Names the server that passed a call on.

@@ -7,8 +7,7 @@ import type { Call } from '../app/context.js';
 import { outcomeUnknown, storeUnavailable } from '../domain/errors.js';
 import type { WallTime } from '../domain/ids.js';
 import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
-import { RefusedError, toWireError, type WireError } from './errors.js';
-import { HolderRefusedError } from './holder-calls.js';
+import { HolderRefusedError, RefusedError, toWireError, type WireError } from './errors.js';
 
 /** What a handler does: decode, call, encode. */
 export type Handle<Request, Response> = (request: Request, call: UnaryCall) => Promise<Response> | Response;
