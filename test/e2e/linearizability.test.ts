@@ -53,7 +53,9 @@ const ALONE_MS = 300;
 describe.skipIf(!(await hasMongod()))('two servers on a replica set', () => {
   const mongo = sharedReplicaSet({ nodes: 3 });
 
-  test('are as one, while they and the primaries die under their load', { timeout: WITHIN_MS }, async () => {
+  test(`are as one, while they and the primaries die under their load (SEED=${SEED})`, {
+    timeout: WITHIN_MS,
+  }, async () => {
     const uri = mongo.freshUri();
     await using cluster = await Cluster.startSeveral({ store: uri, servers: 2 });
     const store = await mongodbPlace(uri, { clock: systemClock() }).open();
@@ -76,7 +78,7 @@ describe.skipIf(!(await hasMongod()))('two servers on a replica set', () => {
   });
 });
 
-test('a server on the embedded store is as one that never dies', { timeout: WITHIN_MS }, async () => {
+test(`a server on the embedded store is as one that never dies (SEED=${SEED})`, { timeout: WITHIN_MS }, async () => {
   await using cluster = await Cluster.start();
   await using load = await Load.start(cluster);
   for (let round = 0; round < 5; round++) {
@@ -184,7 +186,7 @@ class Load implements AsyncDisposable {
     };
   }
 
-  /** Ends, looks at everything once more, and answers what cannot be true; then with the seed. */
+  /** Ends, looks at everything once more, and answers what cannot be true. */
   async end(): Promise<readonly string[]> {
     this.#isOver = true;
     await Promise.all(this.#lanes);
@@ -197,7 +199,7 @@ class Load implements AsyncDisposable {
     }
     const wrong = contradictions(this.#operations, { mayFree: false });
     console.log(this.#summary());
-    return wrong.length > 0 ? [`SEED=${SEED}`, ...wrong] : [];
+    return wrong;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
