@@ -120,6 +120,24 @@ describe('a write', () => {
     expect([write.ended(), sent]).toEqual([defect, 1]);
   });
 
+  test('that was answered, but not what was asked after it, is not refused as not done', async () => {
+    script = ['done', AWAY];
+    let end: unknown;
+    const over = (how: unknown) => {
+      end = how;
+    };
+    const work = exchange.write('insert', async (talk) => {
+      await talk.write({ insert: 'slots' });
+      return talk.read({ find: 'networks' });
+    });
+    work.then(over, over);
+    await clock.advance(5_000);
+    expect(exchange.health.breaker).not.toBe('closed');
+    expect(end).toBeUndefined();
+    await clock.advance(16_000);
+    expect(end).toBeInstanceOf(OutcomeUnknownError);
+  });
+
   test('that was sent is found out about also after the store was closed for others', async () => {
     script = [LOST, 'done'];
     const write = writing();
