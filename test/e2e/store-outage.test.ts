@@ -65,7 +65,10 @@ describe.skipIf(!(await hasMongod()))('while MongoDB is away', () => {
       const { store } = await client.status();
       expect(store).toMatchObject({ kind: 'mongodb', breaker: expect.stringMatching(/^(open|half-open)$/) });
       expect(store?.unavailableSince?.getTime()).toBeGreaterThan(awayTime - AT_ONCE_MS);
-      await expectRefusedAtOnce(client);
+      for (const state of ['half-open', 'open']) {
+        await eventually(`the breaker is ${state}`, async () => (await client.status()).store?.breaker === state);
+        await expectRefusedAtOnce(client);
+      }
       await expectRemembered(client, store?.unavailableSince);
       expect(await guest.renew()).toMatchObject({ kind: 'renew' });
       expect(await runUdhcpc(await cluster.guest('red', `booting-${how.name.charAt(0)}`, BOOTING))).toBeDefined();

@@ -190,7 +190,10 @@ export class ReplicaSet implements AsyncDisposable {
   static async start(options: ReplicaSetOptions): Promise<ReplicaSet> {
     const binary = await mongodPath();
     const directory = dataDirectory(options.directory);
-    const replication = ['--replSet', NAME, '--oplogSize', String(options.oplogSizeMb ?? OPLOG_SIZE_MB)];
+    const { oplogSizeMb = OPLOG_SIZE_MB } = options;
+    // The oplog is cut up to the last checkpoint, and by default there is one a minute.
+    const checkpoints = oplogSizeMb < OPLOG_SIZE_MB ? ['--syncdelay', '1'] : [];
+    const replication = ['--replSet', NAME, '--oplogSize', String(oplogSizeMb), ...checkpoints];
     const starts = Array.from({ length: options.nodes }, (_, n) => {
       const path = join(directory, `node${n}`);
       mkdirSync(path);
