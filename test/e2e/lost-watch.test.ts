@@ -84,7 +84,8 @@ describe.skipIf(!(await hasMongod()))('the watch of the store', () => {
     ).toBeDefined();
     expect(messages(one, from)).toContain('the store was read again');
     await using again = new UserWatch(one.client(), resumeToken);
-    await again.until((event) => event.kind === 'network' && event.network.networkId === 'goes');
+    await two.client().networks.create({ networkId: 'afterwards' });
+    await again.until(isNetwork('afterwards'));
     expect(again.events.some(isNetwork('meanwhile'))).toBe(true);
   });
 
