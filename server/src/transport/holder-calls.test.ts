@@ -47,6 +47,7 @@ async function start(name: string): Promise<Running> {
       log,
       calls.reads(rpc.getHost, ({ hostId }, call: UnaryCall) => {
         answered.push(hostId);
+        if (name === 'holder' && hostId === 'silent') return new Promise<never>(() => undefined);
         if (hostId === 'stale') call.stale(0 as never);
         return hostId === 'none'
           ? orThrow(hostNotFound(hostId))
@@ -150,6 +151,12 @@ describe('what only the holder knows', () => {
     // Each takes the other one for the holder: whoever gets the call second answers it.
     expect((await getHost(follower, 'h1')).version).toBe('holder');
   });
+});
+
+test('a holder that says nothing is not waited for: who was asked answers, and leaves it alone for a while', async () => {
+  expect((await getHost(follower, 'silent')).version).toBe('follower');
+  expect((await getHost(follower, 'h1')).version).toBe('follower');
+  expect([holder.answered, follower.answered]).toEqual([['silent'], ['silent', 'h1']]);
 });
 
 describe('what only the holder can do', () => {

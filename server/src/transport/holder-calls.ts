@@ -3,7 +3,8 @@
 //
 //   H1. A call is passed on once: one that was passed on already is answered by who got it.
 //   H2. What is handed back is the answer or the refusal as the holder gave it, trailers included.
-//   H3. A call that reads is answered here when the holder cannot be asked: with liveness unknown, and nobody ready.
+//   H3. A call that reads is answered here when the holder cannot be asked, or says nothing in time because it stands
+//       still: with liveness unknown, and nobody ready.
 //   H4. Any other one is refused then: with NO_HOLDER when it was not sent, with OUTCOME_UNKNOWN when it was.
 
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
@@ -23,7 +24,8 @@ export interface UnaryMethod<Request, Response> {
 // Names the server that passed a call on.
 const PASSED_ON = 'leasehold-passed-on-by';
 const CONNECT_WITHIN_MS = 1_000;
-// Who asks while it cannot be reached is not kept waiting each time.
+const READ_WITHIN_MS = 2_000;
+// Who asks while it cannot be reached, or says nothing, is not kept waiting each time.
 const TRY_AGAIN_MS = 2_000;
 // A call without a deadline does not wait for ever, and no wait for servers is longer.
 const LONGEST_MS = 330_000;
@@ -68,10 +70,14 @@ export class HolderCalls {
     const client = this.#mayAnswer(call) ? undefined : await this.#connect();
     if (!client) return undefined;
     try {
-      return await this.#pass(client, method, request, call);
+      return await this.#pass(client, method, request, call, READ_WITHIN_MS);
     } catch (error) {
-      if (error instanceof HolderRefusedError && error.wire.code === status.UNAVAILABLE) return undefined;
-      throw error;
+      if (!(error instanceof HolderRefusedError)) throw error;
+      const isSilent = error.wire.code === status.DEADLINE_EXCEEDED;
+      if (!isSilent && error.wire.code !== status.UNAVAILABLE) throw error;
+      // Not when its caller had less patience.
+      if (isSilent && Number(call.grpc.getDeadline()) > this.#after(0)) this.#leaveAlone(client);
+      return undefined;
     }
   }
 
@@ -85,7 +91,7 @@ export class HolderCalls {
     const client = this.#mayAnswer(call) ? undefined : await this.#connect();
     if (!client) return orThrow(noHolder(this.#lease.holder));
     try {
-      return await this.#pass(client, method, request, call);
+      return await this.#pass(client, method, request, call, LONGEST_MS);
     } catch (error) {
       // Not a word of its own: the connection broke.
       const isSilent = error instanceof HolderRefusedError && reasonOf(error.wire) === undefined;
@@ -117,10 +123,16 @@ export class HolderCalls {
     if (away === target && this.#clock.now() < untilMs) return undefined;
     return new Promise((resolve) => {
       client.waitForReady(this.#after(CONNECT_WITHIN_MS), (error) => {
-        this.#unreachable = error ? { target, untilMs: this.#clock.now() + TRY_AGAIN_MS } : undefined;
+        if (error) this.#leaveAlone(client);
+        else this.#unreachable = undefined;
         resolve(error ? undefined : client);
       });
     });
+  }
+
+  #leaveAlone(client: Client): void {
+    if (this.#client?.client !== client) return;
+    this.#unreachable = { target: this.#client.target, untilMs: this.#clock.now() + TRY_AGAIN_MS };
   }
 
   /** So long from now, as gRPC counts deadlines. */
@@ -133,11 +145,11 @@ export class HolderCalls {
     { path, requestSerialize, responseDeserialize }: UnaryMethod<Request, Response>,
     request: Request,
     call: UnaryCall,
+    withinMs: number,
   ): Promise<Response> {
     const metadata = new Metadata();
     metadata.set(PASSED_ON, this.#server);
-    const asked = call.grpc.getDeadline();
-    const deadline = typeof asked === 'number' && !Number.isFinite(asked) ? this.#after(LONGEST_MS) : asked;
+    const deadline = Math.min(Number(call.grpc.getDeadline()), this.#after(withinMs));
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, response?: Response) => {
         call.signal.removeEventListener('abort', cancel);
