@@ -1,11 +1,14 @@
 // Watches, through the product's use cases, in virtual time.
 
+import { EventEmitter } from 'node:events';
+import { WatchEventsRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { formatIpv4 } from '@leasehold/proto/values';
 import type { Watch, WatchCommand, Watched } from '@leasehold/server/app/events';
 import type { Refused, Result } from '@leasehold/server/domain/errors';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { watchHandler } from '@leasehold/server/transport/watch';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { settle } from '../fakes/virtual-clock.js';
 import { type GroupServer, release, reserve, ServerGroup } from './server-group.js';
 
@@ -235,5 +238,84 @@ describe('a watch ends', () => {
     }
     expect(ends).toEqual(['watch-too-slow']);
     watch.close();
+  });
+});
+
+/** A stream of WatchEvents whose reader takes nothing until it reads. */
+class PlayedStream extends EventEmitter {
+  readonly request: WatchEventsRequest;
+  readonly destroyed = false;
+  readonly writableEnded = false;
+  cancelled = false;
+  written = 0;
+  readonly errors: string[] = [];
+
+  constructor(request: Partial<WatchEventsRequest>) {
+    super();
+    this.request = WatchEventsRequest.fromPartial(request);
+    this.on('error', ({ details }: { readonly details: string }) => this.errors.push(details));
+    const { context, events } = a.plane.useCases;
+    watchHandler(a.log, events, context.clock)(this as unknown as Parameters<ReturnType<typeof watchHandler>>[0]);
+  }
+
+  write(): boolean {
+    this.written++;
+    return false;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.emit('cancelled');
+  }
+
+  end(): void {}
+
+  getPath(): string {
+    return 'WatchEvents';
+  }
+}
+
+describe('a reader that takes nothing', () => {
+  /** Opens a watch with a snapshot, and answers how many snapshots are open. */
+  async function stalled() {
+    let open = 0;
+    const take = a.store.snapshot;
+    vi.spyOn(a.store, 'snapshot').mockImplementation(async () => {
+      const snapshot = await take();
+      open++;
+      return { ...snapshot, close: async () => void open-- };
+    });
+    const stream = new PlayedStream({ snapshot: true });
+    await settle();
+    return { stream, open: () => open };
+  }
+
+  const count = () => a.plane.useCases.events.count;
+
+  test('of a snapshot is ended after 30 s, and holds nothing any more', async () => {
+    const { stream, open } = await stalled();
+    await group.clock.advance(29_000);
+    expect([stream.written, open(), count(), stream.errors]).toEqual([1, 1, 1, []]);
+    await group.clock.advance(2_000);
+    expect([stream.written, open(), count()]).toEqual([1, 0, 0]);
+    expect(stream.errors).toEqual([expect.stringContaining('too slowly')]);
+  });
+
+  test('has the time again with everything that it takes', async () => {
+    const { stream } = await stalled();
+    for (let n = 0; n < 5; n++) {
+      await group.clock.advance(29_000);
+      stream.emit('drain');
+      await settle();
+    }
+    expect(stream.errors).toEqual([]);
+    stream.cancel();
+  });
+
+  test('of a snapshot and leaves holds nothing any more', async () => {
+    const { stream, open } = await stalled();
+    stream.cancel();
+    await settle();
+    expect([open(), count(), stream.errors]).toEqual([0, 0, []]);
   });
 });

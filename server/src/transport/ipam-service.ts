@@ -79,7 +79,7 @@ export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): Ipam
     ...reservationHandlers(log, app, holder),
     ...batchHandlers(log, app, holder),
     ...hostHandlers(log, app, holder),
-    watchEvents: watchHandler(log, app.events),
+    watchEvents: watchHandler(log, app.events, app.context.clock),
     getStatus: unary(log, async (request, call) => {
       const own = toWireStatus(rememberNow(app.context, call, app.status.get()));
       const held = await holder.read(rpc.getStatus, request, call);

@@ -1,61 +1,72 @@
 // WatchEvents: a watch as a gRPC stream, at the pace of its reader.
 //
 //   O1. No more is written than the reader takes: the watch is pulled when the stream has room. A reader that takes
-//       nothing is ended when the watch is.
+//       nothing is ended when the watch is, or after 30 s.
+//   O2. However it ends, the watch is let go of: its place, and what it holds of the store.
 
 import { Metadata, type ServerWritableStream, status } from '@grpc/grpc-js';
+import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type { WatchEventsRequest, WatchEventsResponse } from '@leasehold/proto/ipam/v1/ipam_service';
 import type { Events } from '../app/events.js';
-import type { Refused } from '../domain/errors.js';
+import { type Refused, watchTooSlow } from '../domain/errors.js';
 import { fromWatch, toWireWatched } from './convert/event.js';
 import { orThrow, toWireError, type WireError } from './errors.js';
 import { toStatus } from './unary.js';
 
 type Stream = ServerWritableStream<WatchEventsRequest, WatchEventsResponse>;
 
+// A snapshot and a read of old changes hold a moment of the store, which costs it more the longer that takes.
+const ROOM_WITHIN_MS = 30_000;
+
 /** Makes the handler. */
-export function watchHandler(log: Log, events: Events) {
+export function watchHandler(log: Log, events: Events, clock: Clock) {
   return (stream: Stream): void => {
     const over = new AbortController();
     const end = () => over.abort();
     stream.on('cancelled', end);
     stream.on('error', end);
     stream.on('close', end);
-    run(stream, events, over).then(
+    run(stream, events, clock, over).then(
       (refused) => finish(stream, refused && toWireError(refused.error)),
       (error: unknown) => finish(stream, toStatus(log, stream.getPath(), error)),
     );
   };
 }
 
-async function run(stream: Stream, events: Events, over: AbortController): Promise<Refused | undefined> {
+async function run(stream: Stream, events: Events, clock: Clock, over: AbortController): Promise<Refused | undefined> {
   const watch = orThrow(events.watch(orThrow(fromWatch(stream.request)), over.signal));
   let ended: Refused | undefined;
-  watch.onEnd((refused) => {
-    ended = refused;
+  const end = (refused: Refused) => {
+    ended ??= refused;
     over.abort();
-  });
+  };
+  watch.onEnd(end);
+  const items = watch.read();
   try {
-    const items = watch.read();
     for (;;) {
       const item = await items.next();
       if (item.done) return item.value ?? ended;
-      if (!stream.write(toWireWatched(item.value))) await room(stream, over.signal);
+      if (!stream.write(toWireWatched(item.value)) && !(await hasRoom(stream, clock, over.signal))) end(watchTooSlow());
       if (over.signal.aborted) return ended;
     }
   } finally {
     watch.close();
+    await items.return(undefined);
   }
 }
 
-function room(stream: Stream, signal: AbortSignal): Promise<void> {
+/** Whether the stream took in time what was written, or is over. */
+function hasRoom(stream: Stream, clock: Clock, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const done = () => {
+    const settle = (isSo: boolean) => {
+      timer.cancel();
       stream.off('drain', done);
       signal.removeEventListener('abort', done);
-      resolve();
+      resolve(isSo);
     };
+    const done = () => settle(true);
+    const timer = clock.after(ROOM_WITHIN_MS, () => settle(false));
     stream.on('drain', done);
     signal.addEventListener('abort', done, { once: true });
     if (signal.aborted) done();
