@@ -428,6 +428,22 @@ function requests(): readonly StoreCheck[] {
       },
     },
     {
+      name: 'a request that its tenure does not know any more is free for another one',
+      async run({ store: { slots, history } }) {
+        const made = request('ReserveAddress', 'x');
+        const first = { ...reservation('red', 7, 1), request: made };
+        await slots.insert(first);
+        const givenBack = quarantined(reservation('red', 7, 1, 1));
+        await slots.replace(givenBack);
+        expect(await slots.findByRequest(made)).toBeUndefined();
+        const second = { ...reservation('red', 8, 2), request: made };
+        expect((await slots.insert(second)).outcome.kind).toBe('inserted');
+        expect(await slots.free(ended(givenBack), reservation('red', 7, 1, 2).revision)).toBe('freed');
+        expect(await history.prune((ended(first).endTime + 1) as WallTime, 10)).toBe(1);
+        expect(await slots.findByRequest(made)).toEqual({ ...second, revision: 1 });
+      },
+    },
+    {
       name: 'one request makes one tenure, though many ask at once',
       async run({ store: { slots } }) {
         const made = request('ReserveAddress', 'once');

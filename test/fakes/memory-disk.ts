@@ -85,7 +85,8 @@ export class MemoryDisk {
     const found = this.#requests.get(requestName(key));
     if (!found) return undefined;
     const slot = this.slot(found.networkId, found.address);
-    return slot?.reservationId === found.id ? slot : this.history.get(found.id);
+    const tenure = slot?.reservationId === found.id ? slot : this.history.get(found.id);
+    return tenure && requestsOf(tenure).some((each) => requestName(each) === requestName(key)) ? tenure : undefined;
   }
 
   /** Writes a slot over what was there, and answers it with its new revision. */

@@ -40,10 +40,10 @@ export class ServerGroup {
     this.#options = options;
   }
 
-  /** Starts one more. */
-  async start(): Promise<GroupServer> {
+  /** Starts one more; `options`: how the store behaves for it. */
+  async start(options: GroupOptions = this.#options): Promise<GroupServer> {
     const { clock, disk } = this;
-    const { writeDelayMs = 2, watchLagMs = 50 } = this.#options;
+    const { writeDelayMs = 2, watchLagMs = 50 } = options;
     const name = `server-${++this.#count}`;
     const log = new MemoryLog();
     const store = openMemoryStore({ disk, shared: true, delay: { clock, writeDelayMs, watchLagMs } });

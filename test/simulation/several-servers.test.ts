@@ -57,7 +57,7 @@ describe('reservations', () => {
   test('a request is known to the other server at once, and after its reservation ended', async () => {
     const made = accepted(await group.during(reserve(a, 'red', 1, { request: REQUEST })));
     const again = accepted(await group.during(reserve(b, 'red', 1, { request: REQUEST })));
-    expect(again).toEqual({ ...made, created: false });
+    expect(again).toMatchObject({ created: false, tenure: { reservationId: made.tenure.reservationId } });
     accepted(await group.during(release(b, 'red', formatIpv4(made.tenure.address), { guestStopped: true })));
     const ended = accepted(await group.during(reserve(a, 'red', 1, { request: REQUEST })));
     expect(ended).toMatchObject({ created: false, tenure: { reservationId: made.tenure.reservationId } });
@@ -109,6 +109,65 @@ describe('reservations', () => {
       outcomes.add(isShrunk ? 'shrunk' : 'refused');
     }
     expect(outcomes).toEqual(new Set(['shrunk', 'refused']));
+  });
+});
+
+/**
+ * A change that forbids reservations, beside one that takes 10 ms a write, whose caller repeats it at a quick server: by
+ * its request, or by its MAC alone. Answers what each repetition came to, and what stands in the end.
+ */
+async function repeatedBeside(
+  change: (name: string) => Promise<unknown>,
+  more: { readonly request?: typeof REQUEST },
+  kill: boolean,
+): Promise<readonly { readonly answer: string; readonly stored: string; readonly subnets: number }[]> {
+  const results = [];
+  for (let afterMs = 0; afterMs < 40; afterMs += 3) {
+    const slow = await group.start({ writeDelayMs: 10, watchLagMs: 200 });
+    const name = `net-${afterMs}`;
+    await group.createSubnet(a, name, `10.9.${afterMs}.0/29`);
+    await group.clock.advance(1_000);
+    const changed = change(name);
+    const request = more.request && { ...more.request, id: name };
+    const first = reserve(slow, name, 1, { request }).catch(() => undefined);
+    await group.clock.advance(afterMs);
+    const repeated = reserve(b, name, 1, { request });
+    if (kill) await group.kill(slow);
+    const answer = await group.during(repeated);
+    await group.during(Promise.all([changed, first]));
+    await group.clock.advance(5_000);
+    const isReserved = answer.ok && 'state' in answer.value.tenure && answer.value.tenure.state === 'reserved';
+    const slots = [...(group.disk.slots.get(name as NetworkId)?.values() ?? [])];
+    results.push({
+      answer: isReserved ? 'reserved' : 'refused',
+      stored: slots.some(({ state }) => state === 'reserved') ? 'reserved' : 'none',
+      subnets: group.disk.networks.get(name as NetworkId)?.subnets.length ?? 0,
+    });
+    if (!kill) await group.kill(slow);
+  }
+  return results;
+}
+
+describe.each([
+  ['by its request', { request: REQUEST }],
+  ['by its MAC', {}],
+])('a reservation that its server may give back, repeated %s at another one,', (_, more) => {
+  test.each([false, true])(
+    'stays if it was acknowledged: a network is disabled (its server dies: %s)',
+    async (kill) => {
+      const disable = (name: string) => a.plane.useCases.networks.update(name as NetworkId, { ipamEnabled: false }, '');
+      for (const { answer, stored } of await repeatedBeside(disable, more, kill)) {
+        if (answer === 'reserved') expect(stored).toBe('reserved');
+      }
+    },
+  );
+
+  test.each([false, true])('is never one of a subnet that is gone (its server dies: %s)', async (kill) => {
+    const remove = (name: string) => a.plane.useCases.subnets.delete(name as SubnetId, '');
+    for (const { answer, stored, subnets } of await repeatedBeside(remove, more, kill)) {
+      if (subnets === 0) expect([answer, stored]).toEqual(['refused', 'none']);
+      else if (answer === 'reserved') expect(stored).toBe('reserved');
+    }
   });
 });
 

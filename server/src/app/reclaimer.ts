@@ -40,7 +40,7 @@ export class Reclaimer {
     const nowMs = clock.now();
     for (const networkId of [...view.occupiedNetworks]) {
       const due = [...view.occupancy(networkId).resting.values()].filter(
-        (resting) => freeAtMs(this.#context, resting) <= nowMs,
+        (resting) => freeAtMs(this.#context, networkId, resting) <= nowMs,
       );
       for (let i = 0; i < due.length; i += BATCH) {
         if (this.#context.lease.epoch !== this.#epoch) return;

@@ -14,7 +14,7 @@ import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
 import { untilNoConflict } from './change.js';
 import type { Call, Context } from './context.js';
 import type { ReservationKey, Reservations } from './reservations.js';
-import { type Rest, released, restOf } from './tenure.js';
+import { afterWrite, type Rest, released, restOf } from './tenure.js';
 
 /** What to release. */
 export interface ReleaseCommand {
@@ -46,9 +46,11 @@ export class Release {
 
   async #release(command: ReleaseCommand, call: Call): Promise<Result<Slot | EndedTenure>> {
     const { request } = command;
+    const named = await this.#reservations.find(command.key, 'get');
+    // Looked for after that: if the address has another tenant by now, because this very request released the one
+    // before, then the request is known.
     const earlier = request && (await this.#context.store.slots.findByRequest(request));
     if (earlier) return replay(earlier, request);
-    const named = await this.#reservations.find(command.key, 'get');
     if (!named.ok) return (await this.#endedBefore(command)) ?? named;
     const tenure = named.value;
     if (command.reservationId !== undefined && command.reservationId !== tenure.reservationId) {
@@ -73,7 +75,8 @@ export class Release {
       if (!current) return reservationNotFound(`id ${reservationId}`, { reservation_id: reservationId });
       const next = rest ? resting(current, rest) : this.#next(current, command, call);
       if (next === undefined) return success(current);
-      const { outcome, network } = await this.#context.store.slots.replace(next);
+      const writing = this.#context.store.slots.replace(next);
+      const { outcome, network } = await (rest ? afterWrite(writing) : writing);
       current = undefined;
       if (outcome.kind === 'request-known' && command.request) return replay(outcome.tenure, command.request);
       if (outcome.kind !== 'replaced') return 'conflict';

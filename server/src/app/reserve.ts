@@ -4,9 +4,13 @@
 //   A2. Before a reservation is answered, the network's document as it stands after the write is asked whether it still
 //       fits; if not, the slot is released (never deleted) and the request refused (protocol.md §2.2).
 //   A3. One MAC, one reservation of a network: a repeat answers the one that exists.
-//   A4. Memory refuses nothing: what it would refuse is looked up in the store first. SUBNET_EXHAUSTED is answered only
+//   A4. A reservation that is there may be one that its maker is about to give back (A2). So it is answered only after it
+//       was written once more, which the maker then loses to, and fits the network as it stands after that; or where this
+//       server acknowledged it before. What is given back keeps no request: it was promised to nobody.
+//   A5. Memory refuses nothing: what it would refuse is looked up in the store first. SUBNET_EXHAUSTED is answered only
 //       after the store was counted, within the last seconds.
 
+import { delay } from '@leasehold/program/clock';
 import { cidrContains, firstAddress, type Ipv4, lastAddress, type Mac } from '@leasehold/proto/values';
 import {
   addressQuarantined,
@@ -21,8 +25,8 @@ import {
   success,
   tooBusy,
 } from '../domain/errors.js';
-import { closedTo, misfit } from '../domain/fits.js';
-import type { NetworkId, Revision, SubnetId } from '../domain/ids.js';
+import { closedTo, misfit, standing } from '../domain/fits.js';
+import type { NetworkId, ReservationId, Revision, SubnetId } from '../domain/ids.js';
 import type { DhcpOption, Labels, Network, Subnet } from '../domain/network.js';
 import { makeReservationId } from '../domain/reservation-id.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
@@ -30,7 +34,8 @@ import type { SubnetSpace } from '../domain/subnet-space.js';
 import { OutcomeUnknownError } from '../ports/store.js';
 import { type Call, type Context, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { endedNow, nextReusableTime, released, reusableTime } from './tenure.js';
+import { RecentSet } from './recent-set.js';
+import { afterWrite, endedNow, giveBack, nextReusableTime, reusableTime } from './tenure.js';
 
 /** What to reserve. At least one of `subnetId` and `networkId` is there. */
 export interface ReserveCommand {
@@ -80,15 +85,21 @@ type Round = Result<Reserved> | 'again' | 'again-fresh';
 // Each round loses an address to somebody else or meets a change of settings; with next-fit from an own offset a
 // second round is rare, so that many mean something is wrong.
 const MAX_ROUNDS = 64;
+// How long a change of a subnet takes that is neither done nor undone yet.
+const UNDECIDED_MS = 50;
+// Who repeats a request does so within seconds.
+const MAX_ACKNOWLEDGED = 10_000;
 // A full subnet of which nothing changed in memory is counted again this often before "exhausted" is believed.
 const VERIFY_EVERY_MS = 5_000;
 const ESTIMATE_EVERY_MS = 1_000;
+const MAX_ESTIMATES = 1_000;
 
 /** The use case. */
 export class Reserve {
   readonly #context: Context;
   // Two requests for one MAC would hold two addresses for a moment, and the last free one could be missing for it.
   readonly #byMac = new KeyedQueue();
+  readonly #acknowledged = new RecentSet<ReservationId>(MAX_ACKNOWLEDGED);
   readonly #verified = new Map<SubnetId, Verified>();
   readonly #nextReusableTimes = new Map<string, { readonly atMs: number; readonly time: Date | undefined }>();
 
@@ -106,13 +117,24 @@ export class Reserve {
   }
 
   async #reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
-    const { request } = command;
-    const earlier = request && (await this.#context.store.slots.findByRequest(request));
-    if (earlier) return replay(earlier, request);
+    const earlier = await this.#earlier(command, call);
+    if (earlier) return earlier;
     const target = this.#remembered(command) ?? (await this.#fresh(command));
     if (!target.ok) return target;
     const { networkId } = target.value.network;
     return this.#byMac.run(`${networkId} ${command.mac}`, () => this.#take(target.value, command, call));
+  }
+
+  /** What the request came to before; undefined: it is new. */
+  async #earlier({ request }: ReserveCommand, call: Call): Promise<Result<Reserved> | undefined> {
+    if (!request) return undefined;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const tenure = await this.#context.store.slots.findByRequest(request);
+      if (!tenure) return undefined;
+      const answer = await this.#replayed(tenure, request, call);
+      if (answer !== 'again') return answer;
+    }
+    return tooBusy(`Request ${request.id}`);
   }
 
   /** The target as memory has it; undefined when it does not know one. */
@@ -154,7 +176,7 @@ export class Reserve {
       command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
     if (!proposal.ok) {
       if (!target.isFresh) return 'again-fresh';
-      return (await this.#existingInstead(proposal, target, command)) ?? proposal;
+      return (await this.#existingInstead(proposal, target, command, call)) ?? proposal;
     }
     if (proposal.value) return this.#try(target, proposal.value, command, call);
     return target.isFresh ? this.#whenFull(target, command, call) : 'again-fresh';
@@ -219,10 +241,10 @@ export class Reserve {
         return this.#checked(outcome.slot, network, command, call);
       case 'mac-holds':
         this.#notTaken(target, proposal.address);
-        return this.#existing(outcome.slot, command);
+        return this.#existing(outcome.slot, command, call);
       case 'request-known':
         this.#notTaken(target, proposal.address);
-        return command.request ? replay(outcome.tenure, command.request) : 'again';
+        return command.request ? this.#replayed(outcome.tenure, command.request, call) : 'again';
       case 'taken':
         return this.#taken(outcome.slot, slot, command, call);
     }
@@ -261,7 +283,7 @@ export class Reserve {
       if (there.state === 'reserved') return addressReserved(there);
       return addressQuarantined(there, reusableTime(this.#context, there));
     }
-    if (there.state === 'reserved') return this.#existing(there, command);
+    if (there.state === 'reserved') return this.#existing(there, command, call);
     return this.#returnTo(there, wanted, command, call);
   }
 
@@ -283,24 +305,49 @@ export class Reserve {
       case 'conflict':
         return 'again';
       case 'mac-holds':
-        return this.#existing(outcome.slot, command);
+        return this.#existing(outcome.slot, command, call);
       case 'request-known':
-        return command.request ? replay(outcome.tenure, command.request) : 'again';
+        return command.request ? this.#replayed(outcome.tenure, command.request, call) : 'again';
       case 'replaced':
         return this.#checked(outcome.slot, network, command, call);
     }
   }
 
   /** The MAC holds a reservation: it is the answer when it is what was asked for, else it is in the way. */
-  async #existing(slot: Slot, { subnetId, address, request }: ReserveCommand): Promise<Result<Reserved> | 'again'> {
+  async #existing(
+    slot: Slot,
+    { subnetId, address, request }: ReserveCommand,
+    call: Call,
+  ): Promise<Result<Reserved> | 'again'> {
     const isAsked =
       (subnetId === undefined || slot.subnetId === subnetId) && (address === undefined || slot.address === address);
     if (!isAsked) return macReserved(slot);
-    if (!request || slot.request) return success({ tenure: slot, created: false });
     // Remembered, so that the same request repeated after a release answers this tenure and makes no other.
-    const { outcome } = await this.#context.store.slots.replace({ ...slot, request });
-    if (outcome.kind === 'request-known') return replay(outcome.tenure, request);
-    return outcome.kind === 'replaced' ? success({ tenure: outcome.slot, created: false }) : 'again';
+    return this.#adopted(slot, slot.request ? undefined : request, call);
+  }
+
+  /** What a request that is known came to, as it is now. */
+  async #replayed(tenure: Slot | EndedTenure, request: RequestKey, call: Call): Promise<Result<Reserved> | 'again'> {
+    if (tenure.request?.contentHash !== request.contentHash) return requestIdReused(request.id, tenure.reservationId);
+    if (!('state' in tenure) || tenure.state !== 'reserved') return success({ tenure, created: false });
+    return this.#adopted(tenure, undefined, call);
+  }
+
+  /** A RESERVED slot that is there, as an answer (A4), with a request that it shall know from now on. */
+  async #adopted(slot: Slot, request: RequestKey | undefined, call: Call): Promise<Result<Reserved> | 'again'> {
+    const { store, clock } = this.#context;
+    if (!request && this.#acknowledged.has(slot.reservationId)) return success({ tenure: slot, created: false });
+    const { outcome, network } = await store.slots.replace({ ...slot, ...(request && { request }) });
+    if (outcome.kind === 'request-known' && request) return this.#replayed(outcome.tenure, request, call);
+    if (outcome.kind !== 'replaced') return 'again';
+    const stands = standing(network, outcome.slot);
+    if (stands === 'stands' || this.#acknowledged.has(slot.reservationId)) {
+      this.#acknowledged.add(slot.reservationId);
+      return success({ tenure: outcome.slot, created: false });
+    }
+    if (stands === 'undecided') await delay(clock, UNDECIDED_MS);
+    else await this.#giveBack(outcome.slot, network, call, false);
+    return 'again';
   }
 
   /** What a MAC holds is answered also where nothing new may be reserved. */
@@ -308,19 +355,24 @@ export class Reserve {
     { error }: Refused,
     { network }: Target,
     command: ReserveCommand,
-  ): Promise<Result<Reserved> | undefined> {
+    call: Call,
+  ): Promise<Round | undefined> {
     if (error.kind !== 'ipam-disabled' && error.kind !== 'subnet-closing') return undefined;
     const slots = await this.#context.store.slots.findByMac(network.networkId, command.mac);
     const held = slots.find(({ state }) => state === 'reserved');
-    const answer = held && (await this.#existing(held, command));
-    return answer === 'again' ? undefined : answer;
+    const answer = held && (await this.#existing(held, command, call));
+    return answer === 'again' ? 'again-fresh' : answer;
   }
 
   async #checked(slot: Slot, network: Network | undefined, command: ReserveCommand, call: Call): Promise<Round> {
     this.#context.view.occupancy(slot.networkId).markHeld(slot);
     const refused = misfit(network, slot);
-    if (!refused) return success({ tenure: slot, created: true });
-    await this.#giveBack(slot, network, call);
+    if (!refused) {
+      this.#acknowledged.add(slot.reservationId);
+      return success({ tenure: slot, created: true });
+    }
+    // No guest was started with it.
+    await this.#giveBack(slot, network, call, true);
     // A subnet that was made anew under its id is another one, and may have room.
     if (network?.subnets.some(({ subnetId, uid }) => subnetId === slot.subnetId && uid !== slot.subnetUid)) {
       return 'again-fresh';
@@ -329,10 +381,9 @@ export class Reserve {
     return refused.error.kind === 'invalid-field' && command.address === undefined ? 'again-fresh' : refused;
   }
 
-  // No guest was started with it, so the release is vouched for. A conflict means that somebody else released it.
-  async #giveBack(slot: Slot, network: Network | undefined, call: Call): Promise<void> {
-    const subnet = network?.subnets.find(({ uid }) => uid === slot.subnetUid);
-    await this.#context.store.slots.replace(released(this.#context, slot, subnet, call.caller, true));
+  // A conflict means that somebody else released it, or answered it to somebody: then it stays.
+  async #giveBack(slot: Slot, network: Network | undefined, call: Call, vouched: boolean): Promise<void> {
+    await afterWrite(giveBack(this.#context, slot, network, call.caller, vouched));
   }
 
   #notTaken({ network }: Target, address: Ipv4): void {
@@ -344,7 +395,7 @@ export class Reserve {
     const { store } = this.#context;
     const { network, subnets } = target;
     for (const slot of await store.slots.findByMac(network.networkId, command.mac)) {
-      if (slot.state === 'reserved') return this.#existing(slot, command);
+      if (slot.state === 'reserved') return this.#existing(slot, command, call);
       const subnet = subnets.find(({ cidr }) => cidrContains(cidr, slot.address));
       if (!subnet || closedTo(network, subnet, slot.address)) continue;
       const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
@@ -390,7 +441,7 @@ export class Reserve {
     const known = this.#nextReusableTimes.get(key);
     if (known && clock.now() - known.atMs < ESTIMATE_EVERY_MS) return known.time;
     const time = nextReusableTime(this.#context, networkId, subnets);
-    this.#nextReusableTimes.clear();
+    if (this.#nextReusableTimes.size >= MAX_ESTIMATES) this.#nextReusableTimes.clear();
     this.#nextReusableTimes.set(key, { atMs: clock.now(), time });
     return time;
   }
@@ -412,9 +463,4 @@ function targetOf(
 /** The newer one of two states of a network. */
 function newer(a: Network | undefined, b: Network): Network {
   return a && a.uid === b.uid && a.revision > b.revision ? a : b;
-}
-
-function replay(earlier: Slot | EndedTenure, request: RequestKey): Result<Reserved> {
-  if (earlier.request?.contentHash !== request.contentHash) return requestIdReused(request.id, earlier.reservationId);
-  return success({ tenure: earlier, created: false });
 }

@@ -2,10 +2,11 @@
 
 import { cidrContains } from '@leasehold/proto/values';
 import type { NetworkId } from '../domain/ids.js';
-import type { Subnet } from '../domain/network.js';
+import type { Network, Subnet } from '../domain/network.js';
 import type { Resting } from '../domain/occupancy.js';
 import { reusableAtMs } from '../domain/reuse.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
+import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
 import { type Context, wallTime } from './context.js';
 
 /** How long a released address rests. */
@@ -41,6 +42,31 @@ export function released(
   };
 }
 
+/**
+ * Takes back a RESERVED slot that was promised to nobody: released, never deleted, because hosts may have heard of it. It
+ * forgets its request, which made nothing.
+ */
+export async function giveBack(
+  context: Pick<Context, 'store' | 'clock'>,
+  { request: _, ...slot }: Slot,
+  network: Network | undefined,
+  by: string,
+  vouched: boolean,
+): Promise<void> {
+  const subnet = network?.subnets.find(({ uid }) => uid === slot.subnetUid);
+  await context.store.slots.replace(released(context, slot, subnet, by, vouched));
+}
+
+/** What follows an acknowledged write of the same request: that the store is away does not say that nothing was done. */
+export async function afterWrite<T>(next: Promise<T>): Promise<T> {
+  try {
+    return await next;
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) throw new OutcomeUnknownError(error.message, { cause: error });
+    throw error;
+  }
+}
+
 /** The tenure of a slot as it goes into history. */
 export function endedNow(context: Pick<Context, 'clock'>, slot: Slot): EndedTenure {
   const { state: _s, chainCounter: _c, reuseDelayS: _r, leaseTimeCeilingS: _l, revision: _v, ...tenure } = slot;
@@ -53,12 +79,24 @@ export function reusableTime(context: Context, slot: Slot): Date {
   const resting = view.occupancy(slot.networkId).resting.get(slot.address);
   // The watch may not have shown the release yet.
   const rest = resting?.reservationId === slot.reservationId ? resting : { ...slot, seenMs: clock.now() };
-  return asWallTime(context, freeAtMs(context, rest));
+  return asWallTime(context, freeAtMs(context, slot.networkId, { ...rest, address: slot.address }));
 }
 
-/** When a resting address may go to another MAC: nothing that this server saw before it led shortens its rest. */
-export function freeAtMs({ lease }: Pick<Context, 'lease'>, resting: Rest & Pick<Resting, 'seenMs'>): number {
-  return reusableAtMs({ ...resting, seenMs: Math.max(resting.seenMs, lease.sinceMs ?? resting.seenMs) });
+/**
+ * When a resting address may go to another MAC: nothing that this server saw before it led shortens its rest. A longer
+ * lease time that was set beside its release counts; the one in the slot is what the releaser knew.
+ */
+export function freeAtMs(
+  { lease, view }: Pick<Context, 'lease' | 'view'>,
+  networkId: NetworkId,
+  resting: Rest & Pick<Resting, 'seenMs' | 'address'>,
+): number {
+  const subnet = view.networks.get(networkId)?.subnets.find(({ cidr }) => cidrContains(cidr, resting.address));
+  return reusableAtMs({
+    ...resting,
+    leaseTimeCeilingS: Math.max(resting.leaseTimeCeilingS, subnet?.leaseTimeCeilingS ?? 0),
+    seenMs: Math.max(resting.seenMs, lease.sinceMs ?? resting.seenMs),
+  });
 }
 
 /** When the next quarantined address of these subnets may go to another MAC. */
@@ -66,7 +104,7 @@ export function nextReusableTime(context: Context, networkId: NetworkId, subnets
   let earliest: number | undefined;
   for (const resting of context.view.occupancy(networkId).resting.values()) {
     if (!inAny(subnets, resting)) continue;
-    const atMs = freeAtMs(context, resting);
+    const atMs = freeAtMs(context, networkId, resting);
     if (earliest === undefined || atMs < earliest) earliest = atMs;
   }
   return earliest === undefined ? undefined : asWallTime(context, earliest);

@@ -36,6 +36,23 @@ export function closedTo(network: Network, subnet: Subnet, address?: Ipv4): Refu
   return problem && invalidField('address', whyUnusable(problem, subnet, address));
 }
 
+/**
+ * Whether a RESERVED slot that is there stands, by the network's document as it is after that was known. `undecided`: a
+ * change is under way that may not have seen it. A refusal: there is nothing it could belong to, so nobody was promised
+ * it. A disabled network keeps what it has.
+ */
+export function standing(network: Network | undefined, slot: Placed): 'stands' | 'undecided' | Refused {
+  if (!network || network.deleted) return networkNotFound(slot.networkId);
+  const subnet = network.subnets.find(({ uid }) => uid === slot.subnetUid);
+  if (!subnet) return subnetNotFound(slot.subnetId);
+  const { mark } = network;
+  if (mark?.subnetId === subnet.subnetId && (mark.forbidden === 'all' || holds(mark.forbidden, slot.address))) {
+    return 'undecided';
+  }
+  const problem = unusable(subnet, slot.address);
+  return problem ? invalidField('address', whyUnusable(problem, subnet, slot.address)) : 'stands';
+}
+
 function holds(ranges: readonly AddressRange[], address: Ipv4): boolean {
   return ranges.some(({ first, last }) => address >= first && address <= last);
 }

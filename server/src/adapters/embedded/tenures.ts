@@ -31,7 +31,9 @@ export class Tenures {
     const [key, reservationId] = JSON.parse(text) as RequestRow;
     const slotText = this.#tables.slots[see](key);
     const slot = slotText === undefined ? undefined : this.#codec.decodeSlot(placeOf(key), slotText);
-    return slot?.reservationId === reservationId ? slot : this.ended(reservationId, see);
+    const tenure = slot?.reservationId === reservationId ? slot : this.ended(reservationId, see);
+    // What was given back keeps its slot, and not its request; the row stays until another tenure has it.
+    return tenure && requestsOf(tenure).some((each) => isSame(each, request)) ? tenure : undefined;
   }
 
   /** Another tenure that a request of this one made or released. `before`: the slot in its place, whose requests are known. */
@@ -81,6 +83,10 @@ function indexKeys(ended: EndedTenure): readonly Key[] {
 
 function requestsOf({ request, releaseRequest }: Tenure): readonly RequestKey[] {
   return [request, releaseRequest].filter((key) => key !== undefined);
+}
+
+function isSame(a: RequestKey, b: RequestKey): boolean {
+  return a.caller === b.caller && a.rpc === b.rpc && a.id === b.id;
 }
 
 /** The requests of a tenure that the slot in its place does not have. */
