@@ -1,9 +1,10 @@
 // Calls passed on between two real listeners: one of the holder, one of a server that follows it.
 
-import { credentials, type Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import type { Clock, Timer } from '@leasehold/program/clock';
 import { systemClock } from '@leasehold/program/system-clock';
 import { GetHostResponse, IpamServiceClient, IpamServiceService as rpc } from '@leasehold/proto/ipam/v1/ipam_service';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../../../test/fakes/memory-log.js';
 import { hostNotFound } from '../domain/errors.js';
 import type { HolderLease } from '../ports/holder-lease.js';
@@ -12,6 +13,24 @@ import { HolderCalls } from './holder-calls.js';
 import { ENGINE_LIMITS, type Listener, listen } from './listener.js';
 import { readDescriptors } from './reflection.js';
 import { type UnaryCall, unary } from './unary.js';
+
+/** The real clock, whose wall time a test may shift: deadlines are counted by it. */
+class ShiftedClock implements Clock {
+  shiftMs = 0;
+  readonly #real = systemClock();
+
+  now(): number {
+    return this.#real.now();
+  }
+
+  wallTime(): Date {
+    return new Date(this.#real.wallTime().getTime() + this.shiftMs);
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    return this.#real.after(delayMs, run);
+  }
+}
 
 /** A lease that says what a test lets it say. */
 class SaidLease implements HolderLease {
@@ -26,11 +45,15 @@ interface Running {
   readonly listener: Listener;
   readonly client: IpamServiceClient;
   readonly calls: HolderCalls;
+  readonly clock: ShiftedClock;
   readonly lease: SaidLease;
   /** The calls that this server answered itself. */
   readonly answered: string[];
   readonly target: string;
 }
+
+// Larger than what gRPC takes unless it is told otherwise.
+const LARGE = 5 * 1024 * 1024;
 
 const running: Running[] = [];
 let holder: Running;
@@ -40,7 +63,8 @@ let follower: Running;
 async function start(name: string): Promise<Running> {
   const log = new MemoryLog();
   const lease = new SaidLease();
-  const calls = new HolderCalls(lease, name, systemClock());
+  const clock = new ShiftedClock();
+  const calls = new HolderCalls(lease, name, clock);
   const answered: string[] = [];
   const handlers = {
     getHost: unary(
@@ -51,13 +75,15 @@ async function start(name: string): Promise<Running> {
         if (hostId === 'stale') call.stale(0 as never);
         return hostId === 'none'
           ? orThrow(hostNotFound(hostId))
-          : GetHostResponse.fromPartial({ host: { agentVersion: name } });
+          : GetHostResponse.fromPartial({ host: { agentVersion: hostId === 'large' ? 'x'.repeat(LARGE) : name } });
       }),
     ),
     deleteHost: unary(
       log,
       calls.does(rpc.deleteHost, ({ hostId }) => {
         answered.push(hostId);
+        if (hostId === 'silent') return new Promise<never>(() => undefined);
+        if (hostId === 'defect') throw new Error('A defect');
         return hostId === 'none' ? orThrow(hostNotFound(hostId)) : {};
       }),
     ),
@@ -72,8 +98,10 @@ async function start(name: string): Promise<Running> {
   const [endpoint] = listener.endpoints;
   if (endpoint?.kind !== 'tcp') throw new Error('Not listening');
   const target = `127.0.0.1:${endpoint.port}`;
-  const client = new IpamServiceClient(target, credentials.createInsecure());
-  const server = { listener, client, calls, lease, answered, target };
+  const client = new IpamServiceClient(target, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': 2 * LARGE,
+  });
+  const server = { listener, client, calls, clock, lease, answered, target };
   running.push(server);
   return server;
 }
@@ -121,6 +149,20 @@ function deleteHost({ client }: Running, hostId: string): Promise<ServiceError |
   return new Promise((resolve) => client.deleteHost({ hostId, etag: '' }, (error) => resolve(error ?? undefined)));
 }
 
+/** Deletes through a server, as a call with this signal and deadline. */
+function passDelete(
+  { calls }: Running,
+  hostId: string,
+  { signal = new AbortController().signal, deadline = Infinity },
+) {
+  const call = {
+    signal,
+    grpc: { metadata: new Metadata(), getDeadline: () => deadline },
+    passTrailer: () => undefined,
+  };
+  return calls.do(rpc.deleteHost, { hostId, etag: '' }, call as unknown as UnaryCall);
+}
+
 describe('what only the holder knows', () => {
   test('comes from the holder, whoever is asked', async () => {
     expect((await getHost(follower, 'h1')).version).toBe('holder');
@@ -136,6 +178,21 @@ describe('what only the holder knows', () => {
   test('says that it is from memory when the holder says so', async () => {
     const { trailer } = await getHost(follower, 'stale');
     expect(trailer?.get('leasehold-stale-since')).toEqual(['1970-01-01T00:00:00.000Z']);
+  });
+
+  test('may be large', async () => {
+    expect((await getHost(follower, 'large')).version).toHaveLength(LARGE);
+  });
+
+  test('is not waited for behind more calls that wait at the holder than a connection takes', async () => {
+    const waiting = Array.from({ length: ENGINE_LIMITS.maxStreamsPerConnection + 1 }, () =>
+      passDelete(follower, 'silent', {}).catch(() => undefined),
+    );
+    await vi.waitFor(() => expect(holder.answered).toHaveLength(ENGINE_LIMITS.maxStreamsPerConnection));
+    expect((await getHost(follower, 'h1')).version).toBe('holder');
+    follower.calls.close();
+    await holder.listener.drain(0);
+    await Promise.all(waiting);
   });
 
   test('is answered by who was asked when there is no holder, when it is gone, or does not lead either', async () => {
@@ -157,6 +214,9 @@ test('a holder that says nothing is not waited for: who was asked answers, and l
   expect((await getHost(follower, 'silent')).version).toBe('follower');
   expect((await getHost(follower, 'h1')).version).toBe('follower');
   expect([holder.answered, follower.answered]).toEqual([['silent'], ['silent', 'h1']]);
+  // It may do all the same.
+  expect(await deleteHost(follower, 'h2')).toBeUndefined();
+  expect(holder.answered).toEqual(['silent', 'h2']);
 });
 
 describe('what only the holder can do', () => {
@@ -171,5 +231,40 @@ describe('what only the holder can do', () => {
     const error = await deleteHost(follower, 'h1');
     expect([error?.code, error && reasonOf(error)]).toEqual([status.UNAVAILABLE, 'NO_HOLDER']);
     expect([holder.answered, follower.answered]).toEqual([[], []]);
+  });
+
+  describe('may have been done', () => {
+    const unknown = { refusal: { kind: 'outcome-unknown' } };
+
+    test('when the holder gives no word of its own', async () => {
+      await expect(passDelete(follower, 'defect', {})).rejects.toMatchObject(unknown);
+    });
+
+    test('when its connection breaks', async () => {
+      const deleting = passDelete(follower, 'silent', {});
+      await Promise.all([
+        expect(deleting).rejects.toMatchObject(unknown),
+        vi.waitFor(() => expect(holder.answered).toEqual(['silent'])).then(() => holder.listener.drain(0)),
+      ]);
+    });
+
+    test('when the holder is not waited for any longer', async () => {
+      await passDelete(follower, 'h1', {});
+      follower.clock.shiftMs = -330_000;
+      await expect(passDelete(follower, 'silent', {})).rejects.toMatchObject(unknown);
+    });
+  });
+
+  test('ends as its caller ends it, and is not sent when that was before', async () => {
+    const late = passDelete(follower, 'silent', { deadline: Date.now() + 100 });
+    await expect(late).rejects.toMatchObject({ wire: { code: status.DEADLINE_EXCEEDED } });
+    const abort = new AbortController();
+    const cancelled = passDelete(follower, 'silent', { signal: abort.signal });
+    await vi.waitFor(() => expect(holder.answered).toEqual(['silent', 'silent']));
+    abort.abort();
+    await expect(cancelled).rejects.toMatchObject({ wire: { code: status.CANCELLED } });
+    const before = passDelete(follower, 'h1', { signal: AbortSignal.abort() });
+    await expect(before).rejects.toMatchObject({ wire: { code: status.CANCELLED } });
+    expect(holder.answered).toEqual(['silent', 'silent']);
   });
 });

@@ -5,9 +5,12 @@
 //   H2. What is handed back is the answer or the refusal as the holder gave it, trailers included.
 //   H3. A call that reads is answered here when the holder cannot be asked, or says nothing in time because it stands
 //       still: with liveness unknown, and nobody ready.
-//   H4. Any other one is refused then: with NO_HOLDER when it was not sent, with OUTCOME_UNKNOWN when it was.
+//   H4. Any other one is refused then: with NO_HOLDER when it was not sent, with OUTCOME_UNKNOWN when it may have been and
+//       the holder gave no word of its own; unless it ended because its caller did not wait for it any longer.
+//   H5. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
+//       answered in time says nothing of whether the holder can do.
 
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { noHolder, outcomeUnknown } from '../domain/errors.js';
 import type { HolderLease } from '../ports/holder-lease.js';
@@ -30,13 +33,29 @@ const TRY_AGAIN_MS = 2_000;
 // A call without a deadline does not wait for ever, and no wait for servers is longer.
 const LONGEST_MS = 330_000;
 
+const CHANNEL_OPTIONS: ClientOptions = {
+  // Channels with the same options share a connection, and with it the holder's limit of calls at once.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.service_config_disable_resolution': 1,
+  // The holder is near: a proxy meant for the web would see plaintext.
+  'grpc.enable_http_proxy': 0,
+  // A restarted holder is back within a second or two; gRPC's pauses are from one second to two minutes.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 500,
+  // Without these a holder that vanished without a word is noticed only when TCP gives up, after many minutes.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  // A page of 1,000 resources with full labels is larger than the default of 4 MB.
+  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+};
+
 /** The holder, for calls that it must answer. */
 export class HolderCalls {
   readonly #lease: HolderLease;
   readonly #server: string;
   readonly #clock: Clock;
-  #client: { readonly target: string; readonly client: Client } | undefined;
-  #unreachable: { readonly target: string; readonly untilMs: number } | undefined;
+  readonly #reading = new Line();
+  readonly #doing = new Line();
 
   /** `server`: the name of this one. */
   constructor(lease: HolderLease, server: string, clock: Clock) {
@@ -67,16 +86,14 @@ export class HolderCalls {
     request: Request,
     call: UnaryCall,
   ): Promise<Response | undefined> {
-    const client = this.#mayAnswer(call) ? undefined : await this.#connect();
+    const client = this.#mayAnswer(call) ? undefined : await this.#connect(this.#reading);
     if (!client) return undefined;
     try {
       return await this.#pass(client, method, request, call, READ_WITHIN_MS);
     } catch (error) {
-      if (!(error instanceof HolderRefusedError)) throw error;
-      const isSilent = error.wire.code === status.DEADLINE_EXCEEDED;
-      if (!isSilent && error.wire.code !== status.UNAVAILABLE) throw error;
-      // Not when its caller had less patience.
-      if (isSilent && Number(call.grpc.getDeadline()) > this.#after(0)) this.#leaveAlone(client);
+      if (!(error instanceof SilenceError) && !isUnavailable(error)) throw error;
+      if (error instanceof SilenceError && error.code === status.DEADLINE_EXCEEDED)
+        this.#leaveAlone(this.#reading, client);
       return undefined;
     }
   }
@@ -88,22 +105,20 @@ export class HolderCalls {
     call: UnaryCall,
   ): Promise<Response | undefined> {
     if (this.#lease.isSelf) return undefined;
-    const client = this.#mayAnswer(call) ? undefined : await this.#connect();
+    const client = this.#mayAnswer(call) ? undefined : await this.#connect(this.#doing);
     if (!client) return orThrow(noHolder(this.#lease.holder));
     try {
       return await this.#pass(client, method, request, call, LONGEST_MS);
     } catch (error) {
-      // Not a word of its own: the connection broke.
-      const isSilent = error instanceof HolderRefusedError && reasonOf(error.wire) === undefined;
-      if (isSilent && error.wire.code === status.UNAVAILABLE) return orThrow(outcomeUnknown());
+      if (error instanceof SilenceError) return orThrow(outcomeUnknown());
       throw error;
     }
   }
 
-  /** Closes its connection. */
+  /** Closes its connections. */
   close(): void {
-    this.#client?.client.close();
-    this.#client = undefined;
+    this.#reading.close();
+    this.#doing.close();
   }
 
   #mayAnswer(call: UnaryCall): boolean {
@@ -111,28 +126,21 @@ export class HolderCalls {
   }
 
   /** A client that is connected; undefined: there is none to be. */
-  async #connect(): Promise<Client | undefined> {
+  async #connect(line: Line): Promise<Client | undefined> {
     const target = this.#lease.holder?.advertise;
     if (!target) return undefined;
-    if (this.#client?.target !== target) {
-      this.close();
-      this.#client = { target, client: new Client(target, credentials.createInsecure()) };
-    }
-    const { client } = this.#client as { readonly client: Client };
-    const { target: away, untilMs } = this.#unreachable ?? { target: undefined, untilMs: 0 };
-    if (away === target && this.#clock.now() < untilMs) return undefined;
+    const client = line.to(target);
+    if (this.#clock.now() < line.awayUntilMs) return undefined;
     return new Promise((resolve) => {
       client.waitForReady(this.#after(CONNECT_WITHIN_MS), (error) => {
-        if (error) this.#leaveAlone(client);
-        else this.#unreachable = undefined;
+        if (error) this.#leaveAlone(line, client);
         resolve(error ? undefined : client);
       });
     });
   }
 
-  #leaveAlone(client: Client): void {
-    if (this.#client?.client !== client) return;
-    this.#unreachable = { target: this.#client.target, untilMs: this.#clock.now() + TRY_AGAIN_MS };
+  #leaveAlone(line: Line, client: Client): void {
+    if (line.client === client) line.awayUntilMs = this.#clock.now() + TRY_AGAIN_MS;
   }
 
   /** So long from now, as gRPC counts deadlines. */
@@ -149,12 +157,18 @@ export class HolderCalls {
   ): Promise<Response> {
     const metadata = new Metadata();
     metadata.set(PASSED_ON, this.#server);
-    const deadline = Math.min(Number(call.grpc.getDeadline()), this.#after(withinMs));
+    const [ours, callers] = [this.#after(withinMs), Number(call.grpc.getDeadline())];
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, response?: Response) => {
         call.signal.removeEventListener('abort', cancel);
-        if (error) reject(new HolderRefusedError(error));
-        else resolve(response as Response);
+        if (!error) resolve(response as Response);
+        else {
+          const isCallers =
+            (error.code === status.CANCELLED && call.signal.aborted) ||
+            (error.code === status.DEADLINE_EXCEEDED && callers <= ours);
+          const hasWord = isCallers || reasonOf(error) !== undefined;
+          reject(hasWord ? new HolderRefusedError(error) : new SilenceError(error));
+        }
       };
       const passed = client.makeUnaryRequest(
         path,
@@ -162,12 +176,51 @@ export class HolderCalls {
         responseDeserialize,
         request,
         metadata,
-        { deadline },
+        { deadline: Math.min(callers, ours) },
         done,
       );
       passed.on('status', ({ metadata: trailer }) => call.passTrailer(trailer));
       const cancel = () => passed.cancel();
       call.signal.addEventListener('abort', cancel);
+      // It does not tell whoever comes later.
+      if (call.signal.aborted) cancel();
     });
   }
+}
+
+/** A connection to whoever leads. */
+class Line {
+  client: Client | undefined;
+  /** Until then it is not asked. */
+  awayUntilMs = -Infinity;
+  #target: string | undefined;
+
+  /** The client of a target; that of another one is closed. */
+  to(target: string): Client {
+    if (this.client && this.#target === target) return this.client;
+    this.close();
+    this.#target = target;
+    this.awayUntilMs = -Infinity;
+    this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
+    return this.client;
+  }
+
+  close(): void {
+    this.client?.close();
+    this.client = undefined;
+  }
+}
+
+/** The holder gave no word of its own: the connection broke, it stands still, or did not get to it. */
+class SilenceError extends Error {
+  readonly code: status;
+
+  constructor({ code, details }: ServiceError) {
+    super(details);
+    this.code = code;
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof HolderRefusedError && error.wire.code === status.UNAVAILABLE;
 }
