@@ -2,6 +2,7 @@
 // met in test/conformance and test/e2e.
 
 import { delay } from '@leasehold/program/clock';
+import { Batcher } from '@leasehold/server/adapters/mongodb/batcher';
 import { Exchange } from '@leasehold/server/adapters/mongodb/exchange';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
 import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
@@ -102,6 +103,23 @@ describe('a write', () => {
     await settle();
     expect(refused.ended()).toBeInstanceOf(StoreUnavailableError);
     expect(sent).toBe(before);
+  });
+
+  test('that waits behind one of unknown outcome is refused when the breaker opens', async () => {
+    script = [LOST];
+    const ends: string[] = [];
+    const batcher = new Batcher<string, number>({
+      maxItems: 1,
+      maxExchanges: 1,
+      check: () => exchange.check(),
+      handle: () => exchange.write('insert', async (talk) => [(await talk.write({ insert: 'slots' })).n]),
+    });
+    for (const item of 'ab') batcher.submit(item).catch(({ name }: Error) => ends.push(`${item} ${name}`));
+    await clock.advance(1_000);
+    expect(exchange.health.breaker).not.toBe('closed');
+    expect(ends).toEqual(['b StoreUnavailableError']);
+    await clock.advance(20_000);
+    expect(ends).toEqual(['b StoreUnavailableError', 'a OutcomeUnknownError']);
   });
 
   test('that the database forbids was not done either', async () => {

@@ -5,12 +5,14 @@ import { Batcher } from './batcher.js';
 /** A batcher whose exchanges end when told to. */
 function controlled(maxItems = 3, maxExchanges = 2) {
   const exchanges: { readonly items: readonly string[]; end(): void; fail(error: Error): void }[] = [];
+  const door = new AbortController();
   let refusal: Error | undefined;
   const batcher = new Batcher<string, string>({
     maxItems,
     maxExchanges,
     check: () => {
       if (refusal) throw refusal;
+      return door.signal;
     },
     handle: (items) =>
       new Promise((resolve, reject) => {
@@ -23,6 +25,7 @@ function controlled(maxItems = 3, maxExchanges = 2) {
   };
   const refuse = (error: Error) => {
     refusal = error;
+    door.abort(error);
   };
   return { batcher, exchanges, settle, refuse };
 }
@@ -73,6 +76,19 @@ describe('a batcher', () => {
     expect(exchanges).toEqual([]);
   });
 
+  test('refuses what waits when the door shuts, and not what is under way', async () => {
+    const { batcher, exchanges, settle, refuse } = controlled(1, 1);
+    const first = batcher.submit('a');
+    await settle();
+    const second = batcher.submit('b');
+    refuse(new Error('closed'));
+    await expect(second).rejects.toThrow('closed');
+    exchanges[0]?.end();
+    expect(await first).toBe('A');
+    await batcher.idle();
+    expect(exchanges).toHaveLength(1);
+  });
+
   test('is idle when nothing is under way any more', async () => {
     const { batcher, exchanges, settle } = controlled();
     const answer = batcher.submit('a');
@@ -86,5 +102,6 @@ describe('a batcher', () => {
     exchanges[0]?.end();
     await Promise.all([answer, idle]);
     expect(isIdle).toBe(true);
+    await batcher.idle();
   });
 });

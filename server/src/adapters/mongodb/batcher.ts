@@ -2,6 +2,7 @@
 //
 //   B1. At most so many exchanges are under way at once, each with at most so many items.
 //   B2. A lone item waits for nobody.
+//   B3. What waits when the door shuts is refused as what comes then: it was not sent.
 
 import { setImmediate } from 'node:timers/promises';
 
@@ -9,8 +10,8 @@ import { setImmediate } from 'node:timers/promises';
 export interface BatcherOptions<Item, Answer> {
   readonly maxItems: number;
   readonly maxExchanges: number;
-  /** Throws when nothing can be taken in now. */
-  readonly check: () => void;
+  /** Throws when nothing can be taken in now; else a signal that is aborted, with what it then throws, when that ends. */
+  readonly check: () => AbortSignal;
   /** Handles items together; their answers are in the same order. */
   readonly handle: (items: readonly Item[]) => Promise<readonly Answer[]>;
 }
@@ -26,6 +27,8 @@ export class Batcher<Item, Answer> {
   readonly #options: BatcherOptions<Item, Answer>;
   #waiting: Waiting<Item, Answer>[] = [];
   #exchanges = 0;
+  #onIdle: (() => void)[] = [];
+  #door: AbortSignal | undefined;
 
   constructor(options: BatcherOptions<Item, Answer>) {
     this.#options = options;
@@ -34,7 +37,7 @@ export class Batcher<Item, Answer> {
   /** The answer to an item. */
   submit(item: Item): Promise<Answer> {
     return new Promise<Answer>((resolve, reject) => {
-      this.#options.check();
+      this.#heed(this.#options.check());
       this.#waiting.push({ item, resolve, reject });
       if (this.#exchanges < this.#options.maxExchanges) {
         this.#exchanges++;
@@ -44,8 +47,20 @@ export class Batcher<Item, Answer> {
   }
 
   /** Resolves when nothing is under way any more. */
-  async idle(): Promise<void> {
-    while (this.#exchanges > 0) await setImmediate();
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#exchanges === 0) resolve();
+      else this.#onIdle.push(resolve);
+    });
+  }
+
+  #heed(door: AbortSignal): void {
+    if (door === this.#door) return;
+    this.#door = door;
+    const shut = () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(door.reason);
+    };
+    door.addEventListener('abort', shut, { once: true });
   }
 
   async #work(): Promise<void> {
@@ -60,6 +75,7 @@ export class Batcher<Item, Answer> {
       }
     }
     this.#exchanges--;
+    if (this.#exchanges === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
   #next(): readonly Waiting<Item, Answer>[] {

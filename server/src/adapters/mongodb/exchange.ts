@@ -117,6 +117,8 @@ export class Exchange {
   #lastFailure = '';
   #isToldAway = false;
   #refusal: StoreUnavailableError | undefined;
+  /** Aborted when the breaker opens, and then made anew. */
+  #door = new AbortController();
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -133,16 +135,18 @@ export class Exchange {
     return this.#operationTime;
   }
 
-  /** Throws when the store cannot be used now. */
-  check(): void {
+  /** Throws when the store cannot be used now; else a signal that is aborted, with what this throws, when it cannot. */
+  check(): AbortSignal {
     if (this.#refusal) throw this.#refusal;
-    if (this.#breaker.state === 'open') throw new StoreUnavailableError('The store is away');
+    if (this.#breaker.state === 'open') throw away();
+    return this.#door.signal;
   }
 
   /** Refuses everything from now on. */
   close(): void {
     this.#refusal ??= new StoreUnavailableError('The store is closed');
     this.#breaker.close();
+    this.#door.abort(this.#refusal);
   }
 
   /** Reads; rejects with StoreUnavailableError. */
@@ -240,6 +244,10 @@ export class Exchange {
     if (state === 'closed') log.info('the store can be used again');
     this.#isToldAway = state !== 'closed';
     if (state === 'half-open') this.#try();
+    if (state !== 'open') return;
+    const door = this.#door;
+    this.#door = new AbortController();
+    door.abort(away());
   }
 
   #try(): void {
@@ -273,6 +281,10 @@ function isBreakerOpen(error: unknown): boolean {
 /** What is the database's fault says that the store is away; anything else is a defect, and stays what it is. */
 export function asUnavailable(error: unknown): unknown {
   return isFault(error) ? unavailable(error) : error;
+}
+
+function away(): StoreUnavailableError {
+  return new StoreUnavailableError('The store is away');
 }
 
 function unavailable(cause: unknown): StoreUnavailableError {
