@@ -1,10 +1,13 @@
-// Frees quarantined addresses when another MAC may have them: history first, then the slot. Only the holder runs it.
+// Frees quarantined addresses when another MAC may have them: history first, then the slot; and takes back reservations
+// whose maker died before it could (reserve.ts, A2), and whose subnet is gone. Only the holder runs it.
 
+import type { Ipv4 } from '@leasehold/proto/values';
+import { standing } from '../domain/fits.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { Resting } from '../domain/occupancy.js';
 import type { Context } from './context.js';
 import { Periodic } from './periodic.js';
-import { endedNow, freeAtMs } from './tenure.js';
+import { endedNow, freeAtMs, giveBack } from './tenure.js';
 
 const EVERY_MS = 1_000;
 // Freeing is never urgent: reservations under way go first.
@@ -46,7 +49,21 @@ export class Reclaimer {
         if (this.#context.lease.epoch !== this.#epoch) return;
         await Promise.all(due.slice(i, i + BATCH).map((resting) => this.#free(networkId, resting)));
       }
+      for (const address of [...view.occupancy(networkId).strays]) {
+        if (this.#context.lease.epoch !== this.#epoch) return;
+        await this.#takeBack(networkId, address);
+      }
     }
+  }
+
+  async #takeBack(networkId: NetworkId, address: Ipv4): Promise<void> {
+    const { store, log } = this.#context;
+    const slot = await store.slots.get(networkId, address);
+    if (slot?.state !== 'reserved') return;
+    const network = await store.networks.get(networkId);
+    if (typeof standing(network, slot) === 'string') return;
+    await giveBack(this.#context, slot, network, 'leasehold', false);
+    log.warn('took back a reservation whose subnet is gone', { reservation: slot.reservationId });
   }
 
   async #free(networkId: NetworkId, { address, reservationId }: Resting): Promise<void> {

@@ -277,13 +277,15 @@ export class View {
       case 'network-gone':
         this.#dropSubnets(shown.networkId);
         this.#networks.delete(shown.networkId);
-        this.#occupancy.delete(shown.networkId);
         this.#learned.delete(shown.networkId);
+        this.occupancy(shown.networkId).setSubnets({ subnets: [] });
+        this.#forgetWhenEmpty(shown.networkId);
         break;
       case 'slot':
       case 'slot-gone':
         this.#applySlot(shown);
         this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
+        if (shown.kind === 'slot-gone') this.#forgetWhenEmpty(shown.networkId);
         break;
       case 'host':
         this.#hosts.set(shown.host.hostId, shown.host);
@@ -293,6 +295,12 @@ export class View {
         break;
     }
     for (const listener of this.#listeners) listener(shown);
+  }
+
+  /** What rests outlives its network: until it is free, and perhaps longer, when the network is made again. */
+  #forgetWhenEmpty(networkId: NetworkId): void {
+    if (!this.#networks.has(networkId) && !this.#occupancy.get(networkId)?.isLeftOver)
+      this.#occupancy.delete(networkId);
   }
 
   #setNetwork(network: Network): void {

@@ -49,6 +49,8 @@ const MAX_FREED = 65_536;
 export class Occupancy {
   readonly #rooms = new Map<SubnetId, Room>();
   readonly #resting = new Map<Ipv4, Resting>();
+  /** The addresses of RESERVED slots that no subnet has: nobody was promised those (app/reclaimer.ts). */
+  readonly #strays = new Set<Ipv4>();
   /** Of the slots, whose address it is; by the MAC as a number, because a million of them must fit into memory. */
   readonly #addressOf = new Map<number, Ipv4>();
   /** The same of addresses that are free again. */
@@ -65,11 +67,26 @@ export class Occupancy {
     return this.#resting;
   }
 
+  /** The addresses of RESERVED slots that are in no subnet any more. */
+  get strays(): ReadonlySet<Ipv4> {
+    return this.#strays;
+  }
+
+  /** Whether an address outlived its subnet, or its network. */
+  get isLeftOver(): boolean {
+    return this.#resting.size > 0 || this.#strays.size > 0;
+  }
+
   /** Takes over the subnets of the network as they are now. */
-  setSubnets(network: Network): void {
-    const present = new Set(network.subnets.map((subnet) => subnet.subnetId));
-    for (const subnetId of this.#rooms.keys()) if (!present.has(subnetId)) this.#rooms.delete(subnetId);
-    for (const subnet of network.subnets) this.#setSubnet(subnet);
+  setSubnets({ subnets }: Pick<Network, 'subnets'>): void {
+    const present = new Set(subnets.map((subnet) => subnet.uid));
+    for (const room of [...this.#rooms.values()]) if (!present.has(room.subnet.uid)) this.#close(room);
+    for (const subnet of subnets) this.#setSubnet(subnet);
+  }
+
+  #close({ subnet: { subnetId, cidr }, reserved }: Room): void {
+    this.#rooms.delete(subnetId);
+    for (const index of reserved.ones()) this.#strays.add((cidr.base + index) as Ipv4);
   }
 
   #setSubnet(subnet: Subnet): void {
@@ -89,7 +106,10 @@ export class Occupancy {
   /** Takes over a slot that the watch showed. */
   setSlot(slot: SlotSummary, nowMs: number): void {
     const { address, mac } = slot;
-    note(this.#roomOf(address), address, slot.state);
+    const room = this.#roomOf(address);
+    note(room, address, slot.state);
+    if (slot.state === 'reserved' && !room) this.#strays.add(address);
+    else this.#strays.delete(address);
     this.#addressOf.set(macNumber(mac), address);
     if (slot.state === 'reserved') {
       this.#resting.delete(address);
@@ -106,6 +126,7 @@ export class Occupancy {
     const rested = this.#resting.get(address);
     if (rested) this.#freed(rested);
     this.#resting.delete(address);
+    this.#strays.delete(address);
     note(this.#roomOf(address), address, 'free');
   }
 
@@ -123,6 +144,7 @@ export class Occupancy {
   rescanned(slots: Iterable<SlotSummary>, nowMs: number): void {
     const resting = new Map(this.#resting);
     this.#resting.clear();
+    this.#strays.clear();
     this.#addressOf.clear();
     for (const { subnet } of this.#rooms.values()) {
       this.#rooms.set(subnet.subnetId, emptyRoom(subnet, this.#start()));
