@@ -5,7 +5,7 @@ import { slotId } from '@leasehold/server/adapters/mongodb/documents';
 import { connectMongodb } from '@leasehold/server/adapters/mongodb/mongodb-store';
 import type { ReservationId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
-import type { HolderRecord, HolderStore, Store } from '@leasehold/server/ports/store';
+import type { HolderRecord, HolderStore, Position, Store } from '@leasehold/server/ports/store';
 import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { expect } from 'vitest';
 import { eventually } from '../support/eventually.js';
@@ -301,6 +301,9 @@ const LEADER: Omit<HolderRecord, 'epoch' | 'beat'> = {
   agentAdvertise: '127.0.0.1:7069',
 };
 
+// No position of a store is later.
+const LAST_POSITION = 'FF' as Position;
+
 function brokenWatches(): readonly MongodbCheck[] {
   return [
     {
@@ -330,6 +333,20 @@ function brokenWatches(): readonly MongodbCheck[] {
         await eventually('all changes', async () => heard.length >= inserted.length);
         expect(heard).toEqual(inserted);
         expect((await collect(store.changesAfter(snapshot.position))).flat()).toHaveLength(inserted.length);
+      },
+    },
+    {
+      name: 'changes that a follower heard are read also where they come late: they are waited for',
+      async run({ store }) {
+        const snapshot = await store.snapshot();
+        await snapshot.close();
+        const changes = store.changesAfter(snapshot.position, LAST_POSITION)[Symbol.asyncIterator]();
+        expect((await changes.next()).value).toEqual([]);
+        await store.slots.insert(reservation('red', 1, 1));
+        let some = await changes.next();
+        while (!some.done && some.value.length === 0) some = await changes.next();
+        expect(some.value).toMatchObject([{ kind: 'slot', slot: { address: address(1) } }]);
+        await changes.return?.();
       },
     },
   ];

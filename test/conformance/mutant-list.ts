@@ -281,6 +281,12 @@ export const MONGODB_MUTANTS: readonly Case[] = [
     caughtBy: 'a follower whose stream breaks',
   },
   {
+    name: 'a read of changes ends at the first pause',
+    file: 'change-feed.ts',
+    edit: ['if (isEnd && (until === undefined || position >= until)) return;', 'if (isEnd) return;'],
+    caughtBy: 'changes that a follower heard are read also where they come late',
+  },
+  {
     name: 'the changes of a snapshot are told again',
     file: 'snapshot.ts',
     edit: ['i: time.i + 1', 'i: time.i'],

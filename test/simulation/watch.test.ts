@@ -173,6 +173,24 @@ describe('a watch', () => {
     }
   });
 
+  test('that is resumed waits for what its server heard, also when a read of old changes has not got there yet', async () => {
+    const whole = await new Reader(a).read();
+    const { token } = whole;
+    const address = await reserved(a, 1);
+    await group.clock.advance(100);
+    const b = await group.start();
+    const read = b.store.changesAfter;
+    const until: string[] = [];
+    vi.spyOn(b.store, 'changesAfter').mockImplementation(async function* (position, end) {
+      until.push(String(end));
+      yield [];
+      yield* read(position);
+    });
+    const rest = await new Reader(b, { resumeToken: token }).read();
+    expect(rest.words).toEqual([`created reserved ${address}`]);
+    expect(until).toEqual([group.disk.position]);
+  });
+
   test('that is cancelled ends, and is counted no more', async () => {
     const reader = await new Reader(a).read();
     expect(a.plane.useCases.events.count).toBe(1);

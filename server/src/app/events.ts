@@ -220,11 +220,11 @@ class Watcher {
   async *#catchUp(): AsyncGenerator<Watched> {
     const { since } = this.#kept;
     if (this.#point.after < since) {
-      for await (const changes of this.#context.store.changesAfter(this.#point.after)) {
+      for await (const changes of this.#context.store.changesAfter(this.#point.after, since)) {
         for (const change of changes) yield* this.#tell(change);
         if (this.#point.after >= this.#kept.since || this.#signal.aborted || this.#ended) break;
       }
-      // All that was durable by then was read: where what was kept began is passed, though nothing may lie before it.
+      // All up to where what was kept began was read, though nothing may lie right before it.
       if (this.#point.after < since) this.#point = { after: since, skip: 0 };
     }
     this.#hasCaughtUp = this.#point.after >= this.#kept.since;

@@ -39,10 +39,12 @@ export interface Store {
   /** Calls the follower with every change after a position, from now on, until it is closed or `lost`. */
   follow(after: Position, follower: Follower): Subscription;
   /**
-   * Every change after a position, up to about now. Rejects with PositionLostError when it is not known any more; kept is
-   * at least an hour, unless a store is told otherwise or millions of changes come in between.
+   * Every change after a position, up to about now; and up to `until`, which a follower heard of, though that be not
+   * known everywhere yet: while it is waited for, nothing is given, again and again. Rejects with PositionLostError when
+   * the position is not known any more; kept is at least an hour, unless a store is told otherwise or millions of changes
+   * come in between.
    */
-  changesAfter(position: Position): AsyncIterable<readonly PositionedChange[]>;
+  changesAfter(position: Position, until?: Position): AsyncIterable<readonly PositionedChange[]>;
   /** Ends after the writes under way. */
   close(): Promise<void>;
 }

@@ -20,6 +20,8 @@ const OPEN_AGAIN_MS = 200;
 const SEEN_WITHIN_MS = 1_000;
 // The end of what there is is reached when nothing comes for this long.
 const END_AFTER_MS = 10;
+// Who waits for more than there is asks so often.
+const BEHIND_MS = 200;
 
 /** What feeds are made with. */
 export interface FeedOptions {
@@ -86,12 +88,15 @@ export class ChangeFeeds {
     return { close: () => closing.abort() };
   }
 
-  /** Every change after a position, up to about now. */
-  async *read(after: Position): AsyncGenerator<readonly PositionedChange[]> {
+  /** Every change after a position, up to about now, and up to `until`: gives nothing while it waits for that. */
+  async *read(after: Position, until?: Position): AsyncGenerator<readonly PositionedChange[]> {
     await using stream = await this.#open({ after });
-    for (;;) {
-      const { changes } = await stream.next(END_AFTER_MS);
-      if (changes.length === 0) return;
+    for (let awaitMs = END_AFTER_MS; ; ) {
+      const { changes, position } = await stream.next(awaitMs);
+      const isEnd = changes.length === 0;
+      // A primary that was just elected may not know yet what a majority has, which the one before it told a follower.
+      if (isEnd && (until === undefined || position >= until)) return;
+      awaitMs = isEnd ? BEHIND_MS : END_AFTER_MS;
       yield changes;
     }
   }

@@ -21,7 +21,7 @@ import { hostStore, networkStore } from './resources.js';
 import { checkDeployment, openSchema } from './schema.js';
 import { slotReads } from './slot-reads.js';
 import { slotWrites } from './slot-writes.js';
-import { takeSnapshot } from './snapshot.js';
+import { faultsTold, takeSnapshot } from './snapshot.js';
 
 /** What opening a MongoDB store takes. */
 export interface MongodbStoreOptions {
@@ -114,7 +114,7 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
         return takeSnapshot(client, db, feeds, talk.time);
       }),
     follow: (after, follower) => feeds.follow(after, follower),
-    changesAfter: (position) => feeds.read(position),
+    changesAfter: (position, until) => faultsTold(feeds.read(position, until)),
     close() {
       closing ??= (async () => {
         await feeds.close();

@@ -47,7 +47,7 @@ export async function takeSnapshot(
 }
 
 /** The same; but where the database goes away meanwhile, it says so in the words of the port. */
-async function* faultsTold<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+export async function* faultsTold<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* items;
   } catch (error) {
