@@ -6,6 +6,7 @@ import { formatIpv4 } from '@leasehold/proto/values';
 import type { Watch, WatchCommand, Watched } from '@leasehold/server/app/events';
 import type { Refused, Result } from '@leasehold/server/domain/errors';
 import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { Network, Subnet } from '@leasehold/server/domain/network';
 import type { Slot } from '@leasehold/server/domain/slot';
 import { watchHandler } from '@leasehold/server/transport/watch';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -236,7 +237,8 @@ describe('a watch ends', () => {
     expect(late.end).toMatchObject({ error: { kind: 'watch-compacted' } });
   });
 
-  test('when nobody reads it while more happens than is kept', async () => {
+  /** A watch that nobody reads any more after its first event, and how it ended. */
+  async function unread() {
     const all = { networkId: undefined, resumeToken: '', snapshot: false };
     const watch = accepted(a.plane.useCases.events.watch(all, new AbortController().signal));
     const ends: string[] = [];
@@ -247,13 +249,31 @@ describe('a watch ends', () => {
     const address = await reserved(a, 1);
     await group.clock.advance(100);
     expect(inWords((await first).value as Watched)).toBe(`created reserved ${address}`);
+    return { watch, ends };
+  }
 
+  test('when nobody reads it while more happens than is kept', async () => {
+    const { watch, ends } = await unread();
     const slot = [...(group.disk.slots.get('red' as NetworkId)?.values() ?? [])][0] as Slot;
     const change = { kind: 'slot', slot, before: slot } as const;
     for (let n = 0; n < 3; n++) {
       group.disk.commit(Array.from({ length: 20_000 }, () => change));
       await group.clock.advance(100);
     }
+    expect(ends).toEqual(['watch-too-slow']);
+    watch.close();
+  });
+
+  test('when nobody reads it while fewer changes weigh as much', async () => {
+    const { watch, ends } = await unread();
+    const network = group.disk.networks.get('red' as NetworkId) as Network;
+    const large = { ...network, subnets: Array.from({ length: 1_000 }, () => network.subnets[0] as Subnet) };
+    const change = { kind: 'network', network, before: large } as const;
+    for (let n = 0; n < 150; n++) group.disk.commit([change]);
+    await group.clock.advance(100);
+    expect(ends).toEqual([]);
+    for (let n = 0; n < 150; n++) group.disk.commit([change]);
+    await group.clock.advance(100);
     expect(ends).toEqual(['watch-too-slow']);
     watch.close();
   });

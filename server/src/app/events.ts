@@ -17,6 +17,7 @@ import {
 } from '../domain/errors.js';
 import { type Event, eventsOf, networkOf, presentHost, presentNetwork, presentSlot } from '../domain/events.js';
 import type { NetworkId } from '../domain/ids.js';
+import type { Network } from '../domain/network.js';
 import { type Position, type PositionedChange, PositionLostError } from '../ports/store.js';
 import type { Context } from './context.js';
 
@@ -50,6 +51,8 @@ interface Point {
 }
 
 const KEPT_CHANGES = 20_000;
+// In documents, of which a subnet is one: networks may have hundreds, which come whole with every change.
+const KEPT_WEIGHT = 100_000;
 const BOOKMARK_EVERY_MS = 30_000;
 const MAX_WATCHES = 128;
 
@@ -105,6 +108,7 @@ export class Events {
 /** The last changes. */
 class Kept {
   #changes: PositionedChange[] = [];
+  #weight = 0;
   #since: Position;
 
   constructor(since: Position) {
@@ -123,14 +127,22 @@ class Kept {
 
   begin(position: Position): void {
     this.#changes = [];
+    this.#weight = 0;
     this.#since = position;
   }
 
   push(changes: readonly PositionedChange[]): void {
-    this.#changes.push(...changes);
-    if (this.#changes.length < 2 * KEPT_CHANGES) return;
-    const dropped = this.#changes.splice(0, this.#changes.length - KEPT_CHANGES);
-    this.#since = dropped.at(-1)?.position ?? this.#since;
+    const all = this.#changes;
+    // What comes now stays, whatever it weighs: nobody had the time to read it.
+    const old = all.length;
+    all.push(...changes);
+    for (const change of changes) this.#weight += weightOf(change);
+    if (all.length < 2 * KEPT_CHANGES && this.#weight < 2 * KEPT_WEIGHT) return;
+    let dropped = 0;
+    while (dropped < old && (all.length - dropped > KEPT_CHANGES || this.#weight > KEPT_WEIGHT)) {
+      this.#weight -= weightOf(all[dropped++] as PositionedChange);
+    }
+    this.#since = all.splice(0, dropped).at(-1)?.position ?? this.#since;
   }
 
   /** The first change after a position. */
@@ -142,6 +154,19 @@ class Kept {
       else low = middle + 1;
     }
     return this.#changes[low];
+  }
+}
+
+/** How many documents a change brings, about. */
+function weightOf(change: PositionedChange): number {
+  const inNetwork = (network: Network | undefined) => (network ? 1 + network.subnets.length : 0);
+  switch (change.kind) {
+    case 'network':
+      return inNetwork(change.network) + inNetwork(change.before);
+    case 'network-gone':
+      return 1 + inNetwork(change.before);
+    default:
+      return 1;
   }
 }
 
