@@ -293,6 +293,12 @@ export const MONGODB_MUTANTS: readonly Case[] = [
     caughtBy: 'a snapshot is of one moment',
   },
   {
+    name: 'a request is not looked for in history after the write',
+    file: 'slot-writes.ts',
+    edit: ['await findEarlier(talk, slots, outcomes, (slot) => slot);', ''],
+    caughtBy: 'a request whose tenure is over makes no other',
+  },
+  {
     name: 'a request is not looked for in history',
     file: 'slot-reads.ts',
     edit: ["await findAll(talk, 'history', filter)).map(readEnded)", '[] as Document[]).map(readEnded)'],

@@ -444,6 +444,22 @@ function requests(): readonly StoreCheck[] {
       },
     },
     {
+      name: 'a request whose tenure is over makes no other, or it is said that it did',
+      async run({ store: { slots } }) {
+        const made = request('ReserveAddress', 'x');
+        const first = { ...reservation('red', 7, 1), request: made };
+        await slots.insert(first);
+        await slots.replace(quarantined({ ...first, revision: reservation('red', 7, 1, 1).revision }));
+        const over = ended(quarantined(first));
+        expect(await slots.free(over, reservation('red', 7, 1, 2).revision)).toBe('freed');
+        const late = await slots.insert({ ...reservation('red', 8, 1), request: made });
+        const { outcome } = late;
+        expect(outcome.kind === 'inserted' ? outcome.known : outcome).toEqual(
+          outcome.kind === 'inserted' ? over : { kind: 'request-known', tenure: over },
+        );
+      },
+    },
+    {
       name: 'one request makes one tenure, though many ask at once',
       async run({ store: { slots } }) {
         const made = request('ReserveAddress', 'once');

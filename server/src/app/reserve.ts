@@ -238,7 +238,7 @@ export class Reserve {
     });
     switch (outcome.kind) {
       case 'inserted':
-        return this.#checked(outcome.slot, network, command, call);
+        return this.#checked(outcome, network, command, call);
       case 'mac-holds':
         this.#notTaken(target, proposal.address);
         return this.#existing(outcome.slot, command, call);
@@ -309,7 +309,7 @@ export class Reserve {
       case 'request-known':
         return command.request ? this.#replayed(outcome.tenure, command.request, call) : 'again';
       case 'replaced':
-        return this.#checked(outcome.slot, network, command, call);
+        return this.#checked(outcome, network, command, call);
     }
   }
 
@@ -364,7 +364,16 @@ export class Reserve {
     return answer === 'again' ? 'again-fresh' : answer;
   }
 
-  async #checked(slot: Slot, network: Network | undefined, command: ReserveCommand, call: Call): Promise<Round> {
+  async #checked(
+    { slot, known }: { readonly slot: Slot; readonly known?: EndedTenure | undefined },
+    network: Network | undefined,
+    command: ReserveCommand,
+    call: Call,
+  ): Promise<Round> {
+    if (known && command.request) {
+      await this.#giveBack(slot, network, call, true);
+      return this.#replayed(known, command.request, call);
+    }
     this.#context.view.occupancy(slot.networkId).markHeld(slot);
     const refused = misfit(network, slot);
     if (!refused) {

@@ -3,7 +3,7 @@
 //   P1. A promise resolves only after the write is durable: flushed to the disk, or journaled by a majority.
 //   P2. A write of a slot answers with the network's document as it stands after the write (protocol.md §2.2).
 //   P3. The store never holds one (network, address) twice, nor two RESERVED slots of one (network, mac), nor two slots
-//       that one request made or released.
+//       that one request made or released. That a request made a tenure which is over may be found only after the write.
 //   P4. An ended tenure is in history before its slot is overwritten or deleted.
 //   P5. A read sees every write that was acknowledged to this process before it began. Where it says *confirmed*, also
 //       every write that was acknowledged to any other.
@@ -136,9 +136,18 @@ export interface RequestKnown {
   readonly tenure: Slot | EndedTenure;
 }
 
+/**
+ * A tenure began. `known`: only then it was found that its request had made another one, which is over: the caller gives
+ * it back.
+ */
+interface Began {
+  readonly slot: Slot;
+  readonly known?: EndedTenure | undefined;
+}
+
 /** What came of an insert. */
 export type InsertOutcome =
-  | { readonly kind: 'inserted'; readonly slot: Slot }
+  | (Began & { readonly kind: 'inserted' })
   /** The address has this slot; confirmed. */
   | { readonly kind: 'taken'; readonly slot: Slot }
   | MacHolds
@@ -146,7 +155,7 @@ export type InsertOutcome =
 
 /** What came of a replacement. */
 export type ReplaceOutcome =
-  | { readonly kind: 'replaced'; readonly slot: Slot }
+  | (Began & { readonly kind: 'replaced' })
   | { readonly kind: 'conflict' }
   | MacHolds
   | RequestKnown;

@@ -13,7 +13,7 @@ import type { EndedTenure, Slot } from '../../domain/slot.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { InsertOutcome, ReplaceOutcome, SlotStore, SlotWrite } from '../../ports/store.js';
 import { Batcher } from './batcher.js';
-import { endedDocument, slotDocument, slotId } from './documents.js';
+import { endedDocument, readEnded, requestHash, slotDocument, slotId } from './documents.js';
 import type { Conversation, Exchange, WriteReply } from './exchange.js';
 import type { NetworkCache } from './network-cache.js';
 import { findAll, type Obstacle, Obstacles, writeFence } from './read-back.js';
@@ -106,7 +106,33 @@ async function insertAll(
     if (lost.size > 0) await settleInserts(talk, [...lost], reply.n > 0, outcomes);
     open = open.filter((slot) => !outcomes.has(slot));
   }
+  await findEarlier(talk, slots, outcomes, (slot) => slot);
   return answers(networks, talk, slots, outcomes);
+}
+
+/**
+ * Finds the tenures that are over and that the requests of new ones made before: no index spans slots and history.
+ * `began`: the slot, if an item begins a tenure.
+ */
+async function findEarlier<Item, Outcome extends { readonly kind: string }>(
+  talk: Conversation,
+  items: readonly Item[],
+  outcomes: Map<Item, Outcome>,
+  began: (item: Item) => Slot | undefined,
+): Promise<void> {
+  const wanted = new Map<string, Item>();
+  for (const item of items) {
+    const request = began(item)?.request;
+    const isWritten = ['inserted', 'replaced'].includes(outcomes.get(item)?.kind ?? '');
+    if (request && isWritten) wanted.set(requestHash(request), item);
+  }
+  if (wanted.size === 0) return;
+  for (const document of await findAll(talk, 'history', { request_keys: { $in: [...wanted.keys()] } })) {
+    const known = readEnded(document);
+    const item = known.request && wanted.get(requestHash(known.request));
+    const outcome = item && outcomes.get(item);
+    if (outcome && began(item)?.reservationId !== known.reservationId) outcomes.set(item, { ...outcome, known });
+  }
 }
 
 /** Finds out why inserts lost; those that find nothing in their way get no outcome. */
@@ -149,6 +175,7 @@ async function replaceAll(
   }
   const open = items.filter((item) => !outcomes.has(item));
   if (open.length > 0) await settleReplacements(talk, open, lost, reply.n > 0, outcomes);
+  await findEarlier(talk, items, outcomes, ({ slot, ended: before }) => before && slot);
   return answers(networks, talk, items, outcomes, ({ slot }) => slot);
 }
 
