@@ -9,6 +9,7 @@ import type { ClientSession, Db, Document, Long, Timestamp } from 'mongodb';
 import { MongoServerError } from 'mongodb';
 import type { Change } from '../../domain/change.js';
 import { type Position, type PositionedChange, PositionLostError } from '../../ports/store.js';
+import { cursorId } from './cursor-id.js';
 import { parseSlotId, readHost, readNetwork, readSlot } from './documents.js';
 import { WATCHED } from './schema.js';
 
@@ -43,10 +44,10 @@ export interface SeenWrite {
 export class ChangeStream {
   readonly #db: Db;
   readonly #session: ClientSession;
-  #cursor: Long | number;
+  #cursor: Long;
   #first: Batch | undefined;
 
-  private constructor(db: Db, session: ClientSession, cursor: Long | number, first: Batch) {
+  private constructor(db: Db, session: ClientSession, cursor: Long, first: Batch) {
     this.#db = db;
     this.#session = session;
     this.#cursor = cursor;
@@ -67,7 +68,7 @@ export class ChangeStream {
     try {
       const reply = await db.command(command, { session });
       const cursor = reply['cursor'] as Cursor;
-      return new ChangeStream(db, session, cursor.id, toBatch(cursor.firstBatch ?? [], cursor));
+      return new ChangeStream(db, session, cursorId(cursor.id), toBatch(cursor.firstBatch ?? [], cursor));
     } catch (error) {
       throw asLost(error);
     }
@@ -89,7 +90,7 @@ export class ChangeStream {
     const command = { getMore: this.#cursor, collection: '$cmd.aggregate', batchSize: BATCH, maxTimeMS: awaitMs };
     try {
       const cursor = (await this.#db.command(command, { session: this.#session }))['cursor'] as Cursor;
-      this.#cursor = cursor.id;
+      this.#cursor = cursorId(cursor.id);
       return toBatch(cursor.nextBatch ?? [], cursor);
     } catch (error) {
       throw asLost(error);
@@ -98,7 +99,7 @@ export class ChangeStream {
 
   /** Closes it on the server, too. */
   async close(): Promise<void> {
-    if (String(this.#cursor) === '0') return;
+    if (this.#cursor.isZero()) return;
     const command = { killCursors: '$cmd.aggregate', cursors: [this.#cursor] };
     await this.#db.command(command, { session: this.#session }).catch(() => undefined);
   }

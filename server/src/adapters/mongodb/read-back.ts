@@ -5,9 +5,10 @@
 //       engine may start a guest on the answer that a MAC holds an address; told by a deposed primary, that address may
 //       be another's by now.
 
-import type { Document } from 'mongodb';
+import type { Document, Long } from 'mongodb';
 import type { EndedTenure, Slot } from '../../domain/slot.js';
 import type { MacHolds, RequestKnown } from '../../ports/store.js';
+import { cursorId } from './cursor-id.js';
 import { readEnded, readSlot, requestHashes, slotId } from './documents.js';
 import type { Conversation } from './exchange.js';
 
@@ -25,15 +26,20 @@ export async function findAll(
   more: Document = {},
 ): Promise<readonly Document[]> {
   let reply = await conversation.read({ find: collection, filter, ...more });
-  let cursor = reply['cursor'] as { id: unknown; firstBatch: Document[] };
-  const found = [...cursor.firstBatch];
-  while (String(cursor.id) !== '0') {
-    reply = await conversation.run({ getMore: cursor.id, collection });
-    const next = reply['cursor'] as { id: unknown; nextBatch: Document[] };
-    found.push(...next.nextBatch);
-    cursor = { id: next.id, firstBatch: [] };
+  let cursor = reply['cursor'] as Cursor;
+  const found = [...(cursor.firstBatch ?? [])];
+  for (let id = cursorId(cursor.id); !id.isZero(); id = cursorId(cursor.id)) {
+    reply = await conversation.run({ getMore: id, collection });
+    cursor = reply['cursor'] as Cursor;
+    found.push(...(cursor.nextBatch ?? []));
   }
   return found;
+}
+
+interface Cursor {
+  readonly id: Long | number;
+  readonly firstBatch?: readonly Document[];
+  readonly nextBatch?: readonly Document[];
 }
 
 /** A slot as it was read back, and its document. */

@@ -1,11 +1,12 @@
 // The state of the store at one moment: reads at one cluster time. MongoDB keeps it for minutes
 // (minSnapshotHistoryWindowInSeconds, 300 unless set otherwise).
 
-import { type ClientSession, type Db, type Document, type MongoClient, Timestamp } from 'mongodb';
+import { type ClientSession, type Db, type Document, type Long, type MongoClient, Timestamp } from 'mongodb';
 import type { NetworkId } from '../../domain/ids.js';
 import type { Slot, SlotSummary } from '../../domain/slot.js';
 import type { Snapshot } from '../../ports/store.js';
 import type { ChangeFeeds } from './change-feed.js';
+import { cursorId } from './cursor-id.js';
 import { parseSlotId, readHost, readNetwork, readSlot, readSummary, SUMMARY_FIELDS, slotId } from './documents.js';
 import { asUnavailable } from './exchange.js';
 import { rawScan } from './raw-scan.js';
@@ -85,15 +86,16 @@ export async function* scan(
   let cursor = (await db.command({ ...find, batchSize: BATCH }, { session }))['cursor'] as Cursor;
   for (let batch = cursor.firstBatch; ; batch = cursor.nextBatch) {
     if (batch && batch.length > 0) yield batch;
-    if (String(cursor.id) === '0') return;
-    cursor = (await db.command({ getMore: cursor.id, collection: find.find, batchSize: BATCH }, { session }))[
+    const id = cursorId(cursor.id);
+    if (id.isZero()) return;
+    cursor = (await db.command({ getMore: id, collection: find.find, batchSize: BATCH }, { session }))[
       'cursor'
     ] as Cursor;
   }
 }
 
 interface Cursor {
-  readonly id: unknown;
+  readonly id: Long | number;
   readonly firstBatch?: readonly Document[];
   readonly nextBatch?: readonly Document[];
 }
