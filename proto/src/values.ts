@@ -86,7 +86,8 @@ export function firstAddress(cidr: Cidr): Ipv4 {
 
 /** The last address of a prefix: its broadcast address. */
 export function lastAddress(cidr: Cidr): Ipv4 {
-  return (cidr.base + 2 ** (32 - cidr.prefixLength) - 1) as Ipv4;
+  // A shift by 32 is one by 0.
+  return (cidr.prefixLength === 32 ? cidr.base : cidr.base + (0xffffffff >>> cidr.prefixLength)) as Ipv4;
 }
 
 /** Whether a prefix holds an address. */
@@ -99,6 +100,7 @@ export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
   return a.base <= lastAddress(b) && b.base <= lastAddress(a);
 }
 
+const CANONICAL_MAC = /^[0-9a-f][02468ace](?::[0-9a-f]{2}){5}$/;
 const MAC_FORMS = [
   /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/,
   /^[0-9a-f]{2}(?:-[0-9a-f]{2}){5}$/,
@@ -107,6 +109,8 @@ const MAC_FORMS = [
 
 /** Parses a MAC with colons, dashes or dots, in either case. Refuses multicast and zero: no vNIC has them. */
 export function parseMac(text: string): Parsed<Mac> {
+  // As we print it ourselves: a unicast address has an even second digit.
+  if (CANONICAL_MAC.test(text) && text !== '00:00:00:00:00:00') return ok(text as Mac);
   const lower = text.toLowerCase();
   if (!MAC_FORMS.some((form) => form.test(lower))) {
     return bad(`${quote(text)} is not a MAC address like 52:54:00:aa:bb:cc`);

@@ -96,7 +96,10 @@ export class View {
   async #load(snapshot: Snapshot): Promise<void> {
     for await (const network of snapshot.networks()) this.#apply({ kind: 'network', network });
     for await (const host of snapshot.hosts()) this.#apply({ kind: 'host', host });
-    for await (const slots of snapshot.summaries()) for (const slot of slots) this.#apply({ kind: 'slot', slot });
+    for await (const slots of snapshot.summaries()) {
+      const nowMs = this.#clock.now();
+      for (const slot of slots) this.#apply({ kind: 'slot', slot }, nowMs);
+    }
   }
 
   #follow({ position }: Snapshot): void {
@@ -106,7 +109,8 @@ export class View {
       changed: (changes) => {
         this.#position = changes.at(-1)?.position ?? this.#position;
         for (const listener of this.#changeListeners) listener.changed(changes);
-        for (const change of changes) this.#apply(change);
+        const nowMs = this.#clock.now();
+        for (const change of changes) this.#apply(change, nowMs);
       },
       lost: (reason) => {
         this.#metrics.count('watchLost');
@@ -257,19 +261,19 @@ export class View {
         }
         this.occupancy(networkId).rescanned(slots, this.#clock.now());
         // Without these the older scan would stand for ever where it overtook the watch.
-        for (const change of heard) this.#applySlot(change);
+        for (const change of heard) this.#applySlot(change, this.#clock.now());
       } finally {
         this.#heardDuringRescan.delete(networkId);
       }
     });
   }
 
-  #applySlot(change: ShownSlot): void {
-    if (change.kind === 'slot') this.occupancy(change.slot.networkId).setSlot(change.slot, this.#clock.now());
+  #applySlot(change: ShownSlot, nowMs: number): void {
+    if (change.kind === 'slot') this.occupancy(change.slot.networkId).setSlot(change.slot, nowMs);
     else this.occupancy(change.networkId).removeSlot(change.address);
   }
 
-  #apply(shown: Shown): void {
+  #apply(shown: Shown, nowMs = this.#clock.now()): void {
     switch (shown.kind) {
       case 'network':
         this.#setNetwork(shown.network);
@@ -283,7 +287,7 @@ export class View {
         break;
       case 'slot':
       case 'slot-gone':
-        this.#applySlot(shown);
+        this.#applySlot(shown, nowMs);
         this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
         if (shown.kind === 'slot-gone') this.#forgetWhenEmpty(shown.networkId);
         break;

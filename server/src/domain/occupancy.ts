@@ -10,6 +10,7 @@ import { cidrContains, type Ipv4, lastAddress, type Mac } from '@leasehold/proto
 import { Bitmap } from './bitmap.js';
 import type { ReservationId, SubnetId } from './ids.js';
 import type { Network, Subnet } from './network.js';
+import { NumberTable } from './number-table.js';
 import type { SlotSummary } from './slot.js';
 import { SubnetSpace } from './subnet-space.js';
 
@@ -52,8 +53,8 @@ export class Occupancy {
   /** The addresses of RESERVED slots that no subnet has: nobody was promised those (app/reclaimer.ts). */
   readonly #strays = new Set<Ipv4>();
   /** Of the slots, whose address it is; by the MAC as a number, because a million of them must fit into memory. */
-  readonly #addressOf = new Map<number, Ipv4>();
-  /** The same of addresses that are free again. */
+  readonly #addressOf = new NumberTable();
+  /** The same of addresses that are free again, the oldest first. */
   readonly #freedFrom = new Map<number, Ipv4>();
   readonly #start: () => number;
 
@@ -167,7 +168,7 @@ export class Occupancy {
   /** The address this MAC has, or had last, if this server remembers. */
   lastAddressOf(mac: Mac): Ipv4 | undefined {
     const number = macNumber(mac);
-    return this.#addressOf.get(number) ?? this.#freedFrom.get(number);
+    return (this.#addressOf.get(number) as Ipv4 | undefined) ?? this.#freedFrom.get(number);
   }
 
   /** Forgets whose address this was last: it turned out to be another's. */
@@ -221,8 +222,18 @@ export class Occupancy {
   }
 }
 
+// By hand: parsing the text without its colons takes ten times as long, and every reservation needs it three times.
 function macNumber(mac: Mac): number {
-  return Number.parseInt(mac.replaceAll(':', ''), 16);
+  let number = 0;
+  for (let i = 0; i < mac.length; i += 3) {
+    number = number * 256 + digit(mac.charCodeAt(i)) * 16 + digit(mac.charCodeAt(i + 1));
+  }
+  return number;
+}
+
+/** The value of a hexadecimal digit in lower case. */
+function digit(code: number): number {
+  return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
 function emptyRoom(subnet: Subnet, start: number): Room {

@@ -372,6 +372,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   }
 
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number {
+    if (!this.#servers.get(networkId)?.size) return 0;
     if (this.#tables.get(networkId)?.at(address)?.reservationId !== reservationId) return 0;
     let count = 0;
     for (const session of this.#sessionsOf(networkId)) {

@@ -6,12 +6,13 @@ import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '../../domain/ids.js';
 import { commonPart, ownPart } from '../../domain/reservation-id.js';
 import type { ProvidedReservation } from '../../ports/dhcp-provider.js';
+import { TextTable } from './text-table.js';
 
 /** The table of one network. */
 export class ServedTable {
   readonly #commonPart: string;
-  /** Printed: a million of them must fit into memory. */
-  readonly #entries = new Map<Ipv4, string>();
+  /** Printed, by their addresses: a million of them must fit into memory. */
+  readonly #entries = new TextTable();
   #assignment: Assignment | undefined;
   #digest: TableDigest | undefined;
 
@@ -31,7 +32,7 @@ export class ServedTable {
 
   /** The entries now: a copy that later changes do not touch. */
   snapshot(): readonly TableEntry[] {
-    return [...this.#entries].map(([address, printed]) => this.#read(address, printed));
+    return Array.from(this.#entries.entries(), ([address, printed]) => this.#read(address, printed));
   }
 
   /** Which reservation has an address. */
@@ -83,7 +84,7 @@ export class ServedTable {
     if (!this.#digest) {
       this.#digest = new TableDigest();
       if (this.#assignment) this.#digest.addAssignment(this.#assignment);
-      for (const [address, printed] of this.#entries) this.#digest.addEntry(this.#read(address, printed));
+      for (const [address, printed] of this.#entries.entries()) this.#digest.addEntry(this.#read(address, printed));
     }
     return this.#digest.bytes();
   }
@@ -91,17 +92,16 @@ export class ServedTable {
   #print({ reservationId, mac, hostname, options }: ProvidedReservation): string {
     const own = ownPart(reservationId, this.#commonPart) ?? `${reservationId}${WHOLE}`;
     const printed = options.length === 0 ? '' : JSON.stringify(options.map(({ code, value }) => [code, value]));
-    const text = `${mac}${own}${END}${hostname}${END}${printed}`;
-    // A string made of others holds on to them. Of an address nothing but ASCII is ever provided.
-    return Buffer.from(text, 'latin1').toString('latin1');
+    // Of an address nothing but ASCII is ever provided.
+    return `${mac}${own}${END}${hostname}${END}${printed}`;
   }
 
-  #read(address: Ipv4, printed: string): TableEntry {
+  #read(address: number, printed: string): TableEntry {
     const [head = '', hostname = '', options = ''] = printed.split(END);
     const id = head.slice(MAC_LENGTH);
     return {
       reservationId: id.endsWith(WHOLE) ? id.slice(0, -WHOLE.length) : `${id}${this.#commonPart}`,
-      address: formatIpv4(address),
+      address: formatIpv4(address as Ipv4),
       mac: head.slice(0, MAC_LENGTH),
       hostname,
       options: options === '' ? NO_OPTIONS : readOptions(options),
