@@ -3,8 +3,6 @@
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
-import { openEmbeddedStore } from './adapters/embedded/embedded-store.js';
-import { openMongodbStore } from './adapters/mongodb/mongodb-store.js';
 import type { MakeBreaker } from './ports/breaker.js';
 import type { Metrics } from './ports/metrics.js';
 import { type Store, StoreUnavailableError } from './ports/store.js';
@@ -46,16 +44,21 @@ export async function openStore(target: StoreTarget, options: OpenStoreOptions):
   }
 }
 
-function openOnce(target: StoreTarget, options: OpenStoreOptions): Promise<Store> {
+async function openOnce(target: StoreTarget, options: OpenStoreOptions): Promise<Store> {
   const { clock, entropy, log, metrics, makeBreaker, authorityMs, onFatal } = options;
   const authority = authorityMs === undefined ? {} : { authorityS: Math.floor(authorityMs / 1_000) };
   // What is known of the store may be wrong from here on; what is in it is not.
   const onDefect = (error: unknown) => log.error('a change of the store was not taken in, by a defect', { error });
   const common = { clock, entropy, onDefect, ...authority };
+  // Only what is used is loaded: the libraries of a store take longer than everything else until the first slot is read.
   switch (target.kind) {
-    case 'embedded':
+    case 'embedded': {
+      const { openEmbeddedStore } = await import('./adapters/embedded/embedded-store.js');
       return openEmbeddedStore(target.path, { ...common, onFatal });
-    case 'mongodb':
+    }
+    case 'mongodb': {
+      const { openMongodbStore } = await import('./adapters/mongodb/mongodb-store.js');
       return openMongodbStore(target.uri, { ...common, log, metrics, makeBreaker });
+    }
   }
 }
