@@ -12,7 +12,7 @@ import type { Network } from '../../domain/network.js';
 import type { Slot } from '../../domain/slot.js';
 import { type Position, type PositionedChange, PositionLostError } from '../../ports/store.js';
 import type { RowCodec } from './codec.js';
-import { changeKey, keyAfter } from './keys.js';
+import { changeKey, keyAfter, parseChangeKey } from './keys.js';
 import type { Moment, Table } from './tables.js';
 
 const KEPT_MS = 3_600_000;
@@ -34,14 +34,15 @@ export class ChangeLog {
     this.#table = table;
     this.#codec = codec;
     this.#wallTimeMs = wallTimeMs;
-    this.#sequence = Number(table.last()?.key.toString() ?? 0);
+    this.#sequence = Number(table.last()?.key ?? 0);
     const [oldest] = table.range(1);
-    this.#lost = oldest ? Number(oldest.key.toString()) - 1 : this.#sequence;
+    this.#lost = oldest ? Number(oldest.key) - 1 : this.#sequence;
   }
 
   /** Right after the last change as of a moment. */
   positionOf(moment: Moment): Position {
-    return (this.#table.last(moment)?.key.toString() ?? position(this.#sequence)) as Position;
+    const last = this.#table.last(moment);
+    return last ? parseChangeKey(last.key) : position(this.#sequence);
   }
 
   /** Stages changes and gives them their positions. */
@@ -76,7 +77,7 @@ export class ChangeLog {
   #readSome(after: Position, limit: number): readonly PositionedChange[] {
     return Array.from(this.#table.range(limit, keyAfter(changeKey(after))), ({ key, value }) => ({
       ...this.#parse(value),
-      position: key.toString() as Position,
+      position: parseChangeKey(key),
     }));
   }
 
@@ -89,7 +90,7 @@ export class ChangeLog {
     const oldest = this.#wallTimeMs() - KEPT_MS;
     let removed = 0;
     for (const { key, value } of this.#table.range(limit)) {
-      const sequence = Number(key.toString());
+      const sequence = Number(key);
       const isOld = Number(value.slice(1, value.indexOf('\n'))) < oldest;
       // The newest one says how far positions have come.
       if (sequence === this.#sequence || (!isOld && sequence > this.#sequence - KEPT_CHANGES)) return false;
@@ -110,7 +111,7 @@ export class ChangeLog {
           's',
           time,
           place(slot),
-          this.#codec.encodeSlot(slot),
+          this.#codec.encodeForLog(slot),
           isOther ? this.#codec.encodeSlot(before) : '',
         );
       }

@@ -33,9 +33,10 @@ function fourBytes(n: number): string {
 }
 
 /** Reads the key of a slot. */
-export function parseSlotKey(key: Buffer): { readonly networkId: NetworkId; readonly address: Ipv4 } {
+export function parseSlotKey(key: Key): { readonly networkId: NetworkId; readonly address: Ipv4 } {
   const at = key.length - 4;
-  return { networkId: key.toString('latin1', 0, at - 1) as NetworkId, address: key.readUInt32BE(at) as Ipv4 };
+  const low = (key.charCodeAt(at + 1) << 16) | (key.charCodeAt(at + 2) << 8) | key.charCodeAt(at + 3);
+  return { networkId: key.slice(0, at - 1) as NetworkId, address: (key.charCodeAt(at) * 2 ** 24 + low) as Ipv4 };
 }
 
 /** The keys of a network's slots: the first one that may exist, and one after the last. */
@@ -92,8 +93,8 @@ export function historyRange(
 }
 
 /** The reservation id of an entry of the index of history. */
-export function parseHistoryKey(key: Buffer, prefix: HistoryPrefix): ReservationId {
-  return key.toString('latin1', prefix.length + 6) as ReservationId;
+export function parseHistoryKey(key: Key, prefix: HistoryPrefix): ReservationId {
+  return key.slice(prefix.length + 6) as ReservationId;
 }
 
 /** Key of an entry of the index of ended tenures by when they ended. */
@@ -107,11 +108,16 @@ export function endedRange(before: WallTime): { start: Key; end: Key } {
 }
 
 /** The reservation id of an entry of the index of ends. */
-export function parseEndKey(key: Buffer): ReservationId {
-  return key.toString('latin1', 7) as ReservationId;
+export function parseEndKey(key: Key): ReservationId {
+  return key.slice(7) as ReservationId;
 }
 
 /** Key of a change: its position, whose characters are digits. */
 export function changeKey(position: Position): Key {
   return position as string as Key;
+}
+
+/** The position of a change. */
+export function parseChangeKey(key: Key): Position {
+  return key as string as Position;
 }

@@ -14,7 +14,7 @@ export class Names {
   /** Reads those that are there. */
   constructor(table: Table) {
     this.#table = table;
-    for (const { key, value } of table.range(Number.MAX_SAFE_INTEGER)) this.#set(Number(key.toString()), value);
+    for (const { key, value } of table.range(Number.MAX_SAFE_INTEGER)) this.#set(Number(key), value);
   }
 
   /** The number of a text; a new one is staged. For jobs of the group commit. */

@@ -187,7 +187,7 @@ function otherReserved(parts: SlotParts, { networkId, address, mac, state }: Slo
 /** Writes a slot over what was there, and answers it with its new revision. */
 function write({ tables, codec, tenures }: SlotParts, slot: Slot, before: Slot | undefined, changes: Change[]): Slot {
   const written = { ...slot, revision: (slot.revision + 1) as Revision };
-  tables.slots.put(slotKey(slot.networkId, slot.address), codec.encodeSlot(written));
+  tables.slots.put(slotKey(slot.networkId, slot.address), codec.encodeForPlace(written));
   if (before && before.mac !== slot.mac) setHeld(tables, before, undefined);
   if (before?.mac !== slot.mac || before.state !== slot.state) setHeld(tables, slot, slot.state === 'reserved');
   tenures.putRequests(slot, before);

@@ -14,7 +14,7 @@ import { type Key, keyAfter, parseSlotKey, slotKey, slotRange } from './keys.js'
 import { type Environment, holdMoment, type Moment, type Table, type Tables } from './tables.js';
 
 // At about a microsecond each, this many hold the event loop for a few milliseconds.
-const SUMMARIES_AT_ONCE = 5_000;
+const SUMMARIES_AT_ONCE = 1_000;
 const SLOTS_AT_ONCE = 1_000;
 const VALUES_AT_ONCE = 100;
 
@@ -52,7 +52,7 @@ export async function* values<T>(
     if (some.length > 0) yield some.map(({ value }) => read(value));
     const last = some.at(-1);
     if (!last || some.length < VALUES_AT_ONCE) return;
-    start = keyAfter(last.key.toString('latin1') as Key);
+    start = keyAfter(last.key);
     await setImmediate();
   }
 }

@@ -13,6 +13,23 @@ const MAP_BYTES = 2 ** 40;
 // biome-ignore format: a row
 const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history', 'past', 'log'] as const;
 
+// Straight into the buffer of lmdb-js and out of it: a `Buffer` for every key would cost as much as the rest of a read.
+const KEYS = {
+  writeKey(key: Key, target: Uint8Array, start: number): number {
+    const end = start + key.length;
+    // It takes a larger one then.
+    if (end > target.length) throw new RangeError('No room for a key');
+    for (let i = 0; i < key.length; i++) target[start + i] = key.charCodeAt(i);
+    return end;
+  },
+  readKey(source: Buffer, start: number, end: number): Key {
+    return source.toString('latin1', start, end) as Key;
+  },
+};
+
+// Before every other: none is empty.
+const FIRST = '\0' as Key;
+
 /** The environment of a directory. */
 export type Environment = RootDatabase<Buffer, Buffer>;
 
@@ -45,11 +62,13 @@ export function holdMoment(env: Environment): Moment {
 
 /** One database. */
 export class Table {
-  readonly #database: Database<string, Buffer>;
+  readonly #database: Database<string, Key>;
   readonly #staged = new Map<Key, string | undefined>();
 
   constructor(env: Environment, name: string) {
-    this.#database = env.openDB<string, Buffer>({ name, encoding: 'string', keyEncoding: 'binary' });
+    // Its types know `keyEncoder` only of the environment.
+    const options = { name, encoding: 'string', keyEncoder: KEYS } as const;
+    this.#database = env.openDB<string, Key>(options);
   }
 
   get(key: Key): string | undefined {
@@ -58,7 +77,7 @@ export class Table {
   }
 
   durable(key: Key): string | undefined {
-    return this.#database.get(bytes(key));
+    return this.#database.get(key);
   }
 
   /** Up to `limit` entries from `start` (included) to `end` (excluded), in key order; as of a moment, if one is given. */
@@ -67,10 +86,11 @@ export class Table {
     start?: Key,
     end?: Key,
     moment?: Moment,
-  ): Iterable<{ readonly key: Buffer; readonly value: string }> {
+  ): Iterable<{ readonly key: Key; readonly value: string }> {
     return this.#database.getRange({
-      ...(start !== undefined && { start: bytes(start) }),
-      ...(end !== undefined && { end: bytes(end) }),
+      // Without it lmdb-js begins at a key of its own kind.
+      start: start ?? FIRST,
+      ...(end !== undefined && { end }),
       ...(moment !== undefined && { transaction: moment }),
       limit,
     });
@@ -78,12 +98,12 @@ export class Table {
 
   /** How many entries there are from `start` (included) to `end` (excluded). */
   count(start: Key, end: Key): number {
-    return this.#database.getKeysCount({ start: bytes(start), end: bytes(end) });
+    return this.#database.getKeysCount({ start, end });
   }
 
   /** The last entry, as of a moment, if one is given. */
-  last(moment?: Moment): { readonly key: Buffer; readonly value: string } | undefined {
-    const backwards = { reverse: true, limit: 1, ...(moment !== undefined && { transaction: moment }) };
+  last(moment?: Moment): { readonly key: Key; readonly value: string } | undefined {
+    const backwards = { reverse: true, end: FIRST, limit: 1, ...(moment !== undefined && { transaction: moment }) };
     for (const entry of this.#database.getRange(backwards)) return entry;
     return undefined;
   }
@@ -108,8 +128,8 @@ export class Table {
   /** Writes what is staged; call it inside a transaction, whose end says how that went. */
   write(): void {
     for (const [key, value] of this.#staged) {
-      if (value === undefined) void this.#database.remove(bytes(key));
-      else void this.#database.put(bytes(key), value);
+      if (value === undefined) void this.#database.remove(key);
+      else void this.#database.put(key, value);
     }
   }
 
@@ -152,8 +172,4 @@ async function causeOf(error: unknown): Promise<unknown> {
   const { commitError } = error as { readonly commitError?: Promise<never> };
   const reason = commitError?.catch((cause: unknown) => cause);
   return (await Promise.race([reason, setImmediate()])) ?? error;
-}
-
-function bytes(key: Key): Buffer {
-  return Buffer.from(key, 'latin1');
 }

@@ -30,7 +30,7 @@ export class Tenures {
     if (text === undefined) return undefined;
     const [key, reservationId] = JSON.parse(text) as RequestRow;
     const slotText = this.#tables.slots[see](key);
-    const slot = slotText === undefined ? undefined : this.#codec.decodeSlot(placeOf(key), slotText);
+    const slot = slotText === undefined ? undefined : this.#codec.decodeSlot(parseSlotKey(key), slotText);
     const tenure = slot?.reservationId === reservationId ? slot : this.ended(reservationId, see);
     // What was given back keeps its slot, and not its request; the row stays until another tenure has it.
     return tenure && requestsOf(tenure).some((each) => isSame(each, request)) ? tenure : undefined;
@@ -93,8 +93,4 @@ function isSame(a: RequestKey, b: RequestKey): boolean {
 function newRequests(tenure: Tenure, before: Slot | undefined): readonly RequestKey[] {
   const known = before?.reservationId === tenure.reservationId ? requestsOf(before) : [];
   return requestsOf(tenure).filter(({ rpc, id }) => !known.some((each) => each.rpc === rpc && each.id === id));
-}
-
-function placeOf(key: Key): Pick<Slot, 'networkId' | 'address'> {
-  return parseSlotKey(Buffer.from(key, 'latin1'));
 }
