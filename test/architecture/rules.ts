@@ -8,7 +8,7 @@ const VALUES = ['@leasehold/proto/values', '@leasehold/proto/digest', '@leasehol
 const WIRE = ['@leasehold/proto/*', '@bufbuild/protobuf*'];
 
 /** Hashes are functions of their input; everything else in the module is chance. */
-const HASHES = ['createHash', 'createHmac', 'timingSafeEqual'];
+const HASHES = ['hash', 'createHash', 'createHmac', 'timingSafeEqual'];
 
 /**
  * What each layer may import: layers of its own workspace by directory, libraries by name, `*` at the end for a prefix.

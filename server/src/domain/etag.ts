@@ -1,13 +1,13 @@
 // The etag of a resource: a hash of its settings, and of nothing else, so that a failover or a heartbeat never makes an
 // engine's update fail.
 
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import type { Host } from './host.js';
 import type { Network, Subnet } from './network.js';
 import type { Tenure } from './slot.js';
 
 function hash(settings: unknown): string {
-  return createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 16);
+  return digest('sha256', JSON.stringify(settings), 'base64url').slice(0, 16);
 }
 
 // Keys in a fixed order: two documents with the same labels have the same etag whatever order they came in.
