@@ -6,8 +6,16 @@ export interface Measurement {
   readonly value: number;
   /** `x` for a ratio. */
   readonly unit: string;
+  /** Between which two values the middle half of all rounds lies. */
+  readonly spread?: Spread;
   /** Of design; absent: it explains others. */
   readonly target?: { readonly atLeast: number } | { readonly atMost: number };
+}
+
+/** The quartiles. */
+export interface Spread {
+  readonly low: number;
+  readonly high: number;
 }
 
 /** Tells a person that something long goes on. */
@@ -17,8 +25,13 @@ export type Progress = (line: string) => void;
 export interface Benchmark {
   readonly name: string;
   readonly summary: string;
+  /** Whether it needs a mongod. */
+  readonly needsMongod?: boolean;
   run(progress: Progress): Promise<readonly Measurement[]>;
 }
+
+/** Something is missing here without which there is nothing to measure; the message says what. */
+export class NotMeasuredError extends Error {}
 
 /** Whether a target is met; undefined: there is none. */
 export function isMet({ value, target }: Measurement): boolean | undefined {
@@ -28,19 +41,38 @@ export function isMet({ value, target }: Measurement): boolean | undefined {
 
 /** Measurements as lines of a table. */
 export function formatTable(measurements: readonly Measurement[]): readonly string[] {
-  const rows = measurements.map((each) => [each.name, formatValue(each), formatTarget(each), verdict(each)]);
-  const all = [['', 'measured', 'target', ''], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all.map(([name = '', value = '', target = '', met = '']) =>
-    [name.padEnd(widths[0] ?? 0), value.padStart(widths[1] ?? 0), target.padEnd(widths[2] ?? 0), met]
+  const rows = measurements.map((each) => [
+    each.name,
+    formatValue(each),
+    formatSpread(each),
+    formatTarget(each),
+    verdict(each),
+  ]);
+  const all = [['', 'measured', 'quartiles', 'target', ''], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map(([name = '', value = '', spread = '', target = '', met = '']) =>
+    [
+      name.padEnd(widths[0] ?? 0),
+      value.padStart(widths[1] ?? 0),
+      spread.padEnd(widths[2] ?? 0),
+      target.padEnd(widths[3] ?? 0),
+      met,
+    ]
       .join('  ')
       .trimEnd(),
   );
 }
 
 function formatValue({ value, unit }: Measurement): string {
-  const digits = value >= 100 ? 0 : 2;
-  return `${value.toFixed(digits)} ${unit}`;
+  return `${formatNumber(value)} ${unit}`;
+}
+
+function formatNumber(value: number): string {
+  return value.toFixed(value >= 100 ? 0 : value >= 0.1 ? 2 : 3);
+}
+
+function formatSpread({ spread }: Measurement): string {
+  return spread ? `${formatNumber(spread.low)} to ${formatNumber(spread.high)}` : '';
 }
 
 function formatTarget({ target }: Measurement): string {
@@ -65,7 +97,12 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** The middle of the ratios of runs made side by side, so that what slows both for a while cancels out. */
-export function medianRatio(above: readonly number[], below: readonly number[]): number {
-  return median(above.map((value, index) => value / (below[index] ?? Number.NaN)));
+/** The middle of all rounds, and how they are spread. */
+export function middle(values: readonly number[]): { readonly value: number; readonly spread: Spread } {
+  return { value: median(values), spread: { low: percentile(values, 0.25), high: percentile(values, 0.75) } };
+}
+
+/** The ratios of runs made side by side, so that what slows both for a while cancels out. */
+export function ratios(above: readonly number[], below: readonly number[]): readonly number[] {
+  return above.map((value, index) => value / (below[index] ?? Number.NaN));
 }

@@ -1,11 +1,22 @@
 // All benchmarks, in the order in which they run.
 
 import type { Benchmark } from './benchmark.js';
-import { fill } from './fill.js';
+import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
+import { mongodbReserve } from './mongodb-reserve.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
+import { twoServers } from './two-servers.js';
 
 /** See the top of the file. */
-export const BENCHMARKS: readonly Benchmark[] = [reserve, fixedBody, fill, firstOffer, responder];
+export const BENCHMARKS: readonly Benchmark[] = [
+  reserve,
+  mongodbReserve,
+  fill,
+  mongodbFill,
+  twoServers,
+  fixedBody,
+  firstOffer,
+  responder,
+];

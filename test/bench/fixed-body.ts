@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GetStatusRequest, ReserveAddressRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { run as runCommand, runOrThrow } from '../support/run.js';
-import { type Benchmark, type Measurement, median, medianRatio, type Progress } from './benchmark.js';
+import { type Benchmark, type Measurement, middle, type Progress, ratios } from './benchmark.js';
 import { macOf } from './load.js';
 import { createSubnet, EMPTY, expectReserved, SERVER, startEmptyServer, startServer } from './target.js';
 
@@ -51,11 +51,11 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
   }
   await expectReserved(leasehold, 'bench', 1);
   return [
-    { name: 'repeated reserve : empty, by h2load', value: medianRatio(rates.reserve, rates.empty), unit: 'x' },
-    { name: 'GetStatus : empty, by h2load', value: medianRatio(rates.status, rates.empty), unit: 'x' },
-    { name: 'empty, by h2load', value: median(rates.empty), unit: 'calls/s' },
-    { name: 'repeated reserve, by h2load', value: median(rates.reserve), unit: 'calls/s' },
-    { name: 'GetStatus, by h2load', value: median(rates.status), unit: 'calls/s' },
+    { name: 'repeated reserve : empty, by h2load', ...middle(ratios(rates.reserve, rates.empty)), unit: 'x' },
+    { name: 'GetStatus : empty, by h2load', ...middle(ratios(rates.status, rates.empty)), unit: 'x' },
+    { name: 'empty, by h2load', ...middle(rates.empty), unit: 'calls/s' },
+    { name: 'repeated reserve, by h2load', ...middle(rates.reserve), unit: 'calls/s' },
+    { name: 'GetStatus, by h2load', ...middle(rates.status), unit: 'calls/s' },
   ];
 }
 

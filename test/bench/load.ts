@@ -1,43 +1,52 @@
-// ReserveAddress in bulk: every call another MAC, all statuses checked. By bare HTTP/2 from a process of its own, because
-// a grpc-js client is slower than the server it would measure.
+// Calls in bulk, all statuses checked. By bare HTTP/2 from a process of its own, because a grpc-js client is slower than
+// the server it would measure.
 
-import { runChild } from './child.js';
+import { TaskProgram } from './child.js';
+
+/** What is called. */
+export type Calls =
+  | {
+      /** ReserveAddress, every call another MAC. */
+      readonly kind: 'reserve';
+      readonly subnetId: string;
+      /** Number of the first MAC; see `macOf`. */
+      readonly firstMac: number;
+    }
+  | {
+      /** AcquireIP of go-ipam. */
+      readonly kind: 'acquire';
+      readonly cidr: string;
+    };
 
 /** What to send. */
 export interface Load {
-  /** `HOST:PORT`. */
-  readonly endpoint: string;
-  readonly subnetId: string;
-  /** Number of the first MAC; see `macOf`. */
-  readonly firstMac: number;
+  /** `HOST:PORT` each; calls are spread over them evenly. */
+  readonly endpoints: readonly string[];
+  readonly calls: Calls;
   readonly count: number;
   /** Calls under way at once. */
   readonly outstanding: number;
   /** Whose processor time is watched. */
-  readonly serverPid: number;
-}
-
-/** A tenth of the calls, in the order in which they ended. */
-export interface Decile {
-  readonly seconds: number;
-  /** Of the server's processor time. */
-  readonly serverCpuSeconds: number;
+  readonly serverPids: readonly number[];
 }
 
 /** How it went. Every call was answered OK, or there is no result. */
 export interface LoadResult {
   readonly seconds: number;
+  /** Of the servers' processor time. */
   readonly serverCpuSeconds: number;
   /** Of the generator's own processor time: as many as `seconds` means that it, not the server, was the limit. */
   readonly generatorCpuSeconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  readonly deciles: readonly Decile[];
 }
 
-/** Runs a load to its end. */
-export function runLoad(load: Load): Promise<LoadResult> {
-  return runChild<LoadResult>('load-program', load);
+/** Sends loads. */
+export type Generator = TaskProgram<Load, LoadResult>;
+
+/** Starts a generator. */
+export function startGenerator(): Generator {
+  return new TaskProgram<Load, LoadResult>('load-program');
 }
 
 /** The MAC of a number below 2^32. */

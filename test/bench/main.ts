@@ -1,5 +1,5 @@
 // `npm run bench`: numbers as ratios of things measured side by side in one run. Never a test: a missed target is
-// printed, and the exit code tells only whether the benchmarks could be run.
+// printed, and the exit code tells only whether everything could be measured.
 //
 // This is the outer part; the benchmarks run in the sandbox (run-benchmarks.ts).
 
@@ -7,9 +7,11 @@ import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { findMongod, MONGOD_VARIABLE } from '../support/mongod-binary.js';
 import { findEntrance, inSandbox, temporaryDirectory } from '../support/sandbox.js';
 import { BENCHMARKS } from './benchmarks.js';
 import type { RunOptions } from './run-benchmarks.js';
+import { NO_MONGOD_VARIABLE } from './target.js';
 
 const HELP = `Usage: npm run bench -- [--only NAME]... [--output FILE]
 
@@ -19,7 +21,7 @@ Options:
   --help         print this
 
 Benchmarks:
-${BENCHMARKS.map(({ name, summary }) => `  ${name.padEnd(13)}${summary}`).join('\n')}
+${BENCHMARKS.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\n')}
 
 How to read the results: docs/benchmarks.md
 `;
@@ -44,7 +46,15 @@ async function main(args: readonly string[]): Promise<number> {
   mkdirSync(dirname(options.output), { recursive: true });
   using temporary = temporaryDirectory('leasehold-bench-');
   const program = fileURLToPath(new URL('./run-benchmarks.js', import.meta.url));
-  return await inSandbox(entrance, process.execPath, [program, JSON.stringify(options)], { TMPDIR: temporary.path });
+  const env = { TMPDIR: temporary.path, ...(await mongodEnv(options)) };
+  return await inSandbox(entrance, process.execPath, [program, JSON.stringify(options)], env);
+}
+
+/** Where mongod is, or why there is none: there is no way out of the sandbox. */
+async function mongodEnv({ only }: RunOptions): Promise<Readonly<Record<string, string>>> {
+  if (!BENCHMARKS.some(({ name, needsMongod }) => needsMongod && (only.length === 0 || only.includes(name)))) return {};
+  const mongod = await findMongod();
+  return mongod.ok ? { [MONGOD_VARIABLE]: mongod.path } : { [NO_MONGOD_VARIABLE]: mongod.problem };
 }
 
 /** What to run; undefined: help is wanted; a string: what is wrong. */

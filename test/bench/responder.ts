@@ -8,7 +8,7 @@ import type { Cluster } from '../support/cluster.js';
 import { acceptAnySource } from '../support/guest-socket.js';
 import type { Namespace, Nic } from '../support/netns.js';
 import type { WatchedProcess } from '../support/processes.js';
-import { type Benchmark, type Measurement, median, medianRatio, type Progress } from './benchmark.js';
+import { type Benchmark, type Measurement, middle, type Progress, ratios } from './benchmark.js';
 import { cpuSeconds, runChild, startChild } from './child.js';
 import { serveNetwork } from './served-network.js';
 import { startServer } from './target.js';
@@ -109,26 +109,26 @@ function compare(echo: Contender, few: Contender, many: Contender): readonly Mea
   return [
     {
       name: `exchanges per core second, ${MANY} reservations`,
-      value: median(many.perCoreSecond),
+      ...middle(many.perCoreSecond),
       unit: '/s',
       target: { atLeast: 8_000 },
     },
     {
       name: `exchanges per core second, ${MANY} : ${FEW} reservations`,
-      value: medianRatio(many.perCoreSecond, few.perCoreSecond),
+      ...middle(ratios(many.perCoreSecond, few.perCoreSecond)),
       unit: 'x',
       target: { atLeast: 0.9 },
     },
-    { name: `exchanges per core second, ${FEW} reservations`, value: median(few.perCoreSecond), unit: '/s' },
-    { name: 'exchanges per core second, echo', value: median(echo.perCoreSecond), unit: '/s' },
+    { name: `exchanges per core second, ${FEW} reservations`, ...middle(few.perCoreSecond), unit: '/s' },
+    { name: 'exchanges per core second, echo', ...middle(echo.perCoreSecond), unit: '/s' },
     {
       name: `per core second, ${MANY} reservations : echo`,
-      value: medianRatio(many.perCoreSecond, echo.perCoreSecond),
+      ...middle(ratios(many.perCoreSecond, echo.perCoreSecond)),
       unit: 'x',
     },
-    { name: `on the wire, ${MANY} reservations`, value: median(many.perSecond), unit: '/s' },
-    { name: `on the wire, ${FEW} reservations`, value: median(few.perSecond), unit: '/s' },
-    { name: 'on the wire, echo', value: median(echo.perSecond), unit: '/s' },
+    { name: `on the wire, ${MANY} reservations`, ...middle(many.perSecond), unit: '/s' },
+    { name: `on the wire, ${FEW} reservations`, ...middle(few.perSecond), unit: '/s' },
+    { name: 'on the wire, echo', ...middle(echo.perSecond), unit: '/s' },
     {
       name: 'messages sent again by guests, of all three',
       value: echo.repeated + few.repeated + many.repeated,

@@ -2,8 +2,8 @@
 
 import type { Cluster, TestHost } from '../support/cluster.js';
 import { servingHosts } from '../support/cluster.js';
-import { macOf } from './load.js';
-import { createSubnet, expectReserved, loadServer, SERVER } from './target.js';
+import { macOf, startGenerator } from './load.js';
+import { createSubnet, expectReserved, loadTarget, SERVER, targetOf } from './target.js';
 
 /** See the top of the file. */
 export interface ServedNetwork {
@@ -23,7 +23,9 @@ export async function serveNetwork(
   const leasehold = cluster.client();
   await createSubnet(leasehold, networkId, n);
   const count = reservations - 1;
-  await loadServer(cluster.server, { endpoint: SERVER, subnetId: networkId, firstMac: 0, count, outstanding: 64 });
+  await using generator = startGenerator();
+  const calls = { kind: 'reserve', subnetId: networkId, firstMac: 0 } as const;
+  await loadTarget(generator, targetOf.cluster(cluster, [SERVER]), { calls, count, outstanding: 64 });
   const host = await cluster.host(`host-${networkId}`, [networkId]);
   await servingHosts(leasehold, networkId, 1);
   const mac = macOf(count);
