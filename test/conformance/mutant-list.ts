@@ -259,7 +259,7 @@ export const MONGODB_MUTANTS: readonly Case[] = [
   {
     name: 'a MAC is looked up without confirmation',
     file: 'slot-reads.ts',
-    edit: ['await writeFence(talk);\n        const ofMac', 'const ofMac'],
+    edit: ['await writeFence(talk);\n        return findMacs', 'return findMacs'],
     caughtBy: 'what stands in the way of a write that lost',
   },
   {

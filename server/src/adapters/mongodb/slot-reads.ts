@@ -1,5 +1,6 @@
 // Reads of slots. Those of many callers share an exchange; those that must be of the present write a fence first.
 
+import type { Mac } from '@leasehold/proto/values';
 import type { Document } from 'mongodb';
 import type { NetworkId } from '../../domain/ids.js';
 import type { SlotKey } from '../../domain/reservation-id.js';
@@ -29,6 +30,15 @@ export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'repla
         return getAll(talk, keys);
       }),
   });
+  const macs = new Batcher<MacKey, readonly Slot[]>({
+    ...READS,
+    check,
+    handle: (keys) =>
+      exchange.read('find macs', async (talk) => {
+        await writeFence(talk);
+        return findMacs(talk, keys);
+      }),
+  });
   const requests = new Batcher<RequestKey, Slot | EndedTenure | undefined>({
     ...READS,
     check,
@@ -37,14 +47,7 @@ export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'repla
   return {
     get: (networkId, address) => gets.submit({ networkId, address }),
     getConfirmed: (networkId, address) => confirmedGets.submit({ networkId, address }),
-    findByMac: (networkId, mac) =>
-      exchange.read('find mac', async (talk) => {
-        await writeFence(talk);
-        const ofMac = { network_id: networkId, mac };
-        const reserved = { ...ofMac, family: 4, state: 'RESERVED' };
-        const filter = { $or: [reserved, { ...ofMac, state: 'QUARANTINED' }] };
-        return (await findAll(talk, 'slots', filter, { sort: { _id: 1 } })).map(readSlot);
-      }),
+    findByMac: (networkId, mac) => macs.submit({ networkId, mac }),
     findByRequest: (key) => requests.submit(key),
     list: (filter, after, limit) =>
       exchange.read('list', async (talk) => {
@@ -70,6 +73,36 @@ async function getAll(talk: Conversation, keys: readonly SlotKey[]): Promise<rea
     const document = byId.get(id);
     return document && readSlot(document);
   });
+}
+
+/** A MAC in a network. */
+interface MacKey {
+  readonly networkId: NetworkId;
+  readonly mac: Mac;
+}
+
+async function findMacs(talk: Conversation, keys: readonly MacKey[]): Promise<readonly (readonly Slot[])[]> {
+  const byNetwork = new Map<NetworkId, Set<Mac>>();
+  for (const { networkId, mac } of keys) {
+    byNetwork.set(networkId, (byNetwork.get(networkId) ?? new Set()).add(mac));
+  }
+  const filters = [...byNetwork].flatMap(([network_id, each]) => stateFilters({ network_id, mac: { $in: [...each] } }));
+  const found = (await findAll(talk, 'slots', { $or: filters }, { sort: { _id: 1 } })).map(readSlot);
+  const byMac = new Map<string, Slot[]>();
+  for (const slot of found) byMac.set(macKey(slot), [...(byMac.get(macKey(slot)) ?? []), slot]);
+  return keys.map((key) => byMac.get(macKey(key)) ?? []);
+}
+
+function macKey({ networkId, mac }: MacKey): string {
+  return `${networkId} ${mac}`;
+}
+
+/** As the indexes of MACs find them: each is of one state. */
+function stateFilters(ofMacs: Document): readonly Document[] {
+  return [
+    { ...ofMacs, family: 4, state: 'RESERVED' },
+    { ...ofMacs, state: 'QUARANTINED' },
+  ];
 }
 
 async function findRequests(
@@ -119,11 +152,5 @@ async function ofMac(talk: Conversation, networkId: NetworkId | undefined, mac: 
     networkId === undefined
       ? (await findAll(talk, 'networks', {}, { projection: { _id: 1 } })).map(({ _id }) => _id as NetworkId)
       : [networkId];
-  const each = { network_id: { $in: networks }, mac };
-  return {
-    $or: [
-      { ...each, family: 4, state: 'RESERVED' },
-      { ...each, state: 'QUARANTINED' },
-    ],
-  };
+  return { $or: stateFilters({ network_id: { $in: networks }, mac }) };
 }
