@@ -3,7 +3,7 @@
 
 import type { ItemResult, Leasehold, ReserveRequest, ReserveResult } from '@leasehold/sdk';
 import type { Document } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../support/cluster.js';
 import { databaseOf, insertsUnderWay, slotsOf } from '../support/database-looks.js';
 import { eventually } from '../support/eventually.js';
@@ -147,6 +147,13 @@ describe.skipIf(!(await hasMongod()))('a server that is killed', () => {
 
 describe.skipIf(!(await hasMongod()))('a primary that is killed while both secondaries are frozen', () => {
   const mongo = sharedReplicaSet({ nodes: 3 });
+
+  afterEach(async () => {
+    for (const node of mongo.set.nodes) {
+      node.thaw();
+      if (!node.isRunning) await node.restart();
+    }
+  });
 
   test.each([
     { name: 'after it stepped down, while servers go on', killsServer: false },

@@ -5,7 +5,7 @@
 //   M3. A set that was started has a primary, and every node had a write of it: any two of three are a majority.
 //   M4. Who is primary is asked of the nodes. Of two that say so, the one elected last is.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -106,10 +106,13 @@ export class MongoNode implements AsyncDisposable {
     this.#client = undefined;
   }
 
-  /** Stops it in the middle of what it does (SIGSTOP). Its connections stay. */
+  /** Stops it in the middle of what it does (SIGSTOP), and returns when it stands still. Its connections stay. */
   freeze(): void {
-    this.#process?.signal('SIGSTOP');
     this.#frozen = true;
+    if (this.#process?.exitCode !== undefined) return;
+    this.#process?.signal('SIGSTOP');
+    // A thread that runs goes on until it is told, on a busy machine long enough to answer something.
+    while (!standsStill(this.pid));
   }
 
   /** Lets it go on after `freeze`. */
@@ -312,6 +315,19 @@ function dataDirectory(parent: string = tmpdir()): string {
 
 function removeDirectory(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+}
+
+/** Whether every thread of a process is stopped, or there is none. */
+function standsStill(pid: number): boolean {
+  try {
+    const states = readdirSync(`/proc/${pid}/task`).map((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'),
+    );
+    return states.every((text) => /\) [TtXZ] /.test(text));
+  } catch {
+    // A thread ended meanwhile, or all of them.
+    return !existsSync(`/proc/${pid}`);
+  }
 }
 
 /** Larger for later elections: it begins with the term. */
