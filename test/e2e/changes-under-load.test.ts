@@ -16,6 +16,8 @@ const AFTER = [0, 1, 4, 16, CLIENTS];
 // The last quarter of the subnet.
 const EXCLUDED = { first: '10.0.0.192', last: '10.0.0.254' };
 const GATEWAY = '10.0.0.1';
+// Who names an address may meet another one there, who is just giving it back.
+const NAMED = ['INVALID_FIELD', 'ADDRESS_RESERVED', 'ADDRESS_QUARANTINED'];
 
 /** A network with one subnet. */
 interface Place {
@@ -58,7 +60,7 @@ const CHANGES: readonly Change[] = [
     refusal: 'RANGE_IN_USE',
     forbids: (address) => Number(address.split('.')[3]) >= 192,
     closes: undefined,
-    reasons: ['INVALID_FIELD'],
+    reasons: NAMED,
     forbidden: EXCLUDED.first,
   },
   {
@@ -68,7 +70,7 @@ const CHANGES: readonly Change[] = [
     refusal: 'RANGE_IN_USE',
     forbids: (address) => address === GATEWAY,
     closes: undefined,
-    reasons: ['INVALID_FIELD'],
+    reasons: NAMED,
     forbidden: GATEWAY,
   },
   {

@@ -234,7 +234,10 @@ describe.skipIf(!(await hasTool('strace')))('of a history of every kind of write
       throw error;
     };
     const options = { clock: new VirtualClock(), entropy: new FixedEntropy(), onFatal: broken, onDefect: broken };
-    const store = await openEmbeddedStore(path, options);
+    const opening = openEmbeddedStore(path, options);
+    // A file that was being made may have lost its head, which is refused: it could as well be what is left of a store.
+    if (acknowledged < 0 && (await opening.then(() => '', String)).includes('is damaged or cut short')) return;
+    const store = await opening;
     try {
       const possible = [states[Math.max(0, acknowledged)], states[tried]].filter((each) => each !== undefined);
       const found = await Promise.all(possible.map(({ after }) => stateOf(store, after)));
