@@ -17,6 +17,8 @@ import {
 import { type Batch, type Begin, ChangeStream, type SeenWrite } from './change-stream.js';
 
 const OPEN_AGAIN_MS = 200;
+// One look costs as much as tens of changes, here and in the database: while changes come, one is taken so often.
+const LOOK_EVERY_MS = 25;
 const SEEN_WITHIN_MS = 1_000;
 // The end of what there is is reached when nothing comes for this long.
 const END_AFTER_MS = 10;
@@ -125,10 +127,13 @@ export class ChangeFeeds {
         }
         isBroken = false;
         while (!signal.aborted) {
+          const lookedMs = clock.now();
           const batch = await stream.next();
           if (signal.aborted) return;
           this.#tell(follower, batch);
           from = { after: batch.position };
+          const restMs = lookedMs + LOOK_EVERY_MS - clock.now();
+          if (batch.changes.length > 0 && restMs > 0) await delay(clock, restMs, signal);
         }
       } catch (error) {
         if (signal.aborted) return;

@@ -9,8 +9,9 @@ import type { ClientSession, Db, Document, Long, Timestamp } from 'mongodb';
 import { MongoServerError } from 'mongodb';
 import type { Change } from '../../domain/change.js';
 import { type Position, type PositionedChange, PositionLostError } from '../../ports/store.js';
-import { cursorId } from './cursor-id.js';
-import { parseSlotId, readHost, readNetwork, readSlot } from './documents.js';
+import { BsonReader, membersOf } from './bson-reader.js';
+import { parseSlotId, readHost, readNetwork, readSlot, SLOT_FIELDS } from './documents.js';
+import { type RawCursor, runForCursor } from './raw-cursor.js';
 import { WATCHED } from './schema.js';
 
 // The server answers at the first event; without one after this long.
@@ -18,6 +19,12 @@ const AWAIT_MS = 1_000;
 const BATCH = 2_000;
 // The position is not in the oplog any more, or is none; the collection is another.
 const LOST_CODES: ReadonlySet<number> = new Set([286, 280, 260, 9, 14, 40_415, 50_811, 8_454_900, 26, 222]);
+
+const READER = new BsonReader([
+  ...['_id', '_data', 'operationType', 'clusterTime', 'wallTime', 'ns', 'db', 'coll', 'documentKey'],
+  ...['fullDocument', 'fullDocumentBeforeChange'],
+  ...SLOT_FIELDS,
+]);
 
 /** Where a stream begins: after a position, or at a cluster time. */
 export type Begin = { readonly after: Position } | { readonly at: Timestamp };
@@ -66,9 +73,8 @@ export class ChangeStream {
       readConcern: { level: 'majority' },
     };
     try {
-      const reply = await db.command(command, { session });
-      const cursor = reply['cursor'] as Cursor;
-      return new ChangeStream(db, session, cursorId(cursor.id), toBatch(cursor.firstBatch ?? [], cursor));
+      const cursor = await runForCursor(db, session, command);
+      return new ChangeStream(db, session, cursor.id, toBatch(cursor));
     } catch (error) {
       throw asLost(error);
     }
@@ -89,9 +95,9 @@ export class ChangeStream {
     this.#first = undefined;
     const command = { getMore: this.#cursor, collection: '$cmd.aggregate', batchSize: BATCH, maxTimeMS: awaitMs };
     try {
-      const cursor = (await this.#db.command(command, { session: this.#session }))['cursor'] as Cursor;
-      this.#cursor = cursorId(cursor.id);
-      return toBatch(cursor.nextBatch ?? [], cursor);
+      const cursor = await runForCursor(this.#db, this.#session, command);
+      this.#cursor = cursor.id;
+      return toBatch(cursor);
     } catch (error) {
       throw asLost(error);
     }
@@ -103,13 +109,6 @@ export class ChangeStream {
     const command = { killCursors: '$cmd.aggregate', cursors: [this.#cursor] };
     await this.#db.command(command, { session: this.#session }).catch(() => undefined);
   }
-}
-
-interface Cursor {
-  readonly id: Long | number;
-  readonly firstBatch?: readonly Document[];
-  readonly nextBatch?: readonly Document[];
-  readonly postBatchResumeToken: { readonly _data: string };
 }
 
 const ENDS = ['dropDatabase', 'invalidate'];
@@ -124,10 +123,13 @@ function asLost(error: unknown): unknown {
   return new PositionLostError(error.message, { cause: error });
 }
 
-function toBatch(documents: readonly Document[], { postBatchResumeToken }: Cursor): Batch {
+function toBatch({ batch, resumeToken }: RawCursor): Batch {
   const changes: PositionedChange[] = [];
   const writes: SeenWrite[] = [];
-  for (const event of documents) {
+  let madeAt: Date | undefined;
+  for (const at of membersOf(batch)) {
+    const event = READER.read(batch, at);
+    madeAt = event['wallTime'] as Date | undefined;
     const change = toChange(event);
     if (!change) continue;
     const position = (event['_id'] as { _data: string })._data as Position;
@@ -135,18 +137,10 @@ function toBatch(documents: readonly Document[], { postBatchResumeToken }: Curso
     const collection = (event['ns'] as { coll: string }).coll;
     if (collection === 'slots') continue;
     const id = (event['documentKey'] as { _id: string })._id;
-    writes.push({
-      collection,
-      id,
-      mark: (event['fullDocument'] as Document | undefined)?.['write'] as string | undefined,
-    });
+    const mark = (event['fullDocument'] as Document | undefined)?.['write'] as string | undefined;
+    writes.push({ collection, id, mark });
   }
-  return {
-    changes,
-    writes,
-    position: postBatchResumeToken._data as Position,
-    madeAt: documents.at(-1)?.['wallTime'] as Date | undefined,
-  };
+  return { changes, writes, position: (resumeToken ?? '') as Position, madeAt };
 }
 
 /** The change that an event tells; undefined when it changes none of our documents. */

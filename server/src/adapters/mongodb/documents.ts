@@ -141,6 +141,24 @@ function readTenure(document: Document, reservationId: ReservationId): Mutable<T
   return tenure;
 }
 
+/** The fields of slots. */
+export const SLOT_FIELDS: readonly string[] = [
+  ...[
+    '_id',
+    'reservation_id',
+    'network_id',
+    'address',
+    'subnet_id',
+    'subnet_uid',
+    'mac',
+    'hostname',
+    'owner',
+    'labels',
+  ],
+  ...['options', 'create_time', 'created_by', 'vouched', 'request', 'release_time', 'released_by', 'release_request'],
+  ...['request_keys', 'family', 'state', 'chain_counter', 'reuse_delay', 'lease_time_ceiling', 'revision', 'write'],
+];
+
 /** The fields that a summary is read from. */
 export const SUMMARY_FIELDS = {
   mac: 1,
