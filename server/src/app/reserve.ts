@@ -117,7 +117,7 @@ export class Reserve {
   }
 
   async #reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
-    const earlier = await this.#earlier(command, call);
+    const earlier = command.request && (await this.#earlier(command.request, call));
     if (earlier) return earlier;
     const target = this.#remembered(command) ?? (await this.#fresh(command));
     if (!target.ok) return target;
@@ -126,8 +126,7 @@ export class Reserve {
   }
 
   /** What the request came to before; undefined: it is new. */
-  async #earlier({ request }: ReserveCommand, call: Call): Promise<Result<Reserved> | undefined> {
-    if (!request) return undefined;
+  async #earlier(request: RequestKey, call: Call): Promise<Result<Reserved> | undefined> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const tenure = await this.#context.store.slots.findByRequest(request);
       if (!tenure) return undefined;
@@ -171,13 +170,10 @@ export class Reserve {
     return tooBusy(`Network ${target.network.networkId}`);
   }
 
-  async #round(target: Target, command: ReserveCommand, call: Call): Promise<Round> {
+  #round(target: Target, command: ReserveCommand, call: Call): Round | Promise<Round> {
     const proposal =
       command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
-    if (!proposal.ok) {
-      if (!target.isFresh) return 'again-fresh';
-      return (await this.#existingInstead(proposal, target, command, call)) ?? proposal;
-    }
+    if (!proposal.ok) return target.isFresh ? this.#existingInstead(proposal, target, command, call) : 'again-fresh';
     if (proposal.value) return this.#try(target, proposal.value, command, call);
     return target.isFresh ? this.#whenFull(target, command, call) : 'again-fresh';
   }
@@ -351,35 +347,48 @@ export class Reserve {
   }
 
   /** What a MAC holds is answered also where nothing new may be reserved. */
-  async #existingInstead(
-    { error }: Refused,
-    { network }: Target,
-    command: ReserveCommand,
-    call: Call,
-  ): Promise<Round | undefined> {
-    if (error.kind !== 'ipam-disabled' && error.kind !== 'subnet-closing') return undefined;
+  async #existingInstead(refused: Refused, { network }: Target, command: ReserveCommand, call: Call): Promise<Round> {
+    const { kind } = refused.error;
+    if (kind !== 'ipam-disabled' && kind !== 'subnet-closing') return refused;
     const slots = await this.#context.store.slots.findByMac(network.networkId, command.mac);
     const held = slots.find(({ state }) => state === 'reserved');
-    const answer = held && (await this.#existing(held, command, call));
+    const answer = held ? await this.#existing(held, command, call) : refused;
     return answer === 'again' ? 'again-fresh' : answer;
   }
 
-  async #checked(
+  /** What was written, as an answer (A2). */
+  #checked(
     { slot, known }: { readonly slot: Slot; readonly known?: EndedTenure | undefined },
     network: Network | undefined,
     command: ReserveCommand,
     call: Call,
-  ): Promise<Round> {
-    if (known && command.request) {
-      await this.#giveBack(slot, network, call, true);
-      return this.#replayed(known, command.request, call);
-    }
+  ): Round | Promise<Round> {
+    if (known && command.request) return this.#replayedInstead(slot, known, command.request, network, call);
     this.#context.view.occupancy(slot.networkId).markHeld(slot);
     const refused = misfit(network, slot);
-    if (!refused) {
-      this.#acknowledged.add(slot.reservationId);
-      return success({ tenure: slot, created: true });
-    }
+    if (refused) return this.#refusedAfter(slot, refused, network, command, call);
+    this.#acknowledged.add(slot.reservationId);
+    return success({ tenure: slot, created: true });
+  }
+
+  async #replayedInstead(
+    slot: Slot,
+    known: EndedTenure,
+    request: RequestKey,
+    network: Network | undefined,
+    call: Call,
+  ): Promise<Round> {
+    await this.#giveBack(slot, network, call, true);
+    return this.#replayed(known, request, call);
+  }
+
+  async #refusedAfter(
+    slot: Slot,
+    refused: Refused,
+    network: Network | undefined,
+    command: ReserveCommand,
+    call: Call,
+  ): Promise<Round> {
     // No guest was started with it.
     await this.#giveBack(slot, network, call, true);
     // A subnet that was made anew under its id is another one, and may have room.
