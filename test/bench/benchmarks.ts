@@ -7,6 +7,7 @@ import { fixedBody } from './fixed-body.js';
 import { mongodbReserve } from './mongodb-reserve.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
+import { mongodbStart, start } from './start.js';
 import { twoServers } from './two-servers.js';
 
 /** See the top of the file. */
@@ -16,6 +17,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   fill,
   mongodbFill,
   twoServers,
+  start,
+  mongodbStart,
   fixedBody,
   firstOffer,
   responder,
