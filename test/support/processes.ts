@@ -173,9 +173,9 @@ function fieldsOf(text: string): Readonly<Record<string, unknown>> {
 }
 
 const PROGRAMS = {
-  'leasehold-server': 'server/dist/main.js',
-  'leasehold-agent': 'agent/dist/main.js',
-  leasehold: 'sdk/dist/cli/main.js',
+  'leasehold-server': 'server/bin/leasehold-server.js',
+  'leasehold-agent': 'agent/bin/leasehold-agent.js',
+  leasehold: 'sdk/bin/leasehold.js',
 } as const;
 
 /** The lines that belong to a stack trace, plain or inside JSON. Operators shall see none. */
@@ -183,11 +183,11 @@ export function traceLines(lines: readonly OutputLine[]): readonly string[] {
   return lines.map(({ text }) => text).filter((text) => /^\s+at |\\n\s+at /.test(text));
 }
 
-/** Starts one of our programs as built. */
+/** Starts one of our programs as built, by the command that users have. */
 export function startProgram(
   name: keyof typeof PROGRAMS,
   args: readonly string[],
   options: StartOptions = {},
 ): WatchedProcess {
-  return new WatchedProcess(process.execPath, [join(repositoryRoot, PROGRAMS[name]), ...args], options);
+  return new WatchedProcess(join(repositoryRoot, PROGRAMS[name]), args, options);
 }
