@@ -78,18 +78,21 @@ export class NumberTable {
     return at;
   }
 
+  // None of the keys is there yet, so only an empty place is looked for.
   #grow(): void {
     const [keys, values] = [this.#keys, this.#values];
     const size = Math.ceil(keys.length * GROWTH);
-    this.#keys = new Float64Array(size);
-    this.#values = new Uint32Array(size);
+    const [newKeys, newValues] = [new Float64Array(size), new Uint32Array(size)];
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as number;
       if (key === EMPTY) continue;
-      const at = this.#find(key);
-      this.#keys[at] = key;
-      this.#values[at] = values[i] as number;
+      let at = placeOf(key, size);
+      while (newKeys[at] !== EMPTY) at = at + 1 === size ? 0 : at + 1;
+      newKeys[at] = key;
+      newValues[at] = values[i] as number;
     }
+    this.#keys = newKeys;
+    this.#values = newValues;
   }
 }
 

@@ -53,7 +53,7 @@ export class ServedTable {
   /** Adds a reservation in the place of one with its address; answers the entry, undefined when nothing changes. */
   put(reservation: ProvidedReservation): TableEntry | undefined {
     const { address } = reservation;
-    const printed = this.#print(reservation);
+    const printed = this.#print(reservation).join('');
     const before = this.#entries.get(address);
     if (before === printed) return undefined;
     this.#entries.set(address, printed);
@@ -66,7 +66,7 @@ export class ServedTable {
   /** Adds a reservation without saying whether that changes anything: while a server starts, millions come. */
   fill(reservation: ProvidedReservation): void {
     if (this.#digest) this.put(reservation);
-    else this.#entries.set(reservation.address, this.#print(reservation));
+    else this.#entries.set(reservation.address, ...this.#print(reservation));
   }
 
   /** Takes a reservation out; answers what was there. */
@@ -89,19 +89,19 @@ export class ServedTable {
     return this.#digest.bytes();
   }
 
-  #print({ reservationId, mac, hostname, options }: ProvidedReservation): string {
+  #print({ reservationId, mac, hostname, options }: ProvidedReservation): readonly string[] {
     const own = ownPart(reservationId, this.#commonPart) ?? `${reservationId}${WHOLE}`;
     const printed = options.length === 0 ? '' : JSON.stringify(options.map(({ code, value }) => [code, value]));
     // Of an address nothing but ASCII is ever provided.
-    return `${mac}${own}${END}${hostname}${END}${printed}`;
+    return [mac, own, END, hostname, END, printed];
   }
 
-  #read(address: number, printed: string): TableEntry {
+  #read(address: Ipv4, printed: string): TableEntry {
     const [head = '', hostname = '', options = ''] = printed.split(END);
     const id = head.slice(MAC_LENGTH);
     return {
       reservationId: id.endsWith(WHOLE) ? id.slice(0, -WHOLE.length) : `${id}${this.#commonPart}`,
-      address: formatIpv4(address as Ipv4),
+      address: formatIpv4(address),
       mac: head.slice(0, MAC_LENGTH),
       hostname,
       options: options === '' ? NO_OPTIONS : readOptions(options),

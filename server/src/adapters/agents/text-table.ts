@@ -1,18 +1,20 @@
-// Short texts by numbers, for a million of them: in a `Map` of strings each would take twice the memory, and the garbage
+// Short texts by addresses, for a million of them: in a `Map` of strings each would take twice the memory, and the garbage
 // collector would have to look at it.
 //
-//   X1. A text lies in one chunk, after its length. Its place is the number of the chunk and where in that it begins.
+//   X1. A text lies in one chunk, after its length. Its place is the number of the chunk and where in that it begins, and
+//       one more, because a table of addresses has no 0.
 //   X2. What was overwritten or forgotten is reclaimed when it is more than what is not.
 
-import { NumberTable } from '../../domain/number-table.js';
+import type { Ipv4 } from '@leasehold/proto/values';
+import { AddressTable } from '../../domain/address-table.js';
 
 const FIRST_CHUNK = 1_024;
 const CHUNK = 65_536;
 const LENGTH_BYTES = 2;
 
-/** Texts of fewer than 65,535 characters of one byte (latin1), by integers from 1 to 2^53. */
+/** Texts of fewer than 65,535 characters of one byte (latin1), by addresses. */
 export class TextTable {
-  readonly #places = new NumberTable();
+  readonly #places = new AddressTable();
   #chunks: Buffer[] = [];
   /** Where the last chunk ends. */
   #end = 0;
@@ -24,32 +26,32 @@ export class TextTable {
     return this.#places.size;
   }
 
-  /** The text of a key. */
-  get(key: number): string | undefined {
-    const place = this.#places.get(key);
+  /** The text of an address. */
+  get(address: Ipv4): string | undefined {
+    const place = this.#places.get(address);
     return place === undefined ? undefined : this.#read(place);
   }
 
-  /** Sets the text of a key. */
-  set(key: number, text: string): void {
-    this.#discard(this.#places.set(key, this.#write(text)));
+  /** Sets the text of an address, given in pieces: to put them together would take as long as to keep them. */
+  set(address: Ipv4, ...pieces: readonly string[]): void {
+    this.#discard(this.#places.set(address, this.#write(pieces)));
   }
 
-  /** Forgets a key. */
-  delete(key: number): void {
-    const place = this.#places.get(key);
-    this.#places.delete(key);
-    this.#discard(place);
+  /** Forgets an address. */
+  delete(address: Ipv4): void {
+    this.#discard(this.#places.delete(address));
   }
 
-  /** All keys and their texts, in no order. */
-  *entries(): Iterable<readonly [key: number, text: string]> {
-    for (const [key, place] of this.#places.entries()) yield [key, this.#read(place)];
+  /** All addresses and their texts, in no order. */
+  *entries(): Iterable<readonly [address: Ipv4, text: string]> {
+    for (const [address, place] of this.#places.entries()) yield [address, this.#read(place)];
   }
 
-  #write(text: string): number {
-    const size = LENGTH_BYTES + text.length;
-    if (size > CHUNK) throw new RangeError(`A text of ${text.length} characters`);
+  #write(pieces: readonly string[]): number {
+    let length = 0;
+    for (const { length: more } of pieces) length += more;
+    const size = LENGTH_BYTES + length;
+    if (size > CHUNK) throw new RangeError(`A text of ${length} characters`);
     let chunk = this.#chunks.at(-1);
     if (!chunk || this.#end + size > chunk.length) {
       // Small networks are many.
@@ -59,11 +61,14 @@ export class TextTable {
       this.#end = 0;
     }
     const start = this.#end;
-    chunk.writeUInt16LE(text.length, start);
-    chunk.write(text, start + LENGTH_BYTES, 'latin1');
+    chunk[start] = length & 0xff;
+    chunk[start + 1] = length >>> 8;
+    let at = start + LENGTH_BYTES;
+    // By hand: of so few characters the way to the buffer's own writing takes longer than the writing.
+    for (const piece of pieces) for (let i = 0; i < piece.length; i++) chunk[at++] = piece.charCodeAt(i);
     this.#end += size;
     this.#used += size;
-    return (this.#chunks.length - 1) * CHUNK + start;
+    return 1 + (this.#chunks.length - 1) * CHUNK + start;
   }
 
   #read(place: number): string {
@@ -72,8 +77,8 @@ export class TextTable {
   }
 
   #at(place: number): readonly [chunk: Buffer, start: number] {
-    const start = place % CHUNK;
-    return [this.#chunks[(place - start) / CHUNK] as Buffer, start];
+    const start = (place - 1) % CHUNK;
+    return [this.#chunks[(place - 1 - start) / CHUNK] as Buffer, start];
   }
 
   /** Takes a place for garbage, of which not too much must gather. */
@@ -90,6 +95,6 @@ export class TextTable {
     this.#end = 0;
     this.#used = 0;
     this.#garbage = 0;
-    for (const [key, text] of all) this.#places.set(key, this.#write(text));
+    for (const [address, text] of all) this.#places.set(address, this.#write([text]));
   }
 }
