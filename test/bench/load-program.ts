@@ -51,6 +51,7 @@ async function run({ endpoints, calls, count, outstanding, serverPids }: Load): 
     generatorCpuSeconds: (cpu.user + cpu.system) / 1e6,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
+    slowestMs: percentile(latencies, 1),
   };
 }
 

@@ -39,6 +39,7 @@ export interface LoadResult {
   readonly generatorCpuSeconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly slowestMs: number;
 }
 
 /** Sends loads. */
