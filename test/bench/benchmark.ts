@@ -27,6 +27,8 @@ export interface Benchmark {
   readonly summary: string;
   /** Whether it needs a mongod. */
   readonly needsMongod?: boolean;
+  /** Whether it is left out where all are run. */
+  readonly onlyByName?: boolean;
   run(progress: Progress): Promise<readonly Measurement[]>;
 }
 

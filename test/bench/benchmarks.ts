@@ -4,6 +4,7 @@ import type { Benchmark } from './benchmark.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
+import { goIpam } from './go-ipam.js';
 import { mongodbReserve } from './mongodb-reserve.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
@@ -22,4 +23,10 @@ export const BENCHMARKS: readonly Benchmark[] = [
   fixedBody,
   firstOffer,
   responder,
+  goIpam,
 ];
+
+/** Those that are named; without a name, all that need not be. */
+export function selectBenchmarks(only: readonly string[]): readonly Benchmark[] {
+  return BENCHMARKS.filter(({ name, onlyByName }) => (only.length > 0 ? only.includes(name) : !onlyByName));
+}

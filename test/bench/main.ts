@@ -9,14 +9,18 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findMongod, MONGOD_VARIABLE } from '../support/mongod-binary.js';
 import { findEntrance, inSandbox, temporaryDirectory } from '../support/sandbox.js';
-import { BENCHMARKS } from './benchmarks.js';
+import type { Benchmark } from './benchmark.js';
+import { BENCHMARKS, selectBenchmarks } from './benchmarks.js';
+import { goIpam } from './go-ipam.js';
+import { findGoIpam } from './go-ipam-binary.js';
+import { GO_IPAM_VARIABLES } from './go-ipam-server.js';
 import type { RunOptions } from './run-benchmarks.js';
 import { NO_MONGOD_VARIABLE } from './target.js';
 
 const HELP = `Usage: npm run bench -- [--only NAME]... [--output FILE]
 
 Options:
-  --only NAME    run only this benchmark; repeatable
+  --only NAME    run only this benchmark; repeatable (default: all but go-ipam)
   --output FILE  where the results go as JSON (default: bench-results.json)
   --help         print this
 
@@ -46,15 +50,23 @@ async function main(args: readonly string[]): Promise<number> {
   mkdirSync(dirname(options.output), { recursive: true });
   using temporary = temporaryDirectory('leasehold-bench-');
   const program = fileURLToPath(new URL('./run-benchmarks.js', import.meta.url));
-  const env = { TMPDIR: temporary.path, ...(await mongodEnv(options)) };
+  const selected = selectBenchmarks(options.only);
+  const env = { TMPDIR: temporary.path, ...(await mongodEnv(selected)), ...(await goIpamEnv(selected)) };
   return await inSandbox(entrance, process.execPath, [program, JSON.stringify(options)], env);
 }
 
 /** Where mongod is, or why there is none: there is no way out of the sandbox. */
-async function mongodEnv({ only }: RunOptions): Promise<Readonly<Record<string, string>>> {
-  if (!BENCHMARKS.some(({ name, needsMongod }) => needsMongod && (only.length === 0 || only.includes(name)))) return {};
+async function mongodEnv(selected: readonly Benchmark[]): Promise<Readonly<Record<string, string>>> {
+  if (!selected.some(({ needsMongod }) => needsMongod)) return {};
   const mongod = await findMongod();
   return mongod.ok ? { [MONGOD_VARIABLE]: mongod.path } : { [NO_MONGOD_VARIABLE]: mongod.problem };
+}
+
+/** The same of go-ipam. */
+async function goIpamEnv(selected: readonly Benchmark[]): Promise<Readonly<Record<string, string>>> {
+  if (!selected.includes(goIpam)) return {};
+  const found = await findGoIpam((line) => console.log(line));
+  return found.ok ? { [GO_IPAM_VARIABLES.path]: found.path } : { [GO_IPAM_VARIABLES.problem]: found.problem };
 }
 
 /** What to run; undefined: help is wanted; a string: what is wrong. */

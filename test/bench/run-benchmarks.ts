@@ -3,13 +3,13 @@
 
 import { writeFileSync } from 'node:fs';
 import { type Benchmark, formatTable, isMet, type Measurement, NotMeasuredError } from './benchmark.js';
-import { BENCHMARKS } from './benchmarks.js';
+import { selectBenchmarks } from './benchmarks.js';
 import { childArgument } from './child.js';
 import { formatEnvironment, readEnvironment } from './environment.js';
 
 /** What to run. */
 export interface RunOptions {
-  /** Names; empty: all. */
+  /** Names; empty: all that need not be named. */
   readonly only: readonly string[];
   /** Path of the results. */
   readonly output: string;
@@ -28,8 +28,7 @@ async function main({ only, output }: RunOptions): Promise<number> {
   const environment = await readEnvironment();
   for (const line of formatEnvironment(environment)) console.log(line);
   const results: Result[] = [];
-  for (const benchmark of BENCHMARKS) {
-    if (only.length > 0 && !only.includes(benchmark.name)) continue;
+  for (const benchmark of selectBenchmarks(only)) {
     console.log(`\n${benchmark.name}: ${benchmark.summary}`);
     const result = await measure(benchmark);
     results.push(result);
