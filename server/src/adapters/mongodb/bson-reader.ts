@@ -130,7 +130,8 @@ export function* membersOf(buffer: Buffer): Generator<number> {
   }
 }
 
-function isThere(bytes: Buffer, buffer: Buffer, start: number): boolean {
+/** Whether these bytes are there. */
+export function isThere(bytes: Buffer, buffer: Buffer, start: number): boolean {
   for (let i = 0; i < bytes.length; i++) if (bytes[i] !== buffer[start + i]) return false;
   return true;
 }

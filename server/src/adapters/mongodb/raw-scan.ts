@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { ClientSession, Db, Document } from 'mongodb';
-import { BsonReader, membersOf } from './bson-reader.js';
+import { membersOf } from './bson-reader.js';
 import { runForCursor } from './raw-cursor.js';
 
 // Few answers, for each costs a round trip; read in pieces, between which others have a turn: the next answer comes in
@@ -10,13 +10,13 @@ import { runForCursor } from './raw-cursor.js';
 const BATCH = 20_000;
 const PIECE = 1_000;
 
-/** Runs a find of some fields and gives its documents in batches. */
-export async function* rawScan(
+/** Runs a find and gives what `read` makes of its documents, in batches. */
+export async function* rawScan<T>(
   db: Db,
   session: ClientSession,
-  find: Document & { readonly find: string; readonly projection: Document },
-): AsyncGenerator<readonly Document[]> {
-  const reader = new BsonReader(['_id', ...Object.keys(find.projection)]);
+  find: Document & { readonly find: string },
+  read: (batch: Buffer, at: number) => T,
+): AsyncGenerator<readonly T[]> {
   let cursor = await runForCursor(db, session, { ...find, batchSize: BATCH });
   for (;;) {
     const { id, batch } = cursor;
@@ -24,8 +24,8 @@ export async function* rawScan(
     const more = { getMore: id, collection: find.find, batchSize: BATCH };
     const next = id.isZero() ? undefined : runForCursor(db, session, more);
     next?.catch(() => undefined);
-    for (const documents of readDocuments(batch, reader)) {
-      yield documents;
+    for (const piece of piecesOf(batch, read)) {
+      yield piece;
       await setImmediate();
     }
     if (!next) return;
@@ -33,13 +33,13 @@ export async function* rawScan(
   }
 }
 
-function* readDocuments(batch: Buffer, reader: BsonReader): Generator<readonly Document[]> {
-  let documents: Document[] = [];
+function* piecesOf<T>(batch: Buffer, read: (batch: Buffer, at: number) => T): Generator<readonly T[]> {
+  let piece: T[] = [];
   for (const at of membersOf(batch)) {
-    documents.push(reader.read(batch, at));
-    if (documents.length < PIECE) continue;
-    yield documents;
-    documents = [];
+    piece.push(read(batch, at));
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = [];
   }
-  if (documents.length > 0) yield documents;
+  if (piece.length > 0) yield piece;
 }

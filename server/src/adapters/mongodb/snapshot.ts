@@ -7,9 +7,10 @@ import type { Slot, SlotSummary } from '../../domain/slot.js';
 import type { Snapshot } from '../../ports/store.js';
 import type { ChangeFeeds } from './change-feed.js';
 import { cursorId } from './cursor-id.js';
-import { parseSlotId, readHost, readNetwork, readSlot, readSummary, SUMMARY_FIELDS, slotId } from './documents.js';
+import { readHost, readNetwork, readSlot, SUMMARY_FIELDS, slotId } from './documents.js';
 import { asUnavailable } from './exchange.js';
 import { rawScan } from './raw-scan.js';
+import { SummaryReader } from './summary-reader.js';
 
 const BATCH = 1_000;
 const LAST_ADDRESS = 0xffffffff as never;
@@ -39,7 +40,8 @@ export async function takeSnapshot(
     },
     async *summaries(networkId): AsyncGenerator<readonly SlotSummary[]> {
       const find = { ...all('slots', ofNetwork(networkId)), projection: SUMMARY_FIELDS };
-      for await (const documents of faultsTold(rawScan(db, session, find))) yield summarize(documents);
+      const reader = new SummaryReader();
+      yield* faultsTold(rawScan(db, session, find, (batch, at) => reader.read(batch, at)));
     },
     async close() {
       await session.endSession();
@@ -65,16 +67,6 @@ function ofNetwork(networkId: NetworkId | undefined): Document {
   if (networkId === undefined) return {};
   const [first, last] = [0 as never, LAST_ADDRESS].map((address) => slotId({ networkId, address }));
   return { _id: { $gte: first, $lte: last } };
-}
-
-function summarize(documents: readonly Readonly<Record<string, unknown>>[]): readonly SlotSummary[] {
-  // One string for all slots of a network: they come one network after another.
-  let network: NetworkId | undefined;
-  return documents.map((document) => {
-    const { networkId, address } = parseSlotId(document['_id'] as string);
-    if (networkId !== network) network = networkId;
-    return readSummary(document, network, address);
-  });
 }
 
 /** Runs a find and gives its documents in batches. */
