@@ -288,7 +288,9 @@ export class View {
       case 'slot':
       case 'slot-gone':
         this.#applySlot(shown, nowMs);
-        this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
+        if (this.#heardDuringRescan.size > 0) {
+          this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
+        }
         if (shown.kind === 'slot-gone') this.#forgetWhenEmpty(shown.networkId);
         break;
       case 'host':

@@ -35,6 +35,8 @@ export interface Usage {
 
 interface Room {
   readonly subnet: Subnet;
+  readonly first: Ipv4;
+  readonly last: Ipv4;
   readonly space: SubnetSpace;
   /** The addresses that are RESERVED, as the watch showed. */
   readonly reserved: Bitmap;
@@ -215,8 +217,7 @@ export class Occupancy {
 
   #roomOf(address: Ipv4): Room | undefined {
     for (const room of this.#rooms.values()) {
-      const { cidr } = room.subnet;
-      if (address >= cidr.base && address <= lastAddress(cidr)) return room;
+      if (address >= room.first && address <= room.last) return room;
     }
     return undefined;
   }
@@ -238,7 +239,14 @@ function digit(code: number): number {
 
 function emptyRoom(subnet: Subnet, start: number): Room {
   const size = 2 ** (32 - subnet.cidr.prefixLength);
-  return { subnet, space: new SubnetSpace(subnet, start), reserved: new Bitmap(size), quarantined: new Bitmap(size) };
+  return {
+    subnet,
+    first: subnet.cidr.base,
+    last: lastAddress(subnet.cidr),
+    space: new SubnetSpace(subnet, start),
+    reserved: new Bitmap(size),
+    quarantined: new Bitmap(size),
+  };
 }
 
 function note(room: Room | undefined, address: Ipv4, state: SlotSummary['state'] | 'free'): void {

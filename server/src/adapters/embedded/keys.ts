@@ -11,6 +11,7 @@ import type { RequestKey } from '../../domain/slot.js';
 import type { Position } from '../../ports/store.js';
 
 const END = '\0';
+const ADDRESS_BYTES = 4;
 const LAST_ADDRESS = 0xffffffff as Ipv4;
 // LMDB's own limit is 1,978 bytes.
 const LONGEST_REQUEST_KEY = 1_000;
@@ -34,9 +35,24 @@ function fourBytes(n: number): string {
 
 /** Reads the key of a slot. */
 export function parseSlotKey(key: Key): { readonly networkId: NetworkId; readonly address: Ipv4 } {
-  const at = key.length - 4;
+  return { networkId: key.slice(0, -1 - ADDRESS_BYTES) as NetworkId, address: addressIn(key) };
+}
+
+/** The address in the key of a slot. */
+export function addressIn(key: Key): Ipv4 {
+  const at = key.length - ADDRESS_BYTES;
   const low = (key.charCodeAt(at + 1) << 16) | (key.charCodeAt(at + 2) << 8) | key.charCodeAt(at + 3);
-  return { networkId: key.slice(0, at - 1) as NetworkId, address: (key.charCodeAt(at) * 2 ** 24 + low) as Ipv4 };
+  return (key.charCodeAt(at) * 2 ** 24 + low) as Ipv4;
+}
+
+/** What the keys of a network's slots begin with. */
+export function slotPrefix(networkId: NetworkId): string {
+  return `${networkId}${END}`;
+}
+
+/** Whether the key of a slot begins with the prefix of a network. */
+export function isSlotKeyOf(prefix: string, key: Key): boolean {
+  return key.length === prefix.length + ADDRESS_BYTES && key.startsWith(prefix);
 }
 
 /** The keys of a network's slots: the first one that may exist, and one after the last. */

@@ -10,11 +10,11 @@ import type { Slot } from '../../domain/slot.js';
 import type { Snapshot } from '../../ports/store.js';
 import type { ChangeLog } from './change-log.js';
 import type { RowCodec } from './codec.js';
-import { type Key, keyAfter, parseSlotKey, slotKey, slotRange } from './keys.js';
+import { addressIn, isSlotKeyOf, type Key, keyAfter, parseSlotKey, slotKey, slotPrefix, slotRange } from './keys.js';
 import { type Environment, holdMoment, type Moment, type Table, type Tables } from './tables.js';
 
 // At about a microsecond each, this many hold the event loop for a few milliseconds.
-const SUMMARIES_AT_ONCE = 1_000;
+const SUMMARIES_AT_ONCE = 2_000;
 const SLOTS_AT_ONCE = 1_000;
 const VALUES_AT_ONCE = 100;
 
@@ -71,15 +71,18 @@ async function* rows<T>(
 ): AsyncGenerator<readonly T[]> {
   const range: { start?: Key; end?: Key } = networkId === undefined ? {} : slotRange(networkId);
   let { start } = range;
-  // One string for all slots of a network: they come one network after another.
+  // One string for all slots of a network, and of its keys only the address is read: they come one network after another.
   let network: NetworkId | undefined;
+  let prefix = '';
   for (;;) {
     const batch: T[] = [];
     let last: SlotKey | undefined;
     for (const { key, value } of table.range(atOnce, start, range.end, moment)) {
-      const parsed = parseSlotKey(key);
-      if (parsed.networkId !== network) network = parsed.networkId;
-      last = { networkId: network, address: parsed.address };
+      if (network === undefined || !isSlotKeyOf(prefix, key)) {
+        network = parseSlotKey(key).networkId;
+        prefix = slotPrefix(network);
+      }
+      last = { networkId: network, address: addressIn(key) };
       batch.push(read(last, value));
     }
     if (batch.length > 0) yield batch;
