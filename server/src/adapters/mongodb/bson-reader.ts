@@ -36,7 +36,6 @@ const NO_NAMES: readonly Name[] = [];
 export class BsonReader {
   /** By length and first letter. */
   readonly #names: (readonly Name[] | undefined)[] = [];
-
   readonly #asBytes: ReadonlySet<string>;
 
   /** `asBytes`: which documents and arrays are left as bytes. */
