@@ -88,8 +88,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const context: Context = { store, view, hosts: agents, lease, clock, entropy, log, metrics };
   const events = new Events(context);
-  const hosts = new Hosts(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
+  const hosts = new Hosts(context, fleet);
   // Widened, because the compiler does not see that starting the lease sets it.
   let term = undefined as Term | undefined;
   await lease.start({

@@ -138,7 +138,10 @@ test('maintenance moves the placements of a host, and nobody has to ask more tha
 });
 
 test('a host is forgotten only when it is away, and is another one when it returns', async () => {
-  const { uid } = await leasehold.hosts.get('h2');
+  const { uid } = await eventually('h2 is connected', async () => {
+    const all = await leasehold.hosts.get('h2');
+    return all.liveness === 'up' && all.attachments.every(({ ready }) => ready) && all;
+  });
   expect(await refusalOf(leasehold.hosts.delete('h2'))).toMatchObject({
     code: 'FAILED_PRECONDITION',
     reason: 'HOST_CONNECTED',

@@ -245,7 +245,7 @@ describe('the control plane is the sick one', () => {
     for (const hostId of ['h1', 'h2']) await installation.addHost(hostId, ['red']);
     await installation.createNetwork('red');
     await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
-    await installation.advance(20_000);
+    await installation.advance(30_000);
     const before = installation.placements('red');
     for (let n = 0; n < 2_500; n++) await installation.deleteHost(`dead-${n}`);
     await installation.advance(60_000);
@@ -272,6 +272,17 @@ describe('the control plane is the sick one', () => {
     await installation.advance(15_000);
     expect(installation.plane.useCases.status.get().brakes).toEqual([]);
     expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
+  });
+
+  test('a host that died with the server is forgotten no sooner than it is known to be away', async () => {
+    await redOn(['h1', 'h2']);
+    await installation.killServer();
+    await installation.host('h1').kill();
+    await installation.startServer();
+    await expect(installation.deleteHost('h1')).rejects.toThrow('may be on its way');
+    await installation.advance(15_000);
+    await expect(installation.deleteHost('h2')).rejects.toThrow('is connected');
+    await installation.deleteHost('h1');
   });
 
   test('without a server guests are answered until the authority ends, and not a moment longer', async () => {

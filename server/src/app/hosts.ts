@@ -1,6 +1,6 @@
 // Hosts: they appear with their agent's first hello; operators manage, maintain and forget them.
 
-import { hostConnected, hostNotFound, type Result, success } from '../domain/errors.js';
+import { hostConnected, hostNotFound, hostNotKnownAway, type Result, success } from '../domain/errors.js';
 import { hostEtag } from '../domain/etag.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision } from '../domain/ids.js';
@@ -8,6 +8,7 @@ import type { Labels } from '../domain/network.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
 import { checkEtag, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
+import type { Fleet } from './fleet.js';
 import { attachmentsOf } from './host-status.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
@@ -21,9 +22,11 @@ export interface HostSettings {
 /** The use cases. */
 export class Hosts implements HostDirectory {
   readonly #context: Context;
+  readonly #fleet: Fleet;
 
-  constructor(context: Context) {
+  constructor(context: Context, fleet: Fleet) {
     this.#context = context;
+    this.#fleet = fleet;
   }
 
   /** Stores what an agent reports of its host, if that is new. Its settings stay. */
@@ -89,15 +92,20 @@ export class Hosts implements HostDirectory {
     });
   }
 
-  /** Forgets a host that is not connected; networks go on knowing that it may still answer. */
+  /**
+   * Forgets a host that is not connected; networks go on knowing that it may still answer. Of a host that was not heard
+   * since this server leads nobody knows that, until it must have been heard.
+   */
   delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
-    const { store, hosts } = this.#context;
+    const { store } = this.#context;
     return untilNoConflict(`Host ${hostId}`, async () => {
       const before = await store.hosts.get(hostId);
       if (!before) return hostNotFound(hostId);
       const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
       if (guard) return guard;
-      if (hosts.host(hostId)?.connected) return hostConnected(hostId);
+      const { observed, liveness } = this.#fleet.lookAt(before);
+      if (observed?.connected) return hostConnected(hostId);
+      if (!observed && liveness !== 'down') return hostNotKnownAway(hostId);
       const removed = await store.hosts.remove(before);
       return removed === 'conflict' ? 'conflict' : success(undefined);
     });

@@ -184,6 +184,12 @@ export function hostConnected(hostId: HostId): Refused {
   return refuse('host-connected', `Host ${hostId} is connected, stop its agent first`, { host_id: hostId });
 }
 
+/** The server leads for too short a time to know that the host is away. */
+export function hostNotKnownAway(hostId: HostId): Refused {
+  const message = `Host ${hostId} may be on its way to a server that just began to lead: try again when it is down`;
+  return refuse('host-connected', message, { host_id: hostId });
+}
+
 /** The network has IPAM disabled. */
 export function ipamDisabled(networkId: NetworkId): Refused {
   return refuse('ipam-disabled', `IPAM is disabled on network ${networkId}, set ipam_enabled to reserve in it`, {
