@@ -53,7 +53,7 @@ export class ServedTable {
   /** Adds a reservation in the place of one with its address; answers the entry, undefined when nothing changes. */
   put(reservation: ProvidedReservation): TableEntry | undefined {
     const { address } = reservation;
-    const printed = this.#print(reservation).join('');
+    const printed = this.#print(reservation);
     const before = this.#entries.get(address);
     if (before === printed) return undefined;
     this.#entries.set(address, printed);
@@ -66,7 +66,7 @@ export class ServedTable {
   /** Adds a reservation without saying whether that changes anything: while a server starts, millions come. */
   fill(reservation: ProvidedReservation): void {
     if (this.#digest) this.put(reservation);
-    else this.#entries.set(reservation.address, ...this.#print(reservation));
+    else this.#entries.set(reservation.address, this.#print(reservation));
   }
 
   /** Takes a reservation out; answers what was there. */
@@ -89,11 +89,12 @@ export class ServedTable {
     return this.#digest.bytes();
   }
 
-  #print({ reservationId, mac, hostname, options }: ProvidedReservation): readonly string[] {
+  #print({ reservationId, mac, hostname, options }: ProvidedReservation): string {
     const own = ownPart(reservationId, this.#commonPart) ?? `${reservationId}${WHOLE}`;
-    const printed = options.length === 0 ? '' : JSON.stringify(options.map(({ code, value }) => [code, value]));
     // Of an address nothing but ASCII is ever provided.
-    return [mac, own, END, hostname, END, printed];
+    const printed = `${mac}${own}${END}${hostname}`;
+    if (options.length === 0) return printed;
+    return `${printed}${END}${JSON.stringify(options.map(({ code, value }) => [code, value]))}`;
   }
 
   #read(address: Ipv4, printed: string): TableEntry {

@@ -17,8 +17,7 @@ test('it answers what a map would, whatever is set and deleted', () => {
           table.delete(each.address);
           model.delete(each.address);
         } else {
-          const middle = each.text.length >>> 1;
-          table.set(each.address, each.text.slice(0, middle), each.text.slice(middle));
+          table.set(each.address, each.text);
           model.set(each.address, each.text);
         }
         expect(table.size).toBe(model.size);
