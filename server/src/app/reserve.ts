@@ -285,7 +285,7 @@ export class Reserve {
 
   #othersAddress(there: Slot, mac: Mac): 'again' {
     const occupancy = this.#context.view.occupancy(there.networkId);
-    occupancy.markUsed(there.address);
+    occupancy.markLost(there.address);
     if (occupancy.lastAddressOf(mac) === there.address) occupancy.forgetLast(mac);
     return 'again';
   }

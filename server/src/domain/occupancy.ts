@@ -58,11 +58,11 @@ export class Occupancy {
   readonly #addressOf = new NumberTable();
   /** The same of addresses that are free again, the oldest first. */
   readonly #freedFrom = new Map<number, Ipv4>();
-  readonly #start: () => number;
+  readonly #random: () => number;
 
-  /** `start`: from 0 to 1, where in a new subnet to begin; random, and another for every server. */
-  constructor(start: () => number) {
-    this.#start = start;
+  /** `random`: from 0 to 1, where in a subnet to look; others for every server. */
+  constructor(random: () => number) {
+    this.#random = random;
   }
 
   /** The quarantined addresses. */
@@ -100,7 +100,7 @@ export class Occupancy {
       this.#rooms.set(subnet.subnetId, { ...room, subnet, space });
       return;
     }
-    const created = emptyRoom(subnet, this.#start());
+    const created = emptyRoom(subnet, this.#random);
     this.#rooms.set(subnet.subnetId, created);
     for (const { address } of this.#resting.values())
       if (cidrContains(subnet.cidr, address)) note(created, address, 'quarantined');
@@ -150,7 +150,7 @@ export class Occupancy {
     this.#strays.clear();
     this.#addressOf.clear();
     for (const { subnet } of this.#rooms.values()) {
-      this.#rooms.set(subnet.subnetId, emptyRoom(subnet, this.#start()));
+      this.#rooms.set(subnet.subnetId, emptyRoom(subnet, this.#random));
     }
     for (const slot of slots) {
       const known = resting.get(slot.address);
@@ -183,11 +183,12 @@ export class Occupancy {
   /** Notes whose address it is, before the watch shows it: who releases it and comes back at once gets it again. */
   markHeld({ mac, address }: { readonly mac: Mac; readonly address: Ipv4 }): void {
     this.#addressOf.set(macNumber(mac), address);
+    this.#roomOf(address)?.space.take(address);
   }
 
-  /** Notes that an address is taken, before the watch shows it. */
-  markUsed(address: Ipv4): void {
-    this.#roomOf(address)?.space.markUsed(address);
+  /** Notes that an address that was offered is another's, before the watch shows it. */
+  markLost(address: Ipv4): void {
+    this.#roomOf(address)?.space.markLost(address);
   }
 
   /** Notes that an address that was offered was not taken. */
@@ -237,13 +238,13 @@ function digit(code: number): number {
   return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
-function emptyRoom(subnet: Subnet, start: number): Room {
+function emptyRoom(subnet: Subnet, random: () => number): Room {
   const size = 2 ** (32 - subnet.cidr.prefixLength);
   return {
     subnet,
     first: subnet.cidr.base,
     last: lastAddress(subnet.cidr),
-    space: new SubnetSpace(subnet, start),
+    space: new SubnetSpace(subnet, random),
     reserved: new Bitmap(size),
     quarantined: new Bitmap(size),
   };

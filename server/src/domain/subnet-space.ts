@@ -4,6 +4,8 @@
 //   F2. Network, broadcast and gateway addresses, exclusions and whatever lies outside the ranges are never offered.
 //   F3. Next-fit from an own offset, never lowest-free: servers on one store seldom pick the same address, and a freed
 //       address goes to the end of the queue (docs/adr/0010).
+//   F4. Who comes to where another server takes addresses goes on elsewhere: two in a row would pick the same ones until
+//       the subnet is full.
 
 import { type Cidr, cidrContains, type Ipv4, lastAddress } from '@leasehold/proto/values';
 import { Bitmap } from './bitmap.js';
@@ -24,23 +26,34 @@ export function unusable(settings: SpaceSettings, address: Ipv4): Unusable | und
   return inRanges(settings.excludedRanges, address) ? 'excluded' : undefined;
 }
 
+// So far ahead of where others were seen last they may be by now: what they took meanwhile is still on its way here.
+const MOST_REACH = 1_024;
+const REACH_SHARE = 1 / 16;
+const MAX_OTHERS = 8;
+
 /** The free space of one subnet. */
 export class SubnetSpace {
   readonly #settings: SpaceSettings;
+  readonly #random: () => number;
   /** Set: used, or never to be offered. */
   readonly #taken: Bitmap;
   /** Used addresses that would not be offered anyway: named ones, and those that a change of settings left behind. */
   readonly #usedAside = new Set<Ipv4>();
   readonly #neverOffered: number;
+  readonly #reach: number;
+  /** Where others were seen to take addresses last. */
+  readonly #others: number[] = [];
   #offset: number;
   #changes = 0;
 
-  /** `start`: where in the subnet to begin, from 0 (included) to 1 (excluded); random, and another for every server. */
-  constructor(settings: SpaceSettings, start: number) {
+  /** `random`: from 0 (included) to 1 (excluded), where in the subnet to begin; others for every server. */
+  constructor(settings: SpaceSettings, random: () => number) {
     this.#settings = settings;
+    this.#random = random;
     this.#taken = offeredSpace(settings);
     this.#neverOffered = this.#taken.count;
-    this.#offset = Math.floor(start * this.#taken.size);
+    this.#reach = Math.min(MOST_REACH, Math.floor(this.#taken.size * REACH_SHARE));
+    this.#offset = this.#anywhere();
   }
 
   /** How many addresses can be offered when none is used. */
@@ -65,12 +78,35 @@ export class SubnetSpace {
 
   /** Offers a free address, used from now on; undefined when there is none. */
   next(): Ipv4 | undefined {
-    const index = this.#taken.nextFree(this.#offset);
+    const index = this.#outOfTheWay(this.#taken.nextFree(this.#offset));
     if (index === undefined) return undefined;
     this.#taken.set(index);
     this.#changes++;
     this.#offset = (index + 1) % this.#taken.size;
     return (this.#settings.cidr.base + index) as Ipv4;
+  }
+
+  /** A free address, or another one where others are about to take it: about half of what is free is left to them. */
+  #outOfTheWay(index: number | undefined): number | undefined {
+    let found = index;
+    while (found !== undefined) {
+      const at = found;
+      const other = this.#others.findIndex((last) => at > last && at - last <= this.#reach);
+      if (other === -1) return at;
+      // Once for each: who goes on is seen again, and when nothing else is free they must share it.
+      this.#others.splice(other, 1);
+      found = this.#taken.nextFree((at + this.#aboutHalf()) % this.#taken.size);
+    }
+    return undefined;
+  }
+
+  // Of two that come to the same place at the same time each goes to another one.
+  #aboutHalf(): number {
+    return Math.floor(this.free * (0.25 + this.#random() / 2));
+  }
+
+  #anywhere(): number {
+    return Math.floor(this.#random() * this.#taken.size);
   }
 
   /** Takes one address, used from now on, if it could be offered; else changes nothing. */
@@ -91,10 +127,24 @@ export class SubnetSpace {
     return this.#isOffered(address) ? this.#taken.has(this.#index(address)) : this.#usedAside.has(address);
   }
 
-  /** Notes that an address is used; without effect on one outside the subnet. */
+  /** Notes that an address that was offered here was taken by another server before. */
+  markLost(address: Ipv4): void {
+    this.markUsed(address);
+    this.#sawOther(this.#index(address));
+  }
+
+  #sawOther(index: number): void {
+    const known = this.#others.findIndex((last) => Math.abs(index - last) <= this.#reach);
+    if (known !== -1) this.#others[known] = index;
+    else if (this.#others.push(index) > MAX_OTHERS) this.#others.shift();
+  }
+
+  /** Notes that an address is used: by another server, when it was not used yet. Without effect outside the subnet. */
   markUsed(address: Ipv4): void {
     if (this.#isOffered(address)) {
-      if (this.#taken.set(this.#index(address))) this.#changes++;
+      if (!this.#taken.set(this.#index(address))) return;
+      this.#changes++;
+      this.#sawOther(this.#index(address));
     } else if (cidrContains(this.#settings.cidr, address) && !this.#usedAside.has(address)) {
       this.#usedAside.add(address);
       this.#changes++;
@@ -111,12 +161,13 @@ export class SubnetSpace {
 
   /** The space under other settings: the same addresses are used, the same one is next. */
   withSettings(settings: SpaceSettings): SubnetSpace {
-    const space = new SubnetSpace(settings, 0);
+    const space = new SubnetSpace(settings, this.#random);
     for (const address of this.#usedAside) space.markUsed(address);
     for (let index = 0; index < this.#taken.size; index++) {
       const address = (this.#settings.cidr.base + index) as Ipv4;
       if (this.#taken.has(index) && this.#isOffered(address)) space.markUsed(address);
     }
+    space.#others.length = 0;
     const next = (this.#settings.cidr.base + this.#offset) as Ipv4;
     if (cidrContains(settings.cidr, next)) space.#offset = space.#index(next);
     return space;
