@@ -70,8 +70,8 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
     name: 'the writer has its answer before followers hear',
     file: 'group-commit.ts',
     edit: [
-      'this.#options.onDurable(staged);\n        for (const job of jobs) job.resolve();',
-      'for (const job of jobs) job.resolve();\n        await setImmediate();\n        this.#options.onDurable(staged);',
+      'this.#options.onDurable(staged);\n        await this.#answer(jobs);',
+      'await this.#answer(jobs);\n        await setImmediate();\n        this.#options.onDurable(staged);',
     ],
     caughtBy: 'a follower hears every change, in the order of the writes, before the writer',
   },

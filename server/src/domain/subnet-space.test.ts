@@ -71,7 +71,10 @@ describe('SubnetSpace', () => {
   });
 
   test('counts a named address outside the ranges as used, without taking from what is free', () => {
-    const space = new SubnetSpace(settings('10.0.0.0/24', { allocationRanges: [range('10.0.0.8', '10.0.0.9')] }), () => 0);
+    const space = new SubnetSpace(
+      settings('10.0.0.0/24', { allocationRanges: [range('10.0.0.8', '10.0.0.9')] }),
+      () => 0,
+    );
     space.markUsed(ip('10.0.0.77'));
     space.markUsed(ip('10.0.0.77'));
     expect([space.capacity, space.used, space.free, space.isUsed(ip('10.0.0.77'))]).toEqual([2, 1, 2, true]);
