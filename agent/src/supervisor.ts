@@ -17,7 +17,7 @@ const LONGEST_WAIT_MS = 5_000;
 /** A session that was open this long was a good one. */
 export const MIN_UPTIME_MS = 5_000;
 
-// Far longer than a server that queues ten thousand hellos needs; a silent connection is keepalive's business.
+// Far longer than a server that queues ten thousand hellos needs; a silent connection is the transport's business.
 const WELCOME_TIMEOUT_MS = 60_000;
 
 type State =

@@ -40,8 +40,8 @@ const ACK: SessionResponse = {
 };
 
 /** Opens a session; resolves with the first thing that comes of it. */
-function dial(to = target) {
-  const transport = grpcTransport(credentials.createInsecure());
+function dial(to = target, speaksWithinMs?: number) {
+  const transport = grpcTransport(credentials.createInsecure(), speaksWithinMs);
   let channel: ReturnType<typeof transport.open> | undefined;
   const first = new Promise<SessionResponse | string>((resolve) => {
     channel = transport.open(to, { onMessage: resolve, onClose: resolve });
@@ -71,6 +71,14 @@ test('a server that hangs up at once gives the same reason each time', async () 
   await new Promise<void>((resolve) => rude.listen(path, resolve));
   expect(await dial(`unix:${path}`).first).toBe('No connection: Failed to connect');
   rude.close();
+});
+
+test('a server that stands still is left: its kernel takes the connection, and nobody speaks', async () => {
+  const frozen = createServer();
+  const path = join(directory, 'frozen');
+  await new Promise<void>((resolve) => frozen.listen(path, resolve));
+  expect(await dial(`unix:${path}`, 100).first).toBe('No connection within 0.1 s');
+  frozen.close();
 });
 
 test('a refusal says its status', async () => {

@@ -3,6 +3,8 @@
 //   T1. Every session has a connection of its own and dials at once: the supervisor alone decides when to try again.
 //   T2. A server that is gone without a word is noticed by keepalive, not by unanswered heartbeats: a server whose store
 //       is away leaves those unanswered too, and its session must stay.
+//   T3. Keepalive begins with the connection. A server that stands still gets one all the same, from its kernel, and never
+//       speaks: it is left as soon as keepalive would have left it.
 
 import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
@@ -21,14 +23,20 @@ const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 8 * 1024 * 1024,
 };
 
+const SPEAKS_WITHIN_MS = 10_000;
 const MAX_REASON_LENGTH = 300;
 
-/** Opens sessions over gRPC. */
-export function grpcTransport(credentials: ChannelCredentials): SessionTransport {
-  return { open: (server, handlers) => openSession(server, credentials, handlers) };
+/** Opens sessions over gRPC. `speaksWithinMs`: how long a server may take until its connection is there (T3). */
+export function grpcTransport(credentials: ChannelCredentials, speaksWithinMs = SPEAKS_WITHIN_MS): SessionTransport {
+  return { open: (server, handlers) => openSession(server, credentials, speaksWithinMs, handlers) };
 }
 
-function openSession(server: string, credentials: ChannelCredentials, handlers: SessionHandlers): SessionChannel {
+function openSession(
+  server: string,
+  credentials: ChannelCredentials,
+  speaksWithinMs: number,
+  handlers: SessionHandlers,
+): SessionChannel {
   const client = new HostAgentServiceClient(server, credentials, CHANNEL_OPTIONS);
   const call = client.session();
   let closed = false;
@@ -45,6 +53,9 @@ function openSession(server: string, credentials: ChannelCredentials, handlers: 
   // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
   call.on('error', (error: ServiceError) => end(describe(error)));
   call.on('end', () => end('Server ended the session'));
+  client.waitForReady(Date.now() + speaksWithinMs, (error) => {
+    if (error) end(`No connection within ${speaksWithinMs / 1_000} s`);
+  });
   return {
     send: (request) => {
       if (!closed) call.write(request);
