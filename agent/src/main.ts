@@ -81,7 +81,7 @@ function makeAgent(
     sockets: systemSockets,
     serviceAddresses: systemServiceAddresses,
   });
-  const transport = grpcTransport(credentials.createInsecure());
+  const transport = grpcTransport(credentials.createInsecure(), clock);
   const state = new StateStore({ files, entropy, log });
   const { readLink } = systemInterfaces;
   return createAgent({ clock, entropy, log, transport, backend, state, readLink }, config);

@@ -98,6 +98,11 @@ export class Installation {
     await plane.stop();
   }
 
+  /** The store refuses everything from now on; the server goes on with what it has in memory. */
+  failStore(): void {
+    this.#store?.fail(new Error('its disk is gone'));
+  }
+
   async addHost(hostId: string, networks: readonly string[], failureDomain = ''): Promise<SimulatedHost> {
     const host = new SimulatedHost(this, hostId, networks, failureDomain);
     this.hosts.set(hostId, host);

@@ -2,7 +2,7 @@
 
 import { formatIpv4, type Ipv4, parseIpv4 } from '@leasehold/proto/values';
 import type { Result } from '@leasehold/server/domain/errors';
-import type { NetworkId, ReservationId } from '@leasehold/server/domain/ids';
+import type { NetworkId, ReservationId, SubnetId } from '@leasehold/server/domain/ids';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Installation } from './installation.js';
 
@@ -45,6 +45,18 @@ describe('reserve', () => {
     const metadata = { reservation_id: held.reservationId, address: '10.0.0.3', subnet_id: 'tiny' };
     expect(named).toMatchObject({ ok: false, error: { kind: 'mac-reserved', metadata } });
     expect(elsewhere).toMatchObject({ ok: false, error: { kind: 'mac-reserved', metadata } });
+  });
+
+  test('what is refused because the store is away leaves in memory what was there', async () => {
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    const usage = () =>
+      installation.plane.useCases.context.view.occupancy('red' as NetworkId).usageOf('tiny' as SubnetId);
+    const before = usage();
+    installation.failStore();
+    for (const [n, address] of [[1], [1, '10.0.0.3'], [2, '10.0.0.3'], [2, '10.0.0.4'], [2]] as const) {
+      await expect(installation.tryReserve('tiny', mac(n), address)).rejects.toThrow('The store failed');
+    }
+    expect(usage()).toEqual(before);
   });
 
   test('a named address is given to one MAC only', async () => {

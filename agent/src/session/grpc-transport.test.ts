@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { credentials, Server, ServerCredentials, type ServerDuplexStream, status
 import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { VirtualClock } from '../../../test/fakes/virtual-clock.js';
 import { grpcTransport } from './grpc-transport.js';
 
 type Call = ServerDuplexStream<SessionRequest, SessionResponse>;
@@ -40,8 +42,8 @@ const ACK: SessionResponse = {
 };
 
 /** Opens a session; resolves with the first thing that comes of it. */
-function dial(to = target, speaksWithinMs?: number) {
-  const transport = grpcTransport(credentials.createInsecure(), speaksWithinMs);
+function dial(to = target, clock = new VirtualClock()) {
+  const transport = grpcTransport(credentials.createInsecure(), clock);
   let channel: ReturnType<typeof transport.open> | undefined;
   const first = new Promise<SessionResponse | string>((resolve) => {
     channel = transport.open(to, { onMessage: resolve, onClose: resolve });
@@ -77,7 +79,12 @@ test('a server that stands still is left: its kernel takes the connection, and n
   const frozen = createServer();
   const path = join(directory, 'frozen');
   await new Promise<void>((resolve) => frozen.listen(path, resolve));
-  expect(await dial(`unix:${path}`, 100).first).toBe('No connection within 0.1 s');
+  const accepted = once(frozen, 'connection');
+  const clock = new VirtualClock();
+  const { first } = dial(`unix:${path}`, clock);
+  await accepted;
+  await clock.advance(10_000);
+  expect(await first).toBe('No connection within 10 s');
   frozen.close();
 });
 

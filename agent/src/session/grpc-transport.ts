@@ -7,6 +7,7 @@
 //       speaks: it is left as soon as keepalive would have left it.
 
 import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import type { Clock } from '@leasehold/program/clock';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import type { SessionChannel, SessionHandlers, SessionTransport } from './session-transport.js';
@@ -26,23 +27,25 @@ const CHANNEL_OPTIONS = {
 const SPEAKS_WITHIN_MS = 10_000;
 const MAX_REASON_LENGTH = 300;
 
-/** Opens sessions over gRPC. `speaksWithinMs`: how long a server may take until its connection is there (T3). */
-export function grpcTransport(credentials: ChannelCredentials, speaksWithinMs = SPEAKS_WITHIN_MS): SessionTransport {
-  return { open: (server, handlers) => openSession(server, credentials, speaksWithinMs, handlers) };
+/** Opens sessions over gRPC. */
+export function grpcTransport(credentials: ChannelCredentials, clock: Pick<Clock, 'after'>): SessionTransport {
+  return { open: (server, handlers) => openSession(server, credentials, clock, handlers) };
 }
 
 function openSession(
   server: string,
   credentials: ChannelCredentials,
-  speaksWithinMs: number,
+  clock: Pick<Clock, 'after'>,
   handlers: SessionHandlers,
 ): SessionChannel {
   const client = new HostAgentServiceClient(server, credentials, CHANNEL_OPTIONS);
   const call = client.session();
+  const patience = clock.after(SPEAKS_WITHIN_MS, () => end(`No connection within ${SPEAKS_WITHIN_MS / 1_000} s`));
   let closed = false;
   const end = (reason?: string) => {
     if (closed) return;
     closed = true;
+    patience.cancel();
     call.cancel();
     client.close();
     if (reason !== undefined) handlers.onClose(reason);
@@ -53,9 +56,7 @@ function openSession(
   // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
   call.on('error', (error: ServiceError) => end(describe(error)));
   call.on('end', () => end('Server ended the session'));
-  client.waitForReady(Date.now() + speaksWithinMs, (error) => {
-    if (error) end(`No connection within ${speaksWithinMs / 1_000} s`);
-  });
+  client.waitForReady(Number.POSITIVE_INFINITY, () => patience.cancel());
   return {
     send: (request) => {
       if (!closed) call.write(request);

@@ -1,6 +1,6 @@
 // Hosts: they appear with their agent's first hello; operators manage, maintain and forget them.
 
-import { hostConnected, hostNotFound, hostNotKnownAway, type Result, success } from '../domain/errors.js';
+import { hostConnected, hostNotFound, hostNotKnownAway, noHolder, type Result, success } from '../domain/errors.js';
 import { hostEtag } from '../domain/etag.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision } from '../domain/ids.js';
@@ -94,18 +94,20 @@ export class Hosts implements HostDirectory {
 
   /**
    * Forgets a host that is not connected; networks go on knowing that it may still answer. Of a host that was not heard
-   * since this server leads nobody knows that, until it must have been heard.
+   * since this server leads, or stood still, nobody knows that until it must have been heard.
    */
   delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
-    const { store } = this.#context;
+    const { store, lease } = this.#context;
     return untilNoConflict(`Host ${hostId}`, async () => {
       const before = await store.hosts.get(hostId);
       if (!before) return hostNotFound(hostId);
       const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
       if (guard) return guard;
-      const { observed, liveness } = this.#fleet.lookAt(before);
+      // Looked at after the read: who lost the lead meanwhile knows of no session any more.
+      if (lease.epoch === undefined) return noHolder(lease.holder);
+      const { observed, heard, liveness } = this.#fleet.lookAt(before);
       if (observed?.connected) return hostConnected(hostId);
-      if (!observed && liveness !== 'down') return hostNotKnownAway(hostId);
+      if (!heard && liveness !== 'down') return hostNotKnownAway(hostId);
       const removed = await store.hosts.remove(before);
       return removed === 'conflict' ? 'conflict' : success(undefined);
     });

@@ -70,6 +70,8 @@ interface Target {
 interface Proposal {
   readonly subnet: Subnet;
   readonly address: Ipv4;
+  /** Whether memory has it as used for this proposal alone, and must forget that when nothing comes of it. */
+  readonly isTaken: boolean;
 }
 
 /** A full subnet was counted in the store, and memory was right. */
@@ -181,7 +183,10 @@ export class Reserve {
   #named({ network, subnets }: Target, address: Ipv4): Result<Proposal> {
     const subnet = subnets.find(({ cidr }) => cidrContains(cidr, address)) ?? subnets[0];
     if (!subnet) return subnetExhausted({ networkId: network.networkId }, 0, undefined);
-    return closedTo(network, subnet, address) ?? success({ subnet, address });
+    const closed = closedTo(network, subnet, address);
+    if (closed) return closed;
+    const space = this.#context.view.occupancy(network.networkId).spaceOf(subnet.subnetId);
+    return success({ subnet, address, isTaken: space?.take(address) ?? false });
   }
 
   /** The address the MAC has, had last, or the next free one; undefined when memory knows none. */
@@ -192,12 +197,11 @@ export class Reserve {
     if (open.length === 0 && first) return closedTo(network, first) ?? success(undefined);
     const last = occupancy.lastAddressOf(mac);
     const home = last === undefined ? undefined : open.find(({ cidr }) => cidrContains(cidr, last));
-    if (last !== undefined && home && this.#mayReturn(network, home, last)) {
-      return success({ subnet: home, address: last });
-    }
+    const returning = last !== undefined && home && this.#returning(network, home, last);
+    if (returning) return success(returning);
     for (const subnet of open) {
       const address = this.#nextAllowed(network, subnet);
-      if (address !== undefined) return success({ subnet, address });
+      if (address !== undefined) return success({ subnet, address, isTaken: true });
     }
     return success(undefined);
   }
@@ -218,10 +222,11 @@ export class Reserve {
   }
 
   /** A MAC's last address is worth trying while it is its own, resting, or free and on offer. */
-  #mayReturn(network: Network, subnet: Subnet, address: Ipv4): boolean {
+  #returning(network: Network, subnet: Subnet, address: Ipv4): Proposal | undefined {
     const space = this.#context.view.occupancy(network.networkId).spaceOf(subnet.subnetId);
-    if (closedTo(network, subnet, address) !== undefined || !space) return false;
-    return space.isUsed(address) || space.take(address);
+    if (closedTo(network, subnet, address) !== undefined || !space) return undefined;
+    if (space.isUsed(address)) return { subnet, address, isTaken: false };
+    return space.take(address) ? { subnet, address, isTaken: true } : undefined;
   }
 
   async #try(target: Target, proposal: Proposal, command: ReserveCommand, call: Call): Promise<Round> {
@@ -229,24 +234,29 @@ export class Reserve {
     const slot = this.#newSlot(target.network, proposal, command, call);
     const { outcome, network } = await store.slots.insert(slot).catch((error: unknown) => {
       // Of an unknown outcome the watch will tell; of everything else it is known that nothing was done.
-      if (!(error instanceof OutcomeUnknownError)) this.#notTaken(target, proposal.address);
+      if (!(error instanceof OutcomeUnknownError)) this.#notTaken(target, proposal);
       throw error;
     });
     switch (outcome.kind) {
       case 'inserted':
         return this.#checked(outcome, network, command, call);
       case 'mac-holds':
-        this.#notTaken(target, proposal.address);
+        this.#notTaken(target, proposal);
         return this.#existing(outcome.slot, command, call);
       case 'request-known':
-        this.#notTaken(target, proposal.address);
+        this.#notTaken(target, proposal);
         return command.request ? this.#replayed(outcome.tenure, command.request, call) : 'again';
       case 'taken':
         return this.#taken(outcome.slot, slot, command, call);
     }
   }
 
-  #newSlot(network: Network, { subnet, address }: Proposal, command: ReserveCommand, call: Call): Slot {
+  #newSlot(
+    network: Network,
+    { subnet, address }: Omit<Proposal, 'isTaken'>,
+    command: ReserveCommand,
+    call: Call,
+  ): Slot {
     const { mac, hostname, owner, labels, options, request } = command;
     return {
       reservationId: makeReservationId(network.networkId, address, this.#context.entropy),
@@ -404,8 +414,8 @@ export class Reserve {
     await afterWrite(giveBack(this.#context, slot, network, call.caller, vouched));
   }
 
-  #notTaken({ network }: Target, address: Ipv4): void {
-    this.#context.view.occupancy(network.networkId).markFree(address);
+  #notTaken({ network }: Target, { address, isTaken }: Proposal): void {
+    if (isTaken) this.#context.view.occupancy(network.networkId).markFree(address);
   }
 
   /** Memory knows no free address: the MAC may have one already, and memory may be wrong. */
@@ -429,7 +439,9 @@ export class Reserve {
     const spaceOf = (subnetId: SubnetId) => view.occupancy(networkId).spaceOf(subnetId);
     for (const { subnetId, cidr } of subnets) {
       const space = spaceOf(subnetId);
-      if (!space || this.#isVerified(subnetId, space)) continue;
+      // A change of subnets that is under way: no word on room before that is done.
+      if (!space) return true;
+      if (this.#isVerified(subnetId, space)) continue;
       const { changes, used } = space;
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });

@@ -110,7 +110,10 @@ export class View {
         this.#position = changes.at(-1)?.position ?? this.#position;
         for (const listener of this.#changeListeners) listener.changed(changes);
         const nowMs = this.#clock.now();
-        for (const change of changes) this.#apply(change, nowMs);
+        for (const change of changes) {
+          if (change.kind === 'slot') this.occupancy(change.slot.networkId).markSeen(change.slot.address);
+          this.#apply(change, nowMs);
+        }
       },
       lost: (reason) => {
         this.#metrics.count('watchLost');

@@ -186,6 +186,11 @@ export class Occupancy {
     this.#roomOf(address)?.space.take(address);
   }
 
+  /** Notes that the watch is about to show an address that is not free: another server took it, if this one did not. */
+  markSeen(address: Ipv4): void {
+    this.#roomOf(address)?.space.markSeen(address);
+  }
+
   /** Notes that an address that was offered is another's, before the watch shows it. */
   markLost(address: Ipv4): void {
     this.#roomOf(address)?.space.markLost(address);

@@ -86,10 +86,10 @@ describe('SubnetSpace', () => {
     const random = [0, 0.5, 0.5];
     const space = new SubnetSpace(settings('10.0.0.0/24'), () => random.shift() ?? 0);
     expect(formatIpv4(space.next() ?? (0 as Ipv4))).toBe('10.0.0.1');
-    space.markUsed(ip('10.0.0.2'));
-    space.markUsed(ip('10.0.0.3'));
+    space.markSeen(ip('10.0.0.2'));
+    space.markSeen(ip('10.0.0.3'));
     expect(formatIpv4(space.next() ?? (0 as Ipv4))).toBe('10.0.0.129');
-    space.markUsed(ip('10.0.0.4'));
+    space.markSeen(ip('10.0.0.4'));
     space.markLost(ip('10.0.0.129'));
     expect(formatIpv4(space.next() ?? (0 as Ipv4))).toBe('10.0.0.254');
     expect(drain(space)).toHaveLength(248);
@@ -155,7 +155,7 @@ function retriesPerSuccess(count: number, seed: number): number {
     }
     underWay.push(won);
     for (const { address, by } of (underWay.length > HEARD_AFTER && underWay.shift()) || []) {
-      for (const space of spaces) if (space !== by) space.markUsed(address);
+      for (const space of spaces) if (space !== by) space.markSeen(address);
     }
   }
   return retries / taken.size;

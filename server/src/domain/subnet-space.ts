@@ -3,7 +3,7 @@
 //   F1. An address that was offered is marked used at once: two callers are never offered the same one.
 //   F2. Network, broadcast and gateway addresses, exclusions and whatever lies outside the ranges are never offered.
 //   F3. Next-fit from an own offset, never lowest-free: servers on one store seldom pick the same address, and a freed
-//       address goes to the end of the queue (docs/adr/0010).
+//       address goes to the end of the queue, but where servers meet (docs/adr/0010).
 //   F4. Who comes to where another server takes addresses goes on elsewhere: two in a row would pick the same ones until
 //       the subnet is full.
 
@@ -127,28 +127,29 @@ export class SubnetSpace {
     return this.#isOffered(address) ? this.#taken.has(this.#index(address)) : this.#usedAside.has(address);
   }
 
-  /** Notes that an address that was offered here was taken by another server before. */
-  markLost(address: Ipv4): void {
-    this.markUsed(address);
-    this.#sawOther(this.#index(address));
-  }
-
-  #sawOther(index: number): void {
-    const known = this.#others.findIndex((last) => Math.abs(index - last) <= this.#reach);
-    if (known !== -1) this.#others[known] = index;
-    else if (this.#others.push(index) > MAX_OTHERS) this.#others.shift();
-  }
-
-  /** Notes that an address is used: by another server, when it was not used yet. Without effect outside the subnet. */
+  /** Notes that an address is used; without effect on one outside the subnet. */
   markUsed(address: Ipv4): void {
     if (this.#isOffered(address)) {
-      if (!this.#taken.set(this.#index(address))) return;
-      this.#changes++;
-      this.#sawOther(this.#index(address));
+      if (this.#taken.set(this.#index(address))) this.#changes++;
     } else if (cidrContains(this.#settings.cidr, address) && !this.#usedAside.has(address)) {
       this.#usedAside.add(address);
       this.#changes++;
     }
+  }
+
+  /** Notes that an address was just seen to be used: by another server, if it was not used here before. */
+  markSeen(address: Ipv4): void {
+    if (this.isUsed(address)) return;
+    this.markLost(address);
+  }
+
+  /** Notes that another server took an address. */
+  markLost(address: Ipv4): void {
+    this.markUsed(address);
+    const index = this.#index(address);
+    const known = this.#others.findIndex((last) => Math.abs(index - last) <= this.#reach);
+    if (known !== -1) this.#others[known] = index;
+    else if (this.#others.push(index) > MAX_OTHERS) this.#others.shift();
   }
 
   /** Notes that an address is free. */
@@ -167,7 +168,6 @@ export class SubnetSpace {
       const address = (this.#settings.cidr.base + index) as Ipv4;
       if (this.#taken.has(index) && this.#isOffered(address)) space.markUsed(address);
     }
-    space.#others.length = 0;
     const next = (this.#settings.cidr.base + this.#offset) as Ipv4;
     if (cidrContains(settings.cidr, next)) space.#offset = space.#index(next);
     return space;

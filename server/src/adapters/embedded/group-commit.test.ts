@@ -58,6 +58,24 @@ describe('GroupCommit', () => {
     expect(durable).toEqual([[gone('a')], [gone('b'), gone('c')]]);
   });
 
+  test('answers half of a group a turn earlier when nobody waits, and all of it whatever becomes of the next one', async () => {
+    const { commit, flushes, submit, settle } = controlled();
+    const answered: string[] = [];
+    const calls = ['a', 'b', 'c', 'd', 'e'].map((id) => submit(id).then((answer) => answered.push(answer)));
+    await settle();
+    flushes[0]?.resolve();
+    while (answered.length === 0) await Promise.resolve();
+    await Promise.resolve();
+    expect(answered).toEqual(['a', 'b', 'c']);
+    const next = submit('f');
+    await settle();
+    flushes[1]?.reject(new Error('disk is gone'));
+    await Promise.all(calls);
+    expect(answered).toEqual(['a', 'b', 'c', 'd', 'e']);
+    await expect(next).rejects.toThrow(StoreUnavailableError);
+    expect(() => commit.check()).toThrow('disk is gone');
+  });
+
   test('after a failing flush rejects what waits and what comes, writes nothing more, and says so once', async () => {
     const { commit, flushes, durable, fatal, submit, settle } = controlled();
     const writing = submit('a');

@@ -17,7 +17,7 @@ const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'reque
 const KEYS = {
   writeKey(key: Key, target: Uint8Array, start: number): number {
     const end = start + key.length;
-    // It takes a larger one then.
+    // For a range it takes a larger one then; of puts it sees to it before.
     if (end > target.length) throw new RangeError('No room for a key');
     for (let i = 0; i < key.length; i++) target[start + i] = key.charCodeAt(i);
     return end;

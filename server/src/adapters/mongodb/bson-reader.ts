@@ -103,6 +103,8 @@ export class BsonReader {
         default:
           return BSON.deserialize(buffer.subarray(start, end + 1));
       }
+      // It must not go round in circles, whatever it is given.
+      if (at <= nameEnd) throw new RangeError('A length below 0: this is no BSON');
       // Labels have any names.
       if (name === '__proto__') Object.defineProperty(document, name, { value, enumerable: true });
       else document[name] = value;
@@ -125,7 +127,8 @@ export function* membersOf(buffer: Buffer): Generator<number> {
     // Type and index: every member is a document.
     at = endOfName(buffer, at + 1) + 1;
     yield at;
-    at += buffer.readInt32LE(at);
+    // No document is shorter than its length and its end: it must not go round in circles, whatever it is given.
+    at += Math.max(5, buffer.readInt32LE(at));
   }
 }
 
@@ -137,9 +140,8 @@ export function isThere(bytes: Buffer, buffer: Buffer, start: number): boolean {
 
 /** Where the zero is after a name. */
 function endOfName(buffer: Buffer, start: number): number {
-  let end = start;
-  while (buffer[end] !== 0) end++;
-  return end;
+  for (let end = start; end < buffer.length; end++) if (buffer[end] === 0) return end;
+  throw new RangeError('A name without an end: this is no BSON');
 }
 
 function keyOf(length: number, first: number): number {
