@@ -167,7 +167,9 @@ test('changed settings reach a guest at its next renewal, and no program is rest
   const mac = '52:54:00:00:01:08';
   await leasehold.networks.create({ networkId: 'green' });
   const subnet = { subnetId: 'green-a', networkId: 'green', cidr: '10.2.0.0/24', gateway: '10.2.0.1' };
-  await leasehold.subnets.create({ ...subnet, dnsServers: ['10.2.0.2'] });
+  // The next gateway lies outside: it must not be the guest's by chance.
+  const allocationRanges = [{ first: '10.2.0.10', last: '10.2.0.250' }];
+  await leasehold.subnets.create({ ...subnet, allocationRanges, dnsServers: ['10.2.0.2'] });
   const host = await cluster.host('h2', ['green']);
   const { reservation } = await leasehold.reservations.reserve({ subnetId: 'green-a', mac, waitReady: {} });
   await using guest = await startUdhcpc(await cluster.guest('green', 'renewing', mac));
