@@ -4,10 +4,11 @@
 //   G1. It is one version, and the program of its module unchanged.
 //   G2. Only what ran here gets into the cache, whole or not at all.
 
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { intoCache } from '../support/binary-cache.js';
 import { cacheDirectory } from '../support/repository.js';
-import { run } from '../support/run.js';
+import { must, run } from '../support/run.js';
 import type { Progress } from './benchmark.js';
 
 /** The path of a go-ipam server that runs here, or in one line why there is none. */
@@ -24,30 +25,21 @@ const CACHED = join(cacheDirectory, `go-ipam-${VERSION}`);
 export async function findGoIpam(progress: Progress): Promise<GoIpamBinary> {
   if ((await whyUnusable(CACHED)) === undefined) return { ok: true, path: CACHED };
   progress(`building go-ipam ${VERSION}, which takes minutes the first time`);
-  mkdirSync(cacheDirectory, { recursive: true });
-  const work = mkdtempSync(join(cacheDirectory, 'build-'));
-  try {
-    const why = await build(work);
-    if (why === undefined) return { ok: true, path: CACHED };
-    const advice = `install Go ${GO} or newer, and let it fetch modules`;
-    return { ok: false, problem: `there is no go-ipam here: ${advice} (${why})` };
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  const why = await intoCache(CACHED, build);
+  if (why === undefined) return { ok: true, path: CACHED };
+  const advice = `install Go ${GO} or newer, and let it fetch modules`;
+  return { ok: false, problem: `there is no go-ipam here: ${advice} (${why})` };
 }
 
-/** Puts the server into the cache; in one line, what went wrong. */
-async function build(work: string): Promise<string | undefined> {
+/** Builds the server; its path. */
+async function build(work: string): Promise<string> {
   // Not `go install MODULE@VERSION`: that also asks for all versions there are, which not every module proxy answers.
   writeFileSync(join(work, 'go.mod'), `module build\n\ngo ${GO}\n\nrequire ${MODULE} ${VERSION}\n`);
   const binary = join(work, 'server');
-  const { code, stderr } = await run('go', ['build', '-mod=mod', '-o', binary, `${MODULE}/cmd/server`], { cwd: work });
-  if (code !== 0) return stderr.trim().split('\n').at(-1) || `go exited with ${code}`;
+  await must('go', ['build', '-mod=mod', '-o', binary, `${MODULE}/cmd/server`], { cwd: work });
   const why = await whyUnusable(binary);
-  if (why !== undefined) return why;
-  // By rename: another run at the same time sees the whole file or none.
-  renameSync(binary, CACHED);
-  return undefined;
+  if (why !== undefined) throw new Error(why);
+  return binary;
 }
 
 /** Why a server cannot be used, in one line; undefined: it can. */

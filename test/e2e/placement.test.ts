@@ -139,8 +139,8 @@ test('maintenance moves the placements of a host, and nobody has to ask more tha
 
 test('a host is forgotten only when it is away, and is another one when it returns', async () => {
   const { uid } = await eventually('h2 is connected', async () => {
-    const all = await leasehold.hosts.get('h2');
-    return all.liveness === 'up' && all.attachments.every(({ ready }) => ready) && all;
+    const h2 = await leasehold.hosts.get('h2');
+    return h2.liveness === 'up' && h2.attachments.every(({ ready }) => ready) && h2;
   });
   expect(await refusalOf(leasehold.hosts.delete('h2'))).toMatchObject({
     code: 'FAILED_PRECONDITION',

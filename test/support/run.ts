@@ -52,6 +52,17 @@ export async function runOrThrow(command: string, args: readonly string[], optio
   throw new Error(`${[command, ...args].join(' ')} exited with ${outcome.code}: ${outcome.stderr.trim()}${input}`);
 }
 
+/** Runs a command that must succeed; throws with the last line of what it says, which is the reason. */
+export async function must(command: string, args: readonly string[], options: RunOptions = {}): Promise<void> {
+  const { code, stderr } = await run(command, args, options);
+  if (code !== 0) throw new Error(lastLine(stderr) ?? `${command} exited with ${code}`);
+}
+
+/** The last line of a text; undefined when it is empty. */
+export function lastLine(text: string): string | undefined {
+  return text.trim().split('\n').at(-1) || undefined;
+}
+
 /** The exit code as shells count it. */
 export function exitCode(code: number | null, signal: NodeJS.Signals | null): number {
   return code ?? 128 + (signal ? (constants.signals[signal] ?? 0) : 0);

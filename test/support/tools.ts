@@ -1,6 +1,6 @@
 // Programs that only some tests need. Where one is missing those tests are skipped, and `npm test` says so.
 
-import { run } from './run.js';
+import { lastLine, run } from './run.js';
 
 /** A program, how to see that it works here, its Debian package, and what is not run without it. */
 interface Tool {
@@ -29,7 +29,7 @@ export async function missingTools(): Promise<readonly string[]> {
   const lines = Object.entries(TOOLS).map(async ([name, tool]) => {
     const { code, stderr } = await run(name, tool.probe);
     if (code === 0) return [];
-    const why = code === 127 ? `there is no ${name}` : `${name} does not work (${stderr.trim().split('\n').at(-1)})`;
+    const why = code === 127 ? `there is no ${name}` : `${name} does not work (${lastLine(stderr) ?? ''})`;
     return [`Not run: ${tool.tests}, because ${why} here: apt-get install ${tool.package}`];
   });
   return (await Promise.all(lines)).flat();

@@ -1,10 +1,11 @@
 // Where udhcpc, the DHCP client of the tests, comes from: the machine, or Debian's busybox unpacked into the cache,
 // which needs no root. There is no way out of the sandbox, so `findUdhcpc` is called before it is entered.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { intoCache } from './binary-cache.js';
 import { cacheDirectory } from './repository.js';
-import { run } from './run.js';
+import { lastLine, must, run } from './run.js';
 
 /** The command line that is udhcpc, or in one line what is missing. */
 export type UdhcpcBinary =
@@ -17,7 +18,7 @@ const CACHED = join(cacheDirectory, 'busybox');
 export async function findUdhcpc(): Promise<UdhcpcBinary> {
   const present = await firstThatRuns([['udhcpc'], ['busybox', 'udhcpc'], [CACHED, 'udhcpc']]);
   if (present) return { ok: true, command: present };
-  const why = await downloadBusybox();
+  const why = await intoCache(CACHED, fetchBusybox);
   const downloaded = why === undefined ? await firstThatRuns([[CACHED, 'udhcpc']]) : undefined;
   if (downloaded) return { ok: true, command: downloaded };
   return { ok: false, problem: `No udhcpc here: apt-get install udhcpc (${why ?? 'the downloaded busybox has none'})` };
@@ -35,25 +36,16 @@ async function firstThatRuns(commands: readonly Command[]): Promise<Command | un
   return undefined;
 }
 
-/** Puts Debian's busybox into the cache; in one line, what went wrong. */
-async function downloadBusybox(): Promise<string | undefined> {
-  mkdirSync(cacheDirectory, { recursive: true });
-  const work = mkdtempSync(join(cacheDirectory, 'download-'));
-  try {
-    const missing = await fetchPackage(work);
-    if (missing !== undefined) return missing;
-    const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
-    if (archive === undefined) return 'apt-get download left no package';
-    const unpacked = await run('dpkg', ['-x', join(work, archive), join(work, 'root')]);
-    if (unpacked.code !== 0) return lastLine(unpacked.stderr);
-    const binary = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(work, 'root', path)).find(existsSync);
-    if (binary === undefined) return 'the package holds no busybox';
-    // By rename: another run at the same time sees the whole file or none.
-    renameSync(binary, CACHED);
-    return undefined;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+/** Unpacks Debian's busybox; its path. */
+async function fetchBusybox(work: string): Promise<string> {
+  const missing = await fetchPackage(work);
+  if (missing !== undefined) throw new Error(missing);
+  const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
+  if (archive === undefined) throw new Error('apt-get download left no package');
+  await must('dpkg', ['-x', join(work, archive), join(work, 'root')]);
+  const binary = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(work, 'root', path)).find(existsSync);
+  if (binary === undefined) throw new Error('the package holds no busybox');
+  return binary;
 }
 
 /** Downloads the package into `work`; in one line, what went wrong. */
@@ -73,8 +65,4 @@ async function aptGet(cwd: string, args: readonly string[]): Promise<string | un
   // As root, apt would drop to the user _apt, who may not write into the cache.
   const outcome = await run('apt-get', ['-q', '-o', 'APT::Sandbox::User=root', ...args], { cwd });
   return outcome.code === 0 ? undefined : (lastLine(outcome.stderr) ?? `apt-get ${args.at(-1)} failed`);
-}
-
-function lastLine(text: string): string | undefined {
-  return text.trim().split('\n').at(-1);
 }

@@ -1,6 +1,7 @@
 import { formatIpv4, type Ipv4, parseCidr, parseIpv4 } from '@leasehold/proto/values';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { seededNumbers } from '../../../test/fakes/seeded-numbers.js';
 import { type SpaceSettings, SubnetSpace } from './subnet-space.js';
 
 const ip = (text: string): Ipv4 => {
@@ -132,7 +133,7 @@ describe('SubnetSpace', () => {
 function retriesPerSuccess(count: number, seed: number): number {
   const IN_FLIGHT = 128;
   const HEARD_AFTER = 5;
-  const random = randomNumbers(seed);
+  const random = seededNumbers(seed);
   const spaces = Array.from({ length: count }, () => new SubnetSpace(settings('10.0.0.0/16'), random));
   const taken = new Set<Ipv4>();
   const underWay: (readonly { readonly address: Ipv4; readonly by: SubnetSpace }[])[] = [];
@@ -159,15 +160,4 @@ function retriesPerSuccess(count: number, seed: number): number {
     }
   }
   return retries / taken.size;
-}
-
-/** Numbers from 0 to 1 by a seed (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
