@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --min-semi-space-size=16 --max-semi-space-size=64
-// Under load hundreds of calls wait for the store. With the 16 MB of Node they are copied again and again by the garbage
-// collector. It may grow to 64 MB; as a minimum that would cost every server the memory, and more than 300 bytes a
-// reservation of a million (docs/benchmarks.md, `start`).
+// The young generation. Under load hundreds of calls wait for the store; in the up to 16 MB that Node gives by itself the
+// garbage collector copies them again and again. It begins with 16 MB, for which a million reservations leave room in their
+// 300 bytes each (docs/benchmarks.md, `start`), and may grow to 64 MB; to begin with those would be more than that.
 // Not the built file itself: npm links commands when it installs, before the first build of a checkout.
 import '../dist/main.js';

@@ -185,8 +185,7 @@ export class Reserve {
     if (!subnet) return subnetExhausted({ networkId: network.networkId }, 0, undefined);
     const closed = closedTo(network, subnet, address);
     if (closed) return closed;
-    const space = this.#context.view.occupancy(network.networkId).spaceOf(subnet.subnetId);
-    return success({ subnet, address, isTaken: space?.take(address) ?? false });
+    return success({ subnet, address, isTaken: this.#spaceOf(network, subnet)?.take(address) ?? false });
   }
 
   /** The address the MAC has, had last, or the next free one; undefined when memory knows none. */
@@ -208,9 +207,8 @@ export class Reserve {
 
   /** The next free address that no change under way is about to exclude: such a one would only stand in its way. */
   #nextAllowed(network: Network, subnet: Subnet): Ipv4 | undefined {
-    const { view } = this.#context;
-    const space = view.occupancy(network.networkId).spaceOf(subnet.subnetId);
-    const present = newer(view.network(network.networkId), network);
+    const space = this.#spaceOf(network, subnet);
+    const present = newer(this.#context.view.network(network.networkId), network);
     const skipped: Ipv4[] = [];
     let address = space?.next();
     while (address !== undefined && closedTo(present, subnet, address)) {
@@ -223,10 +221,14 @@ export class Reserve {
 
   /** A MAC's last address is worth trying while it is its own, resting, or free and on offer. */
   #returning(network: Network, subnet: Subnet, address: Ipv4): Proposal | undefined {
-    const space = this.#context.view.occupancy(network.networkId).spaceOf(subnet.subnetId);
+    const space = this.#spaceOf(network, subnet);
     if (closedTo(network, subnet, address) !== undefined || !space) return undefined;
     if (space.isUsed(address)) return { subnet, address, isTaken: false };
     return space.take(address) ? { subnet, address, isTaken: true } : undefined;
+  }
+
+  #spaceOf({ networkId }: Network, { subnetId }: Subnet): SubnetSpace | undefined {
+    return this.#context.view.occupancy(networkId).spaceOf(subnetId);
   }
 
   async #try(target: Target, proposal: Proposal, command: ReserveCommand, call: Call): Promise<Round> {
@@ -253,7 +255,7 @@ export class Reserve {
 
   #newSlot(
     network: Network,
-    { subnet, address }: Omit<Proposal, 'isTaken'>,
+    { subnet, address }: Pick<Proposal, 'subnet' | 'address'>,
     command: ReserveCommand,
     call: Call,
   ): Slot {
@@ -436,9 +438,9 @@ export class Reserve {
   async #foundRoom({ network, subnets }: Target): Promise<boolean> {
     const { store, view } = this.#context;
     const { networkId } = network;
-    const spaceOf = (subnetId: SubnetId) => view.occupancy(networkId).spaceOf(subnetId);
-    for (const { subnetId, cidr } of subnets) {
-      const space = spaceOf(subnetId);
+    for (const subnet of subnets) {
+      const { subnetId, cidr } = subnet;
+      const space = this.#spaceOf(network, subnet);
       // A change of subnets that is under way: no word on room before that is done.
       if (!space) return true;
       if (this.#isVerified(subnetId, space)) continue;
@@ -446,7 +448,7 @@ export class Reserve {
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
       if (stored !== used) await view.rescan(networkId);
-      if ((spaceOf(subnetId)?.free ?? 0) > 0) return true;
+      if ((this.#spaceOf(network, subnet)?.free ?? 0) > 0) return true;
     }
     return false;
   }

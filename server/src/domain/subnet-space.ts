@@ -88,16 +88,12 @@ export class SubnetSpace {
 
   /** A free address, or another one where others are about to take it: about half of what is free is left to them. */
   #outOfTheWay(index: number | undefined): number | undefined {
-    let found = index;
-    while (found !== undefined) {
-      const at = found;
-      const other = this.#others.findIndex((last) => at > last && at - last <= this.#reach);
-      if (other === -1) return at;
-      // Once for each: who goes on is seen again, and when nothing else is free they must share it.
-      this.#others.splice(other, 1);
-      found = this.#taken.nextFree((at + this.#aboutHalf()) % this.#taken.size);
-    }
-    return undefined;
+    if (index === undefined) return undefined;
+    const other = this.#others.findIndex((last) => index > last && index - last <= this.#reach);
+    if (other === -1) return index;
+    // Once for each: who goes on is seen again, and when nothing else is free they must share it.
+    this.#others.splice(other, 1);
+    return this.#outOfTheWay(this.#taken.nextFree((index + this.#aboutHalf()) % this.#taken.size));
   }
 
   // Of two that come to the same place at the same time each goes to another one.
@@ -139,8 +135,7 @@ export class SubnetSpace {
 
   /** Notes that an address was just seen to be used: by another server, if it was not used here before. */
   markSeen(address: Ipv4): void {
-    if (this.isUsed(address)) return;
-    this.markLost(address);
+    if (!this.isUsed(address)) this.markLost(address);
   }
 
   /** Notes that another server took an address. */

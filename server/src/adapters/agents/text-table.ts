@@ -48,9 +48,8 @@ export class TextTable {
   }
 
   #write(text: string): number {
-    const { length } = text;
-    const size = LENGTH_BYTES + length;
-    if (size > CHUNK) throw new RangeError(`A text of ${length} characters`);
+    const size = LENGTH_BYTES + text.length;
+    if (size > CHUNK) throw new RangeError(`A text of ${text.length} characters`);
     let chunk = this.#chunks.at(-1);
     if (!chunk || this.#end + size > chunk.length) {
       // Small networks are many.
@@ -60,8 +59,7 @@ export class TextTable {
       this.#end = 0;
     }
     const start = this.#end;
-    chunk[start] = length & 0xff;
-    chunk[start + 1] = length >>> 8;
+    chunk.writeUInt16LE(text.length, start);
     chunk.write(text, start + LENGTH_BYTES, 'latin1');
     this.#end += size;
     this.#used += size;

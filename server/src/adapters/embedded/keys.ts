@@ -26,7 +26,7 @@ export function idKey(id: string): Key {
 
 /** Key of a slot: network id, zero, address in 4 bytes. */
 export function slotKey(networkId: NetworkId, address: Ipv4): Key {
-  return `${networkId}${END}${fourBytes(address)}` as Key;
+  return `${slotPrefix(networkId)}${fourBytes(address)}` as Key;
 }
 
 function fourBytes(n: number): string {
