@@ -16,7 +16,9 @@ beforeAll(async () => {
   await cluster.host('h1', ['red']);
   await leasehold.networks.create({ networkId: 'red' });
   const red = { networkId: 'red', gateway: '10.1.0.1', leaseTimeSeconds: 120, reuseDelaySeconds: 30 };
-  await leasehold.subnets.create({ ...red, subnetId: 'red-a', cidr: '10.1.0.0/24' });
+  // What a test names lies outside: nobody else is offered it.
+  const allocationRanges = [{ first: '10.1.0.100', last: '10.1.0.190' }];
+  await leasehold.subnets.create({ ...red, subnetId: 'red-a', cidr: '10.1.0.0/24', allocationRanges });
   await leasehold.networks.create({ networkId: 'small' });
   await leasehold.subnets.create({ ...red, subnetId: 'small-a', networkId: 'small', cidr: '10.1.0.0/29' });
   await servingHosts(leasehold, 'red', 1);

@@ -22,6 +22,8 @@ beforeAll(async () => {
     networkId: 'red',
     cidr: '10.1.0.0/24',
     gateway: '10.1.0.1',
+    // What a test names lies outside: nobody else is offered it.
+    allocationRanges: [{ first: '10.1.0.100', last: '10.1.0.190' }],
     dnsServers: ['10.1.0.2', '10.1.0.3'],
     ntpServers: ['10.1.0.4'],
     domainName: 'red.example',
