@@ -17,6 +17,7 @@ const TOOLS = {
     tests: 'the tests of the embedded store on slow and failing disks',
   },
   dhclient: { probe: ['--version'], package: 'isc-dhcp-client', tests: 'the tests with dhclient as the guest' },
+  dhcpcd: { probe: ['--version'], package: 'dhcpcd-base', tests: 'the tests with dhcpcd as the guest' },
 } satisfies Readonly<Record<string, Tool>>;
 
 /** Whether a program works here. */
