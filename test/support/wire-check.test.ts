@@ -128,6 +128,12 @@ test('W6: an answer without a question, to another exchange, or of the wrong typ
   expect(rules(...begin, discover, answered('ack'))).toEqual(['W6 at 4']);
 });
 
+test('a question that is repeated late is answered all the same', () => {
+  expect(rules(...begin, discover, answered('offer'), discover, selecting, answered('offer'), answered('ack'))).toEqual(
+    [],
+  );
+});
+
 test('W7: an answer to an address that is not of the guest', () => {
   expect(rules(...begin, discover, answered('offer', { destination: B }))).toEqual(['W7 at 4']);
 });

@@ -59,7 +59,7 @@ interface State {
   /** By MAC, then by address. */
   readonly tenures: Map<string, Map<string, Tenure>>;
   readonly serving: Set<string>;
-  /** The last question of each MAC and xid. */
+  /** The last question of each MAC, xid and type. */
   readonly questions: Map<string, CarriedMessage>;
   /** The MAC that was told an address last, and the address that a MAC was told last. */
   readonly holders: Map<string, string>;
@@ -93,7 +93,7 @@ export function checkWire(records: readonly WireRecord[]): readonly Violation[] 
   return records.flatMap((record, at) => {
     if (record.kind !== 'message') learn(state, record);
     else if (ANSWERS[record.type]) return judge(state, record).map((fault) => ({ ...fault, at }));
-    else state.questions.set(questionOf(record), record);
+    else state.questions.set(questionOf(record, record.type), record);
     return [];
   });
 }
@@ -130,17 +130,17 @@ function judge(state: State, answer: CarriedMessage): readonly Fault[] {
   const faults: Fault[] = [];
   const fault = (rule: Violation['rule'], text: string) => faults.push({ rule, text: `${described(answer)}: ${text}` });
   const own = state.tenures.get(answer.mac);
-  const question = state.questions.get(questionOf(answer));
+  const questions = (ANSWERS[answer.type] ?? []).flatMap((type) => state.questions.get(questionOf(answer, type)) ?? []);
   if (!own?.size) fault('W3', 'this MAC has no reservation');
   if (!state.serving.has(answer.sender)) fault('W4', 'this host does not serve');
   state.server ??= answer.server;
   if (answer.server === undefined || answer.server !== state.server || answer.source !== state.server) {
     fault('W5', `the server identifier is ${state.server}`);
   }
-  if (!question || !ANSWERS[answer.type]?.includes(question.type)) fault('W6', 'nobody asked so');
+  if (questions.length === 0) fault('W6', 'nobody asked so');
   const destination = answer.destination;
   if (destination !== BROADCAST && !own?.has(destination)) fault('W7', `${destination} is not its address`);
-  if (answer.type === 'nak') for (const why of uncalledFor(state, question, own)) fault('W2', why);
+  if (answer.type === 'nak') for (const why of uncalledFor(state, questions[0], own)) fault('W2', why);
   else for (const why of wronglyTold(state, answer, own)) fault('W1', why);
   return faults;
 }
@@ -151,7 +151,7 @@ function* uncalledFor(
   own: ReadonlyMap<string, Tenure> | undefined,
 ): Iterable<string> {
   if (!own?.size) yield 'nothing is known of this MAC';
-  if (question?.type !== 'request') return;
+  if (!question) return;
   if (question.server !== undefined && question.server !== state.server) yield `${question.server} was asked`;
   const address = addressOf(question);
   if (address === undefined) yield 'no address was asked for';
@@ -174,8 +174,8 @@ function* wronglyTold(
   holders.set(yiaddr, mac);
 }
 
-function questionOf({ mac, xid }: CarriedMessage): string {
-  return `${mac} ${xid}`;
+function questionOf({ mac, xid }: CarriedMessage, type: MessageKind): string {
+  return `${mac} ${xid} ${type}`;
 }
 
 function described({ type, sender, mac, yiaddr, destination }: CarriedMessage): string {
