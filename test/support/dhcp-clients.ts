@@ -37,6 +37,8 @@ export interface ClientMachine extends AsyncDisposable {
   powerOff(): Promise<void>;
   /** Makes it remember another address than it has had; it must be off. */
   remember(address: string): void;
+  /** Whether it would remember its address now. */
+  remembers(address: string): boolean;
   /** Makes it ask its server again, now or soon. */
   renew(): void;
   /** Makes it ask all servers, now, or soon when its own one does not answer. */
@@ -87,6 +89,7 @@ abstract class Machine implements ClientMachine {
 
   abstract boot(options?: BootOptions): Promise<void>;
   abstract remember(address: string): void;
+  abstract remembers(address: string): boolean;
   abstract renew(): void;
   abstract rebind(): void;
   abstract release(): Promise<void>;
@@ -157,6 +160,11 @@ class UdhcpcMachine extends Machine {
     this.#remembered = ['-r', address];
   }
 
+  /** Somebody else remembers for it. */
+  remembers(): boolean {
+    return true;
+  }
+
   renew(): void {
     this.process.signal('SIGUSR1');
   }
@@ -176,8 +184,8 @@ const DHCLIENT_CONFIG = `request subnet-mask, domain-name-servers;
 send dhcp-client-identifier = hardware;
 supersede dhcp-renewal-time 1;
 supersede dhcp-rebinding-time 4;
-initial-interval 1;
-backoff-cutoff 1;
+initial-interval 3;
+backoff-cutoff 3;
 timeout 30;
 reboot 3;
 retry 1;
@@ -201,15 +209,27 @@ exit 0
 /** ISC dhclient. */
 class DhclientMachine extends Machine {
   async boot({ probes = false }: BootOptions = {}): Promise<void> {
-    const env = probes ? { GUEST_PROBES: '1' } : {};
     const script = this.script(DHCLIENT_SCRIPT);
     this.write('config', DHCLIENT_CONFIG);
-    this.start('dhclient', ['-d', '-v', '-4', ...this.#files(script), this.nic.name], { env });
+    this.start('dhclient', [
+      '-d',
+      '-v',
+      '-4',
+      ...this.#files(script),
+      ...(probes ? ['-e', 'GUEST_PROBES=1'] : []),
+      this.nic.name,
+    ]);
   }
 
   remember(address: string): void {
     const leases = readFileSync(this.path('leases'), 'utf8');
     this.write('leases', leases.replaceAll(/fixed-address [\d.]+/g, `fixed-address ${address}`));
+  }
+
+  /** It has its address before it writes it down. */
+  remembers(address: string): boolean {
+    const path = this.path('leases');
+    return existsSync(path) && readFileSync(path, 'utf8').includes(`fixed-address ${address}`);
   }
 
   renew(): void {}
@@ -272,6 +292,10 @@ export class DhcpcdMachine extends Machine {
     const lease = readFileSync(path);
     for (const [i, byte] of address.split('.').entries()) lease[LEASE_YIADDR + i] = Number(byte);
     writeFileSync(path, lease);
+  }
+
+  remembers(): boolean {
+    return existsSync(this.path(`db/${this.nic.name}.lease`));
   }
 
   renew(): void {

@@ -16,10 +16,14 @@ const NETWORK = 'red';
 const SUBNET = 'red-a';
 const PREFIX = 22;
 
-/** A guest that has a reservation. */
-export interface Tenant {
+/** A MAC, and the address for it. */
+export interface Newcomer {
   readonly mac: string;
   readonly address: string;
+}
+
+/** A guest that has a reservation. */
+export interface Tenant extends Newcomer {
   readonly reservationId: string;
 }
 
@@ -83,24 +87,29 @@ export class GuestStage implements AsyncDisposable {
   }
 
   /** A MAC that nobody has, and an address for it. */
-  newcomer(): Pick<Tenant, 'mac' | 'address'> {
+  newcomer(): Newcomer {
     const n = ++this.#guests;
     const mac = `52:54:00:00:${hex(n >> 8)}:${hex(n & 255)}`;
     return { mac, address: `10.1.${(n + 9) >> 8}.${(n + 9) & 255}` };
   }
 
   /** Reserves; resolves when every host that serves has it. */
-  async reserve({ mac, address }: Pick<Tenant, 'mac' | 'address'> = this.newcomer()): Promise<Tenant> {
-    await this.tap.tell({ kind: 'reserving', mac, address });
-    const { reservation } = await this.leasehold.reservations.reserve({
-      subnetId: SUBNET,
-      mac,
-      address,
-      waitReady: {},
-    });
+  async reserve(newcomer: Newcomer = this.newcomer()): Promise<Tenant> {
+    return (await this.reserveAll([newcomer]))[0] as Tenant;
+  }
+
+  /** Reserves for many at once. */
+  async reserveAll(newcomers: readonly Newcomer[]): Promise<readonly Tenant[]> {
+    await this.tap.tell(...newcomers.map((newcomer) => ({ kind: 'reserving' as const, ...newcomer })));
+    const tenants = await Promise.all(
+      newcomers.map(async (newcomer) => {
+        const made = await this.leasehold.reservations.reserve({ subnetId: SUBNET, ...newcomer, waitReady: {} });
+        return { ...newcomer, reservationId: made.reservation.reservationId };
+      }),
+    );
     await this.settled();
-    await this.tap.tell({ kind: 'reserved', mac, address });
-    return { mac, address: reservation.address, reservationId: reservation.reservationId };
+    await this.tap.tell(...newcomers.map((newcomer) => ({ kind: 'reserved' as const, ...newcomer })));
+    return tenants;
   }
 
   /** Ends a reservation; resolves when no host has it any more. */
@@ -133,6 +142,12 @@ export class GuestStage implements AsyncDisposable {
     const machine = await kind.install(nic, join(this.cluster.directory, `guest-${nic.namespace.name}`));
     this.#machines.push(machine);
     return machine;
+  }
+
+  /** A guest sends what is for its server to that host, as by an entry of its neighbour table that outlived the host. */
+  async stick({ machine: { nic } }: Guest, hostId: string): Promise<void> {
+    const server = (await this.tap.messages(nic.mac)).findLast(({ type }) => type === 'ack')?.server;
+    await nic.namespace.ip(`neigh replace ${server} lladdr ${this.senderOf(hostId)} dev ${nic.name} nud permanent`);
   }
 
   /** Another machine takes an address on the wire. */
@@ -168,14 +183,18 @@ export class GuestStage implements AsyncDisposable {
     return eventually(`${mac}: ${what}`, async () => (await this.tap.messages(mac, from)).find(fits));
   }
 
-  /** The other host serves instead of this one. */
+  /** Resolves when the other host serves instead of this one; the test says when this one answers no more. */
   async replaced(hostId: string, fault: () => Promise<void>): Promise<string> {
     const other = hostId === 'h1' ? 'h2' : 'h1';
     await this.#serves(other);
     await fault();
     await eventually(`${other} serves alone`, async () => (await this.serving()) === other);
-    await this.tap.tell({ kind: 'ended', sender: this.senderOf(hostId) });
     return other;
+  }
+
+  /** A host must answer no more from now on. */
+  ended(hostId: string): Promise<void> {
+    return this.tap.tell({ kind: 'ended', sender: this.senderOf(hostId) });
   }
 
   /** A host is there again, and serves nothing. */
