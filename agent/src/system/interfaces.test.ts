@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { boottimeNow } from './boottime.js';
-import { systemInterfaces } from './interfaces.js';
+import { nameOfInterface, systemInterfaces } from './interfaces.js';
 
 describe('readLink', () => {
   test('an interface that is not there is told as absent, with its name', () => {
@@ -16,6 +16,11 @@ describe('readLink', () => {
       systemInterfaces.readLink('lo'),
     );
   });
+});
+
+test('an interface has the name that goes with its index, and none when it is gone', () => {
+  expect(nameOfInterface(1)).toBe('lo');
+  expect(nameOfInterface(0x7fffffff)).toBeUndefined();
 });
 
 describe('boottimeNow', () => {
