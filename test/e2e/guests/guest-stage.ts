@@ -112,6 +112,21 @@ export class GuestStage implements AsyncDisposable {
     return tenants;
   }
 
+  /** Waits until the address of a tenant that was released may go to another MAC, and gives it to that. */
+  async pass(from: Tenant, mac: string): Promise<Tenant> {
+    const newcomer = { mac, address: from.address };
+    await this.tap.tell({ kind: 'reserving', ...newcomer });
+    const reserve = () => this.leasehold.reservations.reserve({ subnetId: SUBNET, ...newcomer, waitReady: {} });
+    const { reservation } = await eventually('the address may go to another MAC', () =>
+      reserve().catch((error: { readonly reason: string }) => {
+        if (error.reason !== 'ADDRESS_QUARANTINED') throw error;
+        return undefined;
+      }),
+    );
+    await this.tap.tell({ kind: 'reserved', ...newcomer });
+    return { ...newcomer, reservationId: reservation.reservationId };
+  }
+
   /** Ends a reservation; resolves when no host has it any more. */
   async release({ mac, address, reservationId }: Tenant, guestStopped = false): Promise<void> {
     await this.tap.tell({ kind: 'releasing', mac, address });
