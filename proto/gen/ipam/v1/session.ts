@@ -5,6 +5,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
 import { HostAttachment } from "./host.js";
+import { ConflictKind, conflictKindFromJSON, conflictKindToJSON } from "./reservation.js";
 import { DhcpOption, Route } from "./subnet.js";
 
 export const protobufPackage = "ipam.v1";
@@ -27,6 +28,9 @@ export interface SessionRequest {
     | //
     /** Interfaces came, changed or went. */
     { $case: "attachmentChange"; value: AttachmentChange }
+    | //
+    /** What was noticed on the wire. */
+    { $case: "sightingReport"; value: SightingReport }
     | undefined;
 }
 
@@ -317,6 +321,30 @@ export interface AttachmentChange {
   detachedNetworkIds: string[];
 }
 
+/** What a host noticed of reservations. Not acknowledged: what is lost comes again while it is true. */
+export interface SightingReport {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** Up to 100. */
+  sightings: Sighting[];
+}
+
+/** Something noticed that does not fit a reservation. */
+export interface Sighting {
+  /** The network. */
+  networkId: string;
+  /** The address. */
+  address: string;
+  /** The tenure that the host's table has there. */
+  reservationId: string;
+  /** What it is. */
+  kind: ConflictKind;
+  /** The MAC it came from. */
+  sourceMac: string;
+}
+
 function createBaseSessionRequest(): SessionRequest {
   return { message: undefined };
 }
@@ -335,6 +363,9 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         break;
       case "attachmentChange":
         AttachmentChange.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "sightingReport":
+        SightingReport.encode(message.message.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -385,6 +416,14 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             message.message = { $case: "attachmentChange", value: AttachmentChange.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "sightingReport", value: SightingReport.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -411,6 +450,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         ? { $case: "attachmentChange", value: AttachmentChange.fromJSON(object.attachmentChange) }
         : isSet(object.attachment_change)
         ? { $case: "attachmentChange", value: AttachmentChange.fromJSON(object.attachment_change) }
+        : isSet(object.sightingReport)
+        ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sightingReport) }
+        : isSet(object.sighting_report)
+        ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sighting_report) }
         : undefined,
     };
   },
@@ -425,6 +468,8 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       obj.deliveryAck = DeliveryAck.toJSON(message.message.value);
     } else if (message.message?.$case === "attachmentChange") {
       obj.attachmentChange = AttachmentChange.toJSON(message.message.value);
+    } else if (message.message?.$case === "sightingReport") {
+      obj.sightingReport = SightingReport.toJSON(message.message.value);
     }
     return obj;
   },
@@ -456,6 +501,12 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       case "attachmentChange": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "attachmentChange", value: AttachmentChange.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "sightingReport": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "sightingReport", value: SightingReport.fromPartial(object.message.value) };
         }
         break;
       }
@@ -3172,6 +3223,244 @@ export const AttachmentChange: MessageFns<AttachmentChange> = {
       : undefined;
     message.attachments = object.attachments?.map((e) => HostAttachment.fromPartial(e)) || [];
     message.detachedNetworkIds = object.detachedNetworkIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSightingReport(): SightingReport {
+  return { sessionEpoch: undefined, sightings: [] };
+}
+
+export const SightingReport: MessageFns<SightingReport> = {
+  encode(message: SightingReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.sightings) {
+      Sighting.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SightingReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSightingReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sightings.push(Sighting.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SightingReport {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      sightings: globalThis.Array.isArray(object?.sightings)
+        ? object.sightings.map((e: any) => Sighting.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SightingReport): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.sightings?.length) {
+      obj.sightings = message.sightings.map((e) => Sighting.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SightingReport>): SightingReport {
+    return SightingReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SightingReport>): SightingReport {
+    const message = createBaseSightingReport();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.sightings = object.sightings?.map((e) => Sighting.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSighting(): Sighting {
+  return { networkId: "", address: "", reservationId: "", kind: 0, sourceMac: "" };
+}
+
+export const Sighting: MessageFns<Sighting> = {
+  encode(message: Sighting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.reservationId !== "") {
+      writer.uint32(26).string(message.reservationId);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(32).int32(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      writer.uint32(42).string(message.sourceMac);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Sighting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSighting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reservationId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sourceMac = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Sighting {
+    return {
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      reservationId: isSet(object.reservationId)
+        ? globalThis.String(object.reservationId)
+        : isSet(object.reservation_id)
+        ? globalThis.String(object.reservation_id)
+        : "",
+      kind: isSet(object.kind) ? conflictKindFromJSON(object.kind) : 0,
+      sourceMac: isSet(object.sourceMac)
+        ? globalThis.String(object.sourceMac)
+        : isSet(object.source_mac)
+        ? globalThis.String(object.source_mac)
+        : "",
+    };
+  },
+
+  toJSON(message: Sighting): unknown {
+    const obj: any = {};
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.reservationId !== "") {
+      obj.reservationId = message.reservationId;
+    }
+    if (message.kind !== 0) {
+      obj.kind = conflictKindToJSON(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      obj.sourceMac = message.sourceMac;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Sighting>): Sighting {
+    return Sighting.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Sighting>): Sighting {
+    const message = createBaseSighting();
+    message.networkId = object.networkId ?? "";
+    message.address = object.address ?? "";
+    message.reservationId = object.reservationId ?? "";
+    message.kind = object.kind ?? 0;
+    message.sourceMac = object.sourceMac ?? "";
     return message;
   },
 };
