@@ -4,6 +4,7 @@
 // the store's. It keeps the tables it was told, and brings a host that is added later up to date by itself.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { ForeignServer } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Uid } from '../domain/ids.js';
 import type { DhcpOption, Subnet } from '../domain/network.js';
 
@@ -92,6 +93,8 @@ export interface ObservedAttachment {
   readonly interface: string;
   readonly ready: boolean;
   readonly reason: string;
+  /** Other DHCP servers that it noticed there. */
+  readonly foreignServers: readonly ForeignServer[];
 }
 
 /** A table on a connected host, as it confirmed it in its present session. */

@@ -9,7 +9,13 @@
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import type { AttachmentChange, Hello, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
+import type {
+  AttachmentChange,
+  Hello,
+  SessionRequest,
+  SightingReport,
+  TableState,
+} from '@leasehold/proto/ipam/v1/session';
 import type { Ipv4 } from '@leasehold/proto/values';
 import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
@@ -25,14 +31,16 @@ import type {
   SubnetRef,
 } from '../../ports/dhcp-provider.js';
 import type { HolderLease } from '../../ports/holder-lease.js';
-import type { HostDirectory } from '../../ports/host-directory.js';
+import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
+import { HostReports } from './host-reports.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { fromAttachments, fromHostId, sameEpoch, toAssignment } from './wire.js';
+import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
@@ -42,6 +50,7 @@ export interface AgentSessionsOptions {
   readonly settings: StoreSettings;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
+  readonly sightings: Sightings;
   /** How often agents shall send heartbeats, now. */
   readonly heartbeatIntervalMs: () => number;
   /** How long a host may take to confirm what it was told. */
@@ -55,6 +64,8 @@ interface HostRecord {
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
+  /** What its last hello said beside its attachments. */
+  about: Omit<HostReport, 'attachments'> | undefined;
 }
 
 // As many VLANs as there are.
@@ -72,12 +83,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #waiters = new Waiters();
   readonly #listeners = new Set<() => void>();
   readonly #unflushed = new Set<NetworkId>();
+  readonly #reports: HostReports;
   #counter = 0;
   #closed = false;
   #drifts = 0;
 
   constructor(options: AgentSessionsOptions) {
     this.#options = options;
+    this.#reports = new HostReports(options.directory, options.log);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -184,6 +197,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         brokenSinceMs: undefined,
         provided: undefined,
         attachments: new Map(),
+        about: undefined,
       };
       this.#hosts.set(hostId, record);
     }
@@ -201,8 +215,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!lease.isSelf) return noHolder(lease.holder).error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
-    const stored = attachments.value.map(([networkId, each]) => ({ networkId, interface: each.interface }));
-    await directory.reported({ hostId: hostId.value, attachments: stored, failureDomain, backend, agentVersion });
+    const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
+    await directory.reported({ ...about, attachments: toStored(attachments.value) });
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return noHolder(lease.holder).error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
@@ -223,6 +237,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       intervalMs: this.#options.heartbeatIntervalMs(),
       brokenSinceMs: undefined,
       attachments: session.attachments,
+      about,
     });
     older?.end(sessionSuperseded(hostId.value).error);
     const { intervalMs: heartbeatIntervalMs } = record;
@@ -290,7 +305,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         else this.#waiters.wake();
         return undefined;
       case 'attachmentChange':
-        return this.#attachmentsChanged(session, message.value);
+        return this.#attachmentsChanged(session, record, message.value);
+      case 'sightingReport':
+        return this.#sighted(session, message.value);
       default:
         return invalidField('message', 'Not a message of a session').error;
     }
@@ -318,7 +335,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     });
   }
 
-  #attachmentsChanged(session: AgentSession, change: AttachmentChange): IpamError | undefined {
+  #sighted({ hostId }: AgentSession, report: SightingReport): IpamError | undefined {
+    const sightings = fromSightings(report.sightings, hostId);
+    if (!sightings.ok) return sightings.error;
+    for (const { place, sighting } of sightings.value) this.#options.sightings.sighted(place, sighting);
+    return undefined;
+  }
+
+  #attachmentsChanged(session: AgentSession, record: HostRecord, change: AttachmentChange): IpamError | undefined {
     const attachments = fromAttachments(change.attachments);
     if (!attachments.ok) return attachments.error;
     for (const networkId of change.detachedNetworkIds) session.attachments.delete(networkId as NetworkId);
@@ -326,6 +350,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (session.attachments.size > MAX_ATTACHMENTS) {
       return invalidField('attachments', `A host has more than ${MAX_ATTACHMENTS} networks`).error;
     }
+    if (record.about) this.#reports.store({ ...record.about, attachments: toStored(session.attachments) });
     this.#changed();
     return undefined;
   }
@@ -432,4 +457,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#waiters.wake();
     for (const { session } of records) session?.end(error);
   }
+}
+
+/** Attachments as they are stored: whether they are ready is known only of a connected host. */
+function toStored(attachments: Iterable<readonly [NetworkId, ObservedAttachment]>): HostReport['attachments'] {
+  return Array.from(attachments, ([networkId, { interface: name, foreignServers }]) => ({
+    networkId,
+    interface: name,
+    ...(foreignServers.length > 0 ? { foreignServers } : {}),
+  }));
 }

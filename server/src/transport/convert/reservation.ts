@@ -12,6 +12,7 @@ import {
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import {
   ReservationState,
+  ConflictKind as WireConflictKind,
   type ReservationKey as WireKey,
   type Reservation as WireReservation,
 } from '@leasehold/proto/ipam/v1/reservation';
@@ -19,6 +20,7 @@ import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto
 import type { ReleaseCommand } from '../../app/release.js';
 import type { ReservationFilter, ReservationKey, ReservationSettings, UpdateGuards } from '../../app/reservations.js';
 import type { ReserveCommand } from '../../app/reserve.js';
+import type { ConflictKind } from '../../domain/conflict.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
 import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
@@ -246,6 +248,12 @@ export function toWireReservation(
   return { ...toWireTenure(tenure, state), ...live, endTime };
 }
 
+const CONFLICT_KINDS = {
+  declined: WireConflictKind.DECLINED,
+  'address-in-use': WireConflictKind.ADDRESS_IN_USE,
+  released: WireConflictKind.RELEASED,
+} satisfies Record<ConflictKind, WireConflictKind>;
+
 /** Writes what is stored of a tenure. */
 export function toWireTenure(tenure: Tenure, state: ReservationState): WireReservation {
   return {
@@ -267,5 +275,10 @@ export function toWireTenure(tenure: Tenure, state: ReservationState): WireReser
     releasedBy: tenure.releasedBy ?? '',
     etag: reservationEtag(tenure),
     endTime: undefined,
+    conflict: tenure.conflict && {
+      ...tenure.conflict,
+      time: new Date(tenure.conflict.time),
+      kind: CONFLICT_KINDS[tenure.conflict.kind],
+    },
   };
 }
