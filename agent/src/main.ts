@@ -19,6 +19,7 @@ import { grpcTransport } from './session/grpc-transport.js';
 import { StateStore } from './state/state-store.js';
 import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
+import { systemFrameSockets } from './system/frame-sockets.js';
 import { systemInterfaces } from './system/interfaces.js';
 import { NodeFiles } from './system/node-files.js';
 
@@ -84,7 +85,8 @@ function makeAgent(
   const transport = grpcTransport(credentials.createInsecure(), clock);
   const state = new StateStore({ files, entropy, log });
   const { readLink } = systemInterfaces;
-  return createAgent({ clock, entropy, log, transport, backend, state, readLink }, config);
+  const frameSockets = systemFrameSockets;
+  return createAgent({ clock, entropy, log, transport, backend, state, readLink, frameSockets }, config);
 }
 
 function followNetworks(

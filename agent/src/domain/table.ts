@@ -165,6 +165,11 @@ export class NetworkTable {
     return subnet && isForGuests(entry.address, subnet) ? { entry, subnet } : undefined;
   }
 
+  /** The reservation of an address. */
+  at(address: Ipv4): Entry | undefined {
+    return this.#byAddress.get(address);
+  }
+
   /** The assigned subnet that holds an address. */
   subnetOf(address: Ipv4): ServedSubnet | undefined {
     return this.#assigned?.network.subnets.find((subnet) => cidrContains(subnet.cidr, address));

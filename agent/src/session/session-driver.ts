@@ -4,7 +4,7 @@ import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
-import type { Delivery, PlacementKey, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
+import type { Delivery, PlacementKey, SessionResponse, Sighting, TableState } from '@leasehold/proto/ipam/v1/session';
 import { type AttachmentDifference, difference } from './attachment-difference.js';
 import type { Acknowledged } from './authority.js';
 import { type AgentDescription, helloParts } from './hello.js';
@@ -31,6 +31,7 @@ const JITTER = 0.1;
 
 // A server takes 256 KiB; ids, uids and reasons can make an entry 300 bytes. One that is too long would end every session.
 const TABLES_PER_HEARTBEAT = 800;
+const SIGHTINGS_PER_REPORT = 100;
 
 interface Present {
   readonly session: Session;
@@ -99,6 +100,16 @@ export class SessionDriver implements SessionRunner {
     present.attachments = now;
     const value = { sessionEpoch: { ...epoch }, ...changed };
     present.channel.send({ message: { $case: 'attachmentChange', value } });
+  }
+
+  /** Tells the server what was noticed on the wire; without a session nobody hears it. */
+  sendSightings(sightings: readonly Sighting[]): void {
+    const epoch = this.#present?.session.terms?.epoch;
+    if (!epoch) return;
+    for (let i = 0; i < sightings.length; i += SIGHTINGS_PER_REPORT) {
+      const value = { sessionEpoch: { ...epoch }, sightings: sightings.slice(i, i + SIGHTINGS_PER_REPORT) };
+      this.#present?.channel.send({ message: { $case: 'sightingReport', value } });
+    }
   }
 
   #perform(present: Present, actions: readonly SessionAction[]): void {
