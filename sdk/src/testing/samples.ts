@@ -91,7 +91,7 @@ export const wireHost = {
   maintenance: false,
   failureDomain: 'rack-1',
   labels: {},
-  attachments: [{ networkId: 'red', interface: 'br0', ready: true, reason: '' }],
+  attachments: [{ networkId: 'red', interface: 'br0', ready: true, reason: '', foreignDhcpServers: [] }],
   backend: 'builtin',
   agentVersion: '0.1.0',
   lastHeartbeatTime: NOON,
