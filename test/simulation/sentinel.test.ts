@@ -1,0 +1,111 @@
+// What hosts notice on their wires, with real agents and a real server in virtual time.
+
+import type { Ipv4 } from '@leasehold/proto/values';
+import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { Slot } from '@leasehold/server/domain/slot';
+import { afterEach, expect, test } from 'vitest';
+import { arpFrame, dhcpFrame } from '../fakes/fake-wire.js';
+import { Installation } from './installation.js';
+
+const RED = 'red' as NetworkId;
+const ADDRESS = 0x0a00000a as Ipv4;
+const GUEST = '52:54:00:00:00:01';
+const THIEF = '52:54:00:00:00:ff';
+
+let installation: Installation;
+
+afterEach(async () => {
+  await installation.stop();
+});
+
+/** `red` with its only guest, served by both hosts. */
+async function redOnBoth(): Promise<void> {
+  installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+  await installation.createNetwork('red', { dhcpServerCount: 2 });
+  await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+  await installation.reserve('red-a', GUEST, '10.0.0.10');
+  await installation.advance(2_000);
+}
+
+function slot(): Slot {
+  const found = installation.disk.slots.get(RED)?.get(ADDRESS);
+  if (!found) throw new Error('There is no slot');
+  return found;
+}
+
+function use(hostId: string, mac = THIEF): void {
+  installation.host(hostId).interfaces.pass('br-red', arpFrame(mac, '0a00000a'));
+}
+
+test('what a host notices is noted with the reservation, once a minute of the same', async () => {
+  await redOnBoth();
+  const { revision } = slot();
+  use('h1');
+  await installation.advance(1_000);
+  expect(slot().conflict).toMatchObject({ kind: 'address-in-use', sourceMac: THIEF, hostId: 'h1' });
+  const noted = slot();
+  expect(noted).toMatchObject({ state: 'reserved', networkId: RED, address: ADDRESS, revision: revision + 1 });
+  for (let second = 0; second < 50; second++) {
+    use('h1');
+    await installation.advance(1_000);
+  }
+  expect(slot()).toEqual(noted);
+  await installation.advance(10_000);
+  use('h1');
+  await installation.advance(1_000);
+  expect(slot().revision).toBe(noted.revision + 1);
+});
+
+test('guests are answered as before, and tables do not drift', async () => {
+  await redOnBoth();
+  const before = installation.answers('red');
+  use('h1');
+  use('h2');
+  await installation.advance(5_000);
+  expect(slot().conflict?.kind).toBe('address-in-use');
+  expect(installation.answers('red')).toEqual(before);
+  expect(installation.plane.agents.drifts).toBe(0);
+});
+
+test('while the store is away it is dropped, which is no defect', async () => {
+  await redOnBoth();
+  installation.failStore();
+  use('h1');
+  await installation.advance(1_000);
+  expect(slot().conflict).toBeUndefined();
+  expect(installation.log.complaints().filter((line) => line.includes('sighting'))).toEqual([]);
+});
+
+test('a released address, and one that its own guest uses, are no news', async () => {
+  await redOnBoth();
+  use('h1', GUEST);
+  await installation.advance(1_000);
+  expect(slot().conflict).toBeUndefined();
+  expect(await installation.tryRelease('red-a', '10.0.0.10')).toMatchObject({ ok: true });
+  await installation.advance(1_000);
+  use('h1');
+  await installation.advance(1_000);
+  expect(slot()).toMatchObject({ state: 'quarantined' });
+  expect(slot().conflict).toBeUndefined();
+});
+
+test('another DHCP server is stored with the host that hears it, and forgotten ten minutes later', async () => {
+  await redOnBoth();
+  const offer = Buffer.alloc(300);
+  offer.write('02010600', 0, 'hex');
+  offer.write('5254000000', 28, 'hex');
+  offer.write('63825363350102360401020304ff', 236, 'hex');
+  installation.host('h1').interfaces.pass('br-red', dhcpFrame(THIEF, 67, 68, offer));
+  await installation.advance(2_000);
+  const stored = () => [...installation.disk.hosts.values()].map(({ hostId, attachments }) => [hostId, ...attachments]);
+  const plain = { networkId: 'red', interface: 'br-red' };
+  expect(stored()).toEqual([
+    ['h1', { ...plain, foreignServers: [{ address: 0x01020304, mac: THIEF }] }],
+    ['h2', plain],
+  ]);
+  await installation.advance(600_000);
+  expect(stored()).toEqual([
+    ['h1', plain],
+    ['h2', plain],
+  ]);
+});
