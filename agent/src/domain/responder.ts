@@ -94,7 +94,7 @@ export function respond(request: DhcpMessage, table: NetworkTable, standing: Sta
     case MESSAGE_TYPE.release:
       return silence('release');
     case MESSAGE_TYPE.decline:
-      return silence('decline');
+      return answerDecline(context);
     default:
       return silence('unknown-type');
   }
@@ -151,6 +151,15 @@ function answerInform(context: Context): Answer {
     options: informOptions(request, lease, serviceAddress),
     destination: request.ciaddr,
   });
+}
+
+// Told apart from those that say nothing of this reservation: it makes the next OFFER wait.
+function answerDecline({ request, lease, serviceAddress }: Context): Silence {
+  const server = request.options.get(OPTION.serverId);
+  if (!server || readAddress(server) !== serviceAddress) return silence('other-server');
+  const declined = request.options.get(OPTION.requestedAddress);
+  const isOurs = declined !== undefined && readAddress(declined) === lease.entry.address;
+  return silence(isOurs ? 'decline' : 'wrong-address');
 }
 
 interface ReplyParts {

@@ -158,6 +158,28 @@ describe('answering', () => {
     expect(host.sent()).toEqual(['offer to 255.255.255.255']);
   });
 
+  test('a guest that declined waits for its OFFER, whatever it repeats meanwhile, and gets it', async () => {
+    const host = fakeHost();
+    const table = assign(new NetworkTable());
+    table.replace([entry(1), entry(2)]);
+    await host.opened(table);
+    host.hears(decline(1));
+    host.hears(discover(1));
+    host.hears(discover(2));
+    expect(host.sent()).toHaveLength(1);
+    await host.advance(999);
+    host.hears(discover(1));
+    expect(host.sent()).toHaveLength(1);
+    await host.advance(1);
+    expect(host.sent()).toHaveLength(2);
+    host.hears(decline(1));
+    host.hears(discover(1));
+    await host.advance(1_999);
+    expect(host.sent()).toHaveLength(2);
+    await host.advance(1);
+    expect(host.sent()).toHaveLength(3);
+  });
+
   test('authority that ends during the wait ends the answer', async () => {
     const host = fakeHost();
     await host.opened();
@@ -323,6 +345,13 @@ const reboot = (n: number, address: number) =>
   request(n, [
     [OPTION.messageType, u8(MESSAGE_TYPE.request)],
     [OPTION.requestedAddress, u32(address)],
+  ]);
+
+const decline = (n: number) =>
+  request(n, [
+    [OPTION.messageType, u8(MESSAGE_TYPE.decline)],
+    [OPTION.requestedAddress, u32((0x0a000000 + 10) as Ipv4)],
+    [OPTION.serverId, u32(0xa9fe0709 as Ipv4)],
   ]);
 
 function request(n: number, options: [number, Uint8Array][]): Buffer {

@@ -14,6 +14,7 @@ import { type Reply, respond } from '../../domain/responder.js';
 import type { NetworkTable } from '../../domain/table.js';
 import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
 import { type Counters, countedSince, newCounters } from './counters.js';
+import { DeclinePauses } from './decline-pauses.js';
 import type { DhcpSocket, DhcpSockets, ServiceAddresses } from './host-network.js';
 
 /** What a server needs of its surroundings. */
@@ -58,6 +59,7 @@ export class BuiltinServer implements DhcpServer {
   readonly #ports: BuiltinPorts;
   readonly #listeners: (() => void)[] = [];
   readonly #delayed = new Map<Mac, Delayed>();
+  readonly #declines = new DeclinePauses();
   #state: ServerState = { kind: 'closed', reason: NO_INTERFACE };
   #link: Link | undefined;
   #closed = false;
@@ -209,8 +211,9 @@ export class BuiltinServer implements DhcpServer {
     }
     const { message } = decoded;
     const reply = this.#decide(message);
-    if (reply && reply.delayMs > 0) {
-      this.#delay(message, reply.delayMs);
+    const delayMs = reply ? this.#delayOf(reply, message) : 0;
+    if (delayMs > 0) {
+      this.#delay(message, delayMs);
       return;
     }
     // What the client said before does not count any more: a NAK to that would undo what it is told now.
@@ -222,7 +225,12 @@ export class BuiltinServer implements DhcpServer {
     const answer = respond(message, this.#table, this.#gate.standing());
     if (answer.kind === 'reply') return answer;
     this.counters.silent[answer.reason]++;
+    if (answer.reason === 'decline') this.#declines.declined(message.mac, this.#ports.clock.now());
     return undefined;
+  }
+
+  #delayOf({ type, delayMs }: Reply, { mac }: DhcpMessage): number {
+    return type === 'offer' ? Math.max(delayMs, this.#declines.pauseMs(mac, this.#ports.clock.now())) : delayMs;
   }
 
   #delay(message: DhcpMessage, delayMs: number): void {
