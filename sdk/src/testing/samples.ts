@@ -47,6 +47,7 @@ export const wireSubnet = {
   labels: {},
   etag: 's1',
   usage: { capacity: 89n, reserved: 3n, quarantined: 2n, free: 84n },
+  probeBeforeUse: false,
   createTime: NOON,
   updateTime: NOON,
   createdBy: 'insecure',

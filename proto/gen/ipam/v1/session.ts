@@ -31,6 +31,9 @@ export interface SessionRequest {
     | //
     /** What was noticed on the wire. */
     { $case: "sightingReport"; value: SightingReport }
+    | //
+    /** Answers a probe. */
+    { $case: "probeResult"; value: ProbeResult }
     | undefined;
 }
 
@@ -47,6 +50,9 @@ export interface SessionResponse {
     | //
     /** Something to apply and to acknowledge. */
     { $case: "delivery"; value: Delivery }
+    | //
+    /** Asks who uses an address. */
+    { $case: "probe"; value: Probe }
     | undefined;
 }
 
@@ -345,6 +351,34 @@ export interface Sighting {
   sourceMac: string;
 }
 
+/** Asks whether a machine on the network uses an address, by ARP. It is no delivery: it changes nothing. */
+export interface Probe {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** Which probe; the result names it. */
+  probeId: bigint;
+  /** The network. */
+  networkId: string;
+  /** The address. */
+  address: string;
+}
+
+/** What a probe came to. */
+export interface ProbeResult {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** The probe. */
+  probeId: bigint;
+  /** The MAC that uses the address. Empty: none answered. */
+  usedBy: string;
+  /** Why nobody could be asked, for people. Empty: the network was asked. */
+  problem: string;
+}
+
 function createBaseSessionRequest(): SessionRequest {
   return { message: undefined };
 }
@@ -366,6 +400,9 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         break;
       case "sightingReport":
         SightingReport.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
+      case "probeResult":
+        ProbeResult.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
     }
     return writer;
@@ -424,6 +461,14 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             message.message = { $case: "sightingReport", value: SightingReport.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = { $case: "probeResult", value: ProbeResult.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -454,6 +499,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sightingReport) }
         : isSet(object.sighting_report)
         ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sighting_report) }
+        : isSet(object.probeResult)
+        ? { $case: "probeResult", value: ProbeResult.fromJSON(object.probeResult) }
+        : isSet(object.probe_result)
+        ? { $case: "probeResult", value: ProbeResult.fromJSON(object.probe_result) }
         : undefined,
     };
   },
@@ -470,6 +519,8 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       obj.attachmentChange = AttachmentChange.toJSON(message.message.value);
     } else if (message.message?.$case === "sightingReport") {
       obj.sightingReport = SightingReport.toJSON(message.message.value);
+    } else if (message.message?.$case === "probeResult") {
+      obj.probeResult = ProbeResult.toJSON(message.message.value);
     }
     return obj;
   },
@@ -510,6 +561,12 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         }
         break;
       }
+      case "probeResult": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probeResult", value: ProbeResult.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -530,6 +587,9 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         break;
       case "delivery":
         Delivery.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "probe":
+        Probe.encode(message.message.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -572,6 +632,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.message = { $case: "delivery", value: Delivery.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "probe", value: Probe.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -594,6 +662,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         ? { $case: "heartbeatAck", value: HeartbeatAck.fromJSON(object.heartbeat_ack) }
         : isSet(object.delivery)
         ? { $case: "delivery", value: Delivery.fromJSON(object.delivery) }
+        : isSet(object.probe)
+        ? { $case: "probe", value: Probe.fromJSON(object.probe) }
         : undefined,
     };
   },
@@ -606,6 +676,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       obj.heartbeatAck = HeartbeatAck.toJSON(message.message.value);
     } else if (message.message?.$case === "delivery") {
       obj.delivery = Delivery.toJSON(message.message.value);
+    } else if (message.message?.$case === "probe") {
+      obj.probe = Probe.toJSON(message.message.value);
     }
     return obj;
   },
@@ -631,6 +703,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "delivery": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "delivery", value: Delivery.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "probe": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probe", value: Probe.fromPartial(object.message.value) };
         }
         break;
       }
@@ -3461,6 +3539,266 @@ export const Sighting: MessageFns<Sighting> = {
     message.reservationId = object.reservationId ?? "";
     message.kind = object.kind ?? 0;
     message.sourceMac = object.sourceMac ?? "";
+    return message;
+  },
+};
+
+function createBaseProbe(): Probe {
+  return { sessionEpoch: undefined, probeId: 0n, networkId: "", address: "" };
+}
+
+export const Probe: MessageFns<Probe> = {
+  encode(message: Probe, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    if (message.probeId !== 0n) {
+      if (BigInt.asUintN(64, message.probeId) !== message.probeId) {
+        throw new globalThis.Error("value provided for field message.probeId of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.probeId);
+    }
+    if (message.networkId !== "") {
+      writer.uint32(26).string(message.networkId);
+    }
+    if (message.address !== "") {
+      writer.uint32(34).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Probe {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbe();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probeId = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Probe {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      probeId: isSet(object.probeId) ? BigInt(object.probeId) : isSet(object.probe_id) ? BigInt(object.probe_id) : 0n,
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+    };
+  },
+
+  toJSON(message: Probe): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.probeId !== 0n) {
+      obj.probeId = message.probeId.toString();
+    }
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Probe>): Probe {
+    return Probe.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Probe>): Probe {
+    const message = createBaseProbe();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.probeId = (object.probeId !== undefined && object.probeId !== null) ? BigInt(object.probeId) : 0n;
+    message.networkId = object.networkId ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBaseProbeResult(): ProbeResult {
+  return { sessionEpoch: undefined, probeId: 0n, usedBy: "", problem: "" };
+}
+
+export const ProbeResult: MessageFns<ProbeResult> = {
+  encode(message: ProbeResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    if (message.probeId !== 0n) {
+      if (BigInt.asUintN(64, message.probeId) !== message.probeId) {
+        throw new globalThis.Error("value provided for field message.probeId of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.probeId);
+    }
+    if (message.usedBy !== "") {
+      writer.uint32(26).string(message.usedBy);
+    }
+    if (message.problem !== "") {
+      writer.uint32(34).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProbeResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbeResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probeId = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.usedBy = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProbeResult {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      probeId: isSet(object.probeId) ? BigInt(object.probeId) : isSet(object.probe_id) ? BigInt(object.probe_id) : 0n,
+      usedBy: isSet(object.usedBy)
+        ? globalThis.String(object.usedBy)
+        : isSet(object.used_by)
+        ? globalThis.String(object.used_by)
+        : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: ProbeResult): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.probeId !== 0n) {
+      obj.probeId = message.probeId.toString();
+    }
+    if (message.usedBy !== "") {
+      obj.usedBy = message.usedBy;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProbeResult>): ProbeResult {
+    return ProbeResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProbeResult>): ProbeResult {
+    const message = createBaseProbeResult();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.probeId = (object.probeId !== undefined && object.probeId !== null) ? BigInt(object.probeId) : 0n;
+    message.usedBy = object.usedBy ?? "";
+    message.problem = object.problem ?? "";
     return message;
   },
 };
