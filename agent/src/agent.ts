@@ -151,6 +151,10 @@ class RunningAgent implements Agent {
           this.#storeAuthority();
         },
         deliver: (delivery) => networks.deliver(delivery),
+        probe: async ({ networkId, address }) => {
+          const probed = await this.#sentinel.probe(networkId, address);
+          return 'problem' in probed ? { usedBy: '', ...probed } : { usedBy: probed.usedBy ?? '', problem: '' };
+        },
       },
     );
   }

@@ -1,10 +1,14 @@
 // Interfaces without packets: what a test puts on one is heard there, as by a raw socket.
 
+import type { Mac } from '@leasehold/proto/values';
+
 interface Link {
   readonly name: string;
 }
 
 interface Socket {
+  readonly mac: Mac;
+  send(frame: Uint8Array): void;
   read(): Uint8Array | 'broken' | undefined;
   close(): void;
 }
@@ -13,6 +17,10 @@ interface Socket {
 export class FakeWire {
   /** Why interfaces cannot be heard; undefined: they can. */
   trouble: string | undefined;
+  /** What was sent, in hexadecimal digits. */
+  readonly sent: string[] = [];
+  /** Who answers ARP for an address; nobody else does. */
+  readonly users = new Map<number, string>();
   readonly #ears = new Map<string, (Uint8Array | 'broken')[]>();
 
   /** The interfaces that are heard. */
@@ -24,7 +32,14 @@ export class FakeWire {
     if (this.trouble !== undefined) return { ok: false, problem: this.trouble };
     const waiting: (Uint8Array | 'broken')[] = [];
     this.#ears.set(name, waiting);
-    return { ok: true, value: { read: () => waiting.shift(), close: () => void this.#ears.delete(name) } };
+    const send = (frame: Uint8Array) => {
+      const bytes = Buffer.from(frame);
+      this.sent.push(bytes.toString('hex'));
+      const user = this.users.get(bytes.readUInt32BE(38));
+      if (user !== undefined) this.pass(name, arpFrame(user, bytes.toString('hex', 38)));
+    };
+    const mac = '52:54:00:ff:ff:01' as Mac;
+    return { ok: true, value: { mac, send, read: () => waiting.shift(), close: () => void this.#ears.delete(name) } };
   }
 
   /** A frame passes an interface; who does not listen does not hear it. */

@@ -127,6 +127,62 @@ describe('other DHCP servers', () => {
   });
 });
 
+describe('probes', () => {
+  test('three requests claim no address, and nobody answers for half a second', async () => {
+    const { wire, sentinel, clock } = makeSentinel();
+    let probed: unknown = 'pending';
+    const asked = sentinel.probe('red', '10.0.0.77').then((result) => (probed = result));
+    await clock.advance(499);
+    expect(probed).toBe('pending');
+    await clock.advance(1);
+    await asked;
+    expect(probed).toEqual({ usedBy: undefined });
+    const request = 'ffffffffffff525400ffff0108060001080006040001525400ffff01000000000000000000000a00004d';
+    expect(wire.sent).toEqual([request, request, request]);
+  });
+
+  test('who answers is told at once, and is asked no more', async () => {
+    const { wire, sentinel, clock } = makeSentinel();
+    wire.users.set(0x0a00004d, OTHER);
+    const asked = sentinel.probe('red', '10.0.0.77');
+    await clock.advance(25);
+    expect(await asked).toEqual({ usedBy: OTHER });
+    await clock.advance(1_000);
+    expect(wire.sent).toHaveLength(1);
+  });
+
+  test('what is noticed meanwhile is told with the next look', async () => {
+    const { wire, sentinel, clock, look } = makeSentinel();
+    const asked = sentinel.probe('red', '10.0.0.77');
+    wire.pass('br0', arpFrame(OTHER, '0a00000a'));
+    await clock.advance(500);
+    await asked;
+    expect(look()).toHaveLength(1);
+    expect(look()).toEqual([]);
+  });
+
+  test('nobody can be asked of another network, by a bad address, or when the interface goes', async () => {
+    const { sentinel, clock, look } = makeSentinel();
+    expect(await sentinel.probe('blue', '10.0.0.77')).toEqual({ problem: 'The interface is not heard' });
+    expect(await sentinel.probe('red', '10.0.0')).toHaveProperty('problem');
+    const asked = sentinel.probe('red', '10.0.0.77');
+    look({ link: undefined });
+    await clock.advance(500);
+    expect(await asked).toEqual({ problem: 'The interface went' });
+  });
+
+  test('so many are under way at once, and then more are refused', async () => {
+    const { sentinel, clock } = makeSentinel();
+    const asked = Array.from({ length: 257 }, () => sentinel.probe('red', '10.0.0.77'));
+    await clock.advance(500);
+    const problems = (await Promise.all(asked)).filter((probed) => 'problem' in probed);
+    expect(problems).toEqual([{ problem: '256 probes are under way' }]);
+    const again = sentinel.probe('red', '10.0.0.77');
+    await clock.advance(500);
+    expect(await again).toEqual({ usedBy: undefined });
+  });
+});
+
 describe('interfaces', () => {
   test('without authority, without a link and without the network nothing is heard', () => {
     for (const change of [{ standing: 'silent' }, { link: undefined }] as const) {

@@ -8,13 +8,14 @@ import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type { ForeignDhcpServer } from '@leasehold/proto/ipam/v1/host';
 import type { Sighting } from '@leasehold/proto/ipam/v1/session';
-import { formatIpv4 } from '@leasehold/proto/values';
+import { formatIpv4, type Mac, parseIpv4 } from '@leasehold/proto/values';
 import type { Link } from '../backends/dhcp-backend.js';
 import type { Standing } from '../domain/standing.js';
 import type { NetworkTable } from '../domain/table.js';
+import { ArpProbe } from './arp-probe.js';
 import { ForeignServers } from './foreign-servers.js';
 import type { FrameSocket, FrameSockets } from './frame-sockets.js';
-import { parseFrame } from './frames.js';
+import { type Heard, parseFrame } from './frames.js';
 import { noticedIn } from './noticed.js';
 import { SightingLimit } from './sighting-limit.js';
 
@@ -37,18 +38,31 @@ export interface SentinelPorts {
 const MAX_FRAMES = 256;
 const RETRY_MS = 5_000;
 
+// While an answer is waited for.
+const PROBE_LOOK_MS = 25;
+// A server has at most 200 under way at all hosts together.
+const MAX_PROBES = 256;
+
 interface Ear {
   readonly link: Link;
   readonly socket: FrameSocket | undefined;
   readonly openedMs: number;
   readonly foreign: ForeignServers;
+  /** As it was looked at last. */
+  network: WatchedNetwork;
 }
+
+/** What a probe came to: who uses the address, if anybody; or why nobody could be asked. */
+export type Probed = { readonly usedBy: Mac | undefined } | { readonly problem: string };
 
 /** See the top of the file. */
 export class Sentinel {
   readonly #ports: SentinelPorts;
   readonly #limit = new SightingLimit();
   readonly #ears = new Map<string, Ear>();
+  readonly #probes = new Map<ArpProbe, string>();
+  /** Noticed between two looks, while an answer was waited for. */
+  #early: Sighting[] = [];
   #complaint: string | undefined;
 
   constructor(ports: SentinelPorts) {
@@ -57,16 +71,52 @@ export class Sentinel {
 
   /** Looks at what came since the last look; what is to be told. */
   look(networks: Iterable<WatchedNetwork>): readonly Sighting[] {
-    const sightings: Sighting[] = [];
+    const sightings = this.#early;
+    this.#early = [];
     const watched = new Set<string>();
     for (const network of networks) {
       const { networkId, link, standing } = network;
       if (!link || standing === 'silent') continue;
       watched.add(networkId);
-      this.#listen(network, this.#ear(networkId, link), sightings);
+      this.#listen(this.#ear(network, link), sightings);
     }
     for (const networkId of this.#ears.keys()) if (!watched.has(networkId)) this.#close(networkId);
     return sightings;
+  }
+
+  /** Asks who uses an address of a network; answers within half a second. */
+  async probe(networkId: string, text: string): Promise<Probed> {
+    const { clock } = this.#ports;
+    const socket = this.#ears.get(networkId)?.socket;
+    const address = parseIpv4(text);
+    if (!address.ok) return { problem: address.problem };
+    if (!socket) return { problem: 'The interface is not heard' };
+    if (this.#probes.size >= MAX_PROBES) return { problem: `${MAX_PROBES} probes are under way` };
+    const usedBy = await new Promise<Mac | undefined>((resolve) => {
+      const probe: ArpProbe = new ArpProbe({
+        ...{ clock, address: address.value, sourceMac: socket.mac },
+        send: (frame) => this.#ears.get(networkId)?.socket?.send(frame),
+        done: (found) => {
+          this.#probes.delete(probe);
+          resolve(found);
+        },
+      });
+      if (this.#probes.size === 0) this.#lookForAnswers();
+      this.#probes.set(probe, networkId);
+    });
+    // Without the interface nobody was asked.
+    const isHeard = usedBy !== undefined || this.#ears.get(networkId)?.socket === socket;
+    return isHeard ? { usedBy } : { problem: 'The interface went' };
+  }
+
+  #lookForAnswers(): void {
+    this.#ports.clock.after(PROBE_LOOK_MS, () => {
+      for (const networkId of new Set(this.#probes.values())) {
+        const ear = this.#ears.get(networkId);
+        if (ear) this.#listen(ear, this.#early);
+      }
+      if (this.#probes.size > 0) this.#lookForAnswers();
+    });
   }
 
   /** The DHCP servers of others that were noticed on a network. */
@@ -80,16 +130,20 @@ export class Sentinel {
     for (const networkId of [...this.#ears.keys()]) this.#close(networkId);
   }
 
-  #ear(networkId: string, link: Link): Ear {
+  #ear(network: WatchedNetwork, link: Link): Ear {
+    const { networkId } = network;
     const nowMs = this.#ports.clock.now();
     const known = this.#ears.get(networkId);
     const isSame = known?.link.index === link.index && known.link.name === link.name;
-    if (isSame && (known.socket || nowMs - known.openedMs < RETRY_MS)) return known;
+    if (isSame && (known.socket || nowMs - known.openedMs < RETRY_MS)) {
+      known.network = network;
+      return known;
+    }
     known?.socket?.close();
     const opened = this.#ports.frameSockets.open(link);
     this.#complain(opened.ok ? undefined : opened.problem);
     const socket = opened.ok ? opened.value : undefined;
-    const ear = { link, socket, openedMs: nowMs, foreign: known?.foreign ?? new ForeignServers() };
+    const ear = { link, socket, openedMs: nowMs, foreign: known?.foreign ?? new ForeignServers(), network };
     this.#ears.set(networkId, ear);
     return ear;
   }
@@ -101,14 +155,15 @@ export class Sentinel {
     if (problem !== undefined) this.#complaint = problem;
   }
 
-  #listen(network: WatchedNetwork, { link, socket, openedMs, foreign }: Ear, sightings: Sighting[]): void {
+  #listen(ear: Ear, sightings: Sighting[]): void {
+    const { link, socket, foreign, network } = ear;
     for (let n = 0; n < MAX_FRAMES; n++) {
       const frame = socket?.read();
       if (frame === undefined) return;
       if (frame === 'broken') {
         this.#complain(`The raw socket on ${link.name} failed`);
         socket?.close();
-        this.#ears.set(network.networkId, { link, socket: undefined, openedMs, foreign });
+        this.#ears.set(network.networkId, { ...ear, socket: undefined });
         return;
       }
       this.#hear(network, frame, foreign, sightings);
@@ -118,6 +173,7 @@ export class Sentinel {
   #hear({ networkId, table }: WatchedNetwork, frame: Uint8Array, foreign: ForeignServers, to: Sighting[]): void {
     const { clock, log } = this.#ports;
     const heard = parseFrame(frame);
+    if (heard?.kind === 'arp') this.#answer(networkId, heard);
     const noticed = heard && noticedIn(heard, table);
     if (!noticed) return;
     if (noticed.kind === 'foreign-server') {
@@ -130,6 +186,12 @@ export class Sentinel {
     if (!this.#limit.allows(`${kind} ${entry.reservationId} ${sourceMac}`, clock.now())) return;
     const { reservationId } = entry;
     to.push({ networkId, address: formatIpv4(entry.address), reservationId, kind, sourceMac });
+  }
+
+  #answer(networkId: string, { address, sourceMac }: Heard & { readonly kind: 'arp' }): void {
+    for (const [probe, of] of this.#probes) {
+      if (of === networkId && probe.address === address) probe.answered(sourceMac);
+    }
   }
 
   #close(networkId: string): void {

@@ -1,12 +1,14 @@
 // Hears an interface by a raw socket (packet(7)), which Node has no API for: read without waiting, whenever asked. What
 // does not matter a filter of the kernel drops (classic BPF), so that a flood of DISCOVERs costs nothing here.
 
+import { formatMac, type Mac } from '@leasehold/proto/values';
 import type { Link } from '../backends/dhcp-backend.js';
 import type { FrameSocket, FrameSockets } from '../sentinel/frame-sockets.js';
 import { C, lastError, libc } from './libc.js';
 
 // The longest DHCP message that is decoded fits.
 const FRAME_BYTES = 4_608;
+const IFREQ_SIZE = 40;
 // One number of the kernel has two names.
 const NOTHING_NOW: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK', 'EINTR']);
 const DROP = 0;
@@ -17,9 +19,10 @@ export const systemFrameSockets: FrameSockets = {
   open(link) {
     const fd = libc.socket(C.AF_PACKET, C.SOCK_RAW | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
     if (fd < 0) return { ok: false, problem: explain(link, lastError()) };
+    const mac = macOf(fd, link);
     // Bound to a protocol only now: nothing comes before the filter is there.
-    const isReady = attachFilter(fd) && libc.bind(fd, sockaddrLl(link.index), 20) === 0;
-    if (isReady) return { ok: true, value: wrap(fd) };
+    const isReady = mac !== undefined && attachFilter(fd) && libc.bind(fd, sockaddrLl(link.index), 20) === 0;
+    if (isReady) return { ok: true, value: wrap(fd, mac) };
     const problem = explain(link, lastError());
     libc.close(fd);
     return { ok: false, problem };
@@ -31,10 +34,22 @@ function explain({ name }: Link, error: string): string {
   return `A raw socket on ${name} cannot be opened: ${error}`;
 }
 
-function wrap(fd: number): FrameSocket {
+function macOf(fd: number, { name }: Link): Mac | undefined {
+  const request = Buffer.alloc(IFREQ_SIZE);
+  request.write(name, 'utf8');
+  if (libc.ioctl(fd, C.SIOCGIFHWADDR, request) < 0) return undefined;
+  // A struct sockaddr: behind its family are the bytes.
+  return formatMac(request.subarray(C.IFNAMSIZ + 2, C.IFNAMSIZ + 8));
+}
+
+function wrap(fd: number, mac: Mac): FrameSocket {
   const buffer = Buffer.alloc(FRAME_BYTES);
   let isClosed = false;
   return {
+    mac,
+    send(frame) {
+      if (!isClosed) libc.send(fd, frame, frame.length, 0);
+    },
     read() {
       if (isClosed) return 'broken';
       const length = libc.recv(fd, buffer, buffer.length, 0);

@@ -20,6 +20,7 @@ export const C = {
   SO_RCVBUFFORCE: 33,
   SIOCGIFFLAGS: 0x8913,
   SIOCGIFINDEX: 0x8933,
+  SIOCGIFHWADDR: 0x8927,
   IFF_UP: 1,
   IFNAMSIZ: 16,
   CLOCK_BOOTTIME: 7,
@@ -29,6 +30,7 @@ interface Libc {
   readonly socket: (domain: number, type: number, protocol: number) => number;
   readonly setsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number;
   readonly bind: (fd: number, address: Uint8Array, length: number) => number;
+  readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly recv: (fd: number, into: Uint8Array, length: number, flags: number) => number;
   readonly close: (fd: number) => number;
   /** Lets a socket hear only what a filter of so many instructions takes (classic BPF). */
@@ -48,6 +50,7 @@ export const libc: Libc = {
   socket: library.func('int socket(int domain, int type, int protocol)'),
   setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
   bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
+  send: library.func('long send(int fd, const void *bytes, size_t length, int flags)'),
   recv: library.func('long recv(int fd, _Out_ void *into, size_t length, int flags)'),
   close: library.func('int close(int fd)'),
   attachFilter: (fd, filter, len) =>
