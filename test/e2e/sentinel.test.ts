@@ -141,9 +141,30 @@ test('another DHCP server on the network is told of, with the host that heard it
   expect(attachments[0]?.foreignDhcpServers).toEqual([{ address: '10.1.1.250', mac: '52:54:00:00:05:31' }]);
 });
 
+test('an address that a machine without a reservation uses is passed over, where the subnet asks for that', async () => {
+  await leasehold.subnets.create({
+    subnetId: 'red-b',
+    networkId: 'red',
+    cidr: '10.1.2.0/24',
+    allocationRanges: [{ first: '10.1.2.100', last: '10.1.2.101' }],
+    probeBeforeUse: true,
+  });
+  const squatter = await cluster.guest('red', 'squats', '52:54:00:00:05:41');
+  await squatter.namespace.run('ip', ['address', 'add', '10.1.2.100/24', 'dev', squatter.name]);
+  const request = { subnetId: 'red-b', mac: '52:54:00:00:05:42' };
+  const { reservation } = await leasehold.reservations.reserve(request);
+  expect(reservation.address).toBe('10.1.2.101');
+  await expect(leasehold.reservations.reserve({ ...request, mac: '52:54:00:00:05:43' })).rejects.toMatchObject({
+    reason: 'ADDRESSES_IN_USE',
+    metadata: { addresses: '10.1.2.100' },
+  });
+});
+
 test('what was noticed is counted', async () => {
   const samples = await cluster.servers[0].metrics();
   for (const kind of ['declined', 'address-in-use', 'released']) {
     expect(samples.get(`leasehold_sightings_total{kind="${kind}",outcome="noted"}`)).toBeGreaterThan(0);
   }
+  expect(samples.get('leasehold_probes_total{outcome="used"}')).toBe(1);
+  expect(samples.get('leasehold_probes_total{outcome="free"}')).toBe(1);
 });

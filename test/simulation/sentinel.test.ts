@@ -3,9 +3,9 @@
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { arpFrame, dhcpFrame } from '../fakes/fake-wire.js';
-import { Installation } from './installation.js';
+import { accepted, Installation } from './installation.js';
 
 const RED = 'red' as NetworkId;
 const ADDRESS = 0x0a00000a as Ipv4;
@@ -108,4 +108,89 @@ test('another DHCP server is stored with the host that hears it, and forgotten t
     ['h1', plain],
     ['h2', plain],
   ]);
+});
+
+describe('probe_before_use', () => {
+  const SQUATTER = '52:54:00:00:00:ee';
+
+  async function probedRed(cidr = '10.0.0.0/24'): Promise<void> {
+    installation = await Installation.start({ h1: ['red'] });
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', cidr, { probeBeforeUse: true });
+    await installation.advance(2_000);
+  }
+
+  /** A machine that has all addresses of 10.0.0.0/24 but these, without a reservation. */
+  function squat(...but: readonly number[]): void {
+    const { users } = installation.host('h1').interfaces;
+    for (let n = 1; n < 255; n++) if (!but.includes(n)) users.set(0x0a000000 + n, SQUATTER);
+  }
+
+  async function reserveIn<T>(pending: Promise<T>, ms = 1_000): Promise<T> {
+    await installation.advance(ms);
+    return pending;
+  }
+
+  test('a newly chosen address is asked for, and one in use is passed over', async () => {
+    await probedRed('10.0.0.0/29');
+    squat(5);
+    const { tenure, created } = accepted(await reserveIn(installation.tryReserve('red-a', GUEST), 5_000));
+    expect(created).toBe(true);
+    expect(tenure.address).toBe(0x0a000005);
+  });
+
+  test('when all that is free is in use the refusal names it, and later it is asked for again', async () => {
+    await probedRed('10.0.0.0/29');
+    squat();
+    const refused = await reserveIn(installation.tryReserve('red-a', GUEST), 5_000);
+    expect(refused).toMatchObject({ ok: false, error: { kind: 'addresses-in-use', metadata: { subnet_id: 'red-a' } } });
+    installation.host('h1').interfaces.users.clear();
+    expect(await reserveIn(installation.tryReserve('red-a', GUEST))).toMatchObject({ ok: false });
+    await installation.advance(600_000);
+    expect(await reserveIn(installation.tryReserve('red-a', GUEST))).toMatchObject({ ok: true });
+  });
+
+  test('its own machine may have it already', async () => {
+    await probedRed();
+    const { users } = installation.host('h1').interfaces;
+    for (let n = 1; n < 255; n++) users.set(0x0a000000 + n, GUEST);
+    expect(await reserveIn(installation.tryReserve('red-a', GUEST))).toMatchObject({ ok: true });
+  });
+
+  test('an address by name, and the one that the MAC had, are not asked for', async () => {
+    await probedRed();
+    squat();
+    expect(await installation.tryReserve('red-a', GUEST, '10.0.0.10')).toMatchObject({ ok: true });
+    expect(await installation.tryRelease('red-a', '10.0.0.10')).toMatchObject({ ok: true });
+    expect(await installation.tryReserve('red-a', GUEST)).toMatchObject({ ok: true });
+    expect(installation.host('h1').interfaces.sent).toEqual([]);
+  });
+
+  test('where nobody can be asked it is reserved all the same', async () => {
+    await probedRed();
+    installation.host('h1').links.clear();
+    await installation.advance(2_000);
+    squat();
+    expect(await reserveIn(installation.tryReserve('red-a', GUEST))).toMatchObject({ ok: true });
+  });
+
+  test('a host that goes while it is asked keeps nobody waiting', async () => {
+    await probedRed();
+    const pending = installation.tryReserve('red-a', GUEST);
+    await installation.advance(10);
+    installation.host('h1').wire.breakStream();
+    expect(await reserveIn(pending, 100)).toMatchObject({ ok: true });
+  });
+
+  test('of many at once each has its turn', async () => {
+    await probedRed('10.0.0.0/16');
+    const macs = Array.from(
+      { length: 450 },
+      (_, n) => `52:54:00:01:${(n >> 8).toString(16)}0:${(n & 255).toString(16)}`,
+    );
+    const asked = macs.map((mac) => installation.tryReserve('red-a', mac.replace(/:(.)$/, ':0$1')));
+    const results = await reserveIn(Promise.all(asked), 3_000);
+    expect(results.every(({ ok }) => ok)).toBe(true);
+    expect(installation.host('h1').interfaces.sent).toHaveLength(3 * 450);
+  });
 });

@@ -63,6 +63,11 @@ export interface HostObserver {
   table(hostId: HostId, networkId: NetworkId): ObservedTable | undefined;
   /** Calls `listener` when something changed that a plan may depend on; not for every acknowledged reservation. */
   onChange(listener: () => void): { close(): void };
+  /**
+   * Asks a host that serves the network who uses an address, by ARP: half a second; undefined: nobody answered. `unknown`:
+   * nobody could be asked, or the host did not say within 2 s.
+   */
+  probe(networkId: NetworkId, address: Ipv4): Promise<Mac | undefined | 'unknown'>;
   /** How many live, connected hosts confirmed that they answer with this reservation. */
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
   /** Resolves with the number of ready servers once it reached `servers`, or when `signal` is aborted. */

@@ -35,6 +35,12 @@ export const METRICS = {
     help: 'What hosts noticed on the wire that does not fit a reservation, by kind (declined, address-in-use, released) and outcome: noted, known (the same within a minute, or over), dropped',
     labels: ['kind', 'outcome'],
   },
+  probes: {
+    kind: 'counter',
+    name: 'leasehold_probes_total',
+    help: 'Newly chosen addresses that were asked for by ARP (probe_before_use), by outcome: free, used, or skipped because no host could be asked',
+    labels: ['outcome'],
+  },
   reserveRetries: {
     kind: 'counter',
     name: 'leasehold_reserve_retries_total',

@@ -64,7 +64,7 @@ const subnet: fc.Arbitrary<Subnet> = some(
     updateTime: time,
     createdBy: text,
   },
-  { gateway: ipv4, mtu: count },
+  { gateway: ipv4, mtu: count, probeBeforeUse: fc.constant(true as const) },
 );
 
 const served = { hostId: id<HostId>(), hostUid: uid, epoch: count, since: time };

@@ -62,6 +62,7 @@ const subnet = object<Subnet>({
   leaseTimeS: integer(),
   leaseTimeCeilingS: integer(),
   reuseDelayS: integer(),
+  probeBeforeUse: optional(oneOf(true)),
   allocationRanges: unlessEmpty(array(range), []),
   excludedRanges: unlessEmpty(array(range), []),
   labels,

@@ -12,11 +12,12 @@ import type { Log } from '@leasehold/program/log';
 import type {
   AttachmentChange,
   Hello,
+  ProbeResult,
   SessionRequest,
   SightingReport,
   TableState,
 } from '@leasehold/proto/ipam/v1/session';
-import type { Ipv4 } from '@leasehold/proto/values';
+import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
 import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { liveness } from '../../domain/liveness.js';
@@ -37,6 +38,7 @@ import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
+import { type Probed, Probes } from './probes.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
@@ -84,6 +86,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #listeners = new Set<() => void>();
   readonly #unflushed = new Set<NetworkId>();
   readonly #reports: HostReports;
+  readonly #probes: Probes;
   #counter = 0;
   #closed = false;
   #drifts = 0;
@@ -91,6 +94,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   constructor(options: AgentSessionsOptions) {
     this.#options = options;
     this.#reports = new HostReports(options.directory, options.log);
+    this.#probes = new Probes(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -306,6 +310,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         return undefined;
       case 'attachmentChange':
         return this.#attachmentsChanged(session, record, message.value);
+      case 'probeResult':
+        return this.#probeAnswered(session, message.value);
       case 'sightingReport':
         return this.#sighted(session, message.value);
       default:
@@ -335,6 +341,25 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     });
   }
 
+  #probeAnswered(session: AgentSession, { probeId, usedBy, problem }: ProbeResult): IpamError | undefined {
+    const mac = usedBy === '' ? undefined : parseMac(usedBy);
+    if (mac && !mac.ok) return invalidField('used_by', mac.problem).error;
+    this.#probes.answered(session, probeId, problem === '' ? mac?.value : 'unknown');
+    return undefined;
+  }
+
+  async probe(networkId: NetworkId, address: Ipv4): Promise<Probed> {
+    for (const session of this.#sessionsOf(networkId)) {
+      if (!this.#isLive(session.hostId) || !session.table(networkId)?.serving) continue;
+      const { epoch: sessionEpoch } = session;
+      return this.#probes.ask(session, (probeId) => {
+        const value = { sessionEpoch, probeId, networkId, address: formatIpv4(address) };
+        session.say({ $case: 'probe', value });
+      });
+    }
+    return 'unknown';
+  }
+
   #sighted({ hostId }: AgentSession, report: SightingReport): IpamError | undefined {
     const sightings = fromSightings(report.sightings, hostId);
     if (!sightings.ok) return sightings.error;
@@ -359,6 +384,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   ended(session: AgentSession): void {
     const record = this.#hosts.get(session.hostId);
     if (record?.session !== session) return;
+    this.#probes.ended(session);
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
