@@ -93,7 +93,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   constructor(options: AgentSessionsOptions) {
     this.#options = options;
-    this.#reports = new HostReports(options.directory, options.log);
+    this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
   }
 
@@ -375,7 +375,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (session.attachments.size > MAX_ATTACHMENTS) {
       return invalidField('attachments', `A host has more than ${MAX_ATTACHMENTS} networks`).error;
     }
-    if (record.about) this.#reports.store({ ...record.about, attachments: toStored(session.attachments) });
+    if (record.about) {
+      const isCurrent = () => this.#hosts.get(session.hostId)?.session === session && !this.#closed;
+      this.#reports.store({ ...record.about, attachments: toStored(session.attachments) }, isCurrent);
+    }
     this.#changed();
     return undefined;
   }
