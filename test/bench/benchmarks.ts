@@ -1,6 +1,7 @@
 // All benchmarks, in the order in which they run.
 
 import type { Benchmark } from './benchmark.js';
+import { dhcpPeers } from './dhcp-peers.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
@@ -23,6 +24,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   fixedBody,
   firstOffer,
   responder,
+  dhcpPeers,
   goIpam,
 ];
 

@@ -4,10 +4,12 @@
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { openGuestSocket, serverMessage } from '../support/guest-socket.js';
 import { childArgument, childResult } from './child.js';
+import type { ExchangeResult, ExchangeTask } from './dhcp-contender.js';
 import { AT, discoverTemplate, requestTemplate } from './exchange-messages.js';
-import type { ExchangeResult, ExchangeTask } from './responder.js';
 
 const LOST_AFTER_MS = 200;
+// A responder that reads its reservations may take seconds.
+const GIVE_UP_AFTER_MS = 30_000;
 
 interface Guest {
   readonly discover: Buffer;
@@ -26,17 +28,24 @@ const guests: Guest[] = Array.from({ length: task.outstanding }, () => {
 let begun = 0;
 let done = 0;
 let repeated = 0;
+let lastMs = 0;
 let serverId: Uint8Array | undefined;
 
 const socket = openGuestSocket(task.interfaceName, (bytes) => {
   const xid = bytes.readUInt32BE(AT.xid);
   const guest = guests[xid % task.outstanding];
   if (guest?.xid !== xid) return;
-  const type = bytes[AT.messageType];
+  const type = typeOf(bytes);
   if (type === MESSAGE_TYPE.offer && guest.sent === guest.discover) accept(guest, bytes);
   else if (type === MESSAGE_TYPE.ack && guest.sent === guest.request) finish(guest);
   else if (type === MESSAGE_TYPE.nak) throw new Error('A guest was refused what it was offered');
 });
+
+// Ours is where the templates have it; others sort their options.
+function typeOf(bytes: Buffer): number | undefined {
+  if (bytes[AT.messageType - 2] === OPTION.messageType) return bytes[AT.messageType];
+  return serverMessage(bytes)?.options.get(OPTION.messageType)?.[0];
+}
 
 function begin(guest: Guest, index: number): void {
   // Distinct from that of the exchange before: a late answer to it must not count.
@@ -64,6 +73,7 @@ function send(guest: Guest, message: Buffer): void {
 }
 
 function finish(guest: Guest): void {
+  lastMs = performance.now();
   if (++done === task.exchanges) end();
   if (begun < task.exchanges) begin(guest, guests.indexOf(guest));
   else guest.sentMs = Number.POSITIVE_INFINITY;
@@ -77,6 +87,7 @@ function end(): never {
 
 setInterval(() => {
   const now = performance.now();
+  if (now - lastMs > GIVE_UP_AFTER_MS) throw new Error(`Nobody answered for ${GIVE_UP_AFTER_MS / 1_000} s`);
   for (const guest of guests) {
     if (now - guest.sentMs < LOST_AFTER_MS) continue;
     repeated++;
@@ -85,4 +96,5 @@ setInterval(() => {
 }, LOST_AFTER_MS / 4);
 
 const startedMs = performance.now();
+lastMs = startedMs;
 for (const [index, guest] of guests.entries()) begin(guest, index);
