@@ -17,7 +17,7 @@ import { explainEnd, readLine } from './lines.js';
 import type { Process, Processes } from './processes.js';
 import { FILES, renderArguments } from './render.js';
 import type { ServerFiles } from './server-files.js';
-import { difference, ghostsBetween, hostsFile, type Told, tell, toldBy } from './told.js';
+import { difference, ghostsBetween, type Told, tell, toldBy } from './told.js';
 
 /** What a server needs of its surroundings. */
 export interface DnsmasqPorts {
@@ -83,6 +83,8 @@ export class DnsmasqServer implements DhcpServer {
   #complaint: string | undefined;
   #hasWarned = false;
   #warned: string | undefined;
+  /** Names of additions are never used again, also not by the next agent: what is said of an old one must not count. */
+  readonly #generation: string;
   #additions = 0;
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -93,6 +95,7 @@ export class DnsmasqServer implements DhcpServer {
     this.#gate = gate;
     this.#place = place;
     this.#ports = ports;
+    this.#generation = `a${Math.round(ports.clock.now())}`;
     this.#address = new PlacedAddress(ports.serviceAddresses, ports.log);
   }
 
@@ -181,12 +184,8 @@ export class DnsmasqServer implements DhcpServer {
     const put = await this.#address.put(place, () => this.#stop(), this.#running !== undefined);
     if (put !== undefined) return put;
     this.#warn(place.link.name);
-    const args = renderArguments({
-      interfaceName: place.link.name,
-      serviceAddress: place.address,
-      subnets: this.#table.subnets,
-      directory: this.#place.directory,
-    });
+    const told = tell(this.#table);
+    const args = told.ok ? this.#arguments(told.value, place) : told;
     const found = await this.#look();
     if (found !== undefined) return found;
     const mayStay = args.ok && this.#isAllowed() && isSame(this.#running?.process.args ?? args.value, args.value);
@@ -195,6 +194,16 @@ export class DnsmasqServer implements DhcpServer {
     // Ready to answer as soon as there is authority, which is what the state is about.
     if (!this.#isAllowed()) return undefined;
     return this.#running ? this.#update(this.#running, place) : this.#start(args.value, place);
+  }
+
+  #arguments({ tags }: Told, { link, address }: Place): ReturnType<typeof renderArguments> {
+    return renderArguments({
+      interfaceName: link.name,
+      serviceAddress: address,
+      subnets: this.#table.subnets,
+      directory: this.#place.directory,
+      tagsFile: tags?.name,
+    });
   }
 
   #warn(interfaceName: string): void {
@@ -226,9 +235,12 @@ export class DnsmasqServer implements DhcpServer {
   async #start(args: readonly string[], place: Place): Promise<string | undefined> {
     const told = tell(this.#table);
     if (!told.ok) return told.problem;
+    // The table may have changed since the arguments were made.
+    const wanted = this.#arguments(told.value, place);
+    if (!wanted.ok || !isSame(wanted.value, args)) return this.#serve(place);
     const digest = this.#digest();
     this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
-    await this.#place.files.replace(hostsFile(told.value), told.value.options);
+    await this.#place.files.replace(told.value);
     this.#end = '';
     this.#complaint = undefined;
     const isRead = this.#said(this.#path(FILES.options));
@@ -256,6 +268,8 @@ export class DnsmasqServer implements DhcpServer {
       }
       await delay(this.#ports.clock, COALESCE_MS);
       told = tell(this.#table);
+      // What came meanwhile may need another process.
+      if (told.ok && told.value.tags?.name !== running.told?.tags?.name) return this.#serve(place);
     }
     return told.ok ? this.#replace(running, told.value, place) : told.problem;
   }
@@ -264,7 +278,7 @@ export class DnsmasqServer implements DhcpServer {
     const digest = this.#digest();
     const { files } = this.#place;
     const before = running.told ?? toldBy(await files.hostLines());
-    await files.replace(hostsFile(told), told.options);
+    await files.replace(told);
     this.#complaint = undefined;
     // Not what it was told before, should anything fail from here on.
     running.told = undefined;
@@ -293,7 +307,7 @@ export class DnsmasqServer implements DhcpServer {
 
   /** Has dnsmasq read a file of these lines; false when it does not. */
   async #add(lines: readonly string[]): Promise<boolean> {
-    const name = `a${this.#additions++}`;
+    const name = `${this.#generation}-${this.#additions++}`;
     const isRead = this.#said(`${this.#path(FILES.additions)}/${name}`);
     await this.#place.files.add(name, lines.map((line) => `${line}\n`).join(''));
     return isRead;

@@ -23,7 +23,9 @@ export function readLine(line: string): Said {
     const [address, mac] = [parseIpv4(leased[1] ?? ''), parseMac(leased[2] ?? '')];
     if (address.ok && mac.ok) return { kind: 'ghost', ghost: { address: address.value, mac: mac.value } };
   }
-  if (/ at line [0-9]+ of /.test(text) || /^cannot read /.test(text)) return { kind: 'complaint', text };
+  // It also tries to read additions that were removed, and says that it cannot.
+  if (/ at line [0-9]+ of /.test(text) || /^cannot read .*\/(?:hosts|opts): /.test(text))
+    return { kind: 'complaint', text };
   return { kind: 'other', text };
 }
 

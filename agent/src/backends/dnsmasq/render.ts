@@ -3,7 +3,8 @@
 //   D1. One line per entry or option, whatever is in the table: every value is parsed again and printed from the parsed
 //       form, and every line is held against the alphabet of its kind. What does not pass is a problem, never a line.
 //   D2. A host name is a bare word of its line and must be one that dnsmasq reads as a name.
-//   D3. What a reservation says wins over its subnet: its tag is set by the host, that of the subnet by the range.
+//   D3. What a reservation says wins over its subnet: its tag is set by its MAC, that of the subnet by the range. Never
+//       by its host line: dnsmasq frees such tags with the hosts it reads anew, and crashes when a guest had used one.
 //   D4. Netmask, lease time, T1 and T2 are arguments; no line can say them.
 
 import { createHash } from 'node:crypto';
@@ -32,10 +33,12 @@ export interface Served {
   readonly subnets: readonly ServedSubnet[];
   /** Where the files are; absolute. */
   readonly directory: string;
+  /** The file of tags, if there are any. */
+  readonly tagsFile: string | undefined;
 }
 
 /** The files of a network, in its directory. */
-export const FILES = { hosts: 'hosts', options: 'opts', additions: 'add' } as const;
+export const FILES = { hosts: 'hosts', options: 'opts', additions: 'add', tags: 'tags-' } as const;
 
 type OptionSetting = Pick<Entry['options'][number], 'code' | 'value'>;
 
@@ -44,7 +47,7 @@ const MAX_LEASES = 70_000;
 
 /** The arguments of a network's dnsmasq; other ones need another process. */
 export function renderArguments(served: Served): Parsed<readonly string[]> {
-  const { interfaceName, directory, subnets } = served;
+  const { interfaceName, directory, subnets, tagsFile } = served;
   // A comma would begin another argument within one.
   if (!/^[A-Za-z0-9@._-]{1,15}$/.test(interfaceName))
     return bad(`dnsmasq cannot be told of interface ${interfaceName}`);
@@ -54,7 +57,8 @@ export function renderArguments(served: Served): Parsed<readonly string[]> {
   if (subnets.length === 0) return bad('There is no subnet to serve');
   return good([
     '--keep-in-foreground',
-    '--conf-file=/dev/null',
+    // Read once; with other content it has another name.
+    `--conf-file=${tagsFile === undefined ? '/dev/null' : `${directory}/${tagsFile}`}`,
     '--port=0',
     '--bind-dynamic',
     `--interface=${interfaceName}`,
@@ -91,14 +95,12 @@ function rangeArguments(interfaceName: string, subnet: ServedSubnet): readonly s
 }
 
 /** The line of one reservation, without its end. */
-export function renderHost({ mac, address, hostname, options }: Entry): Parsed<string> {
+export function renderHost({ mac, address, hostname }: Entry): Parsed<string> {
   const parsedMac = parseMac(mac);
   if (!parsedMac.ok) return parsedMac;
   const parsedAddress = parseIpv4(formatIpv4(address));
   if (!parsedAddress.ok) return parsedAddress;
-  const words: string[] = [parsedMac.value];
-  if (options.length > 0) words.push(`set:${optionsTag(options)}`);
-  words.push(formatIpv4(parsedAddress.value));
+  const words: string[] = [parsedMac.value, formatIpv4(parsedAddress.value)];
   if (hostname !== '') {
     // Refuses what dnsmasq reads as a lease time or as `ignore`.
     const name = parseHostname(hostname);
@@ -109,8 +111,30 @@ export function renderHost({ mac, address, hostname, options }: Entry): Parsed<s
   return HOST_LINE.test(line) ? good(line) : bad(`Reservation of ${mac} cannot be told to dnsmasq`);
 }
 
-const HOST_LINE =
-  /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?:,set:o[0-9a-f]{16})?,[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:,[a-z0-9][a-z0-9-]{0,62})?$/;
+const HOST_LINE = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5},[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:,[a-z0-9][a-z0-9-]{0,62})?$/;
+
+/** A file that gives reservations with options of their own the tags of these: its name and content; or none is needed. */
+export function renderTags(
+  entries: Iterable<Pick<Entry, 'mac' | 'options'>>,
+): Parsed<{ readonly name: string; readonly text: string } | undefined> {
+  const lines: string[] = [];
+  for (const { mac, options } of entries) {
+    if (options.length === 0) continue;
+    const parsed = parseMac(mac);
+    if (!parsed.ok) return parsed;
+    const line = `dhcp-mac=set:${optionsTag(options)},${parsed.value}`;
+    if (!TAG_LINE.test(line)) return bad(`Reservation of ${mac} cannot be told to dnsmasq`);
+    lines.push(line);
+  }
+  if (lines.length === 0) return good(undefined);
+  const text = lines
+    .toSorted()
+    .map((line) => `${line}\n`)
+    .join('');
+  return good({ name: `${FILES.tags}${shortHash(text)}`, text });
+}
+
+const TAG_LINE = /^dhcp-mac=set:o[0-9a-f]{16},[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 /** The options file: of subnets, and of reservations once for each set of options. */
 export function renderOptions(
@@ -176,23 +200,23 @@ function optionLines(tag: string, options: readonly OptionSetting[]): Parsed<rea
   for (const { code, value } of options) {
     const parsed = parseDhcpOption(code, value);
     if (!parsed.ok) return parsed;
-    lines.push(`tag:${tag},${code},${optionValue(code, parsed.value)}`);
+    const text = optionText(code, parsed.value.value);
+    if (text !== undefined) lines.push(`tag:${tag},${code},${text}`);
   }
   return good(lines);
 }
 
-/** Options that dnsmasq knows by name and takes a text for, never bytes. */
-const KNOWN_TEXTS = new Set([17, 66, 67, 100, 101]);
-
 /** Options whose text is what dnsmasq expects: addresses with commas between, a number. */
 const PLAIN = new Set([7, 44, 46, 150]);
 
-function optionValue(code: number, { value, bytes }: { readonly value: string; readonly bytes: Uint8Array }): string {
+/** Options that dnsmasq knows by name and takes a text for, never bytes. */
+const KNOWN_TEXTS = new Set([17, 66, 67, 100, 101]);
+
+function optionText(code: number, value: string): string | undefined {
   if (PLAIN.has(code)) return value;
-  // A text with such a letter is read as text by a dnsmasq that does not know the option, and also by one that does.
-  if (KNOWN_TEXTS.has(code) || (/[g-z]/i.test(value) && /^[!-~]+$/.test(value))) return quoted(value);
-  if (bytes.length === 1) return `${bytes[0]}b`;
-  return Buffer.from(bytes).toString('hex').match(/../g)?.join(':') ?? '';
+  // In quotes nothing is read as an address, a number or bytes, but for these: the width of a number without digits.
+  if (value !== 'i' && value !== 's') return quoted(value);
+  return KNOWN_TEXTS.has(code) ? undefined : `${value.charCodeAt(0)}b`;
 }
 
 function quoted(text: string): string {

@@ -1,9 +1,11 @@
 // The files of one network's dnsmasq, as a port. Trouble with them is thrown.
 
+import type { Told } from './told.js';
+
 /** Files in a directory of their own. */
 export interface ServerFiles {
-  /** Replaces hosts and options and removes every addition; dnsmasq reads them when told. */
-  replace(hosts: string, options: string): Promise<void>;
+  /** Replaces all and removes every addition. dnsmasq reads hosts and options when told, tags when it starts. */
+  replace(told: Told): Promise<void>;
   /** Puts a whole file among the additions; dnsmasq reads it at once. */
   add(name: string, lines: string): Promise<void>;
   /** All host lines that are there, of an earlier process. */

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { FILES } from './render.js';
 import type { ServerFiles } from './server-files.js';
+import { hostsFile, type Told } from './told.js';
 
 const FILE_MODE = 0o640;
 const DIRECTORY_MODE = 0o750;
@@ -16,10 +17,16 @@ export class SystemFiles implements ServerFiles {
     this.#directory = directory;
   }
 
-  async replace(hosts: string, options: string): Promise<void> {
+  async replace(told: Told): Promise<void> {
     await mkdir(this.#path(FILES.additions), { recursive: true, mode: DIRECTORY_MODE });
+    const { options, tags } = told;
+    if (tags) await this.#write('', tags.name, tags.text);
     await this.#write('', FILES.options, options);
-    await this.#write('', FILES.hosts, hosts);
+    await this.#write('', FILES.hosts, hostsFile(told));
+    const others = (await readdir(this.#directory)).filter(
+      (name) => name.startsWith(FILES.tags) && name !== tags?.name,
+    );
+    for (const name of others) await rm(this.#path(name));
     for (const name of await readdir(this.#path(FILES.additions))) await rm(this.#path(FILES.additions, name));
   }
 

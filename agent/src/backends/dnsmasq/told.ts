@@ -3,12 +3,14 @@
 import { type Mac, type Parsed, parseIpv4, parseMac } from '@leasehold/proto/values';
 import type { Entry, NetworkTable } from '../../domain/table.js';
 import type { Ghost } from './ghosts.js';
-import { renderHost, renderOptions } from './render.js';
+import { renderHost, renderOptions, renderTags } from './render.js';
 
-/** Hosts by MAC, with their lines, and the options file. */
+/** Hosts by MAC, with their lines, and the other files. */
 export interface Told {
   readonly hosts: ReadonlyMap<Mac, ToldHost>;
   readonly options: string;
+  /** Undefined: none is needed. Other ones need another process. */
+  readonly tags: { readonly name: string; readonly text: string } | undefined;
 }
 
 interface ToldHost {
@@ -39,7 +41,9 @@ export function tell(table: NetworkTable): Parsed<Told> {
   const { serviceAddress } = table;
   if (serviceAddress === undefined) return { ok: false, problem: 'Nothing is assigned yet' };
   const options = renderOptions({ subnets: table.subnets, serviceAddress }, entries);
-  return options.ok ? { ok: true, value: { hosts, options: options.value } } : options;
+  if (!options.ok) return options;
+  const tags = renderTags(entries);
+  return tags.ok ? { ok: true, value: { hosts, options: options.value, tags: tags.value } } : tags;
 }
 
 /** How to get from one to the other. */
@@ -74,7 +78,7 @@ export function toldBy(lines: readonly string[]): Told {
     const address = parseIpv4(words.find((word) => /^[0-9.]+$/.test(word)) ?? '');
     if (mac.ok && address.ok) hosts.set(mac.value, { line, ghost: { mac: mac.value, address: address.value } });
   }
-  return { hosts, options: '' };
+  return { hosts, options: '', tags: undefined };
 }
 
 /** The hosts file. */
