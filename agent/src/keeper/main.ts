@@ -1,7 +1,7 @@
 // The keeper of an agent's dnsmasq processes (docs/adr/0017). Started by the agent with the directory to listen in; it outlives the agent.
 
 import { spawn } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
@@ -13,6 +13,11 @@ import { boottimeNow } from '../system/boottime.js';
 
 // An agent that was killed between start and greeting.
 const GREETING_MS = 10_000;
+
+const LOOK_MS = 1_000;
+
+// An agent that is frozen reads nothing.
+const MAX_UNREAD_BYTES = 1024 * 1024;
 
 const CAPABILITIES = '-all,+net_admin,+net_raw,+net_bind_service';
 
@@ -46,6 +51,14 @@ function startDnsmasq(
   return { pid: child.pid, kill: () => void child.kill('SIGKILL'), reread: () => void child.kill('SIGHUP') };
 }
 
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+}
+
 function main(directory: string): void {
   const clock = systemClock(boottimeNow);
   const socketPath = join(directory, KEEPER_FILES.socket);
@@ -65,10 +78,21 @@ function main(directory: string): void {
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
   process.umask(0o077);
   rmSync(socketPath, { force: true });
-  writeFileSync(join(directory, KEEPER_FILES.pid), identityOf(process.pid) ?? '');
+  const pidFile = join(directory, KEEPER_FILES.pid);
+  const identity = identityOf(process.pid) ?? '';
+  writeFileSync(pidFile, identity);
+  // Without it no agent finds us: the directory was removed, or another keeper has it.
+  const look = () => {
+    if (readText(pidFile) !== identity) process.exit(1);
+    clock.after(LOOK_MS, look);
+  };
+  look();
   createServer((socket) => {
     patience.cancel();
-    const connection = keeper.connect((message) => socket.write(`${JSON.stringify(message)}\n`));
+    const connection = keeper.connect((message) => {
+      if ('line' in message && socket.writableLength > MAX_UNREAD_BYTES) return;
+      socket.write(`${JSON.stringify(message)}\n`);
+    });
     const read = lineReader((line) => connection.receive(JSON.parse(line) as KeeperCommand));
     socket.setEncoding('utf8').on('data', read);
     socket.on('error', () => undefined);

@@ -2,7 +2,8 @@
 //
 //   Q1. What runs and what it was told follow what is wanted (link, table, authority) by one reconciliation at a time.
 //   Q2. flush() resolves with true only after dnsmasq said that it read what the table held when flush() was called.
-//   Q3. Without authority nothing runs. Its end is the keeper's business: this process may be frozen by then.
+//   Q3. Without authority nothing runs. Its end is the keeper's business: this process may be frozen by then. Nor does
+//       anything run for longer than UNATTENDED_MS without word of this process.
 //   Q4. Trouble is a state with one reason and is tried again; nothing here throws.
 //   Q5. What an earlier agent left is taken over if its arguments are the wanted ones, and ended otherwise.
 
@@ -48,6 +49,12 @@ export const COALESCE_MS = 25;
 /** How long dnsmasq may take to read its files: 0.4 s were measured with the most that is allowed. */
 export const READ_PATIENCE_MS = 10_000;
 
+/**
+ * How long dnsmasq answers without its agent, within authority. It hears of no removal by then; an address rests
+ * longer than this (30 s and the shortest lease time of 120 s) before another MAC may have it.
+ */
+export const UNATTENDED_MS = 120_000;
+
 /** From here on dnsmasq is slow enough to say so. */
 export const WARN_ENTRIES = 3_000;
 
@@ -56,8 +63,10 @@ export const MAX_ENTRIES = 5_000;
 
 interface Running {
   readonly process: Process;
-  /** Undefined: it must be told everything. */
+  /** What it holds; undefined: what an earlier agent told it. */
   told: Told | undefined;
+  /** It must be told everything: something of it may have failed. */
+  isDoubtful: boolean;
   /** Of the table it was told of. */
   digest: string;
 }
@@ -227,7 +236,7 @@ export class DnsmasqServer implements DhcpServer {
     if (!found.ok) return found.problem;
     this.#hasLooked = true;
     if (!found.value) return undefined;
-    this.#running = { process: found.value, told: undefined, digest: '' };
+    this.#running = { process: found.value, told: undefined, isDoubtful: true, digest: '' };
     this.#ports.log.info('dnsmasq of an earlier run is found', { pid: found.value.pid });
     return undefined;
   }
@@ -244,21 +253,21 @@ export class DnsmasqServer implements DhcpServer {
     this.#end = '';
     this.#complaint = undefined;
     const isRead = this.#said(this.#path(FILES.options));
-    this.#heldUntil = this.#gate.untilMs();
+    this.#heldUntil = this.#deadline();
     const { processes } = this.#ports;
     const started = await processes.start(this.#place.key, args, this.#heldUntil, this.#events());
     if (!started.ok) return started.problem;
-    this.#running = { process: started.value, told: told.value, digest };
-    this.#hold();
+    this.#running = { process: started.value, told: told.value, isDoubtful: false, digest };
     if (!(await isRead)) return this.#giveUp(place);
     return this.#complaint;
   }
 
   async #update(running: Running, place: Place): Promise<string | undefined> {
     this.#hold();
-    if (running.told && running.digest === this.#digest() && this.#complaint === undefined) return undefined;
+    const isSure = !running.isDoubtful && this.#complaint === undefined;
+    if (isSure && running.digest === this.#digest()) return undefined;
     let told = tell(this.#table);
-    if (told.ok && running.told && this.#complaint === undefined) {
+    if (told.ok && running.told && isSure) {
       const digest = this.#digest();
       const change = difference(running.told, told.value);
       if (change.kind === 'added' && !(await this.#add(change.lines))) return this.#giveUp(place);
@@ -278,17 +287,16 @@ export class DnsmasqServer implements DhcpServer {
     const digest = this.#digest();
     const { files } = this.#place;
     const before = running.told ?? toldBy(await files.hostLines());
+    Object.assign(running, { told: before, isDoubtful: true });
     await files.replace(told);
     this.#complaint = undefined;
-    // Not what it was told before, should anything fail from here on.
-    running.told = undefined;
     const isRead = this.#said(this.#path(FILES.options));
     running.process.reread();
     if (!(await isRead) || this.#running !== running) return this.#giveUp(place);
     // Now the old MACs are unknown: none of them can make its lease anew.
     const ghosts = ghostsBetween(before, told);
     if (ghosts.length > 0 && !(await this.#release(running, ghosts, place))) return this.#giveUp(place);
-    if (this.#running === running) Object.assign(running, { told, digest });
+    if (this.#running === running) Object.assign(running, { told, digest, isDoubtful: false });
     return this.#running === running ? this.#complaint : this.#giveUp(place);
   }
 
@@ -361,10 +369,13 @@ export class DnsmasqServer implements DhcpServer {
   }
 
   #hold(): void {
-    const until = this.#ending ? this.#heldUntil : this.#gate.untilMs();
-    if (!this.#running || until === this.#heldUntil) return;
-    this.#heldUntil = until;
-    this.#running.process.hold(until);
+    if (!this.#running || this.#ending) return;
+    this.#heldUntil = this.#deadline();
+    this.#running.process.hold(this.#heldUntil);
+  }
+
+  #deadline(): number {
+    return Math.min(this.#gate.untilMs(), this.#ports.clock.now() + UNATTENDED_MS);
   }
 
   async #stop(): Promise<void> {
