@@ -1,6 +1,7 @@
 // One network's real dnsmasq: what it answers after flush() is what the table holds, whatever is in it, and it ends when
 // it must. Without agent and control plane, which would need minutes to give an address to another MAC.
 
+import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { identityOf } from '@leasehold/agent/backends/dnsmasq/system-process';
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
@@ -139,6 +140,42 @@ describe.skipIf(!(await hasTool('dnsmasq')))('a real dnsmasq', () => {
     expect(lab.server.state()).toEqual({ kind: 'open' });
     lab.untilMs = forever;
     expect(await lab.server.flush()).toBe(true);
+    expect(await answered(1)).toBe(address(1));
+  });
+
+  test('another network of the same host has a dnsmasq of its own, and each answers its own guests only', async () => {
+    await using other = await DnsmasqLab.start();
+    const subnet = { ...SUBNET, cidr: '10.9.0.0/16', gateway: '10.9.0.1' };
+    other.table.assign(Assignment.fromPartial({ networkUid: 'o', serviceAddress: '169.254.9.9', subnets: [subnet] }));
+    other.table.replace([entry(1, { address: '10.9.0.7' })]);
+    replace(entry(1), entry(2));
+    expect(await Promise.all([lab.server.flush(), other.server.flush()])).toEqual([true, true]);
+    const [ours, theirs] = await Promise.all([lab.exchange(mac(1)), other.exchange(mac(1))]);
+    expect([ours?.yiaddr, theirs?.yiaddr].map((yiaddr) => yiaddr && formatIpv4(yiaddr))).toEqual([
+      address(1),
+      '10.9.0.7',
+    ]);
+    expect(await other.ask(mac(2), MESSAGE_TYPE.discover)).toBeUndefined();
+  });
+
+  test('another DHCP server on the host is the reason why nobody is answered, until it goes', async () => {
+    replace(entry(1));
+    lab.server.attach(undefined);
+    expect(await lab.server.flush()).toBe(false);
+    const taken = createSocket('udp4');
+    await new Promise<void>((resolve, reject) => {
+      taken.on('error', reject).bind(67, '0.0.0.0', resolve);
+    });
+    lab.attach();
+    expect(await lab.server.flush()).toBe(false);
+    expect(lab.server.state()).toEqual({
+      kind: 'closed',
+      reason: `UDP port 67 on ${lab.bridge} is taken: another DHCP server runs on this host`,
+    });
+    await new Promise<void>((resolve) => {
+      taken.close(resolve);
+    });
+    await eventually('it is there', async () => lab.server.state().kind === 'open');
     expect(await answered(1)).toBe(address(1));
   });
 
