@@ -92,6 +92,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...[...PROGRAM, ...WIRE, '@leasehold/program/*', 'node:*'],
   ],
   'agent/src/main.ts': ['*'],
+  'agent/src/keeper/main.ts': ['*'],
 
   'proto/src': ['proto/src', 'proto/gen', 'node:*'],
   'program/src': ['program/src', 'commander', 'pino', 'node:*'],

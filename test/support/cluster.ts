@@ -151,8 +151,8 @@ export class TestHost {
     return this.#agent;
   }
 
-  /** Starts the agent, on the state of the one before. */
-  async startAgent(): Promise<void> {
+  /** Starts the agent, on the state of the one before. `args`: more arguments, this time; of an option the last one counts. */
+  async startAgent(args: readonly string[] = []): Promise<void> {
     this.#agent = startProgram(
       'leasehold-agent',
       [
@@ -161,6 +161,7 @@ export class TestHost {
         ...['--networks-file', this.#networksFile],
         ...['--state-dir', this.stateDirectory],
         ...this.#args,
+        ...args,
       ],
       { namespace: this.namespace },
     );

@@ -8,8 +8,9 @@ import { u8, u32 } from '../../domain/dhcp/option-values.js';
 import type { Standing } from '../../domain/standing.js';
 import { NetworkTable } from '../../domain/table.js';
 import type { Link } from '../dhcp-backend.js';
-import { BuiltinServer, CHECK_MS, MAX_DELAYED, REPORT_MS, RETRY_MS } from './builtin-server.js';
-import type { SocketEvents } from './host-network.js';
+import { CHECK_MS } from '../host/placed-address.js';
+import { BuiltinServer, MAX_DELAYED, REPORT_MS, RETRY_MS } from './builtin-server.js';
+import type { SocketEvents } from './dhcp-sockets.js';
 
 const BR0: Link = { name: 'br0', index: 7 };
 const OURS = '169.254.7.9';
@@ -402,7 +403,7 @@ function fakeHost() {
 
     server(table: NetworkTable): BuiltinServer {
       const ports = { clock, log, sockets: { open }, serviceAddresses };
-      const server = new BuiltinServer(table, { standing: () => host.standing }, ports);
+      const server = new BuiltinServer(table, { standing: () => host.standing, untilMs: () => 0 }, ports);
       server.onStateChange(() => {
         const state = server.state();
         host.states.push(state.kind === 'open' ? 'open' : state.reason);
