@@ -5,10 +5,12 @@ import { dhcpPeers } from './dhcp-peers.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
+import { flood } from './flood.js';
 import { goIpam } from './go-ipam.js';
 import { mongodbReserve } from './mongodb-reserve.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
+import { snapshot } from './snapshot.js';
 import { mongodbStart, start } from './start.js';
 import { twoServers } from './two-servers.js';
 
@@ -25,6 +27,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   firstOffer,
   responder,
   dhcpPeers,
+  snapshot,
+  flood,
   goIpam,
 ];
 

@@ -21,6 +21,8 @@ export interface ExchangeTask {
   readonly macs: number;
   readonly exchanges: number;
   readonly outstanding: number;
+  /** Between an exchange and the next of the same guest; 0 without it. */
+  readonly pauseMs?: number;
 }
 
 /** What the guests saw. */
@@ -28,6 +30,10 @@ export interface ExchangeResult {
   readonly seconds: number;
   /** Messages that had to be sent again. */
   readonly repeated: number;
+  /** From the DISCOVER to the ACK, repetitions and all. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
 }
 
 /** A program, its guests, and how it did so far. */

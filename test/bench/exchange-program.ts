@@ -3,6 +3,7 @@
 
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { openGuestSocket, serverMessage } from '../support/guest-socket.js';
+import { percentile } from './benchmark.js';
 import { childArgument, childResult } from './child.js';
 import type { ExchangeResult, ExchangeTask } from './dhcp-contender.js';
 import { AT, discoverTemplate, requestTemplate } from './exchange-messages.js';
@@ -15,6 +16,8 @@ interface Guest {
   readonly discover: Buffer;
   readonly request: Buffer;
   xid: number;
+  /** When it discovered first. */
+  begunMs: number;
   /** What it waits for an answer to. */
   sent: Buffer;
   sentMs: number;
@@ -23,8 +26,9 @@ interface Guest {
 const task = childArgument<ExchangeTask>();
 const guests: Guest[] = Array.from({ length: task.outstanding }, () => {
   const discover = discoverTemplate();
-  return { discover, request: requestTemplate(), xid: 0, sent: discover, sentMs: 0 };
+  return { discover, request: requestTemplate(), xid: 0, begunMs: 0, sent: discover, sentMs: 0 };
 });
+const times: number[] = [];
 let begun = 0;
 let done = 0;
 let repeated = 0;
@@ -55,6 +59,7 @@ function begin(guest: Guest, index: number): void {
     message.writeUInt32BE(guest.xid, AT.xid);
     message.writeUInt32BE(mac, AT.chaddr + 2);
   }
+  guest.begunMs = performance.now();
   send(guest, guest.discover);
 }
 
@@ -74,13 +79,22 @@ function send(guest: Guest, message: Buffer): void {
 
 function finish(guest: Guest): void {
   lastMs = performance.now();
+  times.push(performance.now() - guest.begunMs);
   if (++done === task.exchanges) end();
-  if (begun < task.exchanges) begin(guest, guests.indexOf(guest));
-  else guest.sentMs = Number.POSITIVE_INFINITY;
+  guest.sentMs = Number.POSITIVE_INFINITY;
+  if (begun === task.exchanges) return;
+  if (task.pauseMs) setTimeout(begin, task.pauseMs, guest, guests.indexOf(guest));
+  else begin(guest, guests.indexOf(guest));
 }
 
 function end(): never {
-  const result: ExchangeResult = { seconds: (performance.now() - startedMs) / 1_000, repeated };
+  const result: ExchangeResult = {
+    seconds: (performance.now() - startedMs) / 1_000,
+    repeated,
+    p50Ms: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
+    slowestMs: Math.max(...times),
+  };
   childResult(result);
   process.exit(0);
 }
