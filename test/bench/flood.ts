@@ -58,11 +58,11 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
 
 async function exchangeInFlood(network: ServedNetwork, guest: Nic, flooder: Nic): Promise<Round> {
   await using running = await Flood.start(flooder, MAD_GUEST);
-  const beganMs = performance.now();
+  const [before, beganMs] = [running.sent(), performance.now()];
   const round = await exchange(network, guest);
+  const after = await running.stop();
   const seconds = (performance.now() - beganMs) / 1_000;
-  const { unknown, fragmented } = await running.stop();
-  return { ...round, strangers: (unknown + fragmented) / seconds };
+  return { ...round, strangers: (after.unknown - before.unknown + after.fragmented - before.fragmented) / seconds };
 }
 
 async function exchange({ host, reservations }: ServedNetwork, guest: Nic): Promise<Round> {

@@ -42,6 +42,11 @@ export class Flood implements AsyncDisposable {
     return flood;
   }
 
+  /** What it sent by its last word, a quarter of a second ago at most. */
+  sent(): FloodCounts {
+    return this.#process.lines.at(-1)?.fields as unknown as FloodCounts;
+  }
+
   /** Resolves when so many more DISCOVERs of unknown MACs were sent. */
   async sentMore(count: number): Promise<void> {
     const { lines } = this.#process;
@@ -52,7 +57,7 @@ export class Flood implements AsyncDisposable {
   /** Ends it; what it sent in all. */
   async stop(): Promise<FloodCounts> {
     await this.#process.stop();
-    return this.#process.lines.at(-1)?.fields as unknown as FloodCounts;
+    return this.sent();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

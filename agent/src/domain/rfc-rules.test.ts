@@ -65,7 +65,7 @@ interface Said {
   readonly more?: readonly (readonly [number, Uint8Array])[];
 }
 
-type Type = Lowercase<keyof typeof MESSAGE_TYPE>;
+type Type = keyof typeof MESSAGE_TYPE;
 
 function ip(text: string): Ipv4 {
   const parsed = parseIpv4(text);
@@ -822,7 +822,6 @@ describe('what a client says is not told again', () => {
     const more = ownWords.map((code) => [code, ascii(SAID)] as const);
     const reply = ask(type, { ...said, list: ownWords, more }, tableWith({}, { hostname: '' }));
     expect(reply.bytes.toString('latin1')).not.toContain(SAID);
-    expect(reply.bytes.toString('latin1')).not.toContain('client\0');
   });
 
   test.each(REPLIES)('in an %s there is nothing of its sname, its file and the rest of its chaddr', (_, type, said) => {
