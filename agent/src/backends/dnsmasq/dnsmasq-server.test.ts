@@ -206,6 +206,17 @@ describe('trouble', () => {
     expect(host.server.state()).toEqual({ kind: 'open' });
   });
 
+  test('while it is tried again and again the reason stays, and it is logged once', async () => {
+    const host = await opened();
+    host.hold = true;
+    for (let i = 0; i < 5; i++) {
+      host.exit('dnsmasq: failed to bind DHCP server socket: Address already in use');
+      await host.advance(RETRY_MS);
+      expect(host.server.state()).toMatchObject({ reason: expect.stringContaining('is taken') });
+    }
+    expect(host.log.complaints()).toEqual(['dnsmasq ended']);
+  });
+
   test('a program that is not there is told with its package', async () => {
     const host = await opened({ hold: true });
     host.exit('setpriv: failed to execute dnsmasq: No such file or directory');

@@ -90,6 +90,7 @@ export class DnsmasqServer implements DhcpServer {
   /** Why it ended last, by itself. */
   #end = '';
   #complaint: string | undefined;
+  #hasFailed = false;
   #hasWarned = false;
   #warned: string | undefined;
   /** Names of additions are never used again, also not by the next agent: what is said of an old one must not count. */
@@ -171,6 +172,7 @@ export class DnsmasqServer implements DhcpServer {
     }
     const trouble = await this.#serve(wanted);
     if (trouble !== undefined) return this.#fail(trouble);
+    this.#hasFailed = false;
     this.#setState({ kind: 'open' });
     this.#again(CHECK_MS);
   }
@@ -248,7 +250,8 @@ export class DnsmasqServer implements DhcpServer {
     const wanted = this.#arguments(told.value, place);
     if (!wanted.ok || !isSame(wanted.value, args)) return this.#serve(place);
     const digest = this.#digest();
-    this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
+    // What failed before stays the reason until it is better.
+    if (!this.#hasFailed) this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
     await this.#place.files.replace(told.value);
     this.#end = '';
     this.#complaint = undefined;
@@ -342,10 +345,13 @@ export class DnsmasqServer implements DhcpServer {
         this.#end = reason;
         for (const settle of [...this.#awaited.values()]) settle(false);
         // Expected when authority ends, which the reconciliation sees.
-        if (this.#isAllowed() && !this.#ending) this.#ports.log.error('dnsmasq ended', { reason });
-        this.#again(this.#isAllowed() ? RETRY_MS : 0);
-        if (this.#isAllowed() && this.#link)
-          this.#setState({ kind: 'closed', reason: explainEnd(reason, this.#link.name) });
+        if (!this.#isAllowed() || this.#ending || !this.#link) {
+          this.#again(0);
+          return;
+        }
+        // Not at every retry.
+        if (!this.#hasFailed) this.#ports.log.error('dnsmasq ended', { reason });
+        this.#fail(explainEnd(reason, this.#link.name));
       },
     };
   }
@@ -393,6 +399,7 @@ export class DnsmasqServer implements DhcpServer {
   }
 
   #fail(reason: string): void {
+    this.#hasFailed = true;
     this.#setState({ kind: 'closed', reason });
     this.#again(RETRY_MS);
   }
