@@ -28,7 +28,7 @@ import { grpcTransport } from './session/grpc-transport.js';
 import { StateStore } from './state/state-store.js';
 import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
-import { systemInterfaces } from './system/interfaces.js';
+import { firstAddressOf, systemInterfaces } from './system/interfaces.js';
 import { NodeFiles } from './system/node-files.js';
 
 const NAME = 'leasehold-agent';
@@ -80,6 +80,7 @@ function makeBackend(options: AgentOptions, { clock, log }: { readonly clock: Cl
     ghosts: systemGhosts(clock),
     serviceAddresses,
     prepareInterface: relaxReversePathFilter,
+    firstAddressOf,
     openFiles: (path) => new SystemFiles(path),
   });
 }

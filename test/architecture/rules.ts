@@ -76,7 +76,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
       'type agent/src/state',
       'type agent/src/session',
     ],
-    ...['type agent/src', '@leasehold/program/*', 'koffi', 'node:*'],
+    ...['type agent/src', 'type @leasehold/proto/values', '@leasehold/program/*', 'koffi', 'node:*'],
   ],
   'agent/src': [
     ...['agent/src', 'agent/src/session', 'agent/src/state', 'agent/src/backends', 'agent/src/domain'],

@@ -235,6 +235,15 @@ describe('trouble', () => {
     expect(host.server.state()).toEqual({ kind: 'closed', reason: host.refusal });
   });
 
+  test('an address before the service address is the reason: dnsmasq would answer from it', async () => {
+    const host = await opened();
+    host.firstAddress = 0xa9fe0101 as Ipv4;
+    expect(await host.server.flush()).toBe(false);
+    const reason = 'dnsmasq would answer from 169.254.1.1, which comes first on br0: remove it';
+    expect(host.server.state()).toEqual({ kind: 'closed', reason });
+    expect(host.steps.slice(3)).toEqual(['end']);
+  });
+
   test('more reservations than it serves end it, with what to do', async () => {
     const host = await opened();
     host.table.replace(Array.from({ length: MAX_ENTRIES + 1 }, (_, n) => entry(n + 2)));
@@ -341,6 +350,7 @@ function makeHost() {
     releases: true,
     failure: undefined as string | undefined,
     refusal: undefined as string | undefined,
+    firstAddress: 0xa9fe0709 as Ipv4,
     onReread: (): void => {},
     server: undefined as unknown as DnsmasqServer,
     say: (line: string) => running?.events.onLine(line),
@@ -425,6 +435,7 @@ function makeHost() {
       isPresent: (address: Ipv4) => present.has(address),
     },
     prepareInterface: () => undefined,
+    firstAddressOf: () => host.firstAddress,
   };
   const files = {
     replace: async (told: Told) => {

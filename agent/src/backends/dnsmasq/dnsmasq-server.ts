@@ -9,6 +9,7 @@
 
 import { type Clock, delay, type Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
+import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { NetworkTable } from '../../domain/table.js';
 import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
 import { CHECK_MS, isSamePlace, NO_INTERFACE, type Place, PlacedAddress } from '../host/placed-address.js';
@@ -29,6 +30,8 @@ export interface DnsmasqPorts {
   readonly serviceAddresses: Omit<ServiceAddresses, 'list'>;
   /** Prepares the host's settings for an interface; what may keep guests from being heard. */
   readonly prepareInterface: (name: string) => string | undefined;
+  /** The first address of an interface, which is what dnsmasq answers from. */
+  readonly firstAddressOf: (name: string) => Ipv4 | undefined;
 }
 
 /** Where a server's files are. */
@@ -194,6 +197,11 @@ export class DnsmasqServer implements DhcpServer {
   async #serve(place: Place): Promise<string | undefined> {
     const put = await this.#address.put(place, () => this.#stop(), this.#running !== undefined);
     if (put !== undefined) return put;
+    const first = this.#ports.firstAddressOf(place.link.name);
+    if (first !== place.address) {
+      await this.#stop();
+      return `dnsmasq would answer from ${first === undefined ? 'no address' : formatIpv4(first)}, which comes first on ${place.link.name}: remove it`;
+    }
     this.#warn(place.link.name);
     const told = tell(this.#table);
     const args = told.ok ? this.#arguments(told.value, place) : told;
