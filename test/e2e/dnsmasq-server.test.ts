@@ -316,7 +316,8 @@ const domain = fc
   .array(fc.oneof(words, label), { minLength: 1, maxLength: 4 })
   .map((labels) => labels.join('.'))
   .filter((name) => parseDomain(name).ok);
-const ip = fc.nat({ max: 0xffffffff }).map((n) => formatIpv4(n as never));
+// Without 0.0.0.0, which is left out: dnsmasq would tell its own address.
+const ip = fc.integer({ min: 1, max: 0xffffffff }).map((n) => formatIpv4(n as never));
 const printable = fc
   .oneof(
     fc.string({
