@@ -29,7 +29,7 @@ import { StateStore } from './state/state-store.js';
 import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
 import { systemFrameSockets } from './system/frame-sockets.js';
-import { systemInterfaces } from './system/interfaces.js';
+import { firstAddressOf, systemInterfaces } from './system/interfaces.js';
 import { NodeFiles } from './system/node-files.js';
 
 const NAME = 'leasehold-agent';
@@ -81,6 +81,7 @@ function makeBackend(options: AgentOptions, { clock, log }: { readonly clock: Cl
     ghosts: systemGhosts(clock),
     serviceAddresses,
     prepareInterface: relaxReversePathFilter,
+    firstAddressOf,
     openFiles: (path) => new SystemFiles(path),
   });
 }

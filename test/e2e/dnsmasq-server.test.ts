@@ -2,7 +2,7 @@
 // it must. Without agent and control plane, which would need minutes to give an address to another MAC.
 
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { identityOf } from '@leasehold/agent/backends/dnsmasq/system-process';
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { type DhcpMessage, decode } from '@leasehold/agent/domain/dhcp/message';
@@ -192,8 +192,8 @@ describe.skipIf(!(await hasTool('dnsmasq')))('a real dnsmasq', () => {
     const before = keeperPid();
     process.kill(before, 'SIGSTOP');
     await eventually('it is gone', async () => identityOf(before) === undefined);
-    await eventually('another is there', async () => lab.server.state().kind === 'open' && pids().length === 1);
-    expect(keeperPid()).not.toBe(before);
+    await eventually('another is there', async () => keeperPid() !== before && pids().length === 1);
+    await eventually('it answers', async () => lab.server.state().kind === 'open');
     expect(await answered(1)).toBe(address(1));
   });
 
@@ -270,7 +270,9 @@ describe.skipIf(!(await hasTool('dnsmasq')))('a real dnsmasq', () => {
   }
 
   function keeperPid(): number {
-    return Number(readFileSync(`${lab.directory}/keeper.pid`, 'latin1').split(' ')[0]);
+    // The next one takes its place after a moment without.
+    const file = `${lab.directory}/keeper.pid`;
+    return existsSync(file) ? Number(readFileSync(file, 'latin1').split(' ')[0]) : 0;
   }
 });
 
@@ -314,7 +316,8 @@ const domain = fc
   .array(fc.oneof(words, label), { minLength: 1, maxLength: 4 })
   .map((labels) => labels.join('.'))
   .filter((name) => parseDomain(name).ok);
-const ip = fc.nat({ max: 0xffffffff }).map((n) => formatIpv4(n as never));
+// Without 0.0.0.0, which is left out: dnsmasq would tell its own address.
+const ip = fc.integer({ min: 1, max: 0xffffffff }).map((n) => formatIpv4(n as never));
 const printable = fc
   .oneof(
     fc.string({

@@ -16,7 +16,7 @@ import { type DhcpMessage, decode, encode, MIN_MAX_BYTES } from '@leasehold/agen
 import { u8, u32 } from '@leasehold/agent/domain/dhcp/option-values';
 import { NetworkTable } from '@leasehold/agent/domain/table';
 import { boottimeNow } from '@leasehold/agent/system/boottime';
-import { systemInterfaces } from '@leasehold/agent/system/interfaces';
+import { firstAddressOf, systemInterfaces } from '@leasehold/agent/system/interfaces';
 import { systemClock } from '@leasehold/program/system-clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { MemoryLog } from '../fakes/memory-log.js';
@@ -177,6 +177,7 @@ export class DnsmasqLab implements AsyncDisposable {
       ghosts: systemGhosts(this.#clock),
       serviceAddresses: systemServiceAddresses,
       prepareInterface: () => undefined,
+      firstAddressOf,
       openFiles: (path) => new SystemFiles(path),
     });
     return backend.open(`lab${this.#number}`, this.table, {

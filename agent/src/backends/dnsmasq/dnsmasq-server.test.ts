@@ -206,6 +206,17 @@ describe('trouble', () => {
     expect(host.server.state()).toEqual({ kind: 'open' });
   });
 
+  test('while it is tried again and again the reason stays, and it is logged once', async () => {
+    const host = await opened();
+    host.hold = true;
+    for (let i = 0; i < 5; i++) {
+      host.exit('dnsmasq: failed to bind DHCP server socket: Address already in use');
+      await host.advance(RETRY_MS);
+      expect(host.server.state()).toMatchObject({ reason: expect.stringContaining('is taken') });
+    }
+    expect(host.log.complaints()).toEqual(['dnsmasq ended']);
+  });
+
   test('a program that is not there is told with its package', async () => {
     const host = await opened({ hold: true });
     host.exit('setpriv: failed to execute dnsmasq: No such file or directory');
@@ -222,6 +233,15 @@ describe('trouble', () => {
     host.server.attach(BR0);
     expect(await host.server.flush()).toBe(false);
     expect(host.server.state()).toEqual({ kind: 'closed', reason: host.refusal });
+  });
+
+  test('an address before the service address is the reason: dnsmasq would answer from it', async () => {
+    const host = await opened();
+    host.firstAddress = 0xa9fe0101 as Ipv4;
+    expect(await host.server.flush()).toBe(false);
+    const reason = 'dnsmasq would answer from 169.254.1.1, which comes first on br0: remove it';
+    expect(host.server.state()).toEqual({ kind: 'closed', reason });
+    expect(host.steps.slice(3)).toEqual(['end']);
   });
 
   test('more reservations than it serves end it, with what to do', async () => {
@@ -330,6 +350,7 @@ function makeHost() {
     releases: true,
     failure: undefined as string | undefined,
     refusal: undefined as string | undefined,
+    firstAddress: 0xa9fe0709 as Ipv4,
     onReread: (): void => {},
     server: undefined as unknown as DnsmasqServer,
     say: (line: string) => running?.events.onLine(line),
@@ -414,6 +435,7 @@ function makeHost() {
       isPresent: (address: Ipv4) => present.has(address),
     },
     prepareInterface: () => undefined,
+    firstAddressOf: () => host.firstAddress,
   };
   const files = {
     replace: async (told: Told) => {

@@ -9,6 +9,7 @@
 
 import { type Clock, delay, type Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
+import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { NetworkTable } from '../../domain/table.js';
 import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
 import { CHECK_MS, isSamePlace, NO_INTERFACE, type Place, PlacedAddress } from '../host/placed-address.js';
@@ -29,6 +30,8 @@ export interface DnsmasqPorts {
   readonly serviceAddresses: Omit<ServiceAddresses, 'list'>;
   /** Prepares the host's settings for an interface; what may keep guests from being heard. */
   readonly prepareInterface: (name: string) => string | undefined;
+  /** The first address of an interface, which is what dnsmasq answers from. */
+  readonly firstAddressOf: (name: string) => Ipv4 | undefined;
 }
 
 /** Where a server's files are. */
@@ -90,6 +93,7 @@ export class DnsmasqServer implements DhcpServer {
   /** Why it ended last, by itself. */
   #end = '';
   #complaint: string | undefined;
+  #hasFailed = false;
   #hasWarned = false;
   #warned: string | undefined;
   /** Names of additions are never used again, also not by the next agent: what is said of an old one must not count. */
@@ -171,6 +175,7 @@ export class DnsmasqServer implements DhcpServer {
     }
     const trouble = await this.#serve(wanted);
     if (trouble !== undefined) return this.#fail(trouble);
+    this.#hasFailed = false;
     this.#setState({ kind: 'open' });
     this.#again(CHECK_MS);
   }
@@ -192,6 +197,11 @@ export class DnsmasqServer implements DhcpServer {
   async #serve(place: Place): Promise<string | undefined> {
     const put = await this.#address.put(place, () => this.#stop(), this.#running !== undefined);
     if (put !== undefined) return put;
+    const first = this.#ports.firstAddressOf(place.link.name);
+    if (first !== place.address) {
+      await this.#stop();
+      return `dnsmasq would answer from ${first === undefined ? 'no address' : formatIpv4(first)}, which comes first on ${place.link.name}: remove it`;
+    }
     this.#warn(place.link.name);
     const told = tell(this.#table);
     const args = told.ok ? this.#arguments(told.value, place) : told;
@@ -248,7 +258,8 @@ export class DnsmasqServer implements DhcpServer {
     const wanted = this.#arguments(told.value, place);
     if (!wanted.ok || !isSame(wanted.value, args)) return this.#serve(place);
     const digest = this.#digest();
-    this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
+    // What failed before stays the reason until it is better.
+    if (!this.#hasFailed) this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
     await this.#place.files.replace(told.value);
     this.#end = '';
     this.#complaint = undefined;
@@ -342,10 +353,13 @@ export class DnsmasqServer implements DhcpServer {
         this.#end = reason;
         for (const settle of [...this.#awaited.values()]) settle(false);
         // Expected when authority ends, which the reconciliation sees.
-        if (this.#isAllowed() && !this.#ending) this.#ports.log.error('dnsmasq ended', { reason });
-        this.#again(this.#isAllowed() ? RETRY_MS : 0);
-        if (this.#isAllowed() && this.#link)
-          this.#setState({ kind: 'closed', reason: explainEnd(reason, this.#link.name) });
+        if (!this.#isAllowed() || this.#ending || !this.#link) {
+          this.#again(0);
+          return;
+        }
+        // Not at every retry.
+        if (!this.#hasFailed) this.#ports.log.error('dnsmasq ended', { reason });
+        this.#fail(explainEnd(reason, this.#link.name));
       },
     };
   }
@@ -393,6 +407,7 @@ export class DnsmasqServer implements DhcpServer {
   }
 
   #fail(reason: string): void {
+    this.#hasFailed = true;
     this.#setState({ kind: 'closed', reason });
     this.#again(RETRY_MS);
   }

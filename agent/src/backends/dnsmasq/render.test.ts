@@ -105,6 +105,17 @@ describe('what is rendered', () => {
     expect(new Set(tags).size).toBe(2);
   });
 
+  test('0.0.0.0 is left out of lists: dnsmasq would tell its own address', () => {
+    const options = [
+      { code: 7, value: '10.0.0.7,0.0.0.0', bytes: new Uint8Array() },
+      { code: 150, value: '0.0.0.0', bytes: new Uint8Array() },
+    ];
+    const rendered = renderOptions(table({ dnsServers: ['0.0.0.0', '10.0.0.2'], ntpServers: ['0.0.0.0'] }), [
+      { options },
+    ]);
+    expect(rendered.ok && rendered.value.match(/,(6|42|7|150),.*/g)).toEqual([',6,10.0.0.2', ',7,10.0.0.7']);
+  });
+
   test('a text that would be read as the width of a number is bytes where it can be, and left out elsewhere', () => {
     const options = [66, 252].map((code) => ({ code, value: 'i', bytes: Buffer.from('i') }));
     const rendered = renderOptions(table({ gateway: '10.0.0.1' }), [{ options }]);

@@ -177,10 +177,11 @@ function subnetLines(subnet: ServedSubnet, serviceAddress: Ipv4): Parsed<readonl
   }
   // Without a value the option is not told; without the line dnsmasq would tell its own address.
   const lines = [gateway === undefined ? line(OPTION.router) : line(OPTION.router, formatIpv4(gateway))];
-  if (dnsServers.length > 0) lines.push(line(OPTION.dnsServers, ...dnsServers.map(formatIpv4)));
+  const [dns, ntp] = [dnsServers, ntpServers].map((servers) => servers.map(formatIpv4).filter(isTold));
+  if (dns?.length) lines.push(line(OPTION.dnsServers, ...dns));
   if (domainName !== '') lines.push(line(OPTION.domainName, quoted(domainName)));
   if (mtu !== 0) lines.push(line(OPTION.mtu, String(mtu)));
-  if (ntpServers.length > 0) lines.push(line(OPTION.ntpServers, ...ntpServers.map(formatIpv4)));
+  if (ntp?.length) lines.push(line(OPTION.ntpServers, ...ntp));
   if (domainSearch.length > 0) lines.push(line(OPTION.domainSearch, ...domainSearch));
   if (routes.length > 0) {
     // As the builtin backend says them: the server first, the default route last (RFC 3442).
@@ -213,10 +214,15 @@ const PLAIN = new Set([7, 44, 46, 150]);
 const KNOWN_TEXTS = new Set([17, 66, 67, 100, 101]);
 
 function optionText(code: number, value: string): string | undefined {
-  if (PLAIN.has(code)) return value;
+  if (PLAIN.has(code)) return value.split(',').filter(isTold).join(',') || undefined;
   // In quotes nothing is read as an address, a number or bytes, but for these: the width of a number without digits.
   if (value !== 'i' && value !== 's') return quoted(value);
   return KNOWN_TEXTS.has(code) ? undefined : `${value.charCodeAt(0)}b`;
+}
+
+/** dnsmasq tells its own address for this one, which is no server's. */
+function isTold(address: string): boolean {
+  return address !== '0.0.0.0';
 }
 
 function quoted(text: string): string {
