@@ -170,7 +170,7 @@ class RunningAgent implements Agent {
     const changed = this.#attachments.poll();
     for (const networkId of changed) this.#networks.attach(networkId);
     this.#tidy(changed);
-    this.#driver.sendSightings(this.#sentinel.look(this.#networks.watched()));
+    this.#driver.sendSightings(this.#sentinel.look(this.#networks.watched(), this.#driver.isOpen));
     this.#driver.attachmentsChanged();
     this.#networks.observe();
     this.#storeAuthority();

@@ -1,6 +1,7 @@
 // The DHCP servers of others on one network.
 //
-//   S1. Bounded, whatever guests claim: a few, and one that was seen itself takes the place of one that was only named.
+//   S1. Bounded, whatever guests claim: a few, and one that was seen itself takes the place of one that was only named. The
+//       first MAC of an address stays: a list that changed with every packet would be a write of the store for each.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 
@@ -26,7 +27,7 @@ export class ForeignServers {
     this.#forget(nowMs);
     const known = this.#seen.get(address);
     if (!known && !this.#makeRoom(mac)) return false;
-    this.#seen.set(address, { mac: mac ?? known?.mac, lastMs: nowMs });
+    this.#seen.set(address, { mac: known?.mac ?? mac, lastMs: nowMs });
     return known === undefined || (known.mac === undefined && mac !== undefined);
   }
 

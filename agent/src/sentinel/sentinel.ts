@@ -48,6 +48,9 @@ interface Ear {
   readonly socket: FrameSocket | undefined;
   readonly openedMs: number;
   readonly foreign: ForeignServers;
+  readonly limit: SightingLimit;
+  /** Why it is not heard, as it was said. */
+  complaint: string | undefined;
   /** As it was looked at last. */
   network: WatchedNetwork;
 }
@@ -58,19 +61,19 @@ export type Probed = { readonly usedBy: Mac | undefined } | { readonly problem: 
 /** See the top of the file. */
 export class Sentinel {
   readonly #ports: SentinelPorts;
-  readonly #limit = new SightingLimit();
   readonly #ears = new Map<string, Ear>();
   readonly #probes = new Map<ArpProbe, string>();
   /** Noticed between two looks, while an answer was waited for. */
   #early: Sighting[] = [];
-  #complaint: string | undefined;
+  #isHeard = false;
 
   constructor(ports: SentinelPorts) {
     this.#ports = ports;
   }
 
-  /** Looks at what came since the last look; what is to be told. */
-  look(networks: Iterable<WatchedNetwork>): readonly Sighting[] {
+  /** Looks at what came since the last look; what is to be told. `isHeard`: whether there is anybody to tell. */
+  look(networks: Iterable<WatchedNetwork>, isHeard = true): readonly Sighting[] {
+    this.#isHeard = isHeard;
     const sightings = this.#early;
     this.#early = [];
     const watched = new Set<string>();
@@ -141,36 +144,42 @@ export class Sentinel {
     }
     known?.socket?.close();
     const opened = this.#ports.frameSockets.open(link);
-    this.#complain(opened.ok ? undefined : opened.problem);
-    const socket = opened.ok ? opened.value : undefined;
-    const ear = { link, socket, openedMs: nowMs, foreign: known?.foreign ?? new ForeignServers(), network };
+    const ear: Ear = {
+      ...{ link, openedMs: nowMs, network },
+      socket: opened.ok ? opened.value : undefined,
+      foreign: known?.foreign ?? new ForeignServers(),
+      limit: known?.limit ?? new SightingLimit(),
+      complaint: opened.ok ? undefined : known?.complaint,
+    };
+    if (!opened.ok) this.#complain(ear, opened.problem);
     this.#ears.set(networkId, ear);
     return ear;
   }
 
-  #complain(problem: string | undefined): void {
-    if (problem !== undefined && problem !== this.#complaint) {
-      this.#ports.log.warn('Conflicts on the wire are not noticed', { problem });
-    }
-    if (problem !== undefined) this.#complaint = problem;
+  #complain(ear: Ear, problem: string): void {
+    if (problem === ear.complaint) return;
+    ear.complaint = problem;
+    this.#ports.log.warn('Conflicts on the wire are not noticed', { network: ear.network.networkId, problem });
   }
 
   #listen(ear: Ear, sightings: Sighting[]): void {
-    const { link, socket, foreign, network } = ear;
+    const { link, socket, network } = ear;
     for (let n = 0; n < MAX_FRAMES; n++) {
       const frame = socket?.read();
       if (frame === undefined) return;
       if (frame === 'broken') {
-        this.#complain(`The raw socket on ${link.name} failed`);
+        const deaf: Ear = { ...ear, socket: undefined };
+        this.#complain(deaf, `The raw socket on ${link.name} failed`);
         socket?.close();
-        this.#ears.set(network.networkId, { ...ear, socket: undefined });
+        this.#ears.set(network.networkId, deaf);
         return;
       }
-      this.#hear(network, frame, foreign, sightings);
+      this.#hear(ear, frame, sightings);
     }
   }
 
-  #hear({ networkId, table }: WatchedNetwork, frame: Uint8Array, foreign: ForeignServers, to: Sighting[]): void {
+  #hear({ network, foreign, limit }: Ear, frame: Uint8Array, to: Sighting[]): void {
+    const { networkId, table } = network;
     const { clock, log } = this.#ports;
     const heard = parseFrame(frame);
     if (heard?.kind === 'arp') this.#answer(networkId, heard);
@@ -183,8 +192,8 @@ export class Sentinel {
       return;
     }
     const { conflict: kind, entry, sourceMac } = noticed;
-    if (!this.#limit.allows(`${kind} ${entry.reservationId} ${sourceMac}`, clock.now())) return;
     const { reservationId } = entry;
+    if (!this.#isHeard || !limit.allows(`${kind} ${reservationId}`, clock.now())) return;
     to.push({ networkId, address: formatIpv4(entry.address), reservationId, kind, sourceMac });
   }
 

@@ -1,6 +1,7 @@
 // How much is told of what is noticed, however much that is.
 //
-//   L1. Of one reservation the same once a minute; of all together ten a second, in bursts of a hundred.
+//   L1. Of one reservation the same once a minute; of a network ten a second, in bursts of a hundred. From which MAC does
+//       not matter: those are made up in any number.
 //   L2. What is remembered for that is bounded: when it is too much, all of it is forgotten, and told anew.
 
 const AGAIN_AFTER_MS = 60_000;

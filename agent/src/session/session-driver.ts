@@ -115,6 +115,11 @@ export class SessionDriver implements SessionRunner {
     present.channel.send({ message: { $case: 'attachmentChange', value } });
   }
 
+  /** Whether there is a session in which to tell. */
+  get isOpen(): boolean {
+    return this.#present?.session.terms !== undefined;
+  }
+
   /** Tells the server what was noticed on the wire; without a session nobody hears it. */
   sendSightings(sightings: readonly Sighting[]): void {
     const epoch = this.#present?.session.terms?.epoch;

@@ -48,9 +48,19 @@ describe('nothing is written', () => {
     expect(withConflict(noted, sighting('declined'), later(-CONFLICT_AGAIN_MS))).toBeDefined();
   });
 
+  test('within a minute of another MAC, another host or another kind', () => {
+    const noted = withConflict(SLOT, sighting('address-in-use'), NOW) as Slot;
+    const others = [{ sourceMac: '52:54:00:00:00:03' as Mac }, { hostId: 'h2' as HostId }];
+    for (const other of others) {
+      expect(withConflict(noted, sighting('address-in-use', other), later(1))).toBeUndefined();
+    }
+    expect(withConflict(noted, sighting('declined'), later(1))).toBeUndefined();
+  });
+
   test('of a release after what is worse', () => {
     const noted = withConflict(SLOT, sighting('address-in-use'), NOW) as Slot;
     expect(withConflict(noted, sighting('released'), later(CONFLICT_AGAIN_MS))).toBeUndefined();
-    expect(withConflict(noted, sighting('declined'), later(1))?.conflict?.kind).toBe('declined');
+    const released = withConflict(SLOT, sighting('released'), NOW) as Slot;
+    expect(withConflict(released, sighting('declined'), later(1))?.conflict?.kind).toBe('declined');
   });
 });

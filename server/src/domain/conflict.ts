@@ -1,7 +1,8 @@
 // What hosts notice on the wire that does not fit a reservation, and what of it is written down.
 //
 //   C1. It is written, and nothing else: no reservation ends and no address is blocked by what a guest sends.
-//   C2. A tenure is written at most once a minute for the same thing, whoever sends how much.
+//   C2. A tenure is written at most once a minute, whoever sends how much from however many MACs, and whichever hosts see
+//       it; only what is worse than a release is written at once.
 
 import type { Mac } from '@leasehold/proto/values';
 import type { HostId, ReservationId, WallTime } from './ids.js';
@@ -24,7 +25,7 @@ export interface Conflict {
 /** What a host says it noticed of a tenure. */
 export type Sighting = Omit<Conflict, 'time'> & { readonly reservationId: ReservationId };
 
-/** How soon the same is written again. */
+/** How soon a tenure is written again. */
 export const CONFLICT_AGAIN_MS = 60_000;
 
 /** The slot with what was noticed; undefined: there is nothing to write. */
@@ -34,9 +35,9 @@ export function withConflict(slot: Slot, sighting: Sighting, now: WallTime): Slo
     return undefined;
   const { conflict: known } = slot;
   if (known && kind === 'released' && known.kind !== 'released') return undefined;
-  const isSame = known?.kind === kind && known.sourceMac === sourceMac && known.hostId === hostId;
+  const isWorse = known?.kind === 'released' && kind !== 'released';
   // A clock that was set back must not silence it for long.
-  if (known && isSame && Math.abs(now - known.time) < CONFLICT_AGAIN_MS) return undefined;
+  if (known && !isWorse && Math.abs(now - known.time) < CONFLICT_AGAIN_MS) return undefined;
   return { ...slot, conflict: { time: now, kind, sourceMac, hostId } };
 }
 

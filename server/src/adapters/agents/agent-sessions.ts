@@ -297,10 +297,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     // It counts again: for who waits for it, and for the plan.
     if (!wasLive) this.#changed();
     const { message } = request;
-    if (!sameEpoch(message?.$case === 'hello' ? undefined : message?.value.sessionEpoch, session.epoch)) {
+    // A newer agent may have more to say than this server understands.
+    if (!message) return undefined;
+    if (!sameEpoch(message.$case === 'hello' ? undefined : message.value.sessionEpoch, session.epoch)) {
       return invalidField('session_epoch', 'Not the epoch of this session').error;
     }
-    switch (message?.$case) {
+    switch (message.$case) {
       case 'heartbeat':
         this.#heartbeat(session, message.value.sequence, message.value.tables);
         return undefined;
@@ -348,16 +350,18 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return undefined;
   }
 
-  async probe(networkId: NetworkId, address: Ipv4): Promise<Probed> {
-    for (const session of this.#sessionsOf(networkId)) {
-      if (!this.#isLive(session.hostId) || !session.table(networkId)?.serving) continue;
-      const { epoch: sessionEpoch } = session;
-      return this.#probes.ask(session, (probeId) => {
-        const value = { sessionEpoch, probeId, networkId, address: formatIpv4(address) };
+  probe(networkId: NetworkId, address: Ipv4): Promise<Probed> {
+    return this.#probes.ask({
+      sessions: () => [...this.#sessionsOf(networkId)].filter((session) => this.#mayAsk(session, networkId)),
+      say: (session, probeId) => {
+        const value = { sessionEpoch: session.epoch, probeId, networkId, address: formatIpv4(address) };
         session.say({ $case: 'probe', value });
-      });
-    }
-    return 'unknown';
+      },
+    });
+  }
+
+  #mayAsk(session: AgentSession, networkId: NetworkId): boolean {
+    return this.#isLive(session.hostId) && session.table(networkId)?.serving === true;
   }
 
   #sighted({ hostId }: AgentSession, report: SightingReport): IpamError | undefined {
@@ -385,9 +389,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   /** The stream of a session is over. */
   ended(session: AgentSession): void {
+    this.#probes.ended(session);
     const record = this.#hosts.get(session.hostId);
     if (record?.session !== session) return;
-    this.#probes.ended(session);
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });

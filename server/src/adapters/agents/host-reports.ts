@@ -3,11 +3,15 @@
 //   R1. Of one host one report is being stored at a time, and the newest is stored last.
 //   R2. What cannot be stored now, because the store is away, is tried again until it is, or a newer one is, or its session
 //       is over: what the next one reports is newer.
+//   R3. Of one host at most one in two seconds: attachments may flap.
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type { HostId } from '../../domain/ids.js';
 import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
+
+/** How soon the next one of a host is stored. */
+export const STORE_EVERY_MS = 2_000;
 
 /** How soon it is tried again. */
 export const STORE_AGAIN_MS = 5_000;
@@ -44,6 +48,7 @@ export class HostReports {
       this.#waiting.set(hostId, undefined);
       try {
         await this.#directory.reported(next.report);
+        await delay(this.#clock, STORE_EVERY_MS);
       } catch (error) {
         this.#log.warn('what a host reported could not be stored yet', { host: hostId, error: String(error) });
         await delay(this.#clock, STORE_AGAIN_MS);
