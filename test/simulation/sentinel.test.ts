@@ -3,6 +3,7 @@
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
+import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
 import { afterEach, describe, expect, test } from 'vitest';
 import { arpFrame, dhcpFrame } from '../fakes/fake-wire.js';
 import { accepted, Installation } from './installation.js';
@@ -180,6 +181,46 @@ describe('probe_before_use', () => {
     await installation.advance(10);
     installation.host('h1').wire.breakStream();
     expect(await reserveIn(pending, 100)).toMatchObject({ ok: true });
+  });
+
+  test('once probing is switched off nothing is passed over any more', async () => {
+    await probedRed('10.0.0.0/29');
+    squat();
+    await reserveIn(installation.tryReserve('red-a', GUEST), 5_000);
+    const off = { probeBeforeUse: undefined } as unknown as Partial<SubnetSettings>;
+    expect(await installation.tryUpdateSubnet('red-a', off)).toMatchObject({ ok: true });
+    await installation.advance(100);
+    expect(await installation.tryReserve('red-a', GUEST)).toMatchObject({ ok: true });
+  });
+
+  test('a machine that answers for everything is not believed for long', async () => {
+    await probedRed();
+    squat();
+    const { tenure } = accepted(await reserveIn(installation.tryReserve('red-a', GUEST), 20_000));
+    expect(tenure.mac).toBe(GUEST);
+    expect(installation.log.complaints()).toContain('a machine answers for too many addresses and is not believed');
+  });
+
+  test('when there are more reserves than addresses, those that are asked for count as taken', async () => {
+    await probedRed('10.0.0.0/29');
+    const asked = Array.from({ length: 40 }, (_, n) => installation.tryReserve('red-a', `52:54:00:02:00:${10 + n}`));
+    const results = await reserveIn(Promise.all(asked), 10_000);
+    expect(results.filter(({ ok }) => ok)).toHaveLength(6);
+    expect(results.find(({ ok }) => !ok)).toMatchObject({ error: { kind: 'subnet-exhausted' } });
+    expect(installation.host('h1').interfaces.sent).toHaveLength(3 * 6);
+  });
+
+  test('a host that cannot ask is left alone, and another one is asked', async () => {
+    installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+    await installation.createNetwork('red', { dhcpServerCount: 2 });
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24', { probeBeforeUse: true });
+    installation.host('h1').interfaces.trouble = 'No raw sockets here';
+    await installation.advance(2_000);
+    for (let n = 1; n < 4; n++) {
+      await reserveIn(installation.tryReserve('red-a', `52:54:00:03:00:0${n}`), 1_000);
+    }
+    const sent = ['h1', 'h2'].map((hostId) => installation.host(hostId).interfaces.sent.length);
+    expect(sent).toEqual([0, 9]);
   });
 
   test('of many at once each has its turn', async () => {

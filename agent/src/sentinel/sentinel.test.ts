@@ -101,6 +101,20 @@ describe('reservations', () => {
   });
 });
 
+test('without a session nothing is told, and it is told once there is one', () => {
+  const { wire, sentinel, red } = makeSentinel();
+  wire.pass('br0', arpFrame(OTHER, '0a00000a'));
+  expect(sentinel.look([red], false)).toEqual([]);
+  wire.pass('br0', arpFrame(OTHER, '0a00000a'));
+  expect(sentinel.look([red], true)).toHaveLength(1);
+});
+
+test('what comes from one made-up MAC after another is told once a minute of a reservation', () => {
+  const { wire, look } = makeSentinel();
+  for (let n = 10; n < 60; n++) wire.pass('br0', arpFrame(`52:54:00:00:01:${n}`, '0a00000a'));
+  expect(look()).toHaveLength(1);
+});
+
 describe('other DHCP servers', () => {
   test('one that is heard is told of, with its MAC, until it was not heard for ten minutes', async () => {
     const { wire, look, sentinel, clock, log } = makeSentinel();

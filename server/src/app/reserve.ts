@@ -227,19 +227,7 @@ export class Reserve {
       const address = this.#nextAllowed(network, subnet);
       if (address !== undefined) return success({ subnet, address, isTaken: true, isNew: true });
     }
-    return this.#whollyInUse(network, open) ?? success(undefined);
-  }
-
-  /** A refusal when all that is free was found in use. */
-  #whollyInUse(network: Network, open: readonly Subnet[]): Refused | undefined {
-    const { networkId } = network;
-    const spaces = open.flatMap((subnet) => this.#spaceOf(network, subnet) ?? []);
-    const inUse = this.#probing.avoided(networkId).filter((address) => spaces.some((space) => space.isFree(address)));
-    const free = spaces.reduce((sum, space) => sum + space.free, 0);
-    // Without any the subnets are full, which is another refusal.
-    if (inUse.length === 0 || inUse.length < free) return undefined;
-    const [only] = open.length === 1 ? open : [];
-    return addressesInUse({ networkId, ...(only ? { subnetId: only.subnetId } : {}) }, inUse);
+    return success(undefined);
   }
 
   /** The next free address that no change under way is about to exclude: such a one would only stand in its way. */
@@ -249,7 +237,8 @@ export class Reserve {
     const skipped: Ipv4[] = [];
     let address = space?.next();
     const isPassedOver = (each: Ipv4) =>
-      closedTo(present, subnet, each) !== undefined || this.#probing.isAvoided(network.networkId, each);
+      closedTo(present, subnet, each) !== undefined ||
+      (subnet.probeBeforeUse === true && this.#probing.isAvoided(network.networkId, each));
     while (address !== undefined && isPassedOver(address)) {
       skipped.push(address);
       address = space?.next();
@@ -470,7 +459,20 @@ export class Reserve {
       const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
       return this.#returnTo(slot, wanted, command, call);
     }
-    return (await this.#foundRoom(target)) ? 'again' : this.#exhausted(target, command);
+    if (!(await this.#foundRoom(target))) return this.#exhausted(target, command);
+    return this.#whollyInUse(target, command) ?? 'again';
+  }
+
+  /** A refusal when all that is free was found in use. */
+  #whollyInUse({ network, subnets }: Target, { subnetId }: ReserveCommand): Refused | undefined {
+    const { networkId } = network;
+    const open = subnets.filter((subnet) => closedTo(network, subnet) === undefined);
+    const probed = open.filter(({ probeBeforeUse }) => probeBeforeUse);
+    const isFree = (address: Ipv4) => probed.some((subnet) => this.#spaceOf(network, subnet)?.isFree(address));
+    const inUse = this.#probing.avoided(networkId).filter(isFree);
+    const free = open.reduce((sum, subnet) => sum + (this.#spaceOf(network, subnet)?.free ?? 0), 0);
+    if (inUse.length === 0 || inUse.length < free) return undefined;
+    return addressesInUse({ networkId, ...(subnetId ? { subnetId } : {}) }, inUse);
   }
 
   /** Whether the store has other slots in the subnets than memory believes; then memory is put right, and has room. */
@@ -486,7 +488,8 @@ export class Reserve {
       const { changes, used } = space;
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
-      if (stored !== used) await view.rescan(networkId);
+      // What is being asked for is taken in memory alone, for as long as that takes.
+      if (stored !== used - this.#probing.asking(networkId, cidr)) await view.rescan(networkId);
       if ((this.#spaceOf(network, subnet)?.free ?? 0) > 0) return true;
     }
     return false;

@@ -196,7 +196,7 @@ export interface Reservation_LabelsEntry {
  * reservation.
  */
 export interface Conflict {
-  /** When the server that leads heard of it. The same kind, MAC and host is noted again after a minute at the earliest. */
+  /** When the server that leads heard of it. A reservation gets another one after a minute at the earliest. */
   time:
     | Date
     | undefined;
