@@ -1,0 +1,3 @@
+import { backendConformance } from './backend-conformance.js';
+
+backendConformance('builtin', true);
