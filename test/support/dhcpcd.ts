@@ -1,5 +1,4 @@
-// A third real DHCP guest: dhcpcd, which most small systems have. It keeps its lease, configures its interface itself, and
-// does by signal what `dhcpcd -n` asks for.
+// A third real DHCP guest: dhcpcd, which most small systems have. It keeps its lease, configures its interface itself.
 //
 // Where it keeps leases and sockets is compiled in: a mount of its own, which ends with it, puts the guest's directory there.
 
@@ -34,7 +33,7 @@ export interface DhcpcdEvent {
 }
 
 /** Reasons after which it has its address. */
-const HAS_ADDRESS = ['BOUND', 'REBOOT', 'RENEW', 'REBIND'];
+const HAS_ADDRESS = ['BOUND', 'REBOOT'];
 
 /** A machine with dhcpcd; what it remembers is in its directory. */
 export class DhcpcdGuest {
@@ -73,22 +72,11 @@ export class DhcpcdGuest {
     return eventOf(line) as DhcpcdEvent;
   }
 
-  /** Asks all servers for its address (`dhcpcd -n`); what came of it. */
-  rebind(): Promise<DhcpcdEvent> {
-    return this.#signalled('SIGHUP');
-  }
-
   /** As by pulling the plug: its lease stays. */
   async powerOff(): Promise<void> {
     await this.#process?.kill();
     this.#process = undefined;
     await this.#nic.namespace.ip(`address flush dev ${this.#nic.name}`);
-  }
-
-  #signalled(signal: NodeJS.Signals): Promise<DhcpcdEvent> {
-    const from = this.process.lines.length;
-    this.process.signal(signal);
-    return this.next([...HAS_ADDRESS, 'NAK', 'EXPIRE'], from);
   }
 
   #file(name: string): string {

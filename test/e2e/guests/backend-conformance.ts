@@ -70,12 +70,11 @@ export function backendConformance(backend: 'builtin' | 'dnsmasq', present: bool
       await guest.powerOff();
     });
 
-    test.skipIf(!withDhcpcd)('dhcpcd gets exactly its address, and again after rebinding and a reboot', async () => {
+    test.skipIf(!withDhcpcd)('dhcpcd gets exactly its address, and again after a reboot', async () => {
       const mac = '52:54:00:00:09:03';
       const address = await reserve(mac);
       const guest = new DhcpcdGuest(await cluster.guest('red', 'dhcpcd', mac), join(cluster.directory, 'dhcpcd'));
       expect(await guest.boot()).toMatchObject({ reason: 'BOUND', address, dns: ['10.1.0.2'] });
-      expect((await guest.rebind()).address).toBe(address);
       await guest.powerOff();
       expect(await guest.boot()).toMatchObject({ reason: 'REBOOT', address });
       await guest.powerOff();
