@@ -1,5 +1,5 @@
 // Benchmark `dhcp-peers`: the builtin responder beside dnsmasq, with the flags of facts on restricted service, and beside
-// Debian's Kea: four-way exchanges with the same guests, in turns, and perfdhcp, a program of others, as a witness.
+// Debian's Kea: four-way exchanges with the same guests, in turns.
 //
 // All know every guest and answer nobody else. dnsmasq takes part with as many reservations as its backend takes at most.
 
@@ -20,15 +20,12 @@ const FEW = 1_000;
 const MOST_OF_DNSMASQ = 5_000;
 const MANY = 60_000;
 const ROUNDS = 5;
-const NEEDED = { dnsmasq: 'dnsmasq-base', 'kea-dhcp4': 'kea-dhcp4-server', perfdhcp: 'kea-admin' } as const;
-// Of what perfdhcp sends each second, for so many seconds; facts say that all three can do it with few reservations.
-const WITNESS_RATE = 1_000;
-const WITNESS_S = 5;
+const NEEDED = { dnsmasq: 'dnsmasq-base', 'kea-dhcp4': 'kea-dhcp4-server' } as const;
 
 /** See the top of the file. */
 export const dhcpPeers: Benchmark = {
   name: 'dhcp-peers',
-  summary: 'the same exchanges with the builtin responder, dnsmasq and Kea, and perfdhcp on each',
+  summary: 'the same exchanges with the builtin responder, dnsmasq and Kea',
   run,
 };
 
@@ -54,9 +51,7 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
       const rates = peers.map(({ perSecond }) => perSecond.at(-1)?.toFixed(0) ?? '-');
       progress(`round ${round} of ${ROUNDS}: ${rates.join(', ')} exchanges/s`);
     }
-    const seen: Measurement[] = [];
-    for (const peer of peers) seen.push(await witness(peer));
-    return [...compare(peers), ...seen];
+    return compare(peers);
   } finally {
     for (const { responder } of peers) await responder.kill();
   }
@@ -144,18 +139,6 @@ function kea(cluster: Cluster, reservations: number, n: number): Promise<Peer> {
     return new WatchedProcess('kea-dhcp4', ['-c', file], { namespace, env });
   };
   return other(cluster, 'kea', n, reservations, `10.${n}.0.1/16`, start);
-}
-
-/** What perfdhcp says was lost. */
-async function witness({ name, guest, macs }: Peer): Promise<Measurement> {
-  const args = ['-4', '-B', '-l', guest.name, '-r', `${WITNESS_RATE}`, '-R', `${macs}`, '-p', `${WITNESS_S}`];
-  // It wants to have one, whatever it is.
-  await guest.namespace.addAddress(guest.name, '192.0.2.1/32');
-  const outcome = await guest.namespace.run('perfdhcp', [...args, '-b', 'mac=02:00:00:00:00:00']);
-  const drops = [...outcome.stdout.matchAll(/^drops ratio: ([0-9.]+) %$/gm)].map(([, share]) => Number(share));
-  if (drops.length === 0) throw new Error(`perfdhcp: ${outcome.stderr || outcome.stdout}`);
-  const title = `perfdhcp at ${WITNESS_RATE}/s, lost: ${name}, ${macs} reservations`;
-  return { name: title, value: Math.max(...drops), unit: '%' };
 }
 
 function compare(peers: readonly Peer[]): readonly Measurement[] {
