@@ -23,6 +23,17 @@ const IFREQ_SIZE = 40;
 /** The interfaces of the network namespace of this process. */
 export const systemInterfaces: Interfaces = { readLink };
 
+/** The name that an interface has now; undefined: it is gone. */
+export function nameOfInterface(index: number): string | undefined {
+  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const request = Buffer.alloc(IFREQ_SIZE);
+  request.writeInt32LE(index, C.IFNAMSIZ);
+  const isThere = libc.ioctl(fd, C.SIOCGIFNAME, request) === 0;
+  libc.close(fd);
+  return isThere ? request.toString('utf8', 0, request.indexOf(0)) : undefined;
+}
+
 function readLink(name: string): Link | AbsentLink {
   if (name === '' || Buffer.byteLength(name) >= C.IFNAMSIZ || name.includes('\0')) {
     return { absent: `${JSON.stringify(name)} cannot be the name of an interface` };

@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { formatIpv4, type Ipv4, type Parsed, parseIpv4 } from '@leasehold/proto/values';
+import { nameOfInterface } from '../../system/interfaces.js';
 import { C, libc, sockaddrIn } from '../../system/libc.js';
 import type { PutAddress, ServiceAddresses } from './service-addresses.js';
 
@@ -21,8 +22,10 @@ export const systemServiceAddresses: ServiceAddresses = {
     return done.ok ? { ok: true, value: undefined } : done;
   },
   async remove(link, address) {
+    // By its index: it may have been renamed, or another one may have its name by now.
+    const name = nameOfInterface(link.index);
     // Refused when interface or address are gone, which is just as well.
-    await ip('address', 'del', `${formatIpv4(address)}/32`, 'dev', link.name);
+    if (name !== undefined) await ip('address', 'del', `${formatIpv4(address)}/32`, 'dev', name);
   },
   isPresent,
   list,
