@@ -102,49 +102,6 @@ test('an interface that is made anew under its name is served again', async () =
   await servingHosts(leasehold, 'red', 1);
 });
 
-test('an interface that is taken down is not served, the reason is shown, and it is served again once it is up', async () => {
-  const mac = '52:54:00:00:0a:04';
-  const bridge = bridgeOf('red');
-  const { reservation } = await leasehold.reservations.reserve({ networkId: 'red', mac, waitReady: {} });
-  const nic = await cluster.guest('red', 'down', mac);
-  await host.namespace.ip(`link set ${bridge} down`);
-  await eventually('the server knows', async () => (await attachment('red'))?.ready === false);
-  expect(await attachment('red')).toMatchObject({ ready: false, reason: `Interface ${bridge} is down` });
-  expect(await runUdhcpc(nic, { tries: 1 })).toBeUndefined();
-  await host.namespace.ip(`link set ${bridge} up`);
-  await servingHosts(leasehold, 'red', 1);
-  expect(await attachment('red')).toMatchObject({ ready: true, reason: '' });
-  expect((await runUdhcpc(nic))?.ip).toBe(reservation.address);
-});
-
-test('an interface that is renamed is missed by its name, and served under it', async () => {
-  const mac = '52:54:00:00:0a:05';
-  const bridge = bridgeOf('red');
-  const { reservation } = await leasehold.reservations.reserve({ networkId: 'red', mac, waitReady: {} });
-  const nic = await cluster.guest('red', 'renamed', mac);
-  const rename = (from: string, to: string) =>
-    host.namespace.ip(`link set ${from} down`, `link set ${from} name ${to}`, `link set ${to} up`);
-  await rename(bridge, 'other');
-  await eventually('the server knows', async () => (await attachment('red'))?.ready === false);
-  expect(await attachment('red')).toMatchObject({ reason: `There is no interface ${bridge}` });
-  expect(await runUdhcpc(nic, { tries: 1 })).toBeUndefined();
-  await rename('other', bridge);
-  await servingHosts(leasehold, 'red', 1);
-  expect((await runUdhcpc(nic))?.ip).toBe(reservation.address);
-});
-
-test('an interface whose MTU changes is served on', async () => {
-  const mac = '52:54:00:00:0a:06';
-  const bridge = bridgeOf('red');
-  const { reservation } = await leasehold.reservations.reserve({ networkId: 'red', mac, waitReady: {} });
-  const nic = await cluster.guest('red', 'mtu', mac);
-  for (const mtu of [1_280, 1_500]) {
-    await host.namespace.ip(`link set ${bridge} mtu ${mtu}`);
-    expect((await runUdhcpc(nic))?.ip).toBe(reservation.address);
-    expect(await attachment('red')).toMatchObject({ ready: true, reason: '' });
-  }
-});
-
 async function attachment(networkId: string) {
   return (await leasehold.hosts.get('h1')).attachments.find((each) => each.networkId === networkId);
 }

@@ -8,6 +8,7 @@ import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
+import { keeperOf } from '../support/keeper-of.js';
 import type { WatchedProcess } from '../support/processes.js';
 import { hasTool } from '../support/tools.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';
@@ -216,14 +217,6 @@ function dnsmasqOf(host: TestHost): readonly number[] {
   const directory = join(host.stateDirectory, 'dnsmasq');
   const files = readdirSync(directory).filter((name) => name.endsWith('.pid') && name !== 'keeper.pid');
   return files.map((name) => Number(readFileSync(join(directory, name), 'latin1').split(' ')[0]));
-}
-
-function keeperOf(host: TestHost): string | undefined {
-  try {
-    return readFileSync(join(host.stateDirectory, 'dnsmasq', 'keeper.pid'), 'latin1');
-  } catch {
-    return undefined;
-  }
 }
 
 async function addressesOf(host: TestHost, networkId: string): Promise<string> {

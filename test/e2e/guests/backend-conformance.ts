@@ -8,10 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster, servingHosts, type TestHost } from '../../support/cluster.js';
 import { DhclientGuest } from '../../support/dhclient.js';
 import { DhcpcdGuest } from '../../support/dhcpcd.js';
+import { keeperOf } from '../../support/keeper-of.js';
 import { hasTool } from '../../support/tools.js';
 import { runUdhcpc, startUdhcpc } from '../../support/udhcpc.js';
 import { WireListener } from '../../support/wire-listener.js';
-import { keeperOf } from './keeper-of.js';
 
 const withDhclient = await hasTool('dhclient');
 const withDhcpcd = await hasTool('dhcpcd');

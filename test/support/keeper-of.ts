@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestHost } from '../../support/cluster.js';
+import type { TestHost } from './cluster.js';
 
 /** The identity of a host's keeper, for `killIdentified`; undefined: there is none. */
 export function keeperOf(host: TestHost): string | undefined {
