@@ -11,6 +11,7 @@
 import type { Ipv4 } from '@leasehold/proto/values';
 import { MESSAGE_TYPE, OPTION } from './dhcp/codes.js';
 import { type DhcpMessage, encode, type Malformed, MIN_MAX_BYTES } from './dhcp/message.js';
+import { readAddress } from './dhcp/option-values.js';
 import { informOptions, leaseOptions, nakOptions } from './lease-options.js';
 import type { Standing } from './standing.js';
 import type { Lease, NetworkTable } from './table.js';
@@ -201,11 +202,6 @@ function maxBytes(request: DhcpMessage, mtu: number): number {
   const accepted = option?.length === 2 ? ((option[0] ?? 0) << 8) | (option[1] ?? 0) : 0;
   const carried = mtu === 0 ? ETHERNET_MTU : Math.min(mtu, ETHERNET_MTU);
   return Math.max(Math.min(accepted, carried) - IP_AND_UDP_HEADERS, MIN_MAX_BYTES);
-}
-
-function readAddress(value: Uint8Array): Ipv4 | undefined {
-  if (value.length !== 4) return undefined;
-  return Buffer.from(value.buffer, value.byteOffset, 4).readUInt32BE(0) as Ipv4;
 }
 
 function silence(reason: SilenceReason): Silence {

@@ -7,6 +7,7 @@ import { ConflictKind } from '@leasehold/proto/ipam/v1/reservation';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { MESSAGE_TYPE, OPTION } from '../domain/dhcp/codes.js';
 import type { DhcpMessage } from '../domain/dhcp/message.js';
+import { readAddress } from '../domain/dhcp/option-values.js';
 import type { Entry, NetworkTable } from '../domain/table.js';
 import type { Heard } from './frames.js';
 
@@ -50,8 +51,6 @@ function inRequest(message: DhcpMessage, sourceMac: Mac, table: NetworkTable): N
 }
 
 function addressIn({ options }: DhcpMessage, code: number): Ipv4 | undefined {
-  const value = options.get(code);
-  if (value?.length !== 4) return undefined;
-  const address = Buffer.from(value.buffer, value.byteOffset, 4).readUInt32BE(0) as Ipv4;
+  const address = readAddress(options.get(code));
   return address === 0 ? undefined : address;
 }

@@ -8,7 +8,6 @@ import { C, lastError, libc } from './libc.js';
 
 // The longest DHCP message that is decoded fits.
 const FRAME_BYTES = 4_608;
-const IFREQ_SIZE = 40;
 // One number of the kernel has two names.
 const NOTHING_NOW: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK', 'EINTR']);
 const DROP = 0;
@@ -35,7 +34,7 @@ function explain({ name }: Link, error: string): string {
 }
 
 function macOf(fd: number, { name }: Link): Mac | undefined {
-  const request = Buffer.alloc(IFREQ_SIZE);
+  const request = Buffer.alloc(C.IFREQ_SIZE);
   request.write(name, 'utf8');
   if (libc.ioctl(fd, C.SIOCGIFHWADDR, request) < 0) return undefined;
   // A struct sockaddr: behind its family are the bytes.

@@ -18,8 +18,6 @@ export interface Interfaces {
   readLink(name: string): Link | AbsentLink;
 }
 
-const IFREQ_SIZE = 40;
-
 /** The interfaces of the network namespace of this process. */
 export const systemInterfaces: Interfaces = { readLink };
 
@@ -27,7 +25,7 @@ export const systemInterfaces: Interfaces = { readLink };
 export function nameOfInterface(index: number): string | undefined {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return undefined;
-  const request = Buffer.alloc(IFREQ_SIZE);
+  const request = Buffer.alloc(C.IFREQ_SIZE);
   request.writeInt32LE(index, C.IFNAMSIZ);
   const isThere = libc.ioctl(fd, C.SIOCGIFNAME, request) === 0;
   libc.close(fd);
@@ -41,7 +39,7 @@ function readLink(name: string): Link | AbsentLink {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return { absent: `Interface ${name} cannot be looked up: ${lastError()}` };
   try {
-    const request = Buffer.alloc(IFREQ_SIZE);
+    const request = Buffer.alloc(C.IFREQ_SIZE);
     request.write(name, 'utf8');
     if (libc.ioctl(fd, C.SIOCGIFINDEX, request) < 0) return { absent: describe(name, lastError()) };
     const index = request.readInt32LE(C.IFNAMSIZ);
@@ -57,7 +55,7 @@ function readLink(name: string): Link | AbsentLink {
 export function firstAddressOf(name: string): Ipv4 | undefined {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return undefined;
-  const request = Buffer.alloc(IFREQ_SIZE);
+  const request = Buffer.alloc(C.IFREQ_SIZE);
   request.write(name, 'utf8');
   const found = libc.ioctl(fd, C.SIOCGIFADDR, request) === 0;
   libc.close(fd);

@@ -25,6 +25,8 @@ export const C = {
   SIOCGIFHWADDR: 0x8927,
   IFF_UP: 1,
   IFNAMSIZ: 16,
+  /** Of a struct ifreq. */
+  IFREQ_SIZE: 40,
   CLOCK_BOOTTIME: 7,
 } as const;
 

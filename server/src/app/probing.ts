@@ -7,6 +7,7 @@
 
 import { type Cidr, cidrContains, formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
 import type { NetworkId } from '../domain/ids.js';
+import type { Probed } from '../ports/dhcp-provider.js';
 import type { Context } from './context.js';
 
 const AVOIDED_FOR_MS = 600_000;
@@ -46,7 +47,7 @@ export class Probing {
     return false;
   }
 
-  #judge(networkId: NetworkId, usedBy: Mac | undefined | 'unknown', mac: Mac): 'free' | 'used' | 'skipped' {
+  #judge(networkId: NetworkId, usedBy: Probed, mac: Mac): 'free' | 'used' | 'skipped' {
     if (usedBy === 'unknown') return 'skipped';
     // A guest that has it already, from before it was reserved, is who it is for.
     if (usedBy === undefined || usedBy === mac) return 'free';

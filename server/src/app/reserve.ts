@@ -117,7 +117,7 @@ export class Reserve {
     this.#probing = new Probing(context);
   }
 
-  /** Whether the server that leads must do it: hosts are asked for addresses of such a subnet. */
+  /** Whether another server, the one that leads, must do it: hosts are asked for addresses of such a subnet. */
   asksHosts({ subnetId, networkId, address }: ReserveCommand): boolean {
     if (address !== undefined) return false;
     const target = this.#remembered({ subnetId, networkId });

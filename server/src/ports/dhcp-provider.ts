@@ -64,10 +64,10 @@ export interface HostObserver {
   /** Calls `listener` when something changed that a plan may depend on; not for every acknowledged reservation. */
   onChange(listener: () => void): { close(): void };
   /**
-   * Asks a host that serves the network who uses an address, by ARP: half a second; undefined: nobody answered. `unknown`:
-   * nobody could be asked, or the host did not say within 2 s.
+   * Asks a host that serves the network who uses an address, by ARP: half a second; a host that does not say within 2 s is
+   * passed over for another one.
    */
-  probe(networkId: NetworkId, address: Ipv4): Promise<Mac | undefined | 'unknown'>;
+  probe(networkId: NetworkId, address: Ipv4): Promise<Probed>;
   /** How many live, connected hosts confirmed that they answer with this reservation. */
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
   /** Resolves with the number of ready servers once it reached `servers`, or when `signal` is aborted. */
@@ -79,6 +79,9 @@ export interface HostObserver {
     signal: AbortSignal,
   ): Promise<number>;
 }
+
+/** Who uses an address; undefined: nobody answered. `unknown`: nobody could be asked. */
+export type Probed = Mac | undefined | 'unknown';
 
 /** A host as its session shows it. */
 export interface ObservedHost {

@@ -178,7 +178,7 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   return {
     reserveAddress: unary(log, async (request, call) => {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
-      const needsHosts = wait !== undefined || app.reserve.asksHosts(command);
+      const needsHosts = wait !== undefined || (!context.lease.isSelf && app.reserve.asksHosts(command));
       const passed = needsHosts && (await holder.do(rpc.reserveAddress, request, call));
       if (passed) return passed;
       if (wait) orThrow(await checkWait(context, command, wait.servers));
@@ -223,7 +223,7 @@ function batchHandlers(log: Log, app: UseCases, holder: HolderCalls) {
         const read = fromReserve(item, call.caller);
         return read.ok && app.reserve.asksHosts(read.value.command);
       };
-      const needsHosts = wait !== undefined || request.requests.some(asksHosts);
+      const needsHosts = wait !== undefined || (!app.context.lease.isSelf && request.requests.some(asksHosts));
       const passed = needsHosts && (await holder.do(rpc.batchReserveAddresses, request, call));
       if (passed) return passed;
       const results = await eachOf(log, call, request.requests, async (item) => {

@@ -27,6 +27,7 @@ import type {
   ObservedAttachment,
   ObservedHost,
   ObservedTable,
+  Probed,
   ProvidedNetwork,
   ProvidedReservation,
   SubnetRef,
@@ -38,7 +39,7 @@ import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
-import { type Probed, Probes } from './probes.js';
+import { Probes } from './probes.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';

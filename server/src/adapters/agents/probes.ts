@@ -5,11 +5,8 @@
 //   P2. A host that cannot ask, or does not say, is left alone for a minute, and another one is asked.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
-import type { Mac } from '@leasehold/proto/values';
+import type { Probed } from '../../ports/dhcp-provider.js';
 import type { AgentSession } from './session.js';
-
-/** What a probe came to; undefined: nobody answered. */
-export type Probed = Mac | undefined | 'unknown';
 
 /** How to ask. */
 export interface Question {

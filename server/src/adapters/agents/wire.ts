@@ -16,7 +16,7 @@ import { type FieldViolation, invalidField, invalidFields, type Result, success 
 import type { ForeignServer } from '../../domain/host.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import type { Subnet } from '../../domain/network.js';
-import type { SlotKey } from '../../domain/reservation-id.js';
+import { MAX_RESERVATION_ID_LENGTH, type SlotKey } from '../../domain/reservation-id.js';
 import { serviceAddress } from '../../domain/service-address.js';
 import type { ObservedAttachment, ProvidedNetwork } from '../../ports/dhcp-provider.js';
 
@@ -116,7 +116,7 @@ export function fromSightings(
     const mac = read(`${field}.source_mac`, parseMac(sourceMac), violations);
     const known = KINDS.get(kind);
     if (!known) violations.push({ field: `${field}.kind`, description: 'Not a kind of what is noticed' });
-    checkText(`${field}.reservation_id`, reservationId, MAX_RESERVATION_ID, violations);
+    checkText(`${field}.reservation_id`, reservationId, MAX_RESERVATION_ID_LENGTH, violations);
     if (network === undefined || at === undefined || mac === undefined || !known) return [];
     const sighting = { kind: known, sourceMac: mac, hostId, reservationId: reservationId as ReservationId };
     return [{ place: { networkId: networkId as NetworkId, address: at }, sighting }];
@@ -201,8 +201,6 @@ const MAX_DIGEST = 64;
 const MAX_REASON = 256;
 const MAX_FOREIGN_SERVERS = 4;
 const MAX_SIGHTINGS = 100;
-// Longer than any that this software made.
-const MAX_RESERVATION_ID = 128;
 
 /** Whether two session epochs are the same. */
 export function sameEpoch(a: SessionEpoch | undefined, b: SessionEpoch): boolean {

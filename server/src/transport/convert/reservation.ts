@@ -24,14 +24,13 @@ import type { ConflictKind } from '../../domain/conflict.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
 import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
+import { MAX_RESERVATION_ID_LENGTH } from '../../domain/reservation-id.js';
 import type { EndedTenure, RequestKey, Slot, Tenure } from '../../domain/slot.js';
 import type { HistoryFilter } from '../../ports/store.js';
 import { Fields } from './fields.js';
 
 const MAX_OWNER = 255;
 const MAX_BATCH = 1_000;
-// Longer than any that this software made.
-const MAX_RESERVATION_ID = 128;
 const MAX_WAIT_MS = 60_000;
 const DEFAULT_WAIT_MS = 5_000;
 const ZERO = '' as never;
@@ -156,7 +155,7 @@ function readKey(fields: Fields, key: WireKey['key'], prefix: string): Reservati
 }
 
 function readReservationId(fields: Fields, field: string, text: string): ReservationId {
-  return fields.text(field, text, MAX_RESERVATION_ID) as ReservationId;
+  return fields.text(field, text, MAX_RESERVATION_ID_LENGTH) as ReservationId;
 }
 
 /** Reads the filters of ListReservationsRequest. */
