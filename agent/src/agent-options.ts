@@ -36,7 +36,12 @@ const options = {
     help: 'networks, one ID=IFACE a line, re-read when it changes',
     parse: parseText,
   }),
-  backend: value({ unit: 'name', help: 'what answers DHCP: builtin', default: 'builtin', parse: oneOf(['builtin']) }),
+  backend: value({
+    unit: 'builtin|dnsmasq',
+    help: 'what answers DHCP: the agent itself, or a dnsmasq process for each network',
+    default: 'builtin',
+    parse: oneOf(['builtin', 'dnsmasq']),
+  }),
   stateDir: value({
     unit: 'dir',
     help: 'where tables and authority survive a restart; one running agent each',

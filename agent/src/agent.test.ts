@@ -10,9 +10,12 @@ const RED_1 = { networkId: 'red', placementEpoch: 1n };
 const S = 60_000;
 
 function makeWorld(): AgentWorld {
-  return new AgentWorld(({ clock, entropy, log, files, server, backend, readLink, bootId }) =>
+  return new AgentWorld(({ clock, entropy, log, files, server, wire, backend, readLink, bootId }) =>
     createAgent(
-      { clock, entropy, log, backend, readLink, transport: server, state: new StateStore({ files, entropy, log }) },
+      {
+        ...{ clock, entropy, log, backend, readLink, transport: server, frameSockets: wire },
+        state: new StateStore({ files, entropy, log }),
+      },
       { hostId: 'h1', servers: ['a', 'b'], failureDomain: 'rack-1', agentVersion: '0.1.0', bootId },
     ),
   );
@@ -291,8 +294,8 @@ describe('restart', () => {
         backend: 'fake',
         failureDomain: 'rack-1',
         attachments: [
-          { networkId: 'red', interface: 'br-red', ready: true, reason: '' },
-          { networkId: 'blue', interface: 'br-blue', ready: true, reason: '' },
+          { networkId: 'red', interface: 'br-red', ready: true, reason: '', foreignDhcpServers: [] },
+          { networkId: 'blue', interface: 'br-blue', ready: true, reason: '', foreignDhcpServers: [] },
         ],
         tables: [{ networkId: 'red', networkUid: 'u1', placementEpoch: 1n, sequence: 0n, entries: 2n, serving: true }],
         last: true,

@@ -9,6 +9,8 @@ import type { Log } from '@leasehold/program/log';
 import { Attachments, type ReadLink } from './attachments.js';
 import type { DhcpBackend } from './backends/dhcp-backend.js';
 import { Networks } from './networks.js';
+import type { FrameSockets } from './sentinel/frame-sockets.js';
+import { Sentinel } from './sentinel/sentinel.js';
 import type { Acknowledged } from './session/authority.js';
 import type { SessionTerms, StoreIdentity } from './session/session.js';
 import { SessionDriver } from './session/session-driver.js';
@@ -28,6 +30,7 @@ export interface AgentPorts {
   /** Not loaded yet. */
   readonly state: StateStore;
   readonly readLink: ReadLink;
+  readonly frameSockets: FrameSockets;
 }
 
 /** Who an agent is and whom it follows. */
@@ -73,6 +76,7 @@ class RunningAgent implements Agent {
   readonly #networks: Networks;
   readonly #driver: SessionDriver;
   readonly #supervisor: Supervisor;
+  readonly #sentinel: Sentinel;
   #identity: StoreIdentity | undefined;
   #terms: SessionTerms | undefined;
   #acknowledged: Acknowledged | undefined;
@@ -85,6 +89,7 @@ class RunningAgent implements Agent {
     this.#ports = ports;
     this.#config = config;
     this.#attachments = new Attachments(ports.readLink, ports.log);
+    this.#sentinel = new Sentinel(ports);
     const context = {
       identity: () => this.#identity,
       intervalMs: () => this.#terms?.intervalMs ?? DEFAULT_INTERVAL_MS,
@@ -116,6 +121,7 @@ class RunningAgent implements Agent {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#supervisor.stop();
+    this.#sentinel.close();
     await this.#networks.suspend();
     const authority = this.#networks.authorities();
     if (this.#identity) await this.#saveRecord(this.#identity, authority);
@@ -131,7 +137,7 @@ class RunningAgent implements Agent {
       { hostId, failureDomain, agentVersion, bootId, agentInstance, backend },
       {
         identity: () => this.#identity,
-        attachments: () => this.#attachments.list(),
+        attachments: () => this.#attachments.list((networkId) => this.#sentinel.foreignServers(networkId)),
         beginSession: () => networks.beginSession(),
         tableStates: () => networks.tableStates(),
         dropTables: () => networks.dropAll(),
@@ -145,6 +151,10 @@ class RunningAgent implements Agent {
           this.#storeAuthority();
         },
         deliver: (delivery) => networks.deliver(delivery),
+        probe: async ({ networkId, address }) => {
+          const probed = await this.#sentinel.probe(networkId, address);
+          return 'problem' in probed ? { usedBy: '', ...probed } : { usedBy: probed.usedBy ?? '', problem: '' };
+        },
       },
     );
   }
@@ -160,6 +170,7 @@ class RunningAgent implements Agent {
     const changed = this.#attachments.poll();
     for (const networkId of changed) this.#networks.attach(networkId);
     this.#tidy(changed);
+    this.#driver.sendSightings(this.#sentinel.look(this.#networks.watched(), this.#driver.isOpen));
     this.#driver.attachmentsChanged();
     this.#networks.observe();
     this.#storeAuthority();

@@ -3,7 +3,7 @@
 // Interfaces may appear, change and vanish at any time; they are looked at twice a second, which every kernel can do.
 
 import type { Log } from '@leasehold/program/log';
-import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
+import type { ForeignDhcpServer, HostAttachment } from '@leasehold/proto/ipam/v1/host';
 import type { Link } from './backends/dhcp-backend.js';
 import type { Place } from './networks.js';
 
@@ -50,13 +50,14 @@ export class Attachments {
     return this.#attached.get(networkId)?.place ?? { link: undefined, absence };
   }
 
-  /** As reported to the server. */
-  list(): HostAttachment[] {
+  /** As reported to the server, with what else answers DHCP there. */
+  list(foreignServers: (networkId: string) => ForeignDhcpServer[]): HostAttachment[] {
     return [...this.#attached].map(([networkId, { interface: name, place }]) => ({
       networkId,
       interface: name,
       ready: place.link !== undefined,
       reason: place.link ? '' : place.absence,
+      foreignDhcpServers: foreignServers(networkId),
     }));
   }
 

@@ -1,6 +1,8 @@
 // leasehold-agent: reads its options and puts the agent together with the operating system.
 
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { credentials } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { createLog, type Log } from '@leasehold/program/log';
@@ -11,18 +13,28 @@ import { systemEntropy } from '@leasehold/program/system-entropy';
 import { type Agent, type AgentConfig, createAgent } from './agent.js';
 import { type AgentOptions, agentProgram, findConflict } from './agent-options.js';
 import { BuiltinBackend } from './backends/builtin/builtin-backend.js';
-import { systemServiceAddresses } from './backends/builtin/system-service-addresses.js';
 import { systemSockets } from './backends/builtin/system-sockets.js';
+import type { DhcpBackend } from './backends/dhcp-backend.js';
+import { DnsmasqBackend } from './backends/dnsmasq/dnsmasq-backend.js';
+import { KeeperClient } from './backends/dnsmasq/keeper-client.js';
+import { SystemFiles } from './backends/dnsmasq/system-files.js';
+import { systemGhosts } from './backends/dnsmasq/system-ghosts.js';
+import { SystemKeeper } from './backends/dnsmasq/system-keeper.js';
+import { relaxReversePathFilter } from './backends/host/reverse-path.js';
+import { systemServiceAddresses } from './backends/host/system-service-addresses.js';
 import type { ConfiguredNetwork } from './networks-config.js';
 import { NetworksFile } from './networks-file.js';
 import { grpcTransport } from './session/grpc-transport.js';
 import { StateStore } from './state/state-store.js';
 import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
-import { systemInterfaces } from './system/interfaces.js';
+import { systemFrameSockets } from './system/frame-sockets.js';
+import { firstAddressOf, systemInterfaces } from './system/interfaces.js';
 import { NodeFiles } from './system/node-files.js';
 
 const NAME = 'leasehold-agent';
+
+const KEEPER = fileURLToPath(new URL('./keeper/main.js', import.meta.url));
 
 async function main(): Promise<void> {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -34,7 +46,8 @@ async function main(): Promise<void> {
   // Authority is measured across suspend and restarts of the agent.
   const clock = systemClock(boottimeNow);
   const files = await openStateDirectory(options.stateDir);
-  const agent = makeAgent(options, version, files, { clock, log });
+  const backend = makeBackend(options, { clock, log });
+  const agent = makeAgent(options, version, { files, backend }, { clock, log });
   const networksFile = followNetworks(options, agent, { clock, log });
   drainOnSignal(process, {
     clock,
@@ -48,7 +61,29 @@ async function main(): Promise<void> {
   await agent.start().catch((error: unknown) => {
     fail(NAME, `--state-dir ${options.stateDir} cannot be read: ${messageOf(error)}`);
   });
+  if (backend instanceof DnsmasqBackend) await backend.endOthers();
   announce(options, log);
+}
+
+function makeBackend(options: AgentOptions, { clock, log }: { readonly clock: Clock; readonly log: Log }): DhcpBackend {
+  const directory = resolve(options.stateDir, 'dnsmasq');
+  const keeper = new SystemKeeper(KEEPER, directory, clock);
+  const serviceAddresses = systemServiceAddresses;
+  if (options.backend === 'builtin') {
+    // What an agent with the other backend left would hold port 67.
+    keeper.kill();
+    return new BuiltinBackend({ clock, log, sockets: systemSockets, serviceAddresses });
+  }
+  return new DnsmasqBackend(directory, {
+    clock,
+    log,
+    processes: new KeeperClient(keeper, clock, log),
+    ghosts: systemGhosts(clock),
+    serviceAddresses,
+    prepareInterface: relaxReversePathFilter,
+    firstAddressOf,
+    openFiles: (path) => new SystemFiles(path),
+  });
 }
 
 async function openStateDirectory(directory: string): Promise<NodeFiles> {
@@ -64,7 +99,7 @@ async function openStateDirectory(directory: string): Promise<NodeFiles> {
 function makeAgent(
   options: AgentOptions,
   agentVersion: string,
-  files: NodeFiles,
+  { files, backend }: { readonly files: NodeFiles; readonly backend: DhcpBackend },
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Agent {
   const entropy = systemEntropy();
@@ -75,16 +110,11 @@ function makeAgent(
     agentVersion,
     bootId: readBootId(),
   };
-  const backend = new BuiltinBackend({
-    clock,
-    log,
-    sockets: systemSockets,
-    serviceAddresses: systemServiceAddresses,
-  });
   const transport = grpcTransport(credentials.createInsecure(), clock);
   const state = new StateStore({ files, entropy, log });
   const { readLink } = systemInterfaces;
-  return createAgent({ clock, entropy, log, transport, backend, state, readLink }, config);
+  const frameSockets = systemFrameSockets;
+  return createAgent({ clock, entropy, log, transport, backend, state, readLink, frameSockets }, config);
 }
 
 function followNetworks(

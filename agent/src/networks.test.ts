@@ -8,9 +8,12 @@ import { StateStore } from './state/state-store.js';
 const RED = ['52:54:00:00:00:0a=10.0.0.10', '52:54:00:00:00:0b=10.0.0.11'];
 
 function makeWorld(): AgentWorld {
-  return new AgentWorld(({ clock, entropy, log, files, server, backend, readLink, bootId }) =>
+  return new AgentWorld(({ clock, entropy, log, files, server, wire, backend, readLink, bootId }) =>
     createAgent(
-      { clock, entropy, log, backend, readLink, transport: server, state: new StateStore({ files, entropy, log }) },
+      {
+        ...{ clock, entropy, log, backend, readLink, transport: server, frameSockets: wire },
+        state: new StateStore({ files, entropy, log }),
+      },
       { hostId: 'h1', servers: ['a'], failureDomain: '', agentVersion: '0.1.0', bootId },
     ),
   );

@@ -12,6 +12,7 @@ import type { Delivery, PlacementKey, TableState } from '@leasehold/proto/ipam/v
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { Link } from './backends/dhcp-backend.js';
 import { Replica } from './domain/replica.js';
+import type { WatchedNetwork } from './sentinel/sentinel.js';
 import { type NetworkContext, type NetworkPorts, ServedNetwork } from './served-network.js';
 import { type Acknowledged, NO_AUTHORITY } from './session/authority.js';
 import type { AgentRecord, StoredAuthority } from './state/agent-record.js';
@@ -128,6 +129,15 @@ export class Networks {
   isServiceAddress(address: Ipv4): boolean {
     for (const { replica } of this.#served.values()) if (replica.table.serviceAddress === address) return true;
     return false;
+  }
+
+  /** What is to be watched on the wire. */
+  *watched(): Iterable<WatchedNetwork> {
+    for (const network of this.#served.values()) {
+      const { networkId, replica } = network;
+      const { link } = this.#placeOf(networkId);
+      yield { networkId, table: replica.table, link, standing: network.standing() };
+    }
   }
 
   /** Logs what began and ceased to be answered. */

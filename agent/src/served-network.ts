@@ -119,7 +119,7 @@ export class ServedNetwork {
   async open(after: Promise<void> | undefined): Promise<void> {
     if (after) await after;
     if (this.#closed) return;
-    const gate = { standing: () => this.standing() };
+    const gate = { standing: () => this.standing(), untilMs: () => this.#authority.untilMs };
     this.#server = this.#ports.backend.open(this.networkId, this.replica.table, gate);
     this.#server.onStateChange(() => this.#pump());
     this.#server.attach(this.#link);
@@ -143,11 +143,10 @@ export class ServedNetwork {
 
   /** Stops for a restart of the agent: as `close`, but the authority goes on, and what is being written is finished. */
   async suspend(): Promise<void> {
-    const authority = this.#authority;
-    const closed = this.close();
-    this.#authority = authority;
+    this.#retry?.cancel();
+    this.#closed ??= this.#server?.suspend() ?? Promise.resolve();
     // A journal that ends in the middle of a record makes the next start silent.
-    await Promise.all([closed, this.#pumping]);
+    await Promise.all([this.#closed, this.#pumping]);
   }
 
   /** A session begins; its hello tells of this table. */
@@ -167,6 +166,7 @@ export class ServedNetwork {
     // Another placement: what was promised to the old one says nothing about a table that may have missed the time
     // between. In a table that followed all along nothing was missed.
     if (this.replica.placementEpoch > placementEpoch && !confirmed) this.#authority = NO_AUTHORITY;
+    this.#server?.changed();
     if (outcome.kind === 'refused') {
       const { sequence, action } = delivery;
       this.#refused = { sequence, problem: outcome.problem };
@@ -191,6 +191,7 @@ export class ServedNetwork {
     const now = this.#ports.clock.now();
     const wasRunning = isRunning(this.#authority, now);
     this.#authority = acknowledge(this.#authority, ack, this.replica.confirmed, now);
+    this.#server?.changed();
     if (wasRunning || !isRunning(this.#authority, now)) return;
     this.#unbacked = this.#applied;
     this.#back();

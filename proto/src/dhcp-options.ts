@@ -88,12 +88,20 @@ function addresses(text: string): Parsed<OptionValue> {
   const canonical: string[] = [];
   const bytes: number[] = [];
   for (const item of text.split(',')) {
-    const address = parseIpv4(item.trim());
+    const address = parseIpv4(withoutBlanks(item));
     if (!address.ok) return address;
     canonical.push(formatIpv4(address.value));
     bytes.push(address.value >>> 24, (address.value >>> 16) & 255, (address.value >>> 8) & 255, address.value & 255);
   }
   return { ok: true, value: { value: canonical.join(','), bytes: Uint8Array.from(bytes) } };
+}
+
+// Blanks only: trim() would take line ends and the spaces of Unicode, too. No pattern: ` +$` is quadratic.
+function withoutBlanks(text: string): string {
+  let [from, to] = [0, text.length];
+  while (text[from] === ' ') from++;
+  while (to > from && text[to - 1] === ' ') to--;
+  return text.slice(from, to);
 }
 
 function printable(text: string): Parsed<OptionValue> {

@@ -137,9 +137,14 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // reservation means the same whoever serves it.
 const READ_AS_SETTING = /^(?:[0-9]+[smhdw]?|ignore|infinite)$/;
 
+// Only ASCII: toLowerCase() makes a k of the Kelvin sign too, and a name would be another one than was given.
+function toLowerAscii(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
 /** Parses a host name: one label of lower-case letters, digits and dashes (RFC 1123), not all digits. */
 export function parseHostname(text: string): Parsed<string> {
-  const name = text.toLowerCase();
+  const name = toLowerAscii(text);
   if (!LABEL.test(name)) {
     return bad(`${quote(text)} is not a host name: one label of letters, digits and dashes, up to 63 characters`);
   }
@@ -149,7 +154,7 @@ export function parseHostname(text: string): Parsed<string> {
 
 /** Parses a domain name: labels with dots between, up to 253 characters, without the final dot. */
 export function parseDomain(text: string): Parsed<string> {
-  const name = text.toLowerCase();
+  const name = toLowerAscii(text);
   if (name.length > 253 || !name.split('.').every((label) => LABEL.test(label))) {
     return bad(`${quote(text)} is not a domain name like example.org`);
   }

@@ -66,6 +66,16 @@ export interface HostAttachment {
   readonly ready: boolean;
   /** Why it is not ready, for people. Empty when it is. */
   readonly reason: string;
+  /** Other DHCP servers that the host noticed on the network in the last ten minutes. */
+  readonly foreignDhcpServers: readonly ForeignDhcpServer[];
+}
+
+/** A DHCP server that is none of Leasehold: its guests may get any address. */
+export interface ForeignDhcpServer {
+  /** Its server identifier. */
+  readonly address: string;
+  /** Empty: a guest named it, and it was not seen itself. */
+  readonly mac: string;
 }
 
 /** What can be changed of a host: a field that is present is set, an absent one stays. */
@@ -138,11 +148,12 @@ export function toHost(answer: WireHost | undefined): Host {
     maintenance: required(wire.maintenance, 'host.maintenance'),
     failureDomain: wire.failureDomain,
     labels: wire.labels,
-    attachments: wire.attachments.map(({ networkId, interface: name, ready, reason }) => ({
+    attachments: wire.attachments.map(({ networkId, interface: name, ready, reason, foreignDhcpServers }) => ({
       networkId,
       interface: name,
       ready,
       reason,
+      foreignDhcpServers: foreignDhcpServers.map(({ address, mac }) => ({ address, mac })),
     })),
     backend: wire.backend,
     agentVersion: wire.agentVersion,

@@ -19,6 +19,7 @@ export {
 } from './errors.js';
 export type {
   BreakerState,
+  ForeignDhcpServer,
   Host,
   HostAttachment,
   HostChanges,
@@ -31,11 +32,13 @@ export type { List, ListOptions, Page } from './pages.js';
 export type { Placement, PlacementFilter, PlacementState, Placements } from './placements.js';
 export type {
   BatchWaitOptions,
+  ConflictKind,
   HistoryFilter,
   ReleaseRequest,
   ReleaseResult,
   Reservation,
   ReservationChanges,
+  ReservationConflict,
   ReservationFilter,
   ReservationKey,
   ReservationState,

@@ -32,6 +32,14 @@ const STATES = { 1: 'reserved', 2: 'quarantined', 3: 'ended' } as const;
 /** Where a reservation is in its life: held, released but resting, or over. */
 export type ReservationState = (typeof STATES)[keyof typeof STATES] | 'unknown';
 
+const CONFLICT_KINDS = { 1: 'declined', 2: 'address-in-use', 3: 'released' } as const;
+
+/**
+ * The guest declined its address, because it saw another machine use it; another MAC uses the address; or the guest gave
+ * it up, as at its shutdown, while the reservation goes on.
+ */
+export type ConflictKind = (typeof CONFLICT_KINDS)[keyof typeof CONFLICT_KINDS] | 'unknown';
+
 /** An address promised to a MAC, from the reserve to the moment the address is free again (a tenure). */
 export interface Reservation {
   /** Opaque. Names this tenure for ever: the next one of the same address has another. */
@@ -62,8 +70,21 @@ export interface Reservation {
   readonly createdBy: string;
   /** Empty while reserved. */
   readonly releasedBy: string;
+  /** What a host noticed last that does not fit it. Undefined: nothing. */
+  readonly conflict: ReservationConflict | undefined;
   /** Hash of hostname, owner, labels and options. */
   readonly etag: string;
+}
+
+/** What a host noticed on the wire; it changes nothing, the engine decides. */
+export interface ReservationConflict {
+  /** When the server that leads heard of it. */
+  readonly time: Date;
+  readonly kind: ConflictKind;
+  /** The MAC it came from. */
+  readonly sourceMac: string;
+  /** The host that noticed it. */
+  readonly hostId: string;
 }
 
 /** Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). */
@@ -349,6 +370,12 @@ export function toReservation(answer: WireReservation | undefined): Reservation 
     readyServers: wire.readyServers,
     createdBy: wire.createdBy,
     releasedBy: wire.releasedBy,
+    conflict: wire.conflict && {
+      time: required(wire.conflict.time, 'reservation.conflict.time'),
+      kind: nameOf(CONFLICT_KINDS, wire.conflict.kind),
+      sourceMac: wire.conflict.sourceMac,
+      hostId: wire.conflict.hostId,
+    },
     etag: wire.etag,
   };
 }

@@ -162,9 +162,18 @@ test('a reservation arrives with its state as a word; what this client does not 
     getReservation: (_, attempt) => ({ reservation: { ...wireReservation, state: (attempt === 1 ? 1 : 9) as 1 } }),
   });
   const held = await it.leasehold.reservations.get({ reservationId: 'r-1' });
-  const notYet = { releaseTime: undefined, reusableTime: undefined, endTime: undefined };
+  const notYet = { releaseTime: undefined, reusableTime: undefined, endTime: undefined, conflict: undefined };
   expect(held).toStrictEqual({ ...wireReservation, state: 'reserved', ...notYet });
   expect((await it.leasehold.reservations.get({ reservationId: 'r-1' })).state).toBe('unknown');
+});
+
+test('what a host noticed of a reservation arrives with its kind as a word', async () => {
+  const conflict = { time: wireReservation.createTime, sourceMac: '52:54:00:00:00:ff', hostId: 'h1' };
+  await using it = await open({
+    getReservation: () => ({ reservation: { ...wireReservation, conflict: { ...conflict, kind: 2 as const } } }),
+  });
+  const { conflict: shown } = await it.leasehold.reservations.get({ reservationId: 'r-1' });
+  expect(shown).toStrictEqual({ ...conflict, kind: 'address-in-use' });
 });
 
 test('a reservation is named by its id, its address or its MAC', async () => {

@@ -47,6 +47,8 @@ export interface Subnet {
   readonly leaseTimeSeconds: number;
   /** How long a released address rests at least before another MAC may have it. */
   readonly reuseDelaySeconds: number;
+  /** Whether newly chosen addresses are asked for by ARP before they are reserved, and those in use passed over. */
+  readonly probeBeforeUse: boolean;
   /** Where the system may choose addresses. Empty: the whole CIDR. */
   readonly allocationRanges: readonly AddressRange[];
   /** What is never handed out, also not by name. */
@@ -106,6 +108,7 @@ export interface SubnetChanges {
   readonly options?: readonly DhcpOption[] | undefined;
   readonly leaseTimeSeconds?: number | undefined;
   readonly reuseDelaySeconds?: number | undefined;
+  readonly probeBeforeUse?: boolean | undefined;
   readonly allocationRanges?: readonly AddressRange[] | undefined;
   readonly excludedRanges?: readonly AddressRange[] | undefined;
   readonly labels?: Labels | undefined;
@@ -137,6 +140,7 @@ const PATHS: Readonly<Record<keyof SubnetChanges, string>> = {
   options: 'options',
   leaseTimeSeconds: 'lease_time',
   reuseDelaySeconds: 'reuse_delay',
+  probeBeforeUse: 'probe_before_use',
   allocationRanges: 'allocation_ranges',
   excludedRanges: 'excluded_ranges',
   labels: 'labels',
@@ -219,6 +223,7 @@ export function toSubnet(answer: WireSubnet | undefined): Subnet {
     options: wire.options.map(toDhcpOption),
     leaseTimeSeconds: toSeconds(required(wire.leaseTime, 'subnet.lease_time')),
     reuseDelaySeconds: toSeconds(required(wire.reuseDelay, 'subnet.reuse_delay')),
+    probeBeforeUse: wire.probeBeforeUse,
     allocationRanges: wire.allocationRanges.map(({ first, last }) => ({ first, last })),
     excludedRanges: wire.excludedRanges.map(({ first, last }) => ({ first, last })),
     labels: wire.labels,

@@ -21,6 +21,7 @@ import { Reclaimer } from './app/reclaimer.js';
 import { Release } from './app/release.js';
 import { Reservations } from './app/reservations.js';
 import { Reserve } from './app/reserve.js';
+import { Sentinel } from './app/sentinel.js';
 import { type ServerIdentity, Status } from './app/status.js';
 import { Subnets } from './app/subnets.js';
 import { View } from './app/view.js';
@@ -75,6 +76,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     lease,
     // The directory needs the view, and the view is filled through the sessions: both are there before an agent is.
     directory: { reported: (report) => hosts.reported(report) },
+    sightings: new Sentinel({ store, clock, log, metrics }),
     heartbeatIntervalMs: () => fleet.intervalMs,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });

@@ -1,13 +1,16 @@
 // All benchmarks, in the order in which they run.
 
 import type { Benchmark } from './benchmark.js';
+import { dhcpPeers } from './dhcp-peers.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
+import { flood } from './flood.js';
 import { goIpam } from './go-ipam.js';
 import { mongodbReserve } from './mongodb-reserve.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
+import { snapshot } from './snapshot.js';
 import { mongodbStart, start } from './start.js';
 import { twoServers } from './two-servers.js';
 
@@ -23,6 +26,9 @@ export const BENCHMARKS: readonly Benchmark[] = [
   fixedBody,
   firstOffer,
   responder,
+  dhcpPeers,
+  snapshot,
+  flood,
   goIpam,
 ];
 

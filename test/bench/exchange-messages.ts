@@ -6,21 +6,36 @@ import type { Mac } from '@leasehold/proto/values';
 import { clientMessage } from '../support/guest-socket.js';
 
 /** Where things are in a message whose first option is 53, as those below and those of the responder. */
-export const AT = { xid: 4, yiaddr: 16, chaddr: 28, messageType: 242, serverId: 245, requested: 251 } as const;
+export const AT = {
+  xid: 4,
+  flags: 10,
+  yiaddr: 16,
+  chaddr: 28,
+  messageType: 242,
+  serverId: 245,
+  requested: 251,
+} as const;
 
 const NOBODY = '02:00:00:00:00:00' as Mac;
 const none = u32(0);
 
 /** A DISCOVER without xid and MAC. */
 export function discoverTemplate(): Buffer {
-  return clientMessage(NOBODY, 0, [[OPTION.messageType, u8(MESSAGE_TYPE.discover)]]);
+  return byBroadcast(clientMessage(NOBODY, 0, [[OPTION.messageType, u8(MESSAGE_TYPE.discover)]]));
 }
 
 /** A REQUEST of state SELECTING without xid, MAC, server and address. */
 export function requestTemplate(): Buffer {
-  return clientMessage(NOBODY, 0, [
+  const options = [
     [OPTION.messageType, u8(MESSAGE_TYPE.request)],
     [OPTION.serverId, none],
     [OPTION.requestedAddress, none],
-  ]);
+  ] as const;
+  return byBroadcast(clientMessage(NOBODY, 0, options));
+}
+
+// The interface of the guests has one MAC, and they have many: of answers by unicast it would hear none.
+function byBroadcast(message: Buffer): Buffer {
+  message.writeUInt16BE(0x8000, AT.flags);
+  return message;
 }

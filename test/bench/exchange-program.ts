@@ -3,16 +3,21 @@
 
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { openGuestSocket, serverMessage } from '../support/guest-socket.js';
+import { percentile } from './benchmark.js';
 import { childArgument, childResult } from './child.js';
+import type { ExchangeResult, ExchangeTask } from './dhcp-contender.js';
 import { AT, discoverTemplate, requestTemplate } from './exchange-messages.js';
-import type { ExchangeResult, ExchangeTask } from './responder.js';
 
 const LOST_AFTER_MS = 200;
+// A responder that reads its reservations may take seconds.
+const GIVE_UP_AFTER_MS = 30_000;
 
 interface Guest {
   readonly discover: Buffer;
   readonly request: Buffer;
   xid: number;
+  /** When it discovered first. */
+  begunMs: number;
   /** What it waits for an answer to. */
   sent: Buffer;
   sentMs: number;
@@ -21,22 +26,30 @@ interface Guest {
 const task = childArgument<ExchangeTask>();
 const guests: Guest[] = Array.from({ length: task.outstanding }, () => {
   const discover = discoverTemplate();
-  return { discover, request: requestTemplate(), xid: 0, sent: discover, sentMs: 0 };
+  return { discover, request: requestTemplate(), xid: 0, begunMs: 0, sent: discover, sentMs: 0 };
 });
+const times: number[] = [];
 let begun = 0;
 let done = 0;
 let repeated = 0;
+let lastMs = 0;
 let serverId: Uint8Array | undefined;
 
 const socket = openGuestSocket(task.interfaceName, (bytes) => {
   const xid = bytes.readUInt32BE(AT.xid);
   const guest = guests[xid % task.outstanding];
   if (guest?.xid !== xid) return;
-  const type = bytes[AT.messageType];
+  const type = typeOf(bytes);
   if (type === MESSAGE_TYPE.offer && guest.sent === guest.discover) accept(guest, bytes);
   else if (type === MESSAGE_TYPE.ack && guest.sent === guest.request) finish(guest);
   else if (type === MESSAGE_TYPE.nak) throw new Error('A guest was refused what it was offered');
 });
+
+// Ours is where the templates have it; others sort their options.
+function typeOf(bytes: Buffer): number | undefined {
+  if (bytes[AT.messageType - 2] === OPTION.messageType) return bytes[AT.messageType];
+  return serverMessage(bytes)?.options.get(OPTION.messageType)?.[0];
+}
 
 function begin(guest: Guest, index: number): void {
   // Distinct from that of the exchange before: a late answer to it must not count.
@@ -46,6 +59,7 @@ function begin(guest: Guest, index: number): void {
     message.writeUInt32BE(guest.xid, AT.xid);
     message.writeUInt32BE(mac, AT.chaddr + 2);
   }
+  guest.begunMs = performance.now();
   send(guest, guest.discover);
 }
 
@@ -64,19 +78,30 @@ function send(guest: Guest, message: Buffer): void {
 }
 
 function finish(guest: Guest): void {
+  lastMs = performance.now();
+  times.push(performance.now() - guest.begunMs);
   if (++done === task.exchanges) end();
-  if (begun < task.exchanges) begin(guest, guests.indexOf(guest));
-  else guest.sentMs = Number.POSITIVE_INFINITY;
+  guest.sentMs = Number.POSITIVE_INFINITY;
+  if (begun === task.exchanges) return;
+  if (task.pauseMs) setTimeout(begin, task.pauseMs, guest, guests.indexOf(guest));
+  else begin(guest, guests.indexOf(guest));
 }
 
 function end(): never {
-  const result: ExchangeResult = { seconds: (performance.now() - startedMs) / 1_000, repeated };
+  const result: ExchangeResult = {
+    seconds: (performance.now() - startedMs) / 1_000,
+    repeated,
+    p50Ms: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
+    slowestMs: Math.max(...times),
+  };
   childResult(result);
   process.exit(0);
 }
 
 setInterval(() => {
   const now = performance.now();
+  if (now - lastMs > GIVE_UP_AFTER_MS) throw new Error(`Nobody answered for ${GIVE_UP_AFTER_MS / 1_000} s`);
   for (const guest of guests) {
     if (now - guest.sentMs < LOST_AFTER_MS) continue;
     repeated++;
@@ -85,4 +110,5 @@ setInterval(() => {
 }, LOST_AFTER_MS / 4);
 
 const startedMs = performance.now();
+lastMs = startedMs;
 for (const [index, guest] of guests.entries()) begin(guest, index);

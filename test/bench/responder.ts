@@ -1,48 +1,18 @@
 // Benchmark `responder`: four-way exchanges (DISCOVER, OFFER, REQUEST, ACK) with the builtin responder, with few and with
 // many reservations, against a program that sends every datagram straight back.
-//
-// The guests run on the same machine and take most of it, so the responder is judged by its processor time: exchanges
-// per second of one core that it used. The rate on the wire stands beside it.
 
 import type { Cluster } from '../support/cluster.js';
-import { acceptAnySource } from '../support/guest-socket.js';
-import type { Namespace, Nic } from '../support/netns.js';
+import type { Namespace } from '../support/netns.js';
 import type { WatchedProcess } from '../support/processes.js';
 import { type Benchmark, type Measurement, middle, type Progress, ratios } from './benchmark.js';
-import { cpuSeconds, runChild, startChild } from './child.js';
+import { startChild } from './child.js';
+import { type Contender, contender, exchange } from './dhcp-contender.js';
 import { serveNetwork } from './served-network.js';
 import { startServer } from './target.js';
 
 const FEW = 1_000;
 const MANY = 60_000;
 const ROUNDS = 5;
-const EXCHANGES = 10_000;
-const OUTSTANDING = 32;
-
-/** What the guests' program is told. */
-export interface ExchangeTask {
-  readonly interfaceName: string;
-  /** MACs 0 to this, less one, take turns. */
-  readonly macs: number;
-  readonly exchanges: number;
-  readonly outstanding: number;
-}
-
-/** What the guests saw. */
-export interface ExchangeResult {
-  readonly seconds: number;
-  /** Messages that had to be sent again. */
-  readonly repeated: number;
-}
-
-interface Contender {
-  readonly responder: WatchedProcess;
-  readonly guest: Nic;
-  readonly macs: number;
-  readonly perSecond: number[];
-  readonly perCoreSecond: number[];
-  repeated: number;
-}
 
 /** See the top of the file. */
 export const responder: Benchmark = {
@@ -81,28 +51,6 @@ async function startEcho(cluster: Cluster): Promise<WatchedProcess> {
 async function served(cluster: Cluster, reservations: number, n: number): Promise<Contender> {
   const { networkId, host } = await serveNetwork(cluster, `net-${reservations}`, n, reservations);
   return contender(cluster, networkId, host.agent, reservations);
-}
-
-async function contender(cluster: Cluster, wire: string, program: WatchedProcess, macs: number): Promise<Contender> {
-  const guest = await cluster.guest(wire, `guests-${wire}`, '52:54:00:00:00:01');
-  await acceptAnySource(guest.namespace);
-  return { responder: program, guest, macs, perSecond: [], perCoreSecond: [], repeated: 0 };
-}
-
-async function exchange(each: Contender, counts: boolean): Promise<void> {
-  const task: ExchangeTask = {
-    interfaceName: each.guest.name,
-    macs: each.macs,
-    exchanges: EXCHANGES,
-    outstanding: OUTSTANDING,
-  };
-  const before = cpuSeconds(each.responder.pid);
-  const { seconds, repeated } = await runChild<ExchangeResult>('exchange-program', task, each.guest.namespace);
-  const used = cpuSeconds(each.responder.pid) - before;
-  if (!counts) return;
-  each.perSecond.push(EXCHANGES / seconds);
-  each.perCoreSecond.push(EXCHANGES / used);
-  each.repeated += repeated;
 }
 
 function compare(echo: Contender, few: Contender, many: Contender): readonly Measurement[] {

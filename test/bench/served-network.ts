@@ -13,7 +13,18 @@ export interface ServedNetwork {
   readonly reservations: number;
 }
 
-/** Makes a network, its reservations, and a host that serves it; resolves when the host knows all of them. */
+/** Makes a network and its reservations. */
+export async function fillNetwork(cluster: Cluster, networkId: string, n: number, reservations: number): Promise<void> {
+  const leasehold = cluster.client();
+  await createSubnet(leasehold, networkId, n);
+  await using generator = startGenerator();
+  const calls = { kind: 'reserve', subnetId: networkId, firstMac: 0 } as const;
+  const target = targetOf.cluster(cluster, [SERVER]);
+  await loadTarget(generator, target, { calls, count: reservations, outstanding: 64 });
+  await expectReserved(leasehold, networkId, reservations);
+}
+
+/** The same, and a host that serves it; resolves when the host knows all of them. */
 export async function serveNetwork(
   cluster: Cluster,
   networkId: string,
@@ -21,14 +32,10 @@ export async function serveNetwork(
   reservations: number,
 ): Promise<ServedNetwork> {
   const leasehold = cluster.client();
-  await createSubnet(leasehold, networkId, n);
-  const count = reservations - 1;
-  await using generator = startGenerator();
-  const calls = { kind: 'reserve', subnetId: networkId, firstMac: 0 } as const;
-  await loadTarget(generator, targetOf.cluster(cluster, [SERVER]), { calls, count, outstanding: 64 });
+  await fillNetwork(cluster, networkId, n, reservations - 1);
   const host = await cluster.host(`host-${networkId}`, [networkId]);
   await servingHosts(leasehold, networkId, 1);
-  const mac = macOf(count);
+  const mac = macOf(reservations - 1);
   const { ready } = await leasehold.reservations.reserve({
     subnetId: networkId,
     mac,

@@ -24,7 +24,7 @@ const withMongod = await hasMongod();
 const UNFINISHED = /holds an import that did not finish: run leasehold-server import on it again/;
 
 /** A store with some of everything, always the same. */
-const STORE = richest(fc.sample(arbitraryStore, { seed: 7, numRuns: 40 }));
+const STORE = richest(fc.sample(arbitraryStore, { seed: 7, numRuns: 400 }));
 const LINES = printExport(ARBITRARY_IDENTITY, STORE);
 
 function richest(stores: readonly (readonly Documents[])[]): readonly Documents[] {

@@ -39,6 +39,7 @@ beforeEach(async () => {
 test('an interface that is taken down and up', async () => {
   await host.namespace.linkDown(BRIDGE);
   await expectReason(`Interface ${BRIDGE} is down`);
+  expect(await runUdhcpc(nic, { tries: 1 })).toBeUndefined();
   await host.namespace.linkUp(BRIDGE);
   await expectServed();
 });

@@ -1,6 +1,7 @@
 // The surroundings of one agent: its host, and the control plane as a test plays it.
 
 import { FakeDhcpBackend } from './fake-dhcp-backend.js';
+import { FakeWire } from './fake-wire.js';
 import { FixedEntropy } from './fixed-entropy.js';
 import { MemoryFiles } from './memory-files.js';
 import { MemoryLog } from './memory-log.js';
@@ -19,6 +20,7 @@ export class AgentWorld {
   readonly entropy = new FixedEntropy();
   readonly files = new MemoryFiles();
   readonly server = new ScriptedServer();
+  readonly wire = new FakeWire();
   readonly links = new Map([
     ['br-red', 1],
     ['br-blue', 2],

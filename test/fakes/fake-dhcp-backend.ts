@@ -8,6 +8,7 @@ interface Table {
 }
 
 interface Gate {
+  untilMs(): number;
   standing(): 'silent' | 'synchronised' | 'behind';
 }
 
@@ -71,6 +72,9 @@ export class FakeDhcpServer {
     this.#changed();
   }
 
+  /** Its answers are those of the moment they are asked for. */
+  changed(): void {}
+
   async flush(): Promise<boolean> {
     return this.state().kind === 'open';
   }
@@ -87,6 +91,10 @@ export class FakeDhcpServer {
   async close(): Promise<void> {
     await this.#closing();
     this.isClosed = true;
+  }
+
+  suspend(): Promise<void> {
+    return this.close();
   }
 
   /** The socket broke, or with `undefined` it is there again. */

@@ -233,7 +233,7 @@ describe('who may speak', () => {
   test('a hello with a malformed host, network or interface name is refused', async () => {
     for (const bad of [
       { hostId: 'No Such Host' },
-      { attachments: [{ networkId: 'red', interface: 'a/b', ready: true, reason: '' }] },
+      { attachments: [{ networkId: 'red', interface: 'a/b', ready: true, reason: '', foreignDhcpServers: [] }] },
     ]) {
       const agent = new PlayedAgent(installation);
       await agent.hello(bad);

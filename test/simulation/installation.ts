@@ -13,6 +13,7 @@ import type { HostId, NetworkId, SubnetId, WallTime } from '@leasehold/server/do
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
 import { FakeDhcpBackend } from '../fakes/fake-dhcp-backend.js';
+import { FakeWire } from '../fakes/fake-wire.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
 import { MemoryDisk } from '../fakes/memory-disk.js';
 import { MemoryFiles } from '../fakes/memory-files.js';
@@ -227,6 +228,8 @@ export function accepted<T>(result: Result<T>): T {
 export class SimulatedHost {
   readonly hostId: string;
   readonly wire: Wire;
+  /** What passes its interfaces. */
+  readonly interfaces = new FakeWire();
   /** Interfaces that are there and up. */
   readonly links = new Map<string, number>();
   readonly #installation: Installation;
@@ -261,6 +264,7 @@ export class SimulatedHost {
         entropy,
         log,
         transport: this.wire,
+        frameSockets: this.interfaces,
         backend: this.#backend,
         state: new StateStore({ files: this.#files, entropy, log }),
         readLink: (name) => {

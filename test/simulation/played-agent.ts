@@ -31,7 +31,7 @@ export class PlayedAgent {
   }
 
   async hello(more: Partial<Hello> = {}): Promise<void> {
-    const attachment = { networkId: 'red', interface: 'br-red', ready: true, reason: '' };
+    const attachment = { networkId: 'red', interface: 'br-red', ready: true, reason: '', foreignDhcpServers: [] };
     await this.say({
       $case: 'hello',
       value: {

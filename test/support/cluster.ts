@@ -98,6 +98,13 @@ export class Cluster implements AsyncDisposable {
 
   /** A host with a bridge `br-ID` in each of these networks, and its agent. */
   async host(hostId: string, networkIds: readonly string[], args: readonly string[] = []): Promise<TestHost> {
+    const host = await this.idleHost(hostId, networkIds, args);
+    await host.startAgent();
+    return host;
+  }
+
+  /** The same, whose agent is not started yet. */
+  async idleHost(hostId: string, networkIds: readonly string[], args: readonly string[] = []): Promise<TestHost> {
     const namespace = await this.lab.namespace(hostId);
     for (const networkId of networkIds) {
       await this.lab.bridge(namespace, bridgeOf(networkId), await this.wire(networkId));
@@ -107,7 +114,6 @@ export class Cluster implements AsyncDisposable {
     const host = new TestHost(hostId, namespace, directory, [...this.#serverArgs(), ...args]);
     host.writeNetworks(networkIds.map((networkId) => `${networkId}=${bridgeOf(networkId)}`));
     this.#hosts.set(hostId, host);
-    await host.startAgent();
     return host;
   }
 
@@ -151,8 +157,8 @@ export class TestHost {
     return this.#agent;
   }
 
-  /** Starts the agent, on the state of the one before. */
-  async startAgent(): Promise<void> {
+  /** Starts the agent, on the state of the one before. `args`: more arguments, this time; of an option the last one counts. */
+  async startAgent(args: readonly string[] = []): Promise<void> {
     this.#agent = startProgram(
       'leasehold-agent',
       [
@@ -161,6 +167,7 @@ export class TestHost {
         ...['--networks-file', this.#networksFile],
         ...['--state-dir', this.stateDirectory],
         ...this.#args,
+        ...args,
       ],
       { namespace: this.namespace },
     );

@@ -40,10 +40,10 @@ export class Prober implements AsyncDisposable {
   }
 
   /** Starts to ask by a network card, for the reservation of its MAC. */
-  static async start(nic: Nic): Promise<Prober> {
+  static async start(nic: Nic, everyMs = PROBE_EVERY_MS): Promise<Prober> {
     await acceptAnySource(nic.namespace);
     const program = join(repositoryRoot, 'test/dist/support/prober-program.js');
-    const args = [program, nic.name, nic.mac, String(PROBE_EVERY_MS)];
+    const args = [program, nic.name, nic.mac, String(everyMs)];
     return new Prober(new WatchedProcess(process.execPath, args, { namespace: nic.namespace }));
   }
 

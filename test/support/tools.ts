@@ -16,6 +16,7 @@ const TOOLS = {
     package: 'strace',
     tests: 'the tests of the embedded store on slow and failing disks',
   },
+  dnsmasq: { probe: ['--version'], package: 'dnsmasq-base', tests: 'the tests of the dnsmasq backend' },
   dhclient: { probe: ['--version'], package: 'isc-dhcp-client', tests: 'the tests with dhclient as the guest' },
   dhcpcd: { probe: ['--version'], package: 'dhcpcd-base', tests: 'the tests with dhcpcd as the guest' },
 } satisfies Readonly<Record<string, Tool>>;

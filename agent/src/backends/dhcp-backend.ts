@@ -8,7 +8,7 @@ export type { Standing } from '../domain/standing.js';
 
 /** A way to answer DHCP. */
 export interface DhcpBackend {
-  /** As told to the server: `builtin`. */
+  /** As told to the server: `builtin`, `dnsmasq`. */
   readonly name: string;
   /** Prepares to serve a network. Never throws: what keeps it from answering is in `state()`. */
   open(networkId: string, table: NetworkTable, gate: AnswerGate): DhcpServer;
@@ -23,6 +23,8 @@ export interface DhcpBackend {
 export interface DhcpServer {
   /** The interface to serve on, or none. An interface that went and came again has another index. */
   attach(link: Link | undefined): void;
+  /** Table or gate changed; a server that asks them at every answer has nothing to do. */
+  changed(): void;
   /** Resolves when guests get what the table holds now, and `false` when no guest is answered at all. */
   flush(): Promise<boolean>;
   state(): ServerState;
@@ -30,6 +32,11 @@ export interface DhcpServer {
   onStateChange(listener: () => void): void;
   /** Answers nobody any more, takes its service address from the interface. */
   close(): Promise<void>;
+  /**
+   * As `close`, for a restart of the agent: what answers without this process goes on as long as the gate let it at
+   * last, and is taken over by the next.
+   */
+  suspend(): Promise<void>;
 }
 
 /** An interface that is there and up. */
@@ -44,4 +51,6 @@ export type ServerState = { readonly kind: 'open' } | { readonly kind: 'closed';
 /** The agent's authority, as the backend sees it. */
 export interface AnswerGate {
   standing(): Standing;
+  /** When it becomes `silent` unless it is prolonged, on the agent's clock: for who answers without asking. */
+  untilMs(): number;
 }

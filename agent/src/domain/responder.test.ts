@@ -165,6 +165,18 @@ describe('the other messages', () => {
     ['INFORM without', message('inform'), 'silence no-address', 'silence no-address'],
     ['RELEASE', message('release', { ciaddr: '10.0.0.10', serverId: OURS }), 'silence release', 'silence release'],
     ['DECLINE', message('decline', { requested: '10.0.0.10', serverId: OURS }), 'silence decline', 'silence decline'],
+    [
+      'DECLINE of another address',
+      message('decline', { requested: '10.0.0.11', serverId: OURS }),
+      'silence wrong-address',
+      'silence wrong-address',
+    ],
+    [
+      'DECLINE to another server',
+      message('decline', { requested: '10.0.0.10', serverId: '169.254.9.9' }),
+      'silence other-server',
+      'silence other-server',
+    ],
     ['OFFER', message('offer'), 'silence unknown-type', 'silence unknown-type'],
     ['BOOTP', { ...message('discover'), options: new Map() }, 'silence unknown-type', 'silence unknown-type'],
     ['a reply', message('discover', { op: 'reply' }), 'silence not-a-request', 'silence not-a-request'],

@@ -165,6 +165,24 @@ export class NetworkTable {
     return subnet && isForGuests(entry.address, subnet) ? { entry, subnet } : undefined;
   }
 
+  /** The reservation of an address. */
+  at(address: Ipv4): Entry | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  /** All that any MAC is answered with, in no order that means anything. */
+  *leases(): Iterable<Lease> {
+    for (const entry of this.#byAddress.values()) {
+      const subnet = this.subnetOf(entry.address);
+      if (subnet && isForGuests(entry.address, subnet)) yield { entry, subnet };
+    }
+  }
+
+  /** The assigned subnets; none before the first assignment. */
+  get subnets(): readonly ServedSubnet[] {
+    return this.#assigned?.network.subnets ?? [];
+  }
+
   /** The assigned subnet that holds an address. */
   subnetOf(address: Ipv4): ServedSubnet | undefined {
     return this.#assigned?.network.subnets.find((subnet) => cidrContains(subnet.cidr, address));

@@ -21,5 +21,10 @@ export function difference(
 }
 
 function isSame(a: HostAttachment, b: HostAttachment | undefined): boolean {
-  return a.interface === b?.interface && a.ready === b.ready && a.reason === b.reason;
+  if (a.interface !== b?.interface || a.ready !== b.ready || a.reason !== b.reason) return false;
+  const [foreign, known] = [a.foreignDhcpServers, b.foreignDhcpServers];
+  return (
+    foreign.length === known.length &&
+    foreign.every(({ address, mac }, i) => address === known[i]?.address && mac === known[i]?.mac)
+  );
 }

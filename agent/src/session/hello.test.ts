@@ -13,7 +13,13 @@ const KNOWN = { storeUid: 's1', incarnation: 2n, highestEpoch: { holderEpoch: 3n
 
 function parts(attachments: number, tables: number) {
   const ids = (count: number) => Array.from({ length: count }, (_, i) => `n${i}`);
-  const attached = ids(attachments).map((networkId) => ({ networkId, interface: 'br0', ready: true, reason: '' }));
+  const attached = ids(attachments).map((networkId) => ({
+    networkId,
+    interface: 'br0',
+    ready: true,
+    reason: '',
+    foreignDhcpServers: [],
+  }));
   const states = ids(tables).map((networkId) => ({
     networkId,
     networkUid: 'u',

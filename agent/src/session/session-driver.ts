@@ -4,7 +4,15 @@ import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
-import type { Delivery, PlacementKey, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
+import type {
+  Delivery,
+  PlacementKey,
+  Probe,
+  ProbeResult,
+  SessionResponse,
+  Sighting,
+  TableState,
+} from '@leasehold/proto/ipam/v1/session';
 import { type AttachmentDifference, difference } from './attachment-difference.js';
 import type { Acknowledged } from './authority.js';
 import { type AgentDescription, helloParts } from './hello.js';
@@ -24,6 +32,8 @@ export interface SessionHost {
   readonly opened: (terms: SessionTerms) => void;
   readonly acknowledged: (ack: Acknowledged, placements: readonly PlacementKey[]) => void;
   readonly deliver: (delivery: Delivery) => void;
+  /** Asks the wire of a network. */
+  readonly probe: (probe: Probe) => Promise<Omit<ProbeResult, 'sessionEpoch' | 'probeId'>>;
 }
 
 /** Heartbeats come this much earlier or later, so that hosts that began together do not stay together. */
@@ -31,6 +41,7 @@ const JITTER = 0.1;
 
 // A server takes 256 KiB; ids, uids and reasons can make an entry 300 bytes. One that is too long would end every session.
 const TABLES_PER_HEARTBEAT = 800;
+const SIGHTINGS_PER_REPORT = 100;
 
 interface Present {
   readonly session: Session;
@@ -71,7 +82,10 @@ export class SessionDriver implements SessionRunner {
 
   receive(response: SessionResponse): void {
     const present = this.#present;
-    if (present) this.#perform(present, present.session.receive(response));
+    if (!present) return;
+    const { message } = response;
+    if (message?.$case === 'probe') void this.#probe(present, message.value);
+    else this.#perform(present, present.session.receive(response));
   }
 
   end(): void {
@@ -99,6 +113,32 @@ export class SessionDriver implements SessionRunner {
     present.attachments = now;
     const value = { sessionEpoch: { ...epoch }, ...changed };
     present.channel.send({ message: { $case: 'attachmentChange', value } });
+  }
+
+  /** Whether there is a session in which to tell. */
+  get isOpen(): boolean {
+    return this.#present?.session.terms !== undefined;
+  }
+
+  /** Tells the server what was noticed on the wire; without a session nobody hears it. */
+  sendSightings(sightings: readonly Sighting[]): void {
+    const epoch = this.#present?.session.terms?.epoch;
+    if (!epoch) return;
+    for (let i = 0; i < sightings.length; i += SIGHTINGS_PER_REPORT) {
+      const value = { sessionEpoch: { ...epoch }, sightings: sightings.slice(i, i + SIGHTINGS_PER_REPORT) };
+      this.#present?.channel.send({ message: { $case: 'sightingReport', value } });
+    }
+  }
+
+  /** It is no delivery, and takes no part in the order of those. */
+  async #probe(present: Present, probe: Probe): Promise<void> {
+    const epoch = present.session.terms?.epoch;
+    const { sessionEpoch, probeId } = probe;
+    if (!epoch || epoch.holderEpoch !== sessionEpoch?.holderEpoch || epoch.counter !== sessionEpoch.counter) return;
+    const result = await this.#host.probe(probe);
+    if (present !== this.#present) return;
+    const value = { sessionEpoch: { ...epoch }, probeId, ...result };
+    present.channel.send({ message: { $case: 'probeResult', value } });
   }
 
   #perform(present: Present, actions: readonly SessionAction[]): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { boottimeNow } from './boottime.js';
-import { nameOfInterface, systemInterfaces } from './interfaces.js';
+import { firstAddressOf, nameOfInterface, systemInterfaces } from './interfaces.js';
 
 describe('readLink', () => {
   test('an interface that is not there is told as absent, with its name', () => {
@@ -16,6 +16,11 @@ describe('readLink', () => {
       systemInterfaces.readLink('lo'),
     );
   });
+});
+
+test('the first address of an interface is told, and none of one that has none', () => {
+  expect([undefined, 0x7f000001]).toContain(firstAddressOf('lo'));
+  expect(firstAddressOf('no-such-if')).toBeUndefined();
 });
 
 test('an interface has the name that goes with its index, and none when it is gone', () => {

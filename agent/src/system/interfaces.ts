@@ -3,6 +3,7 @@
 // By ioctl and not from /sys: after a change of the network namespace /sys still shows the interfaces of the namespace
 // it was mounted in.
 
+import type { Ipv4 } from '@leasehold/proto/values';
 import type { Link } from '../backends/dhcp-backend.js';
 import { C, lastError, libc } from './libc.js';
 
@@ -17,8 +18,6 @@ export interface Interfaces {
   readLink(name: string): Link | AbsentLink;
 }
 
-const IFREQ_SIZE = 40;
-
 /** The interfaces of the network namespace of this process. */
 export const systemInterfaces: Interfaces = { readLink };
 
@@ -26,7 +25,7 @@ export const systemInterfaces: Interfaces = { readLink };
 export function nameOfInterface(index: number): string | undefined {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return undefined;
-  const request = Buffer.alloc(IFREQ_SIZE);
+  const request = Buffer.alloc(C.IFREQ_SIZE);
   request.writeInt32LE(index, C.IFNAMSIZ);
   const isThere = libc.ioctl(fd, C.SIOCGIFNAME, request) === 0;
   libc.close(fd);
@@ -40,7 +39,7 @@ function readLink(name: string): Link | AbsentLink {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return { absent: `Interface ${name} cannot be looked up: ${lastError()}` };
   try {
-    const request = Buffer.alloc(IFREQ_SIZE);
+    const request = Buffer.alloc(C.IFREQ_SIZE);
     request.write(name, 'utf8');
     if (libc.ioctl(fd, C.SIOCGIFINDEX, request) < 0) return { absent: describe(name, lastError()) };
     const index = request.readInt32LE(C.IFNAMSIZ);
@@ -50,6 +49,18 @@ function readLink(name: string): Link | AbsentLink {
   } finally {
     libc.close(fd);
   }
+}
+
+/** The first IPv4 address of an interface; undefined when it has none. */
+export function firstAddressOf(name: string): Ipv4 | undefined {
+  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const request = Buffer.alloc(C.IFREQ_SIZE);
+  request.write(name, 'utf8');
+  const found = libc.ioctl(fd, C.SIOCGIFADDR, request) === 0;
+  libc.close(fd);
+  // A sockaddr_in: family and port, then the address.
+  return found ? (request.readUInt32BE(C.IFNAMSIZ + 4) as Ipv4) : undefined;
 }
 
 function describe(name: string, error: string): string {

@@ -125,7 +125,7 @@ function details(json: Json, path: string): (readonly string[])[] {
 function inline(json: Json, separator = ' '): string {
   if (typeof json !== 'object' || json === null) return cellText(json);
   return Object.entries(json)
-    .filter(([, field]) => field !== '')
+    .filter(([, field]) => field !== '' && !(isList(field) && field.length === 0))
     .map(
       ([key, field]) =>
         `${printable(key)}=${printable(typeof field === 'object' ? JSON.stringify(field) : String(field))}`,

@@ -1,7 +1,7 @@
 // A host as users see it: stored settings beside what its session shows.
 
 import type { Clock } from '@leasehold/program/clock';
-import type { Host } from '../domain/host.js';
+import type { ForeignServer, Host } from '../domain/host.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { BreakerState } from '../ports/breaker.js';
 import type { ObservedHost } from '../ports/dhcp-provider.js';
@@ -18,6 +18,7 @@ export interface HostStatus {
     readonly interface: string;
     readonly ready: boolean;
     readonly reason: string;
+    readonly foreignServers: readonly ForeignServer[];
   }[];
 }
 
@@ -26,9 +27,8 @@ export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
   const { observed, liveness, breaker } = fleet.lookAt(host);
   const heardAgoMs = observed && clock.now() - observed.lastHeardMs;
   const connected = observed?.connected ?? false;
-  const attachments = attachmentsOf(observed, host).map(({ networkId, interface: name, ...seen }) => ({
-    networkId,
-    interface: name,
+  const attachments = attachmentsOf(observed, host).map((seen) => ({
+    ...seen,
     ready: connected && seen.ready,
     reason: connected ? seen.reason : 'The agent is not connected',
   }));
@@ -40,10 +40,8 @@ export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
   };
 }
 
-/**
- * The networks a host has, as last reported: by its sessions, for what is stored of it is only what its hello said.
- */
+/** The networks a host has, as last reported: by its sessions, for what is stored of it may be a moment older. */
 export function attachmentsOf(observed: ObservedHost | undefined, host: Host): HostStatus['attachments'] {
   if (observed) return [...observed.attachments].map(([networkId, attachment]) => ({ networkId, ...attachment }));
-  return host.attachments.map((attachment) => ({ ...attachment, ready: false, reason: '' }));
+  return host.attachments.map((attachment) => ({ foreignServers: [], ...attachment, ready: false, reason: '' }));
 }

@@ -115,6 +115,9 @@ export class Hosts implements HostDirectory {
 }
 
 function reportOf({ attachments, failureDomain, backend, agentVersion }: HostReport) {
-  const byNetwork = attachments.map((each) => `${each.networkId} ${each.interface}`).sort();
-  return [byNetwork, failureDomain, backend, agentVersion];
+  const byNetwork = attachments.map(({ networkId, interface: name, foreignServers = [] }) => {
+    const foreign = foreignServers.map(({ address, mac = '' }) => `${address} ${mac}`).sort();
+    return [networkId, name, ...foreign].join('/');
+  });
+  return [byNetwork.sort(), failureDomain, backend, agentVersion];
 }

@@ -9,10 +9,13 @@
 //       server acknowledged it before. What is given back keeps no request: it was promised to nobody.
 //   A5. Memory refuses nothing: what it would refuse is looked up in the store first. SUBNET_EXHAUSTED is answered only
 //       after the store was counted, within the last seconds.
+//   A6. Where a subnet asks for it, an address that nobody had is asked for on the wire first (probing.ts). That decides
+//       which one is proposed, and nothing else.
 
 import { delay } from '@leasehold/program/clock';
 import { cidrContains, firstAddress, type Ipv4, lastAddress, type Mac } from '@leasehold/proto/values';
 import {
+  addressesInUse,
   addressQuarantined,
   addressReserved,
   macReserved,
@@ -34,6 +37,7 @@ import type { SubnetSpace } from '../domain/subnet-space.js';
 import { OutcomeUnknownError } from '../ports/store.js';
 import { type Call, type Context, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { Probing } from './probing.js';
 import { RecentSet } from './recent-set.js';
 import { afterWrite, endedNow, giveBack, nextReusableTime, reusableTime } from './tenure.js';
 
@@ -72,6 +76,8 @@ interface Proposal {
   readonly address: Ipv4;
   /** Whether memory has it as used for this proposal alone, and must forget that when nothing comes of it. */
   readonly isTaken: boolean;
+  /** Whether it is a new choice, and neither asked for by name nor the one that its MAC had. */
+  readonly isNew: boolean;
 }
 
 /** A full subnet was counted in the store, and memory was right. */
@@ -101,12 +107,21 @@ export class Reserve {
   readonly #context: Context;
   // Two requests for one MAC would hold two addresses for a moment, and the last free one could be missing for it.
   readonly #byMac = new KeyedQueue();
+  readonly #probing: Probing;
   readonly #acknowledged = new RecentSet<ReservationId>(MAX_ACKNOWLEDGED);
   readonly #verified = new Map<SubnetId, Verified>();
   readonly #nextReusableTimes = new Map<string, { readonly atMs: number; readonly time: Date | undefined }>();
 
   constructor(context: Context) {
     this.#context = context;
+    this.#probing = new Probing(context);
+  }
+
+  /** Whether another server, the one that leads, must do it: hosts are asked for addresses of such a subnet. */
+  asksHosts({ subnetId, networkId, address }: ReserveCommand): boolean {
+    if (address !== undefined) return false;
+    const target = this.#remembered({ subnetId, networkId });
+    return target?.ok === true && target.value.subnets.some(({ probeBeforeUse }) => probeBeforeUse);
   }
 
   /** Reserves, or answers the reservation that exists. */
@@ -139,7 +154,7 @@ export class Reserve {
   }
 
   /** The target as memory has it; undefined when it does not know one. */
-  #remembered({ subnetId, networkId }: ReserveCommand): Result<Target> | undefined {
+  #remembered({ subnetId, networkId }: Pick<ReserveCommand, 'subnetId' | 'networkId'>): Result<Target> | undefined {
     const { view } = this.#context;
     const network = subnetId === undefined ? networkId && view.network(networkId) : view.subnet(subnetId)?.network;
     return network && targetOf(network, subnetId, networkId, false);
@@ -176,8 +191,18 @@ export class Reserve {
     const proposal =
       command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
     if (!proposal.ok) return target.isFresh ? this.#existingInstead(proposal, target, command, call) : 'again-fresh';
+    if (proposal.value?.isNew && proposal.value.subnet.probeBeforeUse) {
+      return this.#probed(target, proposal.value, command, call);
+    }
     if (proposal.value) return this.#try(target, proposal.value, command, call);
     return target.isFresh ? this.#whenFull(target, command, call) : 'again-fresh';
+  }
+
+  async #probed(target: Target, proposal: Proposal, command: ReserveCommand, call: Call): Promise<Round> {
+    const mayUse = await this.#probing.mayUse(target.network.networkId, proposal.address, command.mac);
+    if (mayUse) return this.#try(target, proposal, command, call);
+    this.#notTaken(target, proposal);
+    return 'again';
   }
 
   #named({ network, subnets }: Target, address: Ipv4): Result<Proposal> {
@@ -185,7 +210,7 @@ export class Reserve {
     if (!subnet) return subnetExhausted({ networkId: network.networkId }, 0, undefined);
     const closed = closedTo(network, subnet, address);
     if (closed) return closed;
-    return success({ subnet, address, isTaken: this.#spaceOf(network, subnet)?.take(address) ?? false });
+    return success({ subnet, address, isTaken: this.#spaceOf(network, subnet)?.take(address) ?? false, isNew: false });
   }
 
   /** The address the MAC has, had last, or the next free one; undefined when memory knows none. */
@@ -200,7 +225,7 @@ export class Reserve {
     if (returning) return success(returning);
     for (const subnet of open) {
       const address = this.#nextAllowed(network, subnet);
-      if (address !== undefined) return success({ subnet, address, isTaken: true });
+      if (address !== undefined) return success({ subnet, address, isTaken: true, isNew: true });
     }
     return success(undefined);
   }
@@ -211,7 +236,10 @@ export class Reserve {
     const present = newer(this.#context.view.network(network.networkId), network);
     const skipped: Ipv4[] = [];
     let address = space?.next();
-    while (address !== undefined && closedTo(present, subnet, address)) {
+    const isPassedOver = (each: Ipv4) =>
+      closedTo(present, subnet, each) !== undefined ||
+      (subnet.probeBeforeUse === true && this.#probing.isAvoided(network.networkId, each));
+    while (address !== undefined && isPassedOver(address)) {
       skipped.push(address);
       address = space?.next();
     }
@@ -223,8 +251,8 @@ export class Reserve {
   #returning(network: Network, subnet: Subnet, address: Ipv4): Proposal | undefined {
     const space = this.#spaceOf(network, subnet);
     if (closedTo(network, subnet, address) !== undefined || !space) return undefined;
-    if (space.isUsed(address)) return { subnet, address, isTaken: false };
-    return space.take(address) ? { subnet, address, isTaken: true } : undefined;
+    if (space.isUsed(address)) return { subnet, address, isTaken: false, isNew: false };
+    return space.take(address) ? { subnet, address, isTaken: true, isNew: false } : undefined;
   }
 
   #spaceOf({ networkId }: Network, { subnetId }: Subnet): SubnetSpace | undefined {
@@ -431,7 +459,20 @@ export class Reserve {
       const wanted = this.#newSlot(network, { subnet, address: slot.address }, command, call);
       return this.#returnTo(slot, wanted, command, call);
     }
-    return (await this.#foundRoom(target)) ? 'again' : this.#exhausted(target, command);
+    if (!(await this.#foundRoom(target))) return this.#exhausted(target, command);
+    return this.#whollyInUse(target, command) ?? 'again';
+  }
+
+  /** A refusal when all that is free was found in use. */
+  #whollyInUse({ network, subnets }: Target, { subnetId }: ReserveCommand): Refused | undefined {
+    const { networkId } = network;
+    const open = subnets.filter((subnet) => closedTo(network, subnet) === undefined);
+    const probed = open.filter(({ probeBeforeUse }) => probeBeforeUse);
+    const isFree = (address: Ipv4) => probed.some((subnet) => this.#spaceOf(network, subnet)?.isFree(address));
+    const inUse = this.#probing.avoided(networkId).filter(isFree);
+    const free = open.reduce((sum, subnet) => sum + (this.#spaceOf(network, subnet)?.free ?? 0), 0);
+    if (inUse.length === 0 || inUse.length < free) return undefined;
+    return addressesInUse({ networkId, ...(subnetId ? { subnetId } : {}) }, inUse);
   }
 
   /** Whether the store has other slots in the subnets than memory believes; then memory is put right, and has room. */
@@ -447,7 +488,8 @@ export class Reserve {
       const { changes, used } = space;
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
-      if (stored !== used) await view.rescan(networkId);
+      // What is being asked for is taken in memory alone, for as long as that takes.
+      if (stored !== used - this.#probing.asking(networkId, cidr)) await view.rescan(networkId);
       if ((this.#spaceOf(network, subnet)?.free ?? 0) > 0) return true;
     }
     return false;

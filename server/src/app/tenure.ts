@@ -53,8 +53,17 @@ export async function giveBack(
   by: string,
   vouched: boolean,
 ): Promise<void> {
+  const { slots } = context.store;
   const subnet = network?.subnets.find(({ uid }) => uid === slot.subnetUid);
-  await context.store.slots.replace(released(context, slot, subnet, by, vouched));
+  const { outcome } = await slots.replace(released(context, slot, subnet, by, vouched));
+  if (outcome.kind !== 'conflict') return;
+  const now = await slots.get(slot.networkId, slot.address);
+  // Whoever else writes it released it or answered it to somebody, and then it stays; all but the sentinel.
+  const isOnlyNoted =
+    now?.reservationId === slot.reservationId && now.revision === slot.revision + 1 && now.conflict !== undefined;
+  if (isOnlyNoted && now.conflict.time !== slot.conflict?.time) {
+    await slots.replace(released(context, now, subnet, by, vouched));
+  }
 }
 
 /** What follows an acknowledged write of the same request: that the store is away does not say that nothing was done. */

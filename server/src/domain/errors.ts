@@ -25,6 +25,7 @@ export type IpamErrorKind =
   | 'ipam-disabled'
   | 'subnet-closing'
   | 'subnet-exhausted'
+  | 'addresses-in-use'
   | 'address-reserved'
   | 'address-quarantined'
   | 'mac-reserved'
@@ -219,6 +220,28 @@ export function subnetExhausted(
     ...(nextReusableTime ? { next_reusable_time: nextReusableTime.toISOString() } : {}),
   });
 }
+
+/** What is free is used on the wire, by machines without a reservation (`probe_before_use`). */
+export function addressesInUse(
+  where: { readonly subnetId?: SubnetId; readonly networkId: NetworkId },
+  addresses: readonly Ipv4[],
+): Refused {
+  const place = where.subnetId ? `Subnet ${where.subnetId}` : `Every subnet of network ${where.networkId}`;
+  const some = addresses.slice(0, MAX_NAMED).map(formatIpv4).join(', ');
+  const what = addresses.length > MAX_NAMED ? `${some} and ${addresses.length - MAX_NAMED} more` : some;
+  return refuse(
+    'addresses-in-use',
+    `${place} has no free address that no machine uses: ${what} answered without a reservation; free or exclude them`,
+    {
+      network_id: where.networkId,
+      ...(where.subnetId ? { subnet_id: where.subnetId } : {}),
+      addresses: addresses.slice(0, MAX_NAMED).map(formatIpv4).join(','),
+    },
+  );
+}
+
+// Enough to see a pattern; a message must not grow with the network.
+const MAX_NAMED = 10;
 
 /** A reservation that stands in the way, for metadata. */
 export interface Obstacle {

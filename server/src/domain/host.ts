@@ -1,5 +1,6 @@
 // A host as stored. What changes every second (liveness, readiness) is not in it.
 
+import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { HostId, NetworkId, Revision, Uid, WallTime } from './ids.js';
 import type { Labels } from './network.js';
 
@@ -24,4 +25,14 @@ export interface Host {
 export interface Attachment {
   readonly networkId: NetworkId;
   readonly interface: string;
+  /** Other DHCP servers that the host noticed there. */
+  readonly foreignServers?: readonly ForeignServer[];
+}
+
+/** A DHCP server that is none of ours. */
+export interface ForeignServer {
+  /** Its server identifier. */
+  readonly address: Ipv4;
+  /** Undefined: a guest named it, and it was not seen itself. */
+  readonly mac?: Mac;
 }

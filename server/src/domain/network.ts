@@ -52,6 +52,8 @@ export interface Subnet {
   /** The largest lease time that may still be in force at a guest, in seconds. */
   readonly leaseTimeCeilingS: number;
   readonly reuseDelayS: number;
+  /** Newly chosen addresses are asked for by ARP before they are reserved. */
+  readonly probeBeforeUse?: true;
   readonly allocationRanges: readonly AddressRange[];
   readonly excludedRanges: readonly AddressRange[];
   readonly labels: Labels;

@@ -12,6 +12,8 @@ const RANDOM_BYTES = 10;
 const HEAD_BYTES = 1 + 4 + RANDOM_BYTES;
 /** How long the own part of an id is: whole groups of base64, so that all ids of a network end alike. */
 export const OWN_LENGTH: number = (HEAD_BYTES / 3) * 4;
+/** Longer than any that this software made. */
+export const MAX_RESERVATION_ID_LENGTH = 128;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Where a reservation is stored. */

@@ -2,6 +2,7 @@
 // subnet: a quarantined slot outlives its subnet and blocks the address in any later one.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { Conflict } from './conflict.js';
 import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from './ids.js';
 import type { DhcpOption, Labels } from './network.js';
 
@@ -27,6 +28,8 @@ export interface Tenure {
   readonly releaseRequest?: RequestKey;
   /** The engine vouched that the guest is stopped. */
   readonly vouched: boolean;
+  /** What was noticed on the wire last that does not fit it. */
+  readonly conflict?: Conflict;
 }
 
 /** A slot as stored. */

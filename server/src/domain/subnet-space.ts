@@ -123,6 +123,11 @@ export class SubnetSpace {
     return this.#isOffered(address) ? this.#taken.has(this.#index(address)) : this.#usedAside.has(address);
   }
 
+  /** Whether an address is one that may be chosen now. */
+  isFree(address: Ipv4): boolean {
+    return this.#isOffered(address) && !this.isUsed(address);
+  }
+
   /** Notes that an address is used; without effect on one outside the subnet. */
   markUsed(address: Ipv4): void {
     if (this.#isOffered(address)) {

@@ -4,6 +4,7 @@
 // the store's. It keeps the tables it was told, and brings a host that is added later up to date by itself.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { ForeignServer } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Uid } from '../domain/ids.js';
 import type { DhcpOption, Subnet } from '../domain/network.js';
 
@@ -62,6 +63,11 @@ export interface HostObserver {
   table(hostId: HostId, networkId: NetworkId): ObservedTable | undefined;
   /** Calls `listener` when something changed that a plan may depend on; not for every acknowledged reservation. */
   onChange(listener: () => void): { close(): void };
+  /**
+   * Asks a host that serves the network who uses an address, by ARP: half a second; a host that does not say within 2 s is
+   * passed over for another one.
+   */
+  probe(networkId: NetworkId, address: Ipv4): Promise<Probed>;
   /** How many live, connected hosts confirmed that they answer with this reservation. */
   readyServers(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): number;
   /** Resolves with the number of ready servers once it reached `servers`, or when `signal` is aborted. */
@@ -73,6 +79,9 @@ export interface HostObserver {
     signal: AbortSignal,
   ): Promise<number>;
 }
+
+/** Who uses an address; undefined: nobody answered. `unknown`: nobody could be asked. */
+export type Probed = Mac | undefined | 'unknown';
 
 /** A host as its session shows it. */
 export interface ObservedHost {
@@ -92,6 +101,8 @@ export interface ObservedAttachment {
   readonly interface: string;
   readonly ready: boolean;
   readonly reason: string;
+  /** Other DHCP servers that it noticed there. */
+  readonly foreignServers: readonly ForeignServer[];
 }
 
 /** A table on a connected host, as it confirmed it in its present session. */

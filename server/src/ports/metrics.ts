@@ -29,6 +29,18 @@ export const METRICS = {
     help: 'Answered ReleaseAddress requests, batched ones included, by outcome: ok, or the reason of the refusal',
     labels: ['outcome'],
   },
+  sightings: {
+    kind: 'counter',
+    name: 'leasehold_sightings_total',
+    help: 'What hosts noticed on the wire that does not fit a reservation, by kind (declined, address-in-use, released) and outcome: noted, known (the same within a minute, or over), dropped',
+    labels: ['kind', 'outcome'],
+  },
+  probes: {
+    kind: 'counter',
+    name: 'leasehold_probes_total',
+    help: 'Newly chosen addresses that were asked for by ARP (probe_before_use), by outcome: free, used, or skipped because no host could be asked',
+    labels: ['outcome'],
+  },
   reserveRetries: {
     kind: 'counter',
     name: 'leasehold_reserve_retries_total',

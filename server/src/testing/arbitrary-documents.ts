@@ -2,7 +2,8 @@
 
 import type { Cidr, Ipv4, Mac } from '@leasehold/proto/values';
 import fc from 'fast-check';
-import type { Host } from '../domain/host.js';
+import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
+import type { Attachment, Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../domain/ids.js';
 import type { DhcpOption, Mark, Network, Subnet } from '../domain/network.js';
 import { makeReservationId } from '../domain/reservation-id.js';
@@ -63,7 +64,7 @@ const subnet: fc.Arbitrary<Subnet> = some(
     updateTime: time,
     createdBy: text,
   },
-  { gateway: ipv4, mtu: count },
+  { gateway: ipv4, mtu: count, probeBeforeUse: fc.constant(true as const) },
 );
 
 const served = { hostId: id<HostId>(), hostUid: uid, epoch: count, since: time };
@@ -96,6 +97,11 @@ export const arbitraryNetwork: fc.Arbitrary<Network> = some(
   { mark, deleted: fc.constant(true as const) },
 );
 
+const attachment: fc.Arbitrary<Attachment> = some(
+  { networkId: id<NetworkId>(), interface: text },
+  { foreignServers: fc.array(some({ address: ipv4 }, { mac }), { minLength: 1, maxLength: 2 }) },
+);
+
 /** Hosts. */
 export const arbitraryHost: fc.Arbitrary<Host> = fc.record({
   hostId: id<HostId>(),
@@ -106,7 +112,7 @@ export const arbitraryHost: fc.Arbitrary<Host> = fc.record({
   failureDomain: text,
   backend: text,
   agentVersion: text,
-  attachments: fc.array(fc.record({ networkId: id<NetworkId>(), interface: text }), { maxLength: 2 }),
+  attachments: fc.array(attachment, { maxLength: 2 }),
   createTime: time,
   updateTime: time,
   revision,
@@ -117,6 +123,13 @@ const request: fc.Arbitrary<RequestKey> = fc.record({
   rpc: fc.constantFrom('ReserveAddress', 'ReleaseAddress'),
   id: text,
   contentHash: text,
+});
+
+const conflict: fc.Arbitrary<Conflict> = fc.record({
+  time,
+  kind: fc.constantFrom(...CONFLICT_KINDS),
+  sourceMac: mac,
+  hostId: id<HostId>(),
 });
 
 const tenure: fc.Arbitrary<Tenure> = some(
@@ -135,7 +148,7 @@ const tenure: fc.Arbitrary<Tenure> = some(
     createdBy: text,
     vouched: fc.boolean(),
   },
-  { request, releaseTime: time, releasedBy: text, releaseRequest: request },
+  { request, releaseTime: time, releasedBy: text, releaseRequest: request, conflict },
 );
 
 /** Slots. */

@@ -3,7 +3,8 @@
 // version of the format (lines.ts).
 
 import { parseResourceId } from '@leasehold/proto/values';
-import type { Attachment, Host } from '../domain/host.js';
+import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
+import type { Attachment, ForeignServer, Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid } from '../domain/ids.js';
 import type {
   AddressRange,
@@ -61,6 +62,7 @@ const subnet = object<Subnet>({
   leaseTimeS: integer(),
   leaseTimeCeilingS: integer(),
   reuseDelayS: integer(),
+  probeBeforeUse: optional(oneOf(true)),
   allocationRanges: unlessEmpty(array(range), []),
   excludedRanges: unlessEmpty(array(range), []),
   labels,
@@ -103,6 +105,12 @@ export const network: Form<Network> = object<Network>({
   revision,
 });
 
+const attachment = object<Attachment>({
+  networkId,
+  interface: text(),
+  foreignServers: optional(array(object<ForeignServer>({ address: ipv4, mac: optional(mac) }))),
+});
+
 /** A host. */
 export const host: Form<Host> = object<Host>({
   hostId,
@@ -113,7 +121,7 @@ export const host: Form<Host> = object<Host>({
   failureDomain: unlessEmpty(text(), ''),
   backend: unlessEmpty(text(), ''),
   agentVersion: unlessEmpty(text(), ''),
-  attachments: unlessEmpty(array(object<Attachment>({ networkId, interface: text() })), []),
+  attachments: unlessEmpty(array(attachment), []),
   createTime: time,
   updateTime: time,
   revision,
@@ -125,6 +133,8 @@ const request = object<RequestKey>({
   id: text(),
   contentHash: text(),
 });
+
+const conflict = object<Conflict>({ time, kind: oneOf(...CONFLICT_KINDS), sourceMac: mac, hostId });
 
 const tenure: Fields<Tenure> = {
   reservationId: text<ReservationId>(),
@@ -144,6 +154,7 @@ const tenure: Fields<Tenure> = {
   releasedBy: optional(text()),
   releaseRequest: optional(request),
   vouched: flag,
+  conflict: optional(conflict),
 };
 
 /** A slot: an address that is not free, with its tenure. */

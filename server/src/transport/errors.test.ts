@@ -7,6 +7,7 @@ import { Status } from '@leasehold/proto/google/rpc/status';
 import type { Cidr, Ipv4, Mac } from '@leasehold/proto/values';
 import { describe, expect, test } from 'vitest';
 import {
+  addressesInUse,
   addressQuarantined,
   addressReserved,
   etagMismatch,
@@ -90,6 +91,7 @@ const SAMPLES: Readonly<Record<IpamErrorKind, readonly Refused[]>> = {
   'host-connected': [hostConnected(HOST)],
   'ipam-disabled': [ipamDisabled(NETWORK)],
   'subnet-closing': [subnetClosing(SUBNET)],
+  'addresses-in-use': [addressesInUse({ networkId: NETWORK, subnetId: SUBNET }, [0x0a000005 as Ipv4])],
   'subnet-exhausted': [subnetExhausted({ networkId: NETWORK, subnetId: SUBNET }, 3, SOON)],
   'address-reserved': [addressReserved(SLOT)],
   'address-quarantined': [addressQuarantined(SLOT, SOON)],

@@ -33,6 +33,7 @@ export const REFUSALS = {
   'subnet-closing': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_CLOSING' },
   // A full subnet stays full: clients never retry it.
   'subnet-exhausted': { code: status.RESOURCE_EXHAUSTED, reason: 'SUBNET_EXHAUSTED' },
+  'addresses-in-use': { code: status.RESOURCE_EXHAUSTED, reason: 'ADDRESSES_IN_USE' },
   'address-reserved': { code: status.ALREADY_EXISTS, reason: 'ADDRESS_RESERVED' },
   'address-quarantined': { code: status.FAILED_PRECONDITION, reason: 'ADDRESS_QUARANTINED' },
   'mac-reserved': { code: status.ALREADY_EXISTS, reason: 'MAC_RESERVED' },

@@ -10,6 +10,7 @@ import {
   type ListPlacementsRequest,
   type ListReservationsRequest,
   type ListSubnetsRequest,
+  type ReserveAddressRequest,
   IpamServiceService as rpc,
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import { type Call, type Context, newUid, rememberNow } from '../app/context.js';
@@ -177,7 +178,8 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   return {
     reserveAddress: unary(log, async (request, call) => {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
-      const passed = wait && (await holder.do(rpc.reserveAddress, request, call));
+      const needsHosts = wait !== undefined || (!context.lease.isSelf && app.reserve.asksHosts(command));
+      const passed = needsHosts && (await holder.do(rpc.reserveAddress, request, call));
       if (passed) return passed;
       if (wait) orThrow(await checkWait(context, command, wait.servers));
       return encodeReserved(app, orThrow(await app.reserve.reserve(command, call)), wait, call);
@@ -217,7 +219,12 @@ function batchHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   return {
     batchReserveAddresses: unary(log, async (request, call) => {
       const wait = orThrow(fromBatchReserve(request));
-      const passed = wait && (await holder.do(rpc.batchReserveAddresses, request, call));
+      const asksHosts = (item: ReserveAddressRequest) => {
+        const read = fromReserve(item, call.caller);
+        return read.ok && app.reserve.asksHosts(read.value.command);
+      };
+      const needsHosts = wait !== undefined || (!app.context.lease.isSelf && request.requests.some(asksHosts));
+      const passed = needsHosts && (await holder.do(rpc.batchReserveAddresses, request, call));
       if (passed) return passed;
       const results = await eachOf(log, call, request.requests, async (item) => {
         if (item.waitReady) orThrow(invalidField('wait_ready', 'Not in an item, but once for the batch'));

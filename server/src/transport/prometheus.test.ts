@@ -26,7 +26,10 @@ const APP = {
     },
   },
   events: { count: 4 },
-  hostStatus: () => ({ liveness: 'up' }),
+  hostStatus: () => ({
+    liveness: 'up',
+    attachments: [{ networkId: 'red', foreignServers: [{ address: 0x0a0000fe }] }],
+  }),
   networkStatus: () => ({ serversWanted: 2, serversServing: 1 }),
 };
 
@@ -51,6 +54,7 @@ describe('a scrape', () => {
         'leasehold_hosts{liveness="down"} 0',
         'leasehold_network_servers{network_id="red",state="wanted"} 2',
         'leasehold_network_servers{network_id="red",state="serving"} 1',
+        'leasehold_foreign_dhcp_servers{network_id="red"} 1',
         'leasehold_subnet_addresses{network_id="red",subnet_id="red-a",state="free"} 250',
       ]),
     );
@@ -60,7 +64,7 @@ describe('a scrape', () => {
     const follower = { ...APP, context: { ...APP.context, lease: { isSelf: false, holder: undefined } } };
     const text = await scrape(follower);
     expect(text).toContain('leasehold_leads 0');
-    expect(text).not.toMatch(/^leasehold_(hosts|network_servers)\{/m);
+    expect(text).not.toMatch(/^leasehold_(hosts|network_servers|foreign_dhcp_servers)\{/m);
   });
 
   test('holds exactly the metrics that the page for operators explains', async () => {

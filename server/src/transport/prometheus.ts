@@ -1,5 +1,6 @@
 // Metrics as Prometheus scrapes them: what was counted as it happened, and what is true at the moment of a scrape.
 
+import type { Ipv4 } from '@leasehold/proto/values';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, type MetricDefinition, type MetricLabels, type Metrics } from '../ports/metrics.js';
 import type { UseCases } from './ipam-service.js';
@@ -121,6 +122,25 @@ const GAUGES: readonly GaugeDefinition[] = [
         const of = (state: string) => ({ network_id: network.networkId, state });
         return [[serversWanted, of('wanted')] as const, [serversServing, of('serving')] as const];
       }),
+  },
+  {
+    name: 'leasehold_foreign_dhcp_servers',
+    help: 'Other DHCP servers that hosts noticed on a network in the last ten minutes; shown by the server that leads',
+    labels: ['network_id'],
+    read({ context: { view, lease }, hostStatus }) {
+      if (!lease.isSelf) return [];
+      const found = new Map<string, Set<Ipv4>>();
+      for (const host of view.hosts.values()) {
+        const { liveness, attachments } = hostStatus(host);
+        if (liveness === 'down') continue;
+        for (const { networkId, foreignServers } of attachments) {
+          const addresses = found.get(networkId) ?? new Set();
+          found.set(networkId, addresses);
+          for (const { address } of foreignServers) addresses.add(address);
+        }
+      }
+      return Array.from(found, ([network_id, addresses]) => [addresses.size, { network_id }] as const);
+    },
   },
   {
     name: 'leasehold_subnet_addresses',

@@ -5,8 +5,8 @@ import { assignmentOf } from '../../../../test/fakes/scripted-server.js';
 import { VirtualClock } from '../../../../test/fakes/virtual-clock.js';
 import { NetworkTable } from '../../domain/table.js';
 import type { Link } from '../dhcp-backend.js';
+import type { PutAddress } from '../host/service-addresses.js';
 import { BuiltinBackend } from './builtin-backend.js';
-import type { PutAddress } from './host-network.js';
 
 const BR0: Link = { name: 'br0', index: 2 };
 const BR1: Link = { name: 'br1', index: 3 };
@@ -70,7 +70,10 @@ test('an address that is being taken away is put again afterwards', async () => 
   const tidied = backend.tidy([BR0], () => false);
   const table = new NetworkTable();
   table.assign(assignmentOf('u1'));
-  const server = backend.open('red', table, { standing: () => 'synchronised' });
+  const server = backend.open('red', table, {
+    standing: () => 'synchronised',
+    untilMs: () => Number.POSITIVE_INFINITY,
+  });
   server.attach(BR0);
   await new Promise((resolve) => setImmediate(resolve));
   expect(steps).toEqual([]);

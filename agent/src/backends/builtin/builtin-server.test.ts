@@ -8,8 +8,9 @@ import { u8, u32 } from '../../domain/dhcp/option-values.js';
 import type { Standing } from '../../domain/standing.js';
 import { NetworkTable } from '../../domain/table.js';
 import type { Link } from '../dhcp-backend.js';
-import { BuiltinServer, CHECK_MS, MAX_DELAYED, REPORT_MS, RETRY_MS } from './builtin-server.js';
-import type { SocketEvents } from './host-network.js';
+import { CHECK_MS } from '../host/placed-address.js';
+import { BuiltinServer, MAX_DELAYED, REPORT_MS, RETRY_MS } from './builtin-server.js';
+import type { SocketEvents } from './dhcp-sockets.js';
 
 const BR0: Link = { name: 'br0', index: 7 };
 const OURS = '169.254.7.9';
@@ -156,6 +157,28 @@ describe('answering', () => {
     expect(host.sent()).toEqual([]);
     await host.advance(1);
     expect(host.sent()).toEqual(['offer to 255.255.255.255']);
+  });
+
+  test('a guest that declined waits for its OFFER, whatever it repeats meanwhile, and gets it', async () => {
+    const host = fakeHost();
+    const table = assign(new NetworkTable());
+    table.replace([entry(1), entry(2)]);
+    await host.opened(table);
+    host.hears(decline(1));
+    host.hears(discover(1));
+    host.hears(discover(2));
+    expect(host.sent()).toHaveLength(1);
+    await host.advance(999);
+    host.hears(discover(1));
+    expect(host.sent()).toHaveLength(1);
+    await host.advance(1);
+    expect(host.sent()).toHaveLength(2);
+    host.hears(decline(1));
+    host.hears(discover(1));
+    await host.advance(1_999);
+    expect(host.sent()).toHaveLength(2);
+    await host.advance(1);
+    expect(host.sent()).toHaveLength(3);
   });
 
   test('authority that ends during the wait ends the answer', async () => {
@@ -325,6 +348,13 @@ const reboot = (n: number, address: number) =>
     [OPTION.requestedAddress, u32(address)],
   ]);
 
+const decline = (n: number) =>
+  request(n, [
+    [OPTION.messageType, u8(MESSAGE_TYPE.decline)],
+    [OPTION.requestedAddress, u32((0x0a000000 + 10) as Ipv4)],
+    [OPTION.serverId, u32(0xa9fe0709 as Ipv4)],
+  ]);
+
 function request(n: number, options: [number, Uint8Array][]): Buffer {
   const none = 0 as Ipv4;
   const head = { op: 'request', xid: n, flags: 0, ciaddr: none, yiaddr: none, siaddr: none, giaddr: none } as const;
@@ -373,7 +403,7 @@ function fakeHost() {
 
     server(table: NetworkTable): BuiltinServer {
       const ports = { clock, log, sockets: { open }, serviceAddresses };
-      const server = new BuiltinServer(table, { standing: () => host.standing }, ports);
+      const server = new BuiltinServer(table, { standing: () => host.standing, untilMs: () => 0 }, ports);
       server.onStateChange(() => {
         const state = server.state();
         host.states.push(state.kind === 'open' ? 'open' : state.reason);

@@ -7,28 +7,28 @@
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { OPTION } from '../../domain/dhcp/codes.js';
 import { type DhcpMessage, decode } from '../../domain/dhcp/message.js';
 import { type Reply, respond } from '../../domain/responder.js';
 import type { NetworkTable } from '../../domain/table.js';
 import type { AnswerGate, DhcpServer, Link, ServerState } from '../dhcp-backend.js';
+import { CHECK_MS, isSamePlace, NO_INTERFACE, type Place, PlacedAddress } from '../host/placed-address.js';
+import type { ServiceAddresses } from '../host/service-addresses.js';
 import { type Counters, countedSince, newCounters } from './counters.js';
-import type { DhcpSocket, DhcpSockets, ServiceAddresses } from './host-network.js';
+import { DeclinePauses } from './decline-pauses.js';
+import type { DhcpSocket, DhcpSockets } from './dhcp-sockets.js';
 
 /** What a server needs of its surroundings. */
 export interface BuiltinPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sockets: DhcpSockets;
-  readonly serviceAddresses: ServiceAddresses;
+  readonly serviceAddresses: Omit<ServiceAddresses, 'list'>;
 }
 
 /** How soon what failed is tried again. */
 export const RETRY_MS = 1_000;
-
-/** How often the service address is looked after: other programs flush addresses. */
-export const CHECK_MS = 5_000;
 
 /** How often what was answered is logged, if anything was. */
 export const REPORT_MS = 60_000;
@@ -36,18 +36,12 @@ export const REPORT_MS = 60_000;
 /** How many answers may wait at once. More wait only while half a subnet is being NAKed: those clients ask again. */
 export const MAX_DELAYED = 1_000;
 
-const NO_INTERFACE = 'There is no interface to serve on';
 const BROADCAST = 0xffffffff as Ipv4;
 
 /** An answer that waits, and what it will answer. */
 interface Delayed {
   readonly timer: Timer;
   message: DhcpMessage;
-}
-
-interface Place {
-  readonly link: Link;
-  readonly address: Ipv4;
 }
 
 /** See the top of the file. */
@@ -58,10 +52,11 @@ export class BuiltinServer implements DhcpServer {
   readonly #ports: BuiltinPorts;
   readonly #listeners: (() => void)[] = [];
   readonly #delayed = new Map<Mac, Delayed>();
+  readonly #declines = new DeclinePauses();
   #state: ServerState = { kind: 'closed', reason: NO_INTERFACE };
   #link: Link | undefined;
   #closed = false;
-  #placed: Place | undefined;
+  readonly #address: PlacedAddress;
   #socket: DhcpSocket | undefined;
   #warned: string | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -73,6 +68,7 @@ export class BuiltinServer implements DhcpServer {
     this.#table = table;
     this.#gate = gate;
     this.#ports = ports;
+    this.#address = new PlacedAddress(ports.serviceAddresses, ports.log);
     this.#reportTimer = this.#reportLater();
   }
 
@@ -83,9 +79,12 @@ export class BuiltinServer implements DhcpServer {
 
   /** The table is read at every answer, so that only a changed service address needs work. */
   async flush(): Promise<boolean> {
-    if (!this.#socket || !isSame(this.#placed, this.#wanted())) await this.#reconcile();
+    if (!this.#socket || !isSamePlace(this.#address.place, this.#wanted())) await this.#reconcile();
     return this.#state.kind === 'open';
   }
+
+  /** Table and gate are asked at every answer. */
+  changed(): void {}
 
   state(): ServerState {
     return this.#state;
@@ -100,6 +99,11 @@ export class BuiltinServer implements DhcpServer {
     await this.#reconcile();
     this.#reportTimer.cancel();
     this.#report();
+  }
+
+  /** Without this process nobody is answered. */
+  suspend(): Promise<void> {
+    return this.close();
   }
 
   #reportLater(): Timer {
@@ -124,7 +128,7 @@ export class BuiltinServer implements DhcpServer {
   async #step(): Promise<void> {
     this.#timer?.cancel();
     const wanted = this.#wanted();
-    if (this.#placed && !isSame(this.#placed, wanted)) await this.#leave(this.#placed);
+    if (this.#address.place && !isSamePlace(this.#address.place, wanted)) await this.#leave();
     if (typeof wanted === 'string') return this.#setState({ kind: 'closed', reason: wanted });
     const trouble = (await this.#place(wanted)) ?? (await this.#listen(wanted.link));
     if (trouble !== undefined) return this.#fail(trouble);
@@ -139,24 +143,13 @@ export class BuiltinServer implements DhcpServer {
     return address === undefined ? 'Nothing is assigned yet' : { link: this.#link, address };
   }
 
-  async #leave(placed: Place): Promise<void> {
+  async #leave(): Promise<void> {
     this.#hangUp();
-    this.#placed = undefined;
-    await this.#ports.serviceAddresses.remove(placed.link, placed.address);
+    await this.#address.leave();
   }
 
-  async #place(place: Place): Promise<string | undefined> {
-    const { serviceAddresses, log } = this.#ports;
-    if (this.#placed && serviceAddresses.isPresent(place.address)) return undefined;
-    if (this.#socket) {
-      log.warn('Service address has gone, putting it back', shown(place));
-      // Perhaps the interface went and came again: the socket would still listen on the one that went.
-      this.#hangUp();
-    }
-    // Before it is there: a put that failed half way is taken away too.
-    this.#placed = place;
-    const put = await serviceAddresses.put(place.link, place.address);
-    return put.ok ? undefined : put.problem;
+  #place(place: Place): Promise<string | undefined> {
+    return this.#address.put(place, () => this.#hangUp(), this.#socket !== undefined);
   }
 
   async #listen(link: Link): Promise<string | undefined> {
@@ -209,8 +202,9 @@ export class BuiltinServer implements DhcpServer {
     }
     const { message } = decoded;
     const reply = this.#decide(message);
-    if (reply && reply.delayMs > 0) {
-      this.#delay(message, reply.delayMs);
+    const delayMs = reply ? this.#delayOf(reply, message) : 0;
+    if (delayMs > 0) {
+      this.#delay(message, delayMs);
       return;
     }
     // What the client said before does not count any more: a NAK to that would undo what it is told now.
@@ -222,7 +216,12 @@ export class BuiltinServer implements DhcpServer {
     const answer = respond(message, this.#table, this.#gate.standing());
     if (answer.kind === 'reply') return answer;
     this.counters.silent[answer.reason]++;
+    if (answer.reason === 'decline') this.#declines.declined(message.mac, this.#ports.clock.now());
     return undefined;
+  }
+
+  #delayOf({ type, delayMs }: Reply, { mac }: DhcpMessage): number {
+    return type === 'offer' ? Math.max(delayMs, this.#declines.pauseMs(mac, this.#ports.clock.now())) : delayMs;
   }
 
   #delay(message: DhcpMessage, delayMs: number): void {
@@ -266,16 +265,6 @@ export class BuiltinServer implements DhcpServer {
 function asksTheSame(a: DhcpMessage, b: DhcpMessage): boolean {
   const isSameOption = (code: number) => a.options.get(code)?.join() === b.options.get(code)?.join();
   return a.ciaddr === b.ciaddr && isSameOption(OPTION.messageType) && isSameOption(OPTION.requestedAddress);
-}
-
-function isSame(placed: Place | undefined, wanted: Place | string): boolean {
-  if (!placed || typeof wanted === 'string') return false;
-  const { link, address } = placed;
-  return link.index === wanted.link.index && link.name === wanted.link.name && address === wanted.address;
-}
-
-function shown({ link, address }: Place): { interface: string; address: string } {
-  return { interface: link.name, address: formatIpv4(address) };
 }
 
 function reasonOf(state: ServerState): string {

@@ -5,8 +5,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { formatIpv4, type Ipv4, type Parsed } from '@leasehold/proto/values';
 import { C, int, lastError, libc, sockaddrIn } from '../../system/libc.js';
 import type { Link } from '../dhcp-backend.js';
-import type { DhcpSocket, DhcpSockets, SocketEvents } from './host-network.js';
-import { relaxReversePathFilter } from './reverse-path.js';
+import { relaxReversePathFilter } from '../host/reverse-path.js';
+import type { DhcpSocket, DhcpSockets, SocketEvents } from './dhcp-sockets.js';
 
 const SERVER_PORT = 67;
 const CLIENT_PORT = 68;

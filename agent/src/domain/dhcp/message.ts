@@ -43,7 +43,7 @@ export interface Encoded {
 /** Every client must accept this many bytes of UDP payload: 576 less the IP and UDP headers (RFC 2131 §2). */
 export const MIN_MAX_BYTES = 548;
 
-// Jumbo frames aside no client sends more; the bound keeps joining split options (RFC 3396) cheap.
+// Jumbo frames aside no client sends more.
 const MAX_RECEIVED_BYTES = 4_096;
 
 // BOOTP's size. Relays and old clients drop anything shorter.
@@ -86,20 +86,28 @@ export function decode(bytes: Uint8Array): Decoded {
 
 // RFC 3396 §5: options, then file, then sname, read as one.
 function decodeOptions(wire: Buffer): Map<number, Uint8Array> | undefined {
+  const parts: Parts = new Map();
+  if (!readArea(wire.subarray(AT.options), parts)) return undefined;
+  const overload = parts.get(OPTION.overload);
+  if (overload) {
+    const fields = overload.length === 1 && overload[0]?.length === 1 ? (overload[0][0] ?? 0) : 0;
+    if (fields < 1 || fields > 3) return undefined;
+    if (fields & OVERLOADS_FILE && !readArea(wire.subarray(AT.file, AT.cookie), parts)) return undefined;
+    if (fields & OVERLOADS_SNAME && !readArea(wire.subarray(AT.sname, AT.file), parts)) return undefined;
+    parts.delete(OPTION.overload);
+  }
   const options = new Map<number, Uint8Array>();
-  if (!readArea(wire.subarray(AT.options), options)) return undefined;
-  const overload = options.get(OPTION.overload);
-  if (!overload) return options;
-  const fields = overload.length === 1 ? (overload[0] ?? 0) : 0;
-  if (fields < 1 || fields > 3) return undefined;
-  if (fields & OVERLOADS_FILE && !readArea(wire.subarray(AT.file, AT.cookie), options)) return undefined;
-  if (fields & OVERLOADS_SNAME && !readArea(wire.subarray(AT.sname, AT.file), options)) return undefined;
-  options.delete(OPTION.overload);
+  // Joined once, at the end: part by part, a message of parts of one byte would be copied a thousand times.
+  for (const [code, [first, ...more]] of parts)
+    options.set(code, more.length ? Buffer.concat([first, ...more]) : first);
   return options;
 }
 
+/** By code, the values of its options as they come. */
+type Parts = Map<number, [Buffer, ...Buffer[]]>;
+
 // A missing end is forgiven, as everybody does; an option that runs over the end is not.
-function readArea(area: Buffer, into: Map<number, Uint8Array>): boolean {
+function readArea(area: Buffer, into: Parts): boolean {
   let at = 0;
   while (at < area.length) {
     const code = area[at++];
@@ -109,7 +117,8 @@ function readArea(area: Buffer, into: Map<number, Uint8Array>): boolean {
     if (length === undefined || at + length > area.length) return false;
     const part = area.subarray(at, at + length);
     const before = into.get(code);
-    into.set(code, before ? Buffer.concat([before, part]) : part);
+    if (before) before.push(part);
+    else into.set(code, [part]);
     at += length;
   }
   return true;

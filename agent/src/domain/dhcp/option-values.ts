@@ -1,4 +1,4 @@
-// The values of options on the wire, made from parsed values only.
+// The values of options on the wire, made from parsed values only, and what is read of those of others.
 
 import { type Cidr, type Ipv4, netmask } from '@leasehold/proto/values';
 
@@ -27,6 +27,12 @@ export function addresses(list: readonly Ipv4[]): Uint8Array {
   const bytes = Buffer.alloc(list.length * 4);
   for (const [i, address] of list.entries()) bytes.writeUInt32BE(address, i * 4);
   return bytes;
+}
+
+/** The address that a value is; undefined: it is none. */
+export function readAddress(value: Uint8Array | undefined): Ipv4 | undefined {
+  if (value?.length !== 4) return undefined;
+  return Buffer.from(value.buffer, value.byteOffset, 4).readUInt32BE(0) as Ipv4;
 }
 
 /** Routes: prefix length, the bytes of the destination that matter, the router (RFC 3442). */

@@ -6101,7 +6101,7 @@ export const IpamServiceService = {
   /**
    * Promises an address to a MAC. Idempotent by (network, mac) and by `request_id`.
    * SUBNET_NOT_FOUND, NETWORK_NOT_FOUND, FAILED_PRECONDITION/IPAM_DISABLED, RESOURCE_EXHAUSTED/SUBNET_EXHAUSTED
-   * (metadata: `quarantined`, `next_reusable_time`), ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
+   * (metadata: `quarantined`, `next_reusable_time`), RESOURCE_EXHAUSTED/ADDRESSES_IN_USE, ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
    * ALREADY_EXISTS/ADDRESS_RESERVED, FAILED_PRECONDITION/ADDRESS_QUARANTINED, INVALID_ARGUMENT/REQUEST_ID_REUSED,
    * FAILED_PRECONDITION/SUBNET_CLOSING.
    */
@@ -6328,7 +6328,7 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
   /**
    * Promises an address to a MAC. Idempotent by (network, mac) and by `request_id`.
    * SUBNET_NOT_FOUND, NETWORK_NOT_FOUND, FAILED_PRECONDITION/IPAM_DISABLED, RESOURCE_EXHAUSTED/SUBNET_EXHAUSTED
-   * (metadata: `quarantined`, `next_reusable_time`), ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
+   * (metadata: `quarantined`, `next_reusable_time`), RESOURCE_EXHAUSTED/ADDRESSES_IN_USE, ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
    * ALREADY_EXISTS/ADDRESS_RESERVED, FAILED_PRECONDITION/ADDRESS_QUARANTINED, INVALID_ARGUMENT/REQUEST_ID_REUSED,
    * FAILED_PRECONDITION/SUBNET_CLOSING.
    */
@@ -6557,7 +6557,7 @@ export interface IpamServiceClient extends Client {
   /**
    * Promises an address to a MAC. Idempotent by (network, mac) and by `request_id`.
    * SUBNET_NOT_FOUND, NETWORK_NOT_FOUND, FAILED_PRECONDITION/IPAM_DISABLED, RESOURCE_EXHAUSTED/SUBNET_EXHAUSTED
-   * (metadata: `quarantined`, `next_reusable_time`), ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
+   * (metadata: `quarantined`, `next_reusable_time`), RESOURCE_EXHAUSTED/ADDRESSES_IN_USE, ALREADY_EXISTS/MAC_RESERVED (metadata: that reservation),
    * ALREADY_EXISTS/ADDRESS_RESERVED, FAILED_PRECONDITION/ADDRESS_QUARANTINED, INVALID_ARGUMENT/REQUEST_ID_REUSED,
    * FAILED_PRECONDITION/SUBNET_CLOSING.
    */

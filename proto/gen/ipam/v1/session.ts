@@ -5,6 +5,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
 import { HostAttachment } from "./host.js";
+import { ConflictKind, conflictKindFromJSON, conflictKindToJSON } from "./reservation.js";
 import { DhcpOption, Route } from "./subnet.js";
 
 export const protobufPackage = "ipam.v1";
@@ -27,6 +28,12 @@ export interface SessionRequest {
     | //
     /** Interfaces came, changed or went. */
     { $case: "attachmentChange"; value: AttachmentChange }
+    | //
+    /** What was noticed on the wire. */
+    { $case: "sightingReport"; value: SightingReport }
+    | //
+    /** Answers a probe. */
+    { $case: "probeResult"; value: ProbeResult }
     | undefined;
 }
 
@@ -43,6 +50,9 @@ export interface SessionResponse {
     | //
     /** Something to apply and to acknowledge. */
     { $case: "delivery"; value: Delivery }
+    | //
+    /** Asks who uses an address. */
+    { $case: "probe"; value: Probe }
     | undefined;
 }
 
@@ -317,6 +327,58 @@ export interface AttachmentChange {
   detachedNetworkIds: string[];
 }
 
+/** What a host noticed of reservations. Not acknowledged: what is lost comes again while it is true. */
+export interface SightingReport {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** Up to 100. */
+  sightings: Sighting[];
+}
+
+/** Something noticed that does not fit a reservation. */
+export interface Sighting {
+  /** The network. */
+  networkId: string;
+  /** The address. */
+  address: string;
+  /** The tenure that the host's table has there. */
+  reservationId: string;
+  /** What it is. */
+  kind: ConflictKind;
+  /** The MAC it came from. */
+  sourceMac: string;
+}
+
+/** Asks whether a machine on the network uses an address, by ARP. It is no delivery: it changes nothing. */
+export interface Probe {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** Which probe; the result names it. */
+  probeId: bigint;
+  /** The network. */
+  networkId: string;
+  /** The address. */
+  address: string;
+}
+
+/** What a probe came to. */
+export interface ProbeResult {
+  /** Of this session. */
+  sessionEpoch:
+    | SessionEpoch
+    | undefined;
+  /** The probe. */
+  probeId: bigint;
+  /** The MAC that uses the address. Empty: none answered. */
+  usedBy: string;
+  /** Why nobody could be asked, for people. Empty: the network was asked. */
+  problem: string;
+}
+
 function createBaseSessionRequest(): SessionRequest {
   return { message: undefined };
 }
@@ -335,6 +397,12 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         break;
       case "attachmentChange":
         AttachmentChange.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "sightingReport":
+        SightingReport.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
+      case "probeResult":
+        ProbeResult.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
     }
     return writer;
@@ -385,6 +453,22 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             message.message = { $case: "attachmentChange", value: AttachmentChange.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "sightingReport", value: SightingReport.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = { $case: "probeResult", value: ProbeResult.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -411,6 +495,14 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         ? { $case: "attachmentChange", value: AttachmentChange.fromJSON(object.attachmentChange) }
         : isSet(object.attachment_change)
         ? { $case: "attachmentChange", value: AttachmentChange.fromJSON(object.attachment_change) }
+        : isSet(object.sightingReport)
+        ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sightingReport) }
+        : isSet(object.sighting_report)
+        ? { $case: "sightingReport", value: SightingReport.fromJSON(object.sighting_report) }
+        : isSet(object.probeResult)
+        ? { $case: "probeResult", value: ProbeResult.fromJSON(object.probeResult) }
+        : isSet(object.probe_result)
+        ? { $case: "probeResult", value: ProbeResult.fromJSON(object.probe_result) }
         : undefined,
     };
   },
@@ -425,6 +517,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       obj.deliveryAck = DeliveryAck.toJSON(message.message.value);
     } else if (message.message?.$case === "attachmentChange") {
       obj.attachmentChange = AttachmentChange.toJSON(message.message.value);
+    } else if (message.message?.$case === "sightingReport") {
+      obj.sightingReport = SightingReport.toJSON(message.message.value);
+    } else if (message.message?.$case === "probeResult") {
+      obj.probeResult = ProbeResult.toJSON(message.message.value);
     }
     return obj;
   },
@@ -459,6 +555,18 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         }
         break;
       }
+      case "sightingReport": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "sightingReport", value: SightingReport.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "probeResult": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probeResult", value: ProbeResult.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -479,6 +587,9 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         break;
       case "delivery":
         Delivery.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "probe":
+        Probe.encode(message.message.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -521,6 +632,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.message = { $case: "delivery", value: Delivery.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "probe", value: Probe.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -543,6 +662,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         ? { $case: "heartbeatAck", value: HeartbeatAck.fromJSON(object.heartbeat_ack) }
         : isSet(object.delivery)
         ? { $case: "delivery", value: Delivery.fromJSON(object.delivery) }
+        : isSet(object.probe)
+        ? { $case: "probe", value: Probe.fromJSON(object.probe) }
         : undefined,
     };
   },
@@ -555,6 +676,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       obj.heartbeatAck = HeartbeatAck.toJSON(message.message.value);
     } else if (message.message?.$case === "delivery") {
       obj.delivery = Delivery.toJSON(message.message.value);
+    } else if (message.message?.$case === "probe") {
+      obj.probe = Probe.toJSON(message.message.value);
     }
     return obj;
   },
@@ -580,6 +703,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "delivery": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "delivery", value: Delivery.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "probe": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probe", value: Probe.fromPartial(object.message.value) };
         }
         break;
       }
@@ -3172,6 +3301,504 @@ export const AttachmentChange: MessageFns<AttachmentChange> = {
       : undefined;
     message.attachments = object.attachments?.map((e) => HostAttachment.fromPartial(e)) || [];
     message.detachedNetworkIds = object.detachedNetworkIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSightingReport(): SightingReport {
+  return { sessionEpoch: undefined, sightings: [] };
+}
+
+export const SightingReport: MessageFns<SightingReport> = {
+  encode(message: SightingReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.sightings) {
+      Sighting.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SightingReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSightingReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sightings.push(Sighting.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SightingReport {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      sightings: globalThis.Array.isArray(object?.sightings)
+        ? object.sightings.map((e: any) => Sighting.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SightingReport): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.sightings?.length) {
+      obj.sightings = message.sightings.map((e) => Sighting.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SightingReport>): SightingReport {
+    return SightingReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SightingReport>): SightingReport {
+    const message = createBaseSightingReport();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.sightings = object.sightings?.map((e) => Sighting.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSighting(): Sighting {
+  return { networkId: "", address: "", reservationId: "", kind: 0, sourceMac: "" };
+}
+
+export const Sighting: MessageFns<Sighting> = {
+  encode(message: Sighting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.reservationId !== "") {
+      writer.uint32(26).string(message.reservationId);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(32).int32(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      writer.uint32(42).string(message.sourceMac);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Sighting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSighting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reservationId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sourceMac = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Sighting {
+    return {
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      reservationId: isSet(object.reservationId)
+        ? globalThis.String(object.reservationId)
+        : isSet(object.reservation_id)
+        ? globalThis.String(object.reservation_id)
+        : "",
+      kind: isSet(object.kind) ? conflictKindFromJSON(object.kind) : 0,
+      sourceMac: isSet(object.sourceMac)
+        ? globalThis.String(object.sourceMac)
+        : isSet(object.source_mac)
+        ? globalThis.String(object.source_mac)
+        : "",
+    };
+  },
+
+  toJSON(message: Sighting): unknown {
+    const obj: any = {};
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.reservationId !== "") {
+      obj.reservationId = message.reservationId;
+    }
+    if (message.kind !== 0) {
+      obj.kind = conflictKindToJSON(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      obj.sourceMac = message.sourceMac;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Sighting>): Sighting {
+    return Sighting.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Sighting>): Sighting {
+    const message = createBaseSighting();
+    message.networkId = object.networkId ?? "";
+    message.address = object.address ?? "";
+    message.reservationId = object.reservationId ?? "";
+    message.kind = object.kind ?? 0;
+    message.sourceMac = object.sourceMac ?? "";
+    return message;
+  },
+};
+
+function createBaseProbe(): Probe {
+  return { sessionEpoch: undefined, probeId: 0n, networkId: "", address: "" };
+}
+
+export const Probe: MessageFns<Probe> = {
+  encode(message: Probe, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    if (message.probeId !== 0n) {
+      if (BigInt.asUintN(64, message.probeId) !== message.probeId) {
+        throw new globalThis.Error("value provided for field message.probeId of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.probeId);
+    }
+    if (message.networkId !== "") {
+      writer.uint32(26).string(message.networkId);
+    }
+    if (message.address !== "") {
+      writer.uint32(34).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Probe {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbe();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probeId = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Probe {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      probeId: isSet(object.probeId) ? BigInt(object.probeId) : isSet(object.probe_id) ? BigInt(object.probe_id) : 0n,
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+    };
+  },
+
+  toJSON(message: Probe): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.probeId !== 0n) {
+      obj.probeId = message.probeId.toString();
+    }
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Probe>): Probe {
+    return Probe.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Probe>): Probe {
+    const message = createBaseProbe();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.probeId = (object.probeId !== undefined && object.probeId !== null) ? BigInt(object.probeId) : 0n;
+    message.networkId = object.networkId ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
+function createBaseProbeResult(): ProbeResult {
+  return { sessionEpoch: undefined, probeId: 0n, usedBy: "", problem: "" };
+}
+
+export const ProbeResult: MessageFns<ProbeResult> = {
+  encode(message: ProbeResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionEpoch !== undefined) {
+      SessionEpoch.encode(message.sessionEpoch, writer.uint32(10).fork()).join();
+    }
+    if (message.probeId !== 0n) {
+      if (BigInt.asUintN(64, message.probeId) !== message.probeId) {
+        throw new globalThis.Error("value provided for field message.probeId of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.probeId);
+    }
+    if (message.usedBy !== "") {
+      writer.uint32(26).string(message.usedBy);
+    }
+    if (message.problem !== "") {
+      writer.uint32(34).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProbeResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbeResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionEpoch = SessionEpoch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probeId = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.usedBy = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProbeResult {
+    return {
+      sessionEpoch: isSet(object.sessionEpoch)
+        ? SessionEpoch.fromJSON(object.sessionEpoch)
+        : isSet(object.session_epoch)
+        ? SessionEpoch.fromJSON(object.session_epoch)
+        : undefined,
+      probeId: isSet(object.probeId) ? BigInt(object.probeId) : isSet(object.probe_id) ? BigInt(object.probe_id) : 0n,
+      usedBy: isSet(object.usedBy)
+        ? globalThis.String(object.usedBy)
+        : isSet(object.used_by)
+        ? globalThis.String(object.used_by)
+        : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: ProbeResult): unknown {
+    const obj: any = {};
+    if (message.sessionEpoch !== undefined) {
+      obj.sessionEpoch = SessionEpoch.toJSON(message.sessionEpoch);
+    }
+    if (message.probeId !== 0n) {
+      obj.probeId = message.probeId.toString();
+    }
+    if (message.usedBy !== "") {
+      obj.usedBy = message.usedBy;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProbeResult>): ProbeResult {
+    return ProbeResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProbeResult>): ProbeResult {
+    const message = createBaseProbeResult();
+    message.sessionEpoch = (object.sessionEpoch !== undefined && object.sessionEpoch !== null)
+      ? SessionEpoch.fromPartial(object.sessionEpoch)
+      : undefined;
+    message.probeId = (object.probeId !== undefined && object.probeId !== null) ? BigInt(object.probeId) : 0n;
+    message.usedBy = object.usedBy ?? "";
+    message.problem = object.problem ?? "";
     return message;
   },
 };

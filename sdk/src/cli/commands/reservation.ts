@@ -16,8 +16,9 @@ const VIEW: View<Reservation> = {
     HOSTNAME: ({ hostname }) => hostname,
     READY: ({ state, readyServers }) => (state === 'reserved' ? readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
+    CONFLICT: ({ conflict }) => conflict?.kind,
   },
-  enums: { state: 'RESERVATION_STATE_' },
+  enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
 };
 
 const MAC_HELP = 'MAC of the vNIC, as 52:54:00:aa:bb:cc';

@@ -2,7 +2,17 @@
 
 import type { AddressRange, DhcpOption, Route, Subnet, SubnetChanges } from '../../subnets.js';
 import { command, PAGES } from '../command.js';
-import { clearableInteger, clearableText, type FlagValues, labels, pairs, seconds, text, texts } from '../flags.js';
+import {
+  clearableInteger,
+  clearableText,
+  type FlagValues,
+  labels,
+  pairs,
+  seconds,
+  text,
+  texts,
+  toggle,
+} from '../flags.js';
 import { item, list, type View } from '../output.js';
 
 const VIEW: View<Subnet> = {
@@ -36,6 +46,10 @@ const SETTINGS = {
   option: dhcpOptions('DHCP option by number, from the allow-list'),
   leaseTime: seconds('How long a guest may use its address without renewing, 2m to 7d', '1h on create'),
   reuseDelay: seconds('How long a released address rests at least, 30s to 7d', '60s on create'),
+  probeBeforeUse: toggle(
+    'Ask by ARP for a newly chosen address first, and pass over one that is in use',
+    'false on create',
+  ),
   range: ranges('Where the system may choose addresses; none: the whole CIDR'),
   exclude: ranges('Addresses that are never handed out'),
   label: labels('Label; given at all, they replace those it has'),
@@ -53,6 +67,7 @@ function toChanges(flags: FlagValues<typeof SETTINGS>): SubnetChanges {
     options: flags.option,
     leaseTimeSeconds: flags.leaseTime,
     reuseDelaySeconds: flags.reuseDelay,
+    probeBeforeUse: flags.probeBeforeUse,
     allocationRanges: flags.range,
     excludedRanges: flags.exclude,
     labels: flags.label,

@@ -9,8 +9,15 @@
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import type { AttachmentChange, Hello, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
-import type { Ipv4 } from '@leasehold/proto/values';
+import type {
+  AttachmentChange,
+  Hello,
+  ProbeResult,
+  SessionRequest,
+  SightingReport,
+  TableState,
+} from '@leasehold/proto/ipam/v1/session';
+import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
 import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { liveness } from '../../domain/liveness.js';
@@ -20,19 +27,23 @@ import type {
   ObservedAttachment,
   ObservedHost,
   ObservedTable,
+  Probed,
   ProvidedNetwork,
   ProvidedReservation,
   SubnetRef,
 } from '../../ports/dhcp-provider.js';
 import type { HolderLease } from '../../ports/holder-lease.js';
-import type { HostDirectory } from '../../ports/host-directory.js';
+import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
+import { HostReports } from './host-reports.js';
+import { Probes } from './probes.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { fromAttachments, fromHostId, sameEpoch, toAssignment } from './wire.js';
+import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
@@ -42,6 +53,7 @@ export interface AgentSessionsOptions {
   readonly settings: StoreSettings;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
+  readonly sightings: Sightings;
   /** How often agents shall send heartbeats, now. */
   readonly heartbeatIntervalMs: () => number;
   /** How long a host may take to confirm what it was told. */
@@ -55,6 +67,8 @@ interface HostRecord {
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
+  /** What its last hello said beside its attachments. */
+  about: Omit<HostReport, 'attachments'> | undefined;
 }
 
 // As many VLANs as there are.
@@ -72,12 +86,16 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #waiters = new Waiters();
   readonly #listeners = new Set<() => void>();
   readonly #unflushed = new Set<NetworkId>();
+  readonly #reports: HostReports;
+  readonly #probes: Probes;
   #counter = 0;
   #closed = false;
   #drifts = 0;
 
   constructor(options: AgentSessionsOptions) {
     this.#options = options;
+    this.#reports = new HostReports(options.directory, options.clock, options.log);
+    this.#probes = new Probes(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -184,6 +202,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         brokenSinceMs: undefined,
         provided: undefined,
         attachments: new Map(),
+        about: undefined,
       };
       this.#hosts.set(hostId, record);
     }
@@ -201,8 +220,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!lease.isSelf) return noHolder(lease.holder).error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
-    const stored = attachments.value.map(([networkId, each]) => ({ networkId, interface: each.interface }));
-    await directory.reported({ hostId: hostId.value, attachments: stored, failureDomain, backend, agentVersion });
+    const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
+    await directory.reported({ ...about, attachments: toStored(attachments.value) });
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return noHolder(lease.holder).error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
@@ -223,6 +242,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       intervalMs: this.#options.heartbeatIntervalMs(),
       brokenSinceMs: undefined,
       attachments: session.attachments,
+      about,
     });
     older?.end(sessionSuperseded(hostId.value).error);
     const { intervalMs: heartbeatIntervalMs } = record;
@@ -278,10 +298,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     // It counts again: for who waits for it, and for the plan.
     if (!wasLive) this.#changed();
     const { message } = request;
-    if (!sameEpoch(message?.$case === 'hello' ? undefined : message?.value.sessionEpoch, session.epoch)) {
+    // A newer agent may have more to say than this server understands.
+    if (!message) return undefined;
+    if (!sameEpoch(message.$case === 'hello' ? undefined : message.value.sessionEpoch, session.epoch)) {
       return invalidField('session_epoch', 'Not the epoch of this session').error;
     }
-    switch (message?.$case) {
+    switch (message.$case) {
       case 'heartbeat':
         this.#heartbeat(session, message.value.sequence, message.value.tables);
         return undefined;
@@ -290,7 +312,11 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         else this.#waiters.wake();
         return undefined;
       case 'attachmentChange':
-        return this.#attachmentsChanged(session, message.value);
+        return this.#attachmentsChanged(session, record, message.value);
+      case 'probeResult':
+        return this.#probeAnswered(session, message.value);
+      case 'sightingReport':
+        return this.#sighted(session, message.value);
       default:
         return invalidField('message', 'Not a message of a session').error;
     }
@@ -318,7 +344,35 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     });
   }
 
-  #attachmentsChanged(session: AgentSession, change: AttachmentChange): IpamError | undefined {
+  #probeAnswered(session: AgentSession, { probeId, usedBy, problem }: ProbeResult): IpamError | undefined {
+    const mac = usedBy === '' ? undefined : parseMac(usedBy);
+    if (mac && !mac.ok) return invalidField('used_by', mac.problem).error;
+    this.#probes.answered(session, probeId, problem === '' ? mac?.value : 'unknown');
+    return undefined;
+  }
+
+  probe(networkId: NetworkId, address: Ipv4): Promise<Probed> {
+    return this.#probes.ask({
+      sessions: () => [...this.#sessionsOf(networkId)].filter((session) => this.#mayAsk(session, networkId)),
+      say: (session, probeId) => {
+        const value = { sessionEpoch: session.epoch, probeId, networkId, address: formatIpv4(address) };
+        session.say({ $case: 'probe', value });
+      },
+    });
+  }
+
+  #mayAsk(session: AgentSession, networkId: NetworkId): boolean {
+    return this.#isLive(session.hostId) && session.table(networkId)?.serving === true;
+  }
+
+  #sighted({ hostId }: AgentSession, report: SightingReport): IpamError | undefined {
+    const sightings = fromSightings(report.sightings, hostId);
+    if (!sightings.ok) return sightings.error;
+    for (const { place, sighting } of sightings.value) this.#options.sightings.sighted(place, sighting);
+    return undefined;
+  }
+
+  #attachmentsChanged(session: AgentSession, record: HostRecord, change: AttachmentChange): IpamError | undefined {
     const attachments = fromAttachments(change.attachments);
     if (!attachments.ok) return attachments.error;
     for (const networkId of change.detachedNetworkIds) session.attachments.delete(networkId as NetworkId);
@@ -326,12 +380,17 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (session.attachments.size > MAX_ATTACHMENTS) {
       return invalidField('attachments', `A host has more than ${MAX_ATTACHMENTS} networks`).error;
     }
+    if (record.about) {
+      const isCurrent = () => this.#hosts.get(session.hostId)?.session === session && !this.#closed;
+      this.#reports.store({ ...record.about, attachments: toStored(session.attachments) }, isCurrent);
+    }
     this.#changed();
     return undefined;
   }
 
   /** The stream of a session is over. */
   ended(session: AgentSession): void {
+    this.#probes.ended(session);
     const record = this.#hosts.get(session.hostId);
     if (record?.session !== session) return;
     record.session = undefined;
@@ -432,4 +491,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#waiters.wake();
     for (const { session } of records) session?.end(error);
   }
+}
+
+/** Attachments as they are stored: whether they are ready is known only of a connected host. */
+function toStored(attachments: Iterable<readonly [NetworkId, ObservedAttachment]>): HostReport['attachments'] {
+  return Array.from(attachments, ([networkId, { interface: name, foreignServers }]) => ({
+    networkId,
+    interface: name,
+    ...(foreignServers.length > 0 ? { foreignServers } : {}),
+  }));
 }

@@ -1,11 +1,22 @@
 // What is provided, as it goes to agents, and what agents report, as the control plane reads it.
 
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
-import type { Assignment, Hello, SessionEpoch, SessionRequest, TableState } from '@leasehold/proto/ipam/v1/session';
-import { formatCidr, formatIpv4, parseResourceId } from '@leasehold/proto/values';
+import { ConflictKind as WireConflictKind } from '@leasehold/proto/ipam/v1/reservation';
+import type {
+  Assignment,
+  Hello,
+  SessionEpoch,
+  SessionRequest,
+  TableState,
+  Sighting as WireSighting,
+} from '@leasehold/proto/ipam/v1/session';
+import { formatCidr, formatIpv4, type Parsed, parseIpv4, parseMac, parseResourceId } from '@leasehold/proto/values';
+import type { ConflictKind, Sighting } from '../../domain/conflict.js';
 import { type FieldViolation, invalidField, invalidFields, type Result, success } from '../../domain/errors.js';
-import type { HostId, NetworkId } from '../../domain/ids.js';
+import type { ForeignServer } from '../../domain/host.js';
+import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import type { Subnet } from '../../domain/network.js';
+import { MAX_RESERVATION_ID_LENGTH, type SlotKey } from '../../domain/reservation-id.js';
 import { serviceAddress } from '../../domain/service-address.js';
 import type { ObservedAttachment, ProvidedNetwork } from '../../ports/dhcp-provider.js';
 
@@ -57,14 +68,67 @@ export function fromAttachments(
     if (!INTERFACE.test(name))
       violations.push({ field: `attachments[${i}].interface`, description: 'Not an interface name' });
   });
+  const foreign = attachments.map((each, i) => fromForeignServers(each, `attachments[${i}]`, violations));
   if (violations.length > 0) return invalidFields(violations);
   return success(
-    attachments.map(({ networkId, interface: name, ready, reason }) => [
+    attachments.map(({ networkId, interface: name, ready, reason }, i) => [
       networkId as NetworkId,
-      { interface: name, ready, reason: cut(reason) },
+      { interface: name, ready, reason: cut(reason), foreignServers: foreign[i] ?? [] },
     ]),
   );
 }
+
+function fromForeignServers(
+  { foreignDhcpServers }: HostAttachment,
+  field: string,
+  violations: FieldViolation[],
+): readonly ForeignServer[] {
+  if (foreignDhcpServers.length > MAX_FOREIGN_SERVERS) {
+    violations.push({ field: `${field}.foreign_dhcp_servers`, description: `More than ${MAX_FOREIGN_SERVERS}` });
+  }
+  return foreignDhcpServers.flatMap(({ address, mac }, i): readonly ForeignServer[] => {
+    const place = `${field}.foreign_dhcp_servers[${i}]`;
+    const parsed = read(`${place}.address`, parseIpv4(address), violations);
+    const parsedMac = mac === '' ? undefined : read(`${place}.mac`, parseMac(mac), violations);
+    return parsed === undefined ? [] : [{ address: parsed, ...(parsedMac === undefined ? {} : { mac: parsedMac }) }];
+  });
+}
+
+function read<T>(field: string, parsed: Parsed<T>, violations: FieldViolation[]): T | undefined {
+  if (parsed.ok) return parsed.value;
+  violations.push({ field, description: parsed.problem });
+  return undefined;
+}
+
+/** Reads what was noticed; refused whole when one is malformed or there are too many. */
+export function fromSightings(
+  sightings: readonly WireSighting[],
+  hostId: HostId,
+): Result<readonly { readonly place: SlotKey; readonly sighting: Sighting }[]> {
+  const violations: FieldViolation[] = [];
+  if (sightings.length > MAX_SIGHTINGS) {
+    violations.push({ field: 'sightings', description: `More than ${MAX_SIGHTINGS}` });
+  }
+  const found = sightings.flatMap(({ networkId, address, reservationId, kind, sourceMac }, i) => {
+    const field = `sightings[${i}]`;
+    const network = read(`${field}.network_id`, parseResourceId(networkId), violations);
+    const at = read(`${field}.address`, parseIpv4(address), violations);
+    const mac = read(`${field}.source_mac`, parseMac(sourceMac), violations);
+    const known = KINDS.get(kind);
+    if (!known) violations.push({ field: `${field}.kind`, description: 'Not a kind of what is noticed' });
+    checkText(`${field}.reservation_id`, reservationId, MAX_RESERVATION_ID_LENGTH, violations);
+    if (network === undefined || at === undefined || mac === undefined || !known) return [];
+    const sighting = { kind: known, sourceMac: mac, hostId, reservationId: reservationId as ReservationId };
+    return [{ place: { networkId: networkId as NetworkId, address: at }, sighting }];
+  });
+  return violations.length > 0 ? invalidFields(violations) : success(found);
+}
+
+const KINDS: ReadonlyMap<WireConflictKind, ConflictKind> = new Map([
+  [WireConflictKind.DECLINED, 'declined'],
+  [WireConflictKind.ADDRESS_IN_USE, 'address-in-use'],
+  [WireConflictKind.RELEASED, 'released'],
+]);
 
 /** Reads a part of a hello; what is kept of it is small, whatever it says. */
 export function fromHelloPart(part: Hello): Result<Hello> {
@@ -82,7 +146,7 @@ export function fromHelloPart(part: Hello): Result<Hello> {
   if (!tables.ok) return tables;
   return success({
     ...part,
-    attachments: attachments.value.map(([networkId, each]) => ({ networkId, ...each })),
+    attachments: part.attachments.map((each) => ({ ...each, reason: cut(each.reason) })),
     tables: [...tables.value],
   });
 }
@@ -135,6 +199,8 @@ const MAX_NAME = 63;
 const MAX_VERSION = 64;
 const MAX_DIGEST = 64;
 const MAX_REASON = 256;
+const MAX_FOREIGN_SERVERS = 4;
+const MAX_SIGHTINGS = 100;
 
 /** Whether two session epochs are the same. */
 export function sameEpoch(a: SessionEpoch | undefined, b: SessionEpoch): boolean {

@@ -7,7 +7,8 @@
 //       RESERVED slot but its hostname, which follows. The other letters promise nothing.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../../domain/ids.js';
+import type { Conflict, ConflictKind } from '../../domain/conflict.js';
+import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../../domain/ids.js';
 import type { DhcpOption, Labels } from '../../domain/network.js';
 import { commonPart, OWN_LENGTH, ownPart } from '../../domain/reservation-id.js';
 import type { EndedTenure, RequestKey, Slot, SlotSummary, Tenure } from '../../domain/slot.js';
@@ -32,15 +33,24 @@ type TenureRow = readonly [
   releaseRequest: RequestRow | 0,
 ];
 
+type ConflictRow = readonly [time: WallTime, kind: ConflictKind, sourceMac: Mac, hostId: HostId];
+
 type SlotRow = readonly [
   ...tenure: TenureRow,
   chainCounter: number,
   reuseDelayS: number,
   leaseTimeCeilingS: number,
   revision: Revision,
+  conflict?: ConflictRow,
 ];
 
-type EndedRow = readonly [...tenure: TenureRow, networkId: NetworkId, address: Ipv4, endTime: WallTime];
+type EndedRow = readonly [
+  ...tenure: TenureRow,
+  networkId: NetworkId,
+  address: Ipv4,
+  endTime: WallTime,
+  conflict?: ConflictRow,
+];
 
 const MAC_LENGTH = 17;
 // Behind `["` and the letter.
@@ -85,7 +95,14 @@ export class RowCodec {
   encodeSlot(slot: Slot): string {
     const { chainCounter, reuseDelayS, leaseTimeCeilingS, revision } = slot;
     const letter = slot.state === 'reserved' ? 'r' : 'q';
-    const row: SlotRow = [...this.#tenureRow(slot, letter), chainCounter, reuseDelayS, leaseTimeCeilingS, revision];
+    const row: SlotRow = [
+      ...this.#tenureRow(slot, letter),
+      chainCounter,
+      reuseDelayS,
+      leaseTimeCeilingS,
+      revision,
+      ...conflictRow(slot),
+    ];
     return JSON.stringify(row);
   }
 
@@ -100,6 +117,7 @@ export class RowCodec {
     slot.reuseDelayS = row[14];
     slot.leaseTimeCeilingS = row[15];
     slot.revision = row[16];
+    if (row[17]) slot.conflict = readConflict(row[17]);
     return slot;
   }
 
@@ -122,7 +140,7 @@ export class RowCodec {
   /** Prints an ended tenure. */
   encodeEnded(ended: EndedTenure): string {
     const { networkId, address, endTime } = ended;
-    const row: EndedRow = [...this.#tenureRow(ended, 'q'), networkId, address, endTime];
+    const row: EndedRow = [...this.#tenureRow(ended, 'q'), networkId, address, endTime, ...conflictRow(ended)];
     return JSON.stringify(row);
   }
 
@@ -131,6 +149,7 @@ export class RowCodec {
     const row = JSON.parse(text) as EndedRow;
     const ended = this.#readTenure({ networkId: row[13], address: row[14] }, row) as Mutable<EndedTenure>;
     ended.endTime = row[15];
+    if (row[16]) ended.conflict = readConflict(row[16]);
     return ended;
   }
 
@@ -197,6 +216,14 @@ export class RowCodec {
     }
     return common;
   }
+}
+
+function conflictRow({ conflict }: Tenure): readonly [] | readonly [ConflictRow] {
+  return conflict ? [[conflict.time, conflict.kind, conflict.sourceMac, conflict.hostId]] : [];
+}
+
+function readConflict([time, kind, sourceMac, hostId]: ConflictRow): Conflict {
+  return { time, kind, sourceMac, hostId };
 }
 
 function isEmpty(labels: Labels): boolean {

@@ -105,7 +105,8 @@ export function historyRange(
   after?: { readonly createTime: WallTime; readonly reservationId: ReservationId },
 ): { start: Key; end: Key } {
   const start = after ? keyAfter(historyKey(prefix, after.createTime, after.reservationId)) : (prefix as string as Key);
-  return { start, end: `${prefix}\xff\xff` as Key };
+  // After the six bytes of any time, the earliest of which are all 255.
+  return { start, end: `${prefix}${'\xff'.repeat(7)}` as Key };
 }
 
 /** The reservation id of an entry of the index of history. */

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Document } from 'mongodb';
+import type { Conflict } from '../../domain/conflict.js';
 import type { Host } from '../../domain/host.js';
 import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../../domain/ids.js';
 import type { DhcpOption, Labels, Network } from '../../domain/network.js';
@@ -68,7 +69,7 @@ export function endedDocument(ended: EndedTenure): Document {
 
 /** Adds what documents of slots and of ended tenures have in common, all but their id. */
 function tenureFields(document: Document, tenure: Tenure): Document {
-  const { hostname, owner, labels, options, request, releaseTime, releasedBy, releaseRequest } = tenure;
+  const { hostname, owner, labels, options, request, releaseTime, releasedBy, releaseRequest, conflict } = tenure;
   document['network_id'] = tenure.networkId;
   document['address'] = tenure.address;
   document['subnet_id'] = tenure.subnetId;
@@ -86,6 +87,7 @@ function tenureFields(document: Document, tenure: Tenure): Document {
   if (releasedBy !== undefined) document['released_by'] = releasedBy;
   if (releaseRequest) document['release_request'] = toSnake(releaseRequest);
   if (request || releaseRequest) document['request_keys'] = requestHashes(tenure);
+  if (conflict) document['conflict'] = toSnake(conflict);
   return document;
 }
 
@@ -119,6 +121,7 @@ function readTenure(document: Document, reservationId: ReservationId): Mutable<T
   const releasedBy = document['released_by'] as string | undefined;
   const request = document['request'] as Document | undefined;
   const releaseRequest = document['release_request'] as Document | undefined;
+  const conflict = document['conflict'] as Document | undefined;
   const tenure: Mutable<Tenure> = {
     reservationId,
     networkId: document['network_id'] as NetworkId,
@@ -138,6 +141,7 @@ function readTenure(document: Document, reservationId: ReservationId): Mutable<T
   if (releaseTime) tenure.releaseTime = releaseTime.getTime() as WallTime;
   if (releasedBy !== undefined) tenure.releasedBy = releasedBy;
   if (releaseRequest) tenure.releaseRequest = toCamel(releaseRequest) as RequestKey;
+  if (conflict) tenure.conflict = toCamel(conflict) as Conflict;
   return tenure;
 }
 
@@ -156,7 +160,8 @@ export const SLOT_FIELDS: readonly string[] = [
     'labels',
   ],
   ...['options', 'create_time', 'created_by', 'vouched', 'request', 'release_time', 'released_by', 'release_request'],
-  ...['request_keys', 'family', 'state', 'chain_counter', 'reuse_delay', 'lease_time_ceiling', 'revision', 'write'],
+  ...['request_keys', 'conflict', 'family', 'state', 'chain_counter', 'reuse_delay', 'lease_time_ceiling'],
+  ...['revision', 'write'],
 ];
 
 /** The fields that a summary is read from. */
@@ -210,7 +215,7 @@ export function readHost({ _id, write: _, ...document }: Document): Host {
 }
 
 // Times are numbers inside and dates in the store; their names tell which fields they are.
-const TIMES: ReadonlySet<string> = new Set(['createTime', 'updateTime', 'since']);
+const TIMES: ReadonlySet<string> = new Set(['createTime', 'updateTime', 'since', 'time']);
 // Its keys are the callers'.
 const LABELS = 'labels';
 

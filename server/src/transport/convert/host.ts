@@ -3,7 +3,8 @@
 import { BreakerState, HostLiveness, type Host as WireHost } from '@leasehold/proto/ipam/v1/host';
 import type { UpdateHostRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { PlacementState, type Placement as WirePlacement } from '@leasehold/proto/ipam/v1/placement';
-import type { HostStatus } from '../../app/host-status.js';
+import { formatIpv4 } from '@leasehold/proto/values';
+import { attachmentsOf, type HostStatus } from '../../app/host-status.js';
 import type { HostSettings } from '../../app/hosts.js';
 import type { PlacementView } from '../../app/placements.js';
 import { invalidField, type Result } from '../../domain/errors.js';
@@ -57,7 +58,7 @@ export function toWireBreaker(state: HostStatus['breaker'] | undefined): Breaker
 
 /** Writes a host; without a status only what is stored of it. */
 export function toWireHost(host: Host, status?: HostStatus): WireHost {
-  const attachments = status?.attachments ?? host.attachments.map((each) => ({ ...each, ready: false, reason: '' }));
+  const attachments = status?.attachments ?? attachmentsOf(undefined, host);
   return {
     hostId: host.hostId,
     uid: host.uid,
@@ -66,7 +67,10 @@ export function toWireHost(host: Host, status?: HostStatus): WireHost {
     maintenance: host.maintenance,
     failureDomain: host.failureDomain,
     labels: { ...host.labels },
-    attachments: attachments.map((each) => ({ ...each })),
+    attachments: attachments.map(({ foreignServers, ...each }) => ({
+      ...each,
+      foreignDhcpServers: foreignServers.map(({ address, mac }) => ({ address: formatIpv4(address), mac: mac ?? '' })),
+    })),
     backend: host.backend,
     agentVersion: host.agentVersion,
     lastHeartbeatTime: status?.lastHeardTime,

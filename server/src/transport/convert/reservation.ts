@@ -12,6 +12,7 @@ import {
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import {
   ReservationState,
+  ConflictKind as WireConflictKind,
   type ReservationKey as WireKey,
   type Reservation as WireReservation,
 } from '@leasehold/proto/ipam/v1/reservation';
@@ -19,17 +20,17 @@ import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto
 import type { ReleaseCommand } from '../../app/release.js';
 import type { ReservationFilter, ReservationKey, ReservationSettings, UpdateGuards } from '../../app/reservations.js';
 import type { ReserveCommand } from '../../app/reserve.js';
+import type { ConflictKind } from '../../domain/conflict.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
 import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
+import { MAX_RESERVATION_ID_LENGTH } from '../../domain/reservation-id.js';
 import type { EndedTenure, RequestKey, Slot, Tenure } from '../../domain/slot.js';
 import type { HistoryFilter } from '../../ports/store.js';
 import { Fields } from './fields.js';
 
 const MAX_OWNER = 255;
 const MAX_BATCH = 1_000;
-// Longer than any that this software made.
-const MAX_RESERVATION_ID = 128;
 const MAX_WAIT_MS = 60_000;
 const DEFAULT_WAIT_MS = 5_000;
 const ZERO = '' as never;
@@ -154,7 +155,7 @@ function readKey(fields: Fields, key: WireKey['key'], prefix: string): Reservati
 }
 
 function readReservationId(fields: Fields, field: string, text: string): ReservationId {
-  return fields.text(field, text, MAX_RESERVATION_ID) as ReservationId;
+  return fields.text(field, text, MAX_RESERVATION_ID_LENGTH) as ReservationId;
 }
 
 /** Reads the filters of ListReservationsRequest. */
@@ -246,6 +247,12 @@ export function toWireReservation(
   return { ...toWireTenure(tenure, state), ...live, endTime };
 }
 
+const CONFLICT_KINDS = {
+  declined: WireConflictKind.DECLINED,
+  'address-in-use': WireConflictKind.ADDRESS_IN_USE,
+  released: WireConflictKind.RELEASED,
+} satisfies Record<ConflictKind, WireConflictKind>;
+
 /** Writes what is stored of a tenure. */
 export function toWireTenure(tenure: Tenure, state: ReservationState): WireReservation {
   return {
@@ -267,5 +274,10 @@ export function toWireTenure(tenure: Tenure, state: ReservationState): WireReser
     releasedBy: tenure.releasedBy ?? '',
     etag: reservationEtag(tenure),
     endTime: undefined,
+    conflict: tenure.conflict && {
+      ...tenure.conflict,
+      time: new Date(tenure.conflict.time),
+      kind: CONFLICT_KINDS[tenure.conflict.kind],
+    },
   };
 }

@@ -66,6 +66,7 @@ function readSettings(fields: Fields, subnet: WireSubnet): Changeable {
     options: fields.options('subnet.options', subnet.options),
     leaseTimeS: fields.seconds('subnet.lease_time', subnet.leaseTime) ?? DEFAULT_LEASE_S,
     reuseDelayS: fields.seconds('subnet.reuse_delay', subnet.reuseDelay) ?? DEFAULT_REUSE_DELAY_S,
+    ...(subnet.probeBeforeUse ? { probeBeforeUse: true } : {}),
     allocationRanges: readRanges(fields, 'subnet.allocation_ranges', subnet.allocationRanges),
     excludedRanges: readRanges(fields, 'subnet.excluded_ranges', subnet.excludedRanges),
     labels: fields.labels('subnet.labels', subnet.labels),
@@ -101,6 +102,7 @@ const PATHS = {
   options: 'options',
   lease_time: 'leaseTimeS',
   reuse_delay: 'reuseDelayS',
+  probe_before_use: 'probeBeforeUse',
   allocation_ranges: 'allocationRanges',
   excluded_ranges: 'excludedRanges',
   labels: 'labels',
@@ -131,7 +133,9 @@ export function fromUpdateSubnet({ subnet, updateMask }: UpdateSubnetRequest): R
 function isSet(subnet: WireSubnet, field: keyof Changeable): boolean {
   const value = subnet[field === 'leaseTimeS' || field === 'reuseDelayS' ? WIRE_FIELDS[field] : field];
   if (Array.isArray(value)) return value.length > 0;
-  return typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined && value !== '';
+  return typeof value === 'object'
+    ? Object.keys(value).length > 0
+    : value !== undefined && value !== '' && value !== false;
 }
 
 /** Writes a subnet; without a usage only what is stored of it. */
@@ -154,6 +158,7 @@ export function toWireSubnet({ networkId, subnet }: SubnetInNetwork, usage?: Usa
     options: subnet.options.map(({ code, value }) => ({ code, value })),
     leaseTime: { seconds: BigInt(subnet.leaseTimeS), nanos: 0 },
     reuseDelay: { seconds: BigInt(subnet.reuseDelayS), nanos: 0 },
+    probeBeforeUse: subnet.probeBeforeUse ?? false,
     allocationRanges: subnet.allocationRanges.map(toWireRange),
     excludedRanges: subnet.excludedRanges.map(toWireRange),
     labels: { ...subnet.labels },

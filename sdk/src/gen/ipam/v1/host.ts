@@ -195,6 +195,16 @@ export interface HostAttachment {
   ready: boolean;
   /** Why it is not ready, for people. Empty when it is. */
   reason: string;
+  /** Other DHCP servers that the host noticed on the network in the last ten minutes, up to four. */
+  foreignDhcpServers: ForeignDhcpServer[];
+}
+
+/** A DHCP server that is none of Leasehold: its guests may get any address. */
+export interface ForeignDhcpServer {
+  /** Its server identifier (option 54). */
+  address: string;
+  /** Its MAC. Empty: a guest named it, and it was not seen itself. */
+  mac: string;
 }
 
 function createBaseHost(): Host {
@@ -648,7 +658,7 @@ export const Host_LabelsEntry: MessageFns<Host_LabelsEntry> = {
 };
 
 function createBaseHostAttachment(): HostAttachment {
-  return { networkId: "", interface: "", ready: false, reason: "" };
+  return { networkId: "", interface: "", ready: false, reason: "", foreignDhcpServers: [] };
 }
 
 export const HostAttachment: MessageFns<HostAttachment> = {
@@ -664,6 +674,9 @@ export const HostAttachment: MessageFns<HostAttachment> = {
     }
     if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
+    }
+    for (const v of message.foreignDhcpServers) {
+      ForeignDhcpServer.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -713,6 +726,14 @@ export const HostAttachment: MessageFns<HostAttachment> = {
             message.reason = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.foreignDhcpServers.push(ForeignDhcpServer.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -735,6 +756,11 @@ export const HostAttachment: MessageFns<HostAttachment> = {
       interface: isSet(object.interface) ? globalThis.String(object.interface) : "",
       ready: isSet(object.ready) ? globalThis.Boolean(object.ready) : false,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      foreignDhcpServers: globalThis.Array.isArray(object?.foreignDhcpServers)
+        ? object.foreignDhcpServers.map((e: any) => ForeignDhcpServer.fromJSON(e))
+        : globalThis.Array.isArray(object?.foreign_dhcp_servers)
+        ? object.foreign_dhcp_servers.map((e: any) => ForeignDhcpServer.fromJSON(e))
+        : [],
     };
   },
 
@@ -752,6 +778,9 @@ export const HostAttachment: MessageFns<HostAttachment> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.foreignDhcpServers?.length) {
+      obj.foreignDhcpServers = message.foreignDhcpServers.map((e) => ForeignDhcpServer.toJSON(e));
+    }
     return obj;
   },
 
@@ -764,6 +793,92 @@ export const HostAttachment: MessageFns<HostAttachment> = {
     message.interface = object.interface ?? "";
     message.ready = object.ready ?? false;
     message.reason = object.reason ?? "";
+    message.foreignDhcpServers = object.foreignDhcpServers?.map((e) => ForeignDhcpServer.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseForeignDhcpServer(): ForeignDhcpServer {
+  return { address: "", mac: "" };
+}
+
+export const ForeignDhcpServer: MessageFns<ForeignDhcpServer> = {
+  encode(message: ForeignDhcpServer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.mac !== "") {
+      writer.uint32(18).string(message.mac);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForeignDhcpServer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForeignDhcpServer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ForeignDhcpServer {
+    return {
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      mac: isSet(object.mac) ? globalThis.String(object.mac) : "",
+    };
+  },
+
+  toJSON(message: ForeignDhcpServer): unknown {
+    const obj: any = {};
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.mac !== "") {
+      obj.mac = message.mac;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ForeignDhcpServer>): ForeignDhcpServer {
+    return ForeignDhcpServer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForeignDhcpServer>): ForeignDhcpServer {
+    const message = createBaseForeignDhcpServer();
+    message.address = object.address ?? "";
+    message.mac = object.mac ?? "";
     return message;
   },
 };

@@ -10,6 +10,66 @@ export const protobufPackage = "ipam.v1";
 
 export const protobufFileName = "ipam/v1/reservation.proto";
 
+/** What a host noticed. */
+export const ConflictKind = {
+  /** UNSPECIFIED - Never in an answer. */
+  UNSPECIFIED: 0,
+  /** DECLINED - The guest declined its address (DHCPDECLINE): it saw another machine use it. */
+  DECLINED: 1,
+  /** ADDRESS_IN_USE - Another MAC uses the address (seen by ARP). */
+  ADDRESS_IN_USE: 2,
+  /** RELEASED - The guest gave its address up (DHCPRELEASE), as at its shutdown; the reservation goes on. Takes no other's place. */
+  RELEASED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ConflictKind = typeof ConflictKind[keyof typeof ConflictKind];
+
+export namespace ConflictKind {
+  export type UNSPECIFIED = typeof ConflictKind.UNSPECIFIED;
+  export type DECLINED = typeof ConflictKind.DECLINED;
+  export type ADDRESS_IN_USE = typeof ConflictKind.ADDRESS_IN_USE;
+  export type RELEASED = typeof ConflictKind.RELEASED;
+  export type UNRECOGNIZED = typeof ConflictKind.UNRECOGNIZED;
+}
+
+export function conflictKindFromJSON(object: any): ConflictKind {
+  switch (object) {
+    case 0:
+    case "CONFLICT_KIND_UNSPECIFIED":
+      return ConflictKind.UNSPECIFIED;
+    case 1:
+    case "CONFLICT_KIND_DECLINED":
+      return ConflictKind.DECLINED;
+    case 2:
+    case "CONFLICT_KIND_ADDRESS_IN_USE":
+      return ConflictKind.ADDRESS_IN_USE;
+    case 3:
+    case "CONFLICT_KIND_RELEASED":
+      return ConflictKind.RELEASED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ConflictKind.UNRECOGNIZED;
+  }
+}
+
+export function conflictKindToJSON(object: ConflictKind): string {
+  switch (object) {
+    case ConflictKind.UNSPECIFIED:
+      return "CONFLICT_KIND_UNSPECIFIED";
+    case ConflictKind.DECLINED:
+      return "CONFLICT_KIND_DECLINED";
+    case ConflictKind.ADDRESS_IN_USE:
+      return "CONFLICT_KIND_ADDRESS_IN_USE";
+    case ConflictKind.RELEASED:
+      return "CONFLICT_KIND_RELEASED";
+    case ConflictKind.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** Where a reservation is in its life. */
 export const ReservationState = {
   /** UNSPECIFIED - In a filter: any state. Never in an answer. */
@@ -119,12 +179,33 @@ export interface Reservation {
    */
   etag: string;
   /** When it was over: the address was freed, or its MAC got it again. Absent unless ENDED. */
-  endTime: Date | undefined;
+  endTime:
+    | Date
+    | undefined;
+  /** What a host noticed last that does not fit this reservation. Absent: nothing. */
+  conflict: Conflict | undefined;
 }
 
 export interface Reservation_LabelsEntry {
   key: string;
   value: string;
+}
+
+/**
+ * Something that a host noticed on the wire. It changes nothing: a MAC is easily forged, and only the engine ends a
+ * reservation.
+ */
+export interface Conflict {
+  /** When the server that leads heard of it. A reservation gets another one after a minute at the earliest. */
+  time:
+    | Date
+    | undefined;
+  /** What it is. */
+  kind: ConflictKind;
+  /** The MAC it came from, as `52:54:00:aa:bb:cc`. */
+  sourceMac: string;
+  /** The host that noticed it. */
+  hostId: string;
 }
 
 /** Names a reservation by its address. */
@@ -179,6 +260,7 @@ function createBaseReservation(): Reservation {
     releasedBy: "",
     etag: "",
     endTime: undefined,
+    conflict: undefined,
   };
 }
 
@@ -237,6 +319,9 @@ export const Reservation: MessageFns<Reservation> = {
     }
     if (message.endTime !== undefined) {
       Timestamp.encode(toTimestamp(message.endTime), writer.uint32(162).fork()).join();
+    }
+    if (message.conflict !== undefined) {
+      Conflict.encode(message.conflict, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -401,6 +486,14 @@ export const Reservation: MessageFns<Reservation> = {
             message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.conflict = Conflict.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -488,6 +581,7 @@ export const Reservation: MessageFns<Reservation> = {
         : isSet(object.end_time)
         ? fromJsonTimestamp(object.end_time)
         : undefined,
+      conflict: isSet(object.conflict) ? Conflict.fromJSON(object.conflict) : undefined,
     };
   },
 
@@ -553,6 +647,9 @@ export const Reservation: MessageFns<Reservation> = {
     if (message.endTime !== undefined) {
       obj.endTime = message.endTime.toISOString();
     }
+    if (message.conflict !== undefined) {
+      obj.conflict = Conflict.toJSON(message.conflict);
+    }
     return obj;
   },
 
@@ -587,6 +684,9 @@ export const Reservation: MessageFns<Reservation> = {
     message.releasedBy = object.releasedBy ?? "";
     message.etag = object.etag ?? "";
     message.endTime = object.endTime ?? undefined;
+    message.conflict = (object.conflict !== undefined && object.conflict !== null)
+      ? Conflict.fromPartial(object.conflict)
+      : undefined;
     return message;
   },
 };
@@ -672,6 +772,131 @@ export const Reservation_LabelsEntry: MessageFns<Reservation_LabelsEntry> = {
     const message = createBaseReservation_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseConflict(): Conflict {
+  return { time: undefined, kind: 0, sourceMac: "", hostId: "" };
+}
+
+export const Conflict: MessageFns<Conflict> = {
+  encode(message: Conflict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(10).fork()).join();
+    }
+    if (message.kind !== 0) {
+      writer.uint32(16).int32(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      writer.uint32(26).string(message.sourceMac);
+    }
+    if (message.hostId !== "") {
+      writer.uint32(34).string(message.hostId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Conflict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConflict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sourceMac = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Conflict {
+    return {
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      kind: isSet(object.kind) ? conflictKindFromJSON(object.kind) : 0,
+      sourceMac: isSet(object.sourceMac)
+        ? globalThis.String(object.sourceMac)
+        : isSet(object.source_mac)
+        ? globalThis.String(object.source_mac)
+        : "",
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+    };
+  },
+
+  toJSON(message: Conflict): unknown {
+    const obj: any = {};
+    if (message.time !== undefined) {
+      obj.time = message.time.toISOString();
+    }
+    if (message.kind !== 0) {
+      obj.kind = conflictKindToJSON(message.kind);
+    }
+    if (message.sourceMac !== "") {
+      obj.sourceMac = message.sourceMac;
+    }
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Conflict>): Conflict {
+    return Conflict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Conflict>): Conflict {
+    const message = createBaseConflict();
+    message.time = object.time ?? undefined;
+    message.kind = object.kind ?? 0;
+    message.sourceMac = object.sourceMac ?? "";
+    message.hostId = object.hostId ?? "";
     return message;
   },
 };

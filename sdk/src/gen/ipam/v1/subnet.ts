@@ -88,6 +88,12 @@ export interface Subnet {
     | undefined;
   /** Who created it (output only). */
   createdBy: string;
+  /**
+   * Whether a host that serves the network asks by ARP for a newly chosen address before it is reserved, and one that a
+   * machine without a reservation uses is passed over. It takes half a second; an address that is asked for by name, and
+   * one that its MAC had before, is not asked for. Default: false.
+   */
+  probeBeforeUse: boolean;
 }
 
 export interface Subnet_LabelsEntry {
@@ -155,6 +161,7 @@ function createBaseSubnet(): Subnet {
     createTime: undefined,
     updateTime: undefined,
     createdBy: "",
+    probeBeforeUse: false,
   };
 }
 
@@ -225,6 +232,9 @@ export const Subnet: MessageFns<Subnet> = {
     }
     if (message.createdBy !== "") {
       writer.uint32(186).string(message.createdBy);
+    }
+    if (message.probeBeforeUse !== false) {
+      writer.uint32(120).bool(message.probeBeforeUse);
     }
     return writer;
   },
@@ -421,6 +431,14 @@ export const Subnet: MessageFns<Subnet> = {
             message.createdBy = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.probeBeforeUse = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -522,6 +540,11 @@ export const Subnet: MessageFns<Subnet> = {
         : isSet(object.created_by)
         ? globalThis.String(object.created_by)
         : "",
+      probeBeforeUse: isSet(object.probeBeforeUse)
+        ? globalThis.Boolean(object.probeBeforeUse)
+        : isSet(object.probe_before_use)
+        ? globalThis.Boolean(object.probe_before_use)
+        : false,
     };
   },
 
@@ -599,6 +622,9 @@ export const Subnet: MessageFns<Subnet> = {
     if (message.createdBy !== "") {
       obj.createdBy = message.createdBy;
     }
+    if (message.probeBeforeUse !== false) {
+      obj.probeBeforeUse = message.probeBeforeUse;
+    }
     return obj;
   },
 
@@ -643,6 +669,7 @@ export const Subnet: MessageFns<Subnet> = {
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
     message.createdBy = object.createdBy ?? "";
+    message.probeBeforeUse = object.probeBeforeUse ?? false;
     return message;
   },
 };

@@ -1,5 +1,4 @@
-// What the builtin backend needs of the host's network, as ports: a socket that hears one interface only, and an address
-// to answer from.
+// What the builtin backend needs of the host's network, as a port: a socket that hears one interface only.
 
 import type { Ipv4, Parsed } from '@leasehold/proto/values';
 import type { Link } from '../dhcp-backend.js';
@@ -27,22 +26,4 @@ export interface DhcpSocket {
   /** Sends to port 68. Never blocks and never throws: what cannot be sent now is lost, DHCP clients repeat. */
   send(bytes: Uint8Array, address: Ipv4, onFailure: () => void): void;
   close(): void;
-}
-
-/** The address that answers come from, on the interface. */
-export interface ServiceAddresses {
-  /** Puts the address on the interface as /32; nothing changes when it is there. */
-  put(link: Link, address: Ipv4): Promise<Parsed<void>>;
-  /** Takes it away, as far as the interface is still there. */
-  remove(link: Link, address: Ipv4): Promise<void>;
-  /** Whether the host has the address now. Cheap. */
-  isPresent(address: Ipv4): boolean;
-  /** What looks as if `put` had made it, on any interface. */
-  list(): Promise<Parsed<readonly PutAddress[]>>;
-}
-
-/** An address on an interface. */
-export interface PutAddress {
-  readonly link: Link;
-  readonly address: Ipv4;
 }

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { formatIpv4, type Ipv4, type Parsed, parseIpv4 } from '@leasehold/proto/values';
 import { nameOfInterface } from '../../system/interfaces.js';
 import { C, libc, sockaddrIn } from '../../system/libc.js';
-import type { PutAddress, ServiceAddresses } from './host-network.js';
+import type { PutAddress, ServiceAddresses } from './service-addresses.js';
 
 const TIMEOUT_MS = 5_000;
 

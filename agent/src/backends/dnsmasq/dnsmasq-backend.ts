@@ -1,0 +1,53 @@
+// The dnsmasq backend: a packaged server for each network, told by files (docs/adr/0017).
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Ipv4 } from '@leasehold/proto/values';
+import type { NetworkTable } from '../../domain/table.js';
+import type { AnswerGate, DhcpBackend, Link } from '../dhcp-backend.js';
+import type { ServiceAddresses } from '../host/service-addresses.js';
+import { TidiedAddresses } from '../host/tidied-addresses.js';
+import { type DnsmasqPorts, DnsmasqServer } from './dnsmasq-server.js';
+import type { ServerFiles } from './server-files.js';
+
+/** What the backend needs beside what its servers need. */
+export interface DnsmasqBackendPorts extends DnsmasqPorts {
+  readonly serviceAddresses: ServiceAddresses;
+  readonly openFiles: (directory: string) => ServerFiles;
+}
+
+/** Makes servers that are dnsmasq processes. */
+export class DnsmasqBackend implements DhcpBackend {
+  readonly name = 'dnsmasq';
+  readonly #directory: string;
+  readonly #ports: DnsmasqPorts & Pick<DnsmasqBackendPorts, 'openFiles'>;
+  readonly #addresses: TidiedAddresses;
+  readonly #keys = new Set<string>();
+
+  /** `directory`: where the files of all networks are, absolute. */
+  constructor(directory: string, ports: DnsmasqBackendPorts) {
+    this.#directory = directory;
+    this.#addresses = new TidiedAddresses(ports.serviceAddresses, ports.log);
+    this.#ports = { ...ports, serviceAddresses: this.#addresses };
+  }
+
+  open(networkId: string, table: NetworkTable, gate: AnswerGate): DnsmasqServer {
+    const key = createHash('sha256').update(networkId).digest('hex').slice(0, 32);
+    this.#keys.add(key);
+    const directory = join(this.#directory, key);
+    const place = { key, directory, files: this.#ports.openFiles(directory) };
+    return new DnsmasqServer(table, gate, place, {
+      ...this.#ports,
+      log: this.#ports.log.with({ network: networkId }),
+    });
+  }
+
+  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+    return this.#addresses.tidy(links, isClaimed);
+  }
+
+  /** Ends what an earlier agent left running of networks that are not served now. */
+  endOthers(): Promise<void> {
+    return this.#ports.processes.keepOnly(this.#keys);
+  }
+}
