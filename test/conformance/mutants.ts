@@ -6,7 +6,7 @@
 
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory, repositoryRoot } from '../support/repository.js';
+import { repositoryRoot } from '../support/repository.js';
 
 /** An adapter of the store. */
 export type Adapter = 'embedded' | 'mongodb';
@@ -26,7 +26,8 @@ export class MutatedAdapter implements Disposable {
 
   /** Without a mutant: a copy that must be as good as the original. */
   constructor(adapter: Adapter, mutant?: Mutant) {
-    const parent = join(cacheDirectory, 'mutants');
+    // In the checkout, where what it imports is found.
+    const parent = join(repositoryRoot, '.mutants');
     mkdirSync(parent, { recursive: true });
     this.#directory = mkdtempSync(join(parent, `${adapter}-`));
     cpSync(join(repositoryRoot, 'server/src/adapters', adapter), this.#directory, { recursive: true });

@@ -1,6 +1,7 @@
 // The sandbox leaves nothing behind, however it ends. A process inside holds a connection to us; when the kernel closes
 // that, the process is gone.
 
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -75,8 +76,22 @@ test.each([
 });
 
 test('inside there is a loopback, a private /run, and the exit code comes out', async () => {
-  const look = 'ip -o address show lo | grep -q 127.0.0.1 && ip netns add probe && ls /run && exit 7';
+  const look = 'ip -o address show lo | grep -q 127.0.0.1 && ip netns add probe && ls /run/netns && exit 7';
   await using program = outside('sh', '-c', look);
   expect(await program.exited).toBe(7);
-  expect(program.lines.map((line) => line.text)).toEqual(['netns', 'after']);
+  expect(program.lines.map((line) => line.text)).toEqual(['probe', 'after']);
+  expect(existsSync('/run/netns/probe')).toBe(false);
+});
+
+test('what is written to /etc/resolv.conf inside stays inside', async () => {
+  const before = readFileSync('/etc/resolv.conf', 'utf8');
+  const write =
+    'cmp -s /etc/resolv.conf "$0" && echo "nameserver 203.0.113.9" >/etc/resolv.conf && grep -c 203 /etc/resolv.conf';
+  using temporary = temporaryDirectory('sandbox-');
+  const copy = join(temporary.path, 'resolv.conf');
+  writeFileSync(copy, before);
+  await using program = outside('sh', '-c', write, copy);
+  expect(await program.exited).toBe(0);
+  expect(program.lines.map((line) => line.text)).toEqual(['1', 'after']);
+  expect(readFileSync('/etc/resolv.conf', 'utf8')).toBe(before);
 });

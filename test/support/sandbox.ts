@@ -5,6 +5,7 @@
 //       `unshare`, and `unshare` with us, even when we are killed with SIGKILL.
 //   B2. One signal is enough: the sandbox is killed, the temporary directory removed, and only then we exit.
 //   B3. /tmp stays the host's, so everything inside gets its own TMPDIR, and the outside removes that.
+//   B4. /etc/resolv.conf is a copy: by default a DHCP client writes there what it was told, and root's would be the host's.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -23,6 +24,10 @@ const SETUP = `set -e
 ip link set lo up
 mount -t tmpfs tmpfs /run
 mkdir /run/netns
+if [ -f /etc/resolv.conf ]; then
+  cat /etc/resolv.conf >/run/resolv.conf
+  mount --bind /run/resolv.conf /etc/resolv.conf
+fi
 set +e
 "$@"
 exit $?`;
