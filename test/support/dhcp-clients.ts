@@ -15,8 +15,8 @@ export interface ClientKind {
   readonly name: 'udhcpc' | 'dhclient' | 'dhcpcd';
   /** Whether it asks for a remembered address by INIT-REBOOT; otherwise it only wishes for it in its DISCOVER. */
   readonly reboots: boolean;
-  /** The states in which it can be made to ask again while it has its address. */
-  readonly asksAgain: readonly ('renewing' | 'rebinding')[];
+  /** Whether it hears broadcasts while it renews; otherwise a broadcast NAK reaches it only once it rebinds. */
+  readonly hearsBroadcastsRenewing: boolean;
   readonly isHere: () => Promise<boolean>;
   /** A machine with it. What it remembers is in the directory. */
   readonly install: (nic: Nic, directory: string) => Promise<ClientMachine>;
@@ -54,21 +54,21 @@ export const CLIENTS: readonly ClientKind[] = [
   {
     name: 'udhcpc',
     reboots: false,
-    asksAgain: ['renewing', 'rebinding'],
+    hearsBroadcastsRenewing: true,
     isHere: async () => true,
     install: async (nic, directory) => new UdhcpcMachine(nic, directory),
   },
   {
     name: 'dhclient',
     reboots: true,
-    asksAgain: ['renewing', 'rebinding'],
+    hearsBroadcastsRenewing: true,
     isHere: () => hasTool('dhclient'),
     install: async (nic, directory) => new DhclientMachine(nic, directory),
   },
   {
     name: 'dhcpcd',
     reboots: true,
-    asksAgain: ['renewing', 'rebinding'],
+    hearsBroadcastsRenewing: false,
     isHere: () => hasTool('dhcpcd'),
     install: async (nic, directory) => new DhcpcdMachine(nic, directory),
   },

@@ -102,6 +102,15 @@ test('W2: a NAK for the reserved address, to a request for another server, or fo
   expect(rules(...begin, asked('request'), answered('nak'))).toEqual(['W2 at 4']);
 });
 
+test('W2: a NAK to a request for another server passes for a backend that does so by design, and nothing else does', () => {
+  const exceptions = { naksForOthers: true, naksByUnicast: false };
+  const rulesFor = (...records: readonly WireRecord[]) =>
+    checkWire(records, exceptions).map(({ rule, at }) => `${rule} at ${at}`);
+  const elsewhere = asked('request', { requested: A, server: '169.254.9.9' });
+  expect(rulesFor(...bound, elsewhere, answered('nak'))).toEqual([]);
+  expect(rulesFor(...bound, rebooting(A), answered('nak'))).toEqual(['W2 at 8']);
+});
+
 test('W3: any answer to an unknown MAC, also one whose reservation has ended', () => {
   const stranger = { mac: M2 };
   expect(rules(...begin, asked('discover', stranger), answered('offer', stranger))).toEqual(['W3 at 4']);
@@ -136,6 +145,17 @@ test('a question that is repeated late is answered all the same', () => {
 
 test('W7: an answer to an address that is not of the guest', () => {
   expect(rules(...begin, discover, answered('offer', { destination: B }))).toEqual(['W7 at 4']);
+});
+
+test('W7: a NAK to the address that it was asked from, but for a backend that does so by design', () => {
+  const renewing = asked('request', { ciaddr: B, source: B, destination: SERVER });
+  const refused = [...begin, renewing, answered('nak', { destination: B })];
+  expect(rules(...refused)).toEqual(['W7 at 4']);
+  const exceptions = { naksForOthers: false, naksByUnicast: true };
+  expect(checkWire(refused, exceptions)).toEqual([]);
+  expect(checkWire([...begin, renewing, answered('ack', { destination: B })], exceptions)).toMatchObject([
+    { rule: 'W7' },
+  ]);
 });
 
 test('the state of a client is seen by its REQUEST', () => {

@@ -2,13 +2,13 @@
 //
 //   W1. A MAC is told an address only while that is reserved for it, and no earlier address again once it was told a later
 //       one; an address that was told to another MAC is not told to the first one again.
-//   W2. A NAK answers a REQUEST, by a MAC with a reservation, that names this server or none, for an address that was not
-//       reserved for it all the time.
+//   W2. A NAK answers a REQUEST, by a MAC with a reservation, that names this server or none (see WireExceptions), for an
+//       address that was not reserved for it all the time.
 //   W3. A MAC without a reservation is answered nothing.
-//   W4. A host answers only between `serves` and `ended`.
+//   W4. A host answers only between `serves` and `ended`, which the test tells when its authority is over.
 //   W5. All answers carry one server identifier, and come from it.
 //   W6. Every answer has its question: the same MAC and xid, and a type that it answers.
-//   W7. Answers are broadcast, or sent to the address of the guest.
+//   W7. Answers are broadcast, or sent to the address of the guest (see WireExceptions).
 
 /** A DHCP message on a wire. Addresses and MACs as text. */
 export interface CarriedMessage {
@@ -50,6 +50,14 @@ export interface Violation {
   readonly text: string;
 }
 
+/** What a backend does against the rules by its design. */
+export interface WireExceptions {
+  /** W2: it refuses what another server was asked for, too. */
+  readonly naksForOthers: boolean;
+  /** W7: a NAK to a unicast REQUEST goes to the address that it came from. */
+  readonly naksByUnicast: boolean;
+}
+
 /** An address of a MAC; settled: no change of it is under way. */
 interface Tenure {
   settled: boolean;
@@ -67,6 +75,7 @@ interface State {
   /** What ended by a later answer: `MAC address`. */
   readonly over: Set<string>;
   server: string | undefined;
+  readonly exceptions: WireExceptions;
 }
 
 type Fault = Omit<Violation, 'at'>;
@@ -78,9 +87,10 @@ const ANSWERS: Readonly<Partial<Record<MessageKind, readonly MessageKind[]>>> = 
 };
 const BROADCAST = '255.255.255.255';
 const UNSET = '0.0.0.0';
+const NONE: WireExceptions = { naksForOthers: false, naksByUnicast: false };
 
 /** Every breach of the rules above. */
-export function checkWire(records: readonly WireRecord[]): readonly Violation[] {
+export function checkWire(records: readonly WireRecord[], exceptions = NONE): readonly Violation[] {
   const state: State = {
     tenures: new Map(),
     serving: new Set(),
@@ -89,6 +99,7 @@ export function checkWire(records: readonly WireRecord[]): readonly Violation[] 
     held: new Map(),
     over: new Set(),
     server: undefined,
+    exceptions,
   };
   return records.flatMap((record, at) => {
     if (record.kind !== 'message') learn(state, record);
@@ -138,9 +149,12 @@ function judge(state: State, answer: CarriedMessage): readonly Fault[] {
     fault('W5', `the server identifier is ${state.server}`);
   }
   if (questions.length === 0) fault('W6', 'nobody asked so');
-  const destination = answer.destination;
-  if (destination !== BROADCAST && !own?.has(destination)) fault('W7', `${destination} is not its address`);
-  if (answer.type === 'nak') for (const why of uncalledFor(state, questions[0], own)) fault('W2', why);
+  const { type, destination } = answer;
+  const isBackToAsker = type === 'nak' && state.exceptions.naksByUnicast && destination === questions[0]?.source;
+  if (destination !== BROADCAST && !own?.has(destination) && !isBackToAsker) {
+    fault('W7', `${destination} is not its address`);
+  }
+  if (type === 'nak') for (const why of uncalledFor(state, questions[0], own)) fault('W2', why);
   else for (const why of wronglyTold(state, answer, own)) fault('W1', why);
   return faults;
 }
@@ -152,7 +166,10 @@ function* uncalledFor(
 ): Iterable<string> {
   if (!own?.size) yield 'nothing is known of this MAC';
   if (!question) return;
-  if (question.server !== undefined && question.server !== state.server) yield `${question.server} was asked`;
+  if (question.server !== undefined && question.server !== state.server) {
+    if (!state.exceptions.naksForOthers) yield `${question.server} was asked`;
+    return;
+  }
   const address = addressOf(question);
   if (address === undefined) yield 'no address was asked for';
   else if (own?.get(address)?.settled) yield `${address} is reserved for it`;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Bridge } from './netns.js';
 import { WatchedProcess } from './processes.js';
 import { repositoryRoot } from './repository.js';
-import { type CarriedMessage, checkWire, type WireFact, type WireRecord } from './wire-check.js';
+import { type CarriedMessage, checkWire, type WireExceptions, type WireFact, type WireRecord } from './wire-check.js';
 
 /** What its program prints. A mark follows everything that was forwarded before it was asked for. */
 export type WiretapLine = CarriedMessage | { readonly kind: 'mark'; readonly lost: number };
@@ -21,16 +21,19 @@ export class Wiretap implements AsyncDisposable {
   #judged = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(process: WatchedProcess) {
+  readonly #exceptions: WireExceptions;
+
+  private constructor(process: WatchedProcess, exceptions: WireExceptions) {
     this.#process = process;
+    this.#exceptions = exceptions;
   }
 
   /** Hears what a bridge forwards from now on. */
-  static async start(wire: Bridge): Promise<Wiretap> {
+  static async start(wire: Bridge, exceptions: WireExceptions): Promise<Wiretap> {
     const program = join(repositoryRoot, 'test/dist/support/wiretap-program.js');
     const process_ = new WatchedProcess(process.execPath, [program, wire.name], { namespace: wire.namespace });
     await process_.waitForLine(isMark);
-    return new Wiretap(process_);
+    return new Wiretap(process_, exceptions);
   }
 
   /** Everything until now, and what was told. */
@@ -61,7 +64,7 @@ export class Wiretap implements AsyncDisposable {
     return this.#next(() => {
       const from = this.#judged;
       this.#judged = this.#records.length;
-      const violations = checkWire(this.#records).filter(({ at }) => at >= from);
+      const violations = checkWire(this.#records, this.#exceptions).filter(({ at }) => at >= from);
       if (violations.length === 0) return;
       const last = (violations[0]?.at ?? 0) + 1;
       const shown = this.#records.slice(Math.max(0, last - SHOWN_BEFORE), last).map((record) => JSON.stringify(record));

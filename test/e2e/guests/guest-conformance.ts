@@ -3,22 +3,30 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { boottimeNow } from '@leasehold/agent/system/boottime';
 import type { Document } from 'mongodb';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster } from '../../support/cluster.js';
 import { databaseOf } from '../../support/database-looks.js';
 import { CLIENTS, type ClientKind, type DhcpcdMachine } from '../../support/dhcp-clients.js';
 import { eventually } from '../../support/eventually.js';
 import { hasMongod } from '../../support/mongod-binary.js';
-import { sharedReplicaSet } from '../../support/shared-replica-set.js';
-import { stateOf } from '../../support/wire-check.js';
+import { type RawMessage, say } from '../../support/raw-guest.js';
+import { type SharedReplicaSet, sharedReplicaSet } from '../../support/shared-replica-set.js';
+import { type CarriedMessage, stateOf } from '../../support/wire-check.js';
 import type { GuestBackend } from './guest-backend.js';
-import { type Guest, GuestStage } from './guest-stage.js';
+import { ELSEWHERE, type Guest, GuestStage, type Tenant } from './guest-stage.js';
 
 const hasMongo = await hasMongod();
 const here = await Promise.all(CLIENTS.map(({ isHere }) => isHere()));
 const present = CLIENTS.filter((_, i) => here[i]);
-const ELSEWHERE = '192.168.77.7';
+const FOREIGN_SERVER = '10.1.0.250';
 const MANY = 200;
+const AUTHORITY_S = 8;
+/** Three heartbeat intervals: who did not hear the control plane for longer is behind. */
+const BEHIND_AFTER_MS = 3_000;
+/** By so much the end of authority may be missed, and as much again for a machine that is busy. */
+const MISSED_MS = 200;
 
 /** Runs the suite against a backend. */
 export function guestConformance(backend: GuestBackend): void {
@@ -38,11 +46,13 @@ export function guestConformance(backend: GuestBackend): void {
   });
 
   describe.each(CLIENTS)(`$name as the guest of ${backend.name}`, (kind) => {
-    clientTests(() => stage, kind);
+    clientTests(() => stage, kind, backend);
   });
 
   describe.skipIf(!hasMongo)(`guests of ${backend.name} on MongoDB`, () => {
-    movedTests(backend);
+    const mongo = sharedReplicaSet({ nodes: 1 });
+    movedTests(backend, mongo);
+    authorityTests(backend, mongo);
   });
 
   describe(`all clients as guests of ${backend.name}`, () => {
@@ -50,62 +60,139 @@ export function guestConformance(backend: GuestBackend): void {
   });
 }
 
-/** An address that goes to another MAC: needs a look into the database, because no time may be set so short. */
-function movedTests(backend: GuestBackend): void {
-  const mongo = sharedReplicaSet({ nodes: 1 });
+/** Past the servers: changes documents of a database. */
+async function change(mongo: SharedReplicaSet, uri: string, collection: string, q: Document, fields: Document) {
+  const node = await mongo.set.waitForPrimary();
+  const updates = [{ q, u: { $set: fields }, multi: true }];
+  await node.command(databaseOf(uri), { update: collection, updates });
+}
 
-  test('an address goes to another MAC: that has it, and the first one is answered nothing', async () => {
+/** Addresses that go to other MACs: needs a look into the database, because no time may be set so short. */
+function movedTests(backend: GuestBackend, mongo: SharedReplicaSet): void {
+  test('addresses go to other MACs: those have them, and the first ones are answered nothing', async () => {
     const uri = mongo.freshUri();
-    await using stage = await GuestStage.start(backend, { store: uri, servers: 1 });
-    const [kind] = present;
-    if (!kind) throw new Error('There is no client');
-    const before = await stage.guest(kind);
-    await before.machine.boot();
-    await stage.expectAddress(before);
-    await stage.release(before, true);
-    const node = await mongo.set.waitForPrimary();
-    const set = (collection: string, q: Document, fields: Document) =>
-      node.command(databaseOf(uri), { update: collection, updates: [{ q, u: { $set: fields } }] });
-    await set('networks', { 'subnets.subnet_id': 'red-a' }, { 'subnets.$.lease_time_ceiling_s': 0 });
-    await set('slots', { reservation_id: before.reservationId }, { reuse_delay: 1, lease_time_ceiling: 0 });
-    const { mac } = stage.newcomer();
-    const tenant = await stage.pass(before, mac);
-    await before.machine.powerOff();
-    const after = { ...tenant, machine: await stage.install(kind, await stage.nic(mac)) };
-    await after.machine.boot();
-    await stage.expectAddress(after);
+    await using stage = await GuestStage.start(backend, await Cluster.startSeveral({ store: uri, servers: 1 }));
+    const before = await Promise.all(present.map((kind) => stage.running(kind)));
+    for (const guest of before) await stage.release(guest, true);
+    await change(mongo, uri, 'networks', { 'subnets.subnet_id': 'red-a' }, { 'subnets.$.lease_time_ceiling_s': 0 });
+    for (const { reservationId } of before) {
+      await change(mongo, uri, 'slots', { reservation_id: reservationId }, { reuse_delay: 1, lease_time_ceiling: 0 });
+    }
+    const move = async (guest: Guest, kind: ClientKind) => {
+      const { mac } = stage.newcomer();
+      const tenant = await stage.pass(guest, mac);
+      await guest.machine.powerOff();
+      const after = { ...tenant, machine: await stage.install(kind, await stage.nic(mac)) };
+      await after.machine.boot();
+      await stage.expectAddress(after);
+      return after;
+    };
+    const after = await Promise.all(before.map((guest, i) => move(guest, present[i] as ClientKind)));
     const from = await stage.tap.position();
-    before.machine.remember(before.address);
-    await before.machine.boot();
-    await stage.heard(before, 'it asks', ({ type }) => type === 'discover', from);
-    after.machine.renew();
-    await stage.heard(after, 'an ACK', ({ type }) => type === 'ack', from);
-    expect((await stage.phases(before, from)).every((phase) => phase.startsWith('discover'))).toBe(true);
+    for (const { machine } of before) await machine.boot();
+    await Promise.all(before.map((guest) => stage.heard(guest, 'it asks', isQuestion, from)));
+    for (const { machine } of after) machine.renew();
+    await Promise.all(after.map((guest) => stage.heard(guest, 'an ACK', ({ type }) => type === 'ack', from)));
+    for (const guest of before) expect(await answersTo(stage, guest, from)).toEqual([]);
+    await stage.clear();
     await stage.tap.judge();
   });
 }
 
-function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
+/** Authority that ends by itself, after seconds: the shortest that a server takes is a minute, so it is set in the database. */
+function authorityTests(backend: GuestBackend, mongo: SharedReplicaSet): void {
+  test('beyond its authority no host answers, be it cut off or frozen, nor once it goes on', async () => {
+    const uri = mongo.freshUri();
+    const cluster = await Cluster.startSeveral({ store: uri, servers: 1 });
+    await cluster.server.stop();
+    await change(mongo, uri, 'settings', {}, { authority: AUTHORITY_S, authority_ceiling: AUTHORITY_S });
+    await cluster.startServer();
+    await using stage = await GuestStage.start(backend, cluster);
+    await stage.setServerCount(2);
+    const on = await Promise.all(present.map((kind) => stage.running(kind)));
+    const off = await Promise.all(present.map((kind) => stage.known(kind)));
+    const [asking, wrong, last] = [await stage.rawGuest(), await stage.rawGuest(), await stage.rawGuest()];
+    const [frozen, alone] = [stage.host('h1'), stage.host('h2')];
+
+    const line = alone.agent.lines.length;
+    frozen.agent.signal('SIGSTOP');
+    const from = await stage.tap.position();
+    await cluster.server.kill();
+    const cutMs = boottimeNow();
+    await say(asking.nic, { type: 'discover' });
+    await stage.heard(asking, 'an OFFER of h2', isOfferOf(stage, 'h2'), from);
+    if (backend.outlivesAgent) await stage.heard(asking, 'an OFFER of h1', isOfferOf(stage, 'h1'), from);
+
+    await reached(cutMs + BEHIND_AFTER_MS);
+    await say(wrong.nic, { type: 'request', requested: ELSEWHERE });
+    await say(last.nic, { type: 'discover' });
+    // It waits as long as a NAK would, and was asked for later.
+    await stage.heard(last, 'an OFFER of h2', isOfferOf(stage, 'h2'), from);
+    const refused = (await answersTo(stage, wrong, from)).includes('nak');
+    expect(refused).toBe(!backend.naksOnlyWhenSynchronised);
+
+    await reached(cutMs + AUTHORITY_S * 1_000 + MISSED_MS);
+    await stage.ended('h1', 'h2');
+    await alone.agent.waitForLine('Not answering DHCP', line);
+    const told = (await Promise.all([asking, ...on].map(({ mac }) => stage.tap.messages(mac, from)))).flat();
+    expect(told.some(({ sender }) => sender === stage.senderOf('h1'))).toBe(backend.outlivesAgent);
+
+    const beyond = await stage.tap.position();
+    const expectNoAnswer = async () => {
+      for (const guest of [...on, ...off, asking]) expect(await answersTo(stage, guest, beyond)).toEqual([]);
+    };
+    for (const { machine } of on) machine.renew();
+    for (const { machine } of off) await machine.boot();
+    await say(asking.nic, { type: 'discover' });
+    await Promise.all([...on, ...off, asking].map((guest) => stage.heard(guest, 'it asks', isQuestion, beyond)));
+    await expectNoAnswer();
+
+    // All that was asked meanwhile is in the sockets of the frozen one.
+    const thawed = frozen.agent.lines.length;
+    frozen.agent.signal('SIGCONT');
+    await frozen.agent.waitForLine('Not answering DHCP', thawed);
+    const again = await stage.tap.position();
+    for (const guest of off.slice(0, 1)) await stage.heard(guest, 'it asks again', isQuestion, again);
+    await expectNoAnswer();
+
+    await stage.serve('h1', 'h2');
+    const lines = [frozen, alone].map(({ agent }) => agent.lines.length);
+    await cluster.startServer();
+    await Promise.all([frozen, alone].map(({ agent }, i) => agent.waitForLine('Answering DHCP', lines[i])));
+    for (const { machine } of off) {
+      await machine.powerOff();
+      await machine.boot();
+    }
+    await Promise.all([...on, ...off].map((guest) => stage.expectAddress(guest)));
+    await stage.clear();
+    await stage.tap.judge();
+  });
+
+  async function reached(ms: number): Promise<void> {
+    await eventually('the time has come', async () => boottimeNow() >= ms);
+  }
+}
+
+function isQuestion({ type }: CarriedMessage): boolean {
+  return type === 'discover' || type === 'request';
+}
+
+function isOfferOf(stage: GuestStage, hostId: string): (message: CarriedMessage) => boolean {
+  return ({ type, sender }) => type === 'offer' && sender === stage.senderOf(hostId);
+}
+
+/** What servers said to a MAC, from a position on. */
+async function answersTo(stage: GuestStage, { mac }: Pick<Tenant, 'mac'>, from = 0): Promise<readonly string[]> {
+  const messages = await stage.tap.messages(mac, from);
+  return messages.map(({ type }) => type).filter((type) => ['offer', 'ack', 'nak'].includes(type));
+}
+
+function clientTests(theStage: () => GuestStage, kind: ClientKind, backend: GuestBackend): void {
   const isHere = here[CLIENTS.indexOf(kind)];
-
-  /** A guest that was on once, and is off. */
-  async function known(): Promise<Guest> {
-    const guest = await running();
-    await eventually('it remembers', async () => guest.machine.remembers(guest.address));
-    await guest.machine.powerOff();
-    return guest;
-  }
-
-  async function running(): Promise<Guest> {
-    const guest = await theStage().guest(kind);
-    await guest.machine.boot();
-    await theStage().expectAddress(guest);
-    return guest;
-  }
 
   test.skipIf(!isHere)('boots for the first time', async () => {
     const stage = theStage();
-    const guest = await running();
+    const guest = await stage.running(kind);
     const { address } = guest;
     expect([...new Set(await stage.phases(guest))].slice(0, 4)).toEqual([
       'discover',
@@ -117,7 +204,7 @@ function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
 
   test.skipIf(!isHere)('boots again with the address it remembers', async () => {
     const stage = theStage();
-    const guest = await known();
+    const guest = await stage.known(kind);
     const { address, machine } = guest;
     if (!kind.reboots) machine.remember(address);
     const from = await stage.tap.position();
@@ -134,7 +221,7 @@ function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
     ['of another network', ELSEWHERE],
   ])('boots with a remembered address %s, and gets its own', async (_, elsewhere) => {
     const stage = theStage();
-    const guest = await known();
+    const guest = await stage.known(kind);
     const wrong = elsewhere ?? (await stage.reserve()).address;
     guest.machine.remember(wrong);
     const from = await stage.tap.position();
@@ -153,7 +240,7 @@ function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
 
   test.skipIf(!isHere)('renews, and is told what was changed meanwhile', async () => {
     const stage = theStage();
-    const guest = await running();
+    const guest = await stage.running(kind);
     const next = `10.1.3.${guest.address.split('.')[3]}`;
     await stage.setDnsServers(next);
     const from = await stage.tap.position();
@@ -167,13 +254,27 @@ function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
 
   test.skipIf(!isHere)('releases, which ends no reservation: it gets its address again', async () => {
     const stage = theStage();
-    const guest = await running();
+    const guest = await stage.running(kind);
     await guest.machine.release();
     await stage.heard(guest, 'it releases', ({ type }) => type === 'release');
     await guest.machine.powerOff();
     expect(await reservationOf(guest)).toMatchObject({ state: 'reserved', address: guest.address });
     await guest.machine.boot();
     await stage.expectAddress(guest);
+  });
+
+  test.skipIf(!isHere)('takes another address that it was given meanwhile', async () => {
+    const stage = theStage();
+    const before = await stage.running(kind);
+    const from = await stage.tap.position();
+    await stage.release(before);
+    const { address } = stage.newcomer();
+    const after = { ...before, ...(await stage.reserve({ mac: before.mac, address })) };
+    after.machine.renew();
+    await stage.heard(after, 'a NAK', ({ type }) => type === 'nak', from);
+    if (!kind.hearsBroadcastsRenewing && !backend.naksByUnicast) after.machine.rebind();
+    await stage.expectAddress(after);
+    expect(await stage.phases(after, from)).toContain(`selecting ${address}`);
   });
 
   async function reservationOf({ reservationId }: Guest) {
@@ -205,22 +306,28 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
 
   test('an address that somebody else uses is declined; the reservation stays', async () => {
     const stage = theStage();
-    await Promise.all(
-      present.map(async (kind) => {
-        const guest = await stage.guest(kind);
-        const squatter = await stage.squat(guest.address);
-        await guest.machine.boot({ probes: true });
-        const declined = await stage.heard(guest, 'it declines', ({ type }) => type === 'decline');
-        expect(declined.requested).toBe(guest.address);
-        const { reservationId, address } = guest;
-        expect(await stage.leasehold.reservations.get({ reservationId })).toMatchObject({ state: 'reserved', address });
-        await guest.machine.powerOff();
-        await squatter.namespace.linkDown(squatter.name);
-        if (!backend.offersDeclinedAgain) return;
-        await guest.machine.boot();
-        await stage.expectAddress(guest);
-      }),
-    );
+    const decline = async (kind: ClientKind) => {
+      const guest = await stage.guest(kind);
+      const squatter = await stage.squat(guest.address);
+      await guest.machine.boot({ probes: true });
+      const declined = await stage.heard(guest, 'it declines', ({ type }) => type === 'decline');
+      expect(declined.requested).toBe(guest.address);
+      const { reservationId, address } = guest;
+      expect(await stage.leasehold.reservations.get({ reservationId })).toMatchObject({ state: 'reserved', address });
+      await guest.machine.powerOff();
+      await squatter.namespace.linkDown(squatter.name);
+      return guest;
+    };
+    const guests = await Promise.all(present.map(decline));
+    const from = await stage.tap.position();
+    for (const { machine } of guests) await machine.boot();
+    if (!backend.offersDeclinedAgain) {
+      await Promise.all(guests.map((guest) => stage.heard(guest, 'it asks', isQuestion, from)));
+      await stage.answered();
+      for (const guest of guests) expect(await answersTo(stage, guest, from)).toEqual([]);
+      await stage.setDnsServers('10.1.0.3');
+    }
+    await Promise.all(guests.map((guest) => stage.expectAddress(guest)));
   });
 
   const dhcpcd = present.find(({ name }) => name === 'dhcpcd');
@@ -233,20 +340,49 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     expect((await stage.phases(guest))[0]).toBe(`inform ${guest.address}`);
   });
 
-  test('an unknown MAC is answered nothing by any message, while others are', async () => {
+  test('an unknown MAC is answered nothing, whatever client asks, while others are', async () => {
     const stage = theStage();
-    const strangers: ReturnType<GuestStage['newcomer']>[] = [];
-    for (const kind of present) {
-      const stranger = stage.newcomer();
-      const machine = await stage.install(kind, await stage.nic(stranger.mac));
-      await machine.boot();
-      strangers.push(stranger);
-    }
-    const asked = (stranger: (typeof strangers)[number]) =>
-      stage.heard(stranger, 'it asks', ({ type }) => type === 'discover');
-    await Promise.all(strangers.map(asked));
+    const strangers = await Promise.all(
+      present.map(async (kind) => {
+        const stranger = stage.newcomer();
+        const machine = await stage.install(kind, await stage.nic(stranger.mac));
+        await machine.boot();
+        return stranger;
+      }),
+    );
+    await Promise.all(strangers.map((stranger) => stage.heard(stranger, 'it asks', isQuestion)));
     await oneOfEach();
     for (const stranger of strangers) expect([...new Set(await stage.phases(stranger))]).toEqual(['discover']);
+  });
+
+  test('an unknown MAC is answered nothing by any message, whosever the address is', async () => {
+    const stage = theStage();
+    const [stranger, { address: others }] = [stage.newcomer(), await stage.reserve()];
+    const server = await stage.serviceAddress();
+    const messages = [stranger.address, others, ELSEWHERE].flatMap((address): readonly RawMessage[] => [
+      { type: 'discover', requested: address },
+      { type: 'request', requested: address, server },
+      { type: 'request', requested: address, server: FOREIGN_SERVER },
+      { type: 'request', requested: address },
+      { type: 'request', ciaddr: address },
+      { type: 'inform', ciaddr: address },
+      { type: 'decline', requested: address, server },
+      { type: 'release', ciaddr: address, server },
+    ]);
+    await say(await stage.nic(stranger.mac), { type: 'discover' }, ...messages);
+    await stage.answered();
+    const heard = await stage.tap.messages(stranger.mac);
+    expect(heard).toHaveLength(1 + messages.length);
+    expect(await answersTo(stage, stranger)).toEqual([]);
+  });
+
+  test('what another server was asked for is its own affair, or refused by the design of the backend', async () => {
+    const stage = theStage();
+    const guest = await stage.rawGuest();
+    const question = { type: 'request', server: FOREIGN_SERVER } as const;
+    await say(guest.nic, { ...question, requested: guest.address }, { ...question, requested: ELSEWHERE });
+    await stage.answered();
+    expect(await answersTo(stage, guest)).toEqual(backend.naksForOthers ? ['nak', 'nak'] : []);
   });
 
   test('after the network moved to another host its guests keep their addresses', async () => {
@@ -339,6 +475,10 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     expect(booted?.stderr).toBe('');
     expect(booted?.code).toBe(0);
     for (const tenant of tenants) expect(await stage.phases(tenant)).toContain(`ack ${tenant.address}`);
+  });
+
+  test('no client has run another script than ours', () => {
+    expect(theStage().resolverFile()).toEqual(theStage().resolverFileBefore);
   });
 }
 

@@ -1,13 +1,17 @@
 // One network on two hosts with a wiretap, and guests on it. Everything that the engine or the test does here is told to
 // the wiretap, so that `tap.judge()` knows what may be answered.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { killIdentified } from '@leasehold/agent/backends/dnsmasq/system-process';
 import type { Leasehold } from '@leasehold/sdk';
 import { expect } from 'vitest';
-import { bridgeOf, Cluster, type ClusterOptions, servingHosts, type TestHost } from '../../support/cluster.js';
+import { bridgeOf, Cluster, servingHosts, type TestHost } from '../../support/cluster.js';
 import type { ClientKind, ClientMachine } from '../../support/dhcp-clients.js';
 import { eventually } from '../../support/eventually.js';
+import { keeperOf } from '../../support/keeper-of.js';
 import { type Nic, uplinkOf } from '../../support/netns.js';
+import { say } from '../../support/raw-guest.js';
 import { addressOf, type CarriedMessage, stateOf } from '../../support/wire-check.js';
 import { Wiretap } from '../../support/wiretap.js';
 import type { GuestBackend } from './guest-backend.js';
@@ -15,6 +19,9 @@ import type { GuestBackend } from './guest-backend.js';
 const NETWORK = 'red';
 const SUBNET = 'red-a';
 const PREFIX = 22;
+
+/** An address of no subnet here. */
+export const ELSEWHERE = '192.168.77.7';
 
 /** A MAC, and the address for it. */
 export interface Newcomer {
@@ -32,6 +39,9 @@ export interface Guest extends Tenant {
   readonly machine: ClientMachine;
 }
 
+// The sandbox has a copy of its own.
+const RESOLVER_FILE = '/etc/resolv.conf';
+
 /** See the top of the file. */
 export class GuestStage implements AsyncDisposable {
   readonly cluster: Cluster;
@@ -41,6 +51,8 @@ export class GuestStage implements AsyncDisposable {
   /** The Ethernet address that a host answers from, by its id. */
   readonly #senders = new Map<string, string>();
   readonly #machines: ClientMachine[] = [];
+  /** What was there when it began. */
+  readonly resolverFileBefore = this.resolverFile();
   #guests = 0;
 
   private constructor(cluster: Cluster, tap: Wiretap) {
@@ -50,9 +62,9 @@ export class GuestStage implements AsyncDisposable {
   }
 
   /** A network that one of two hosts serves. */
-  static async start(backend: GuestBackend, options?: ClusterOptions): Promise<GuestStage> {
-    const cluster = options ? await Cluster.startSeveral(options) : await Cluster.start();
-    const stage = new GuestStage(cluster, await Wiretap.start(await cluster.wire(NETWORK)));
+  static async start(backend: GuestBackend, started?: Cluster): Promise<GuestStage> {
+    const cluster = started ?? (await Cluster.start());
+    const stage = new GuestStage(cluster, await Wiretap.start(await cluster.wire(NETWORK), backend));
     const { leasehold } = stage;
     await leasehold.networks.create({ networkId: NETWORK });
     await leasehold.subnets.create({
@@ -65,7 +77,7 @@ export class GuestStage implements AsyncDisposable {
       reuseDelaySeconds: 30,
     });
     for (const hostId of ['h1', 'h2']) await stage.#addHost(hostId, backend);
-    await stage.#serves(await stage.serving());
+    await stage.serve(await stage.serving());
     return stage;
   }
 
@@ -84,6 +96,13 @@ export class GuestStage implements AsyncDisposable {
   /** Where answers of a host come from. */
   senderOf(hostId: string): string {
     return this.#senders.get(hostId) ?? '';
+  }
+
+  /** The server identifier of the network. */
+  async serviceAddress(): Promise<string> {
+    const { namespace } = this.host(await this.serving());
+    const { stdout } = await namespace.run('ip', ['-4', '-o', 'address', 'show', bridgeOf(NETWORK)]);
+    return /inet (169\.254\.[\d.]+)/.exec(stdout)?.[1] ?? '';
   }
 
   /** A MAC that nobody has, and an address for it. */
@@ -147,6 +166,35 @@ export class GuestStage implements AsyncDisposable {
     return { ...tenant, machine: await this.install(kind, await this.nic(tenant.mac)) };
   }
 
+  /** A guest that has its address. */
+  async running(kind: ClientKind): Promise<Guest> {
+    const guest = await this.guest(kind);
+    await guest.machine.boot();
+    await this.expectAddress(guest);
+    return guest;
+  }
+
+  /** A guest that was on once, and is off. */
+  async known(kind: ClientKind): Promise<Guest> {
+    const guest = await this.running(kind);
+    await eventually('it remembers', async () => guest.machine.remembers(guest.address));
+    await guest.machine.powerOff();
+    return guest;
+  }
+
+  /** A tenant without a client. */
+  async rawGuest(): Promise<Tenant & { readonly nic: Nic }> {
+    const tenant = await this.reserve();
+    return { ...tenant, nic: await this.nic(tenant.mac) };
+  }
+
+  /** Resolves when all answers to what was said before were given: none waits longer than this refusal. */
+  async answered(): Promise<void> {
+    const asker = await this.rawGuest();
+    await say(asker.nic, { type: 'request', requested: ELSEWHERE });
+    await this.heard(asker, 'a NAK', ({ type }) => type === 'nak');
+  }
+
   /** A network card on the wire. */
   nic(mac: string): Promise<Nic> {
     return this.cluster.guest(NETWORK, `g${mac.slice(-5).replace(':', '')}`, mac);
@@ -201,15 +249,20 @@ export class GuestStage implements AsyncDisposable {
   /** Resolves when the other host serves instead of this one; the test says when this one answers no more. */
   async replaced(hostId: string, fault: () => Promise<void>): Promise<string> {
     const other = hostId === 'h1' ? 'h2' : 'h1';
-    await this.#serves(other);
+    await this.serve(other);
     await fault();
     await eventually(`${other} serves alone`, async () => (await this.serving()) === other);
     return other;
   }
 
-  /** A host must answer no more from now on. */
-  ended(hostId: string): Promise<void> {
-    return this.tap.tell({ kind: 'ended', sender: this.senderOf(hostId) });
+  /** Hosts must answer no more from now on. */
+  ended(...hostIds: readonly string[]): Promise<void> {
+    return this.tap.tell(...hostIds.map((hostId) => ({ kind: 'ended' as const, sender: this.senderOf(hostId) })));
+  }
+
+  /** Hosts may answer again. */
+  serve(...hostIds: readonly string[]): Promise<void> {
+    return this.tap.tell(...hostIds.map((hostId) => ({ kind: 'serves' as const, sender: this.senderOf(hostId) })));
   }
 
   /** A host is there again, and serves nothing. */
@@ -223,19 +276,19 @@ export class GuestStage implements AsyncDisposable {
 
   /** So many hosts serve. */
   async setServerCount(count: 1 | 2): Promise<void> {
-    if (count === 2) for (const hostId of this.#hosts.keys()) await this.#serves(hostId);
+    if (count === 2) await this.serve(...this.#hosts.keys());
     await this.leasehold.networks.update(NETWORK, { dhcpServerCount: count });
     const serving = await servingHosts(this.leasehold, NETWORK, count);
     await eventually('no other has a placement', async () => (await this.#placements()).length === count);
-    for (const [hostId, sender] of this.#senders) {
-      if (!serving.includes(hostId)) await this.tap.tell({ kind: 'ended', sender });
-    }
+    await this.ended(...[...this.#hosts.keys()].filter((hostId) => !serving.includes(hostId)));
   }
 
-  /** The host is off the wire, and its agent is dead. */
+  /** The host is off the wire, and everything on it is dead. */
   async crash(hostId: string): Promise<void> {
-    await this.host(hostId).namespace.linkDown(uplinkOf(bridgeOf(NETWORK)));
-    await this.host(hostId).killAgent();
+    const host = this.host(hostId);
+    await host.namespace.linkDown(uplinkOf(bridgeOf(NETWORK)));
+    await host.killAgent();
+    killKeeper(host);
   }
 
   /** Mends that. */
@@ -258,9 +311,18 @@ export class GuestStage implements AsyncDisposable {
     await Promise.all(this.#machines.splice(0).map((machine) => machine.powerOff()));
   }
 
+  /** What the script of each client's package writes first; undefined: there is none. */
+  resolverFile(): string | undefined {
+    return existsSync(RESOLVER_FILE) ? readFileSync(RESOLVER_FILE, 'latin1') : undefined;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.clear();
     await this.tap[Symbol.asyncDispose]();
+    for (const host of this.#hosts.values()) {
+      await host.killAgent();
+      killKeeper(host);
+    }
     await this.cluster[Symbol.asyncDispose]();
   }
 
@@ -274,10 +336,12 @@ export class GuestStage implements AsyncDisposable {
     this.#hosts.set(hostId, host);
     this.#senders.set(hostId, /link\/ether (\S+)/.exec(stdout)?.[1] ?? '');
   }
+}
 
-  #serves(hostId: string): Promise<void> {
-    return this.tap.tell({ kind: 'serves', sender: this.senderOf(hostId) });
-  }
+/** What outlives an agent with dnsmasq, and with it every dnsmasq. */
+function killKeeper(host: TestHost): void {
+  const keeper = keeperOf(host);
+  if (keeper !== undefined) killIdentified(keeper, []);
 }
 
 function hex(byte: number): string {
