@@ -6,9 +6,9 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Nic } from './netns.js';
-import { type StartOptions, WatchedProcess } from './processes.js';
+import { WatchedProcess } from './processes.js';
 import { hasTool } from './tools.js';
-import { findUdhcpc } from './udhcpc-binary.js';
+import { startUdhcpc, type Guest as UdhcpcGuest } from './udhcpc.js';
 
 /** What differs between clients by their design. */
 export interface ClientKind {
@@ -113,8 +113,12 @@ abstract class Machine implements ClientMachine {
     return this.#process;
   }
 
-  protected start(command: string, args: readonly string[], options: StartOptions = {}): void {
-    this.#process = new WatchedProcess(command, args, { namespace: this.nic.namespace, ...options });
+  protected start(command: string, args: readonly string[]): void {
+    this.watch(new WatchedProcess(command, args, { namespace: this.nic.namespace }));
+  }
+
+  protected watch(process: WatchedProcess): void {
+    this.#process = process;
   }
 
   /** A file in the machine's directory. */
@@ -134,26 +138,24 @@ abstract class Machine implements ClientMachine {
   }
 }
 
-const UDHCPC_SCRIPT = `case "$1" in
-  deconfig) ip address flush dev "$interface"; ip link set "$interface" up ;;
-  bound | renew)
-    ip address replace "$ip/$mask" dev "$interface"
-    ip route replace 169.254.0.0/16 dev "$interface"
-    printf '${MARK} %s\\n' "$dns" ;;
-esac
-`;
-
 /** busybox's udhcpc: it has no INIT-REBOOT. */
 class UdhcpcMachine extends Machine {
   #remembered: readonly string[] = [];
+  #client: UdhcpcGuest | undefined;
 
   async boot({ probes = false }: BootOptions = {}): Promise<void> {
-    const binary = await findUdhcpc();
-    if (!binary.ok) throw new Error(binary.problem);
-    const [command, ...applet] = binary.command;
-    const script = this.script(UDHCPC_SCRIPT);
-    const args = ['-f', '-i', this.nic.name, '-s', script, '-t', '3', '-T', '1', '-A', '1', ...this.#remembered];
-    this.start(command, [...applet, ...args, ...(probes ? ['-a'] : [])]);
+    const args = [...this.#remembered, ...(probes ? ['-a'] : [])];
+    this.#client = await startUdhcpc(this.nic, { args, reachesServer: true });
+    this.watch(this.#client.process);
+  }
+
+  override async powerOff(): Promise<void> {
+    await this.#client?.[Symbol.asyncDispose]();
+    await super.powerOff();
+  }
+
+  override dnsServers(): string | undefined {
+    return this.#client?.events().findLast(({ lease }) => lease)?.lease?.dns;
   }
 
   remember(address: string): void {
@@ -180,7 +182,7 @@ class UdhcpcMachine extends Machine {
 }
 
 // It cannot be told to renew, so it renews every second, and rebinds when that was not answered for three.
-const DHCLIENT_CONFIG = `request subnet-mask, domain-name-servers;
+const DHCLIENT_CONFIG = `request subnet-mask, domain-name-servers, host-name, tftp-server-name;
 send dhcp-client-identifier = hardware;
 supersede dhcp-renewal-time 1;
 supersede dhcp-rebinding-time 4;
@@ -207,7 +209,13 @@ exit 0
 `;
 
 /** ISC dhclient. */
-class DhclientMachine extends Machine {
+export class DhclientMachine extends Machine {
+  /** The lease file, with the options it was given; empty: it was given none. */
+  get leases(): string {
+    const path = this.path('leases');
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
   async boot({ probes = false }: BootOptions = {}): Promise<void> {
     const script = this.script(DHCLIENT_SCRIPT);
     this.write('config', DHCLIENT_CONFIG);
@@ -222,14 +230,12 @@ class DhclientMachine extends Machine {
   }
 
   remember(address: string): void {
-    const leases = readFileSync(this.path('leases'), 'utf8');
-    this.write('leases', leases.replaceAll(/fixed-address [\d.]+/g, `fixed-address ${address}`));
+    this.write('leases', this.leases.replaceAll(/fixed-address [\d.]+/g, `fixed-address ${address}`));
   }
 
   /** It has its address before it writes it down. */
   remembers(address: string): boolean {
-    const path = this.path('leases');
-    return existsSync(path) && readFileSync(path, 'utf8').includes(`fixed-address ${address}`);
+    return this.leases.includes(`fixed-address ${address}`);
   }
 
   renew(): void {}

@@ -42,6 +42,8 @@ export interface UdhcpcOptions {
   readonly tries?: number;
   /** More arguments, such as `-r 10.0.0.7`. */
   readonly args?: readonly string[];
+  /** Whether it has a route to its server, a link-local address, so that no renewal is lost. */
+  readonly reachesServer?: boolean;
 }
 
 const FIELDS = 'ip mask router dns ntpsrv lease hostname domain search mtu staticroutes serverid'.split(' ');
@@ -65,7 +67,8 @@ if [ -n "$GUEST_CONFIGURES" ]; then
         done
         set -- "$event"
       elif [ -n "$router" ]; then ip route replace default via "\${router%% *}" dev "$interface" onlink
-      fi ;;
+      fi
+      [ -z "$GUEST_REACHES_SERVER" ] || ip route replace 169.254.0.0/16 dev "$interface" ;;
   esac
 fi
 line="${MARK}	$1"
@@ -85,7 +88,8 @@ export async function runUdhcpc(nic: Nic, options: UdhcpcOptions = {}): Promise<
 
 /** A guest that holds its lease until disposed of. It tries for ever. */
 export async function startUdhcpc(nic: Nic, options: UdhcpcOptions = {}): Promise<Guest> {
-  return startClient(nic, timing(options), { GUEST_CONFIGURES: '1' });
+  const reaches = options.reachesServer ? { GUEST_REACHES_SERVER: '1' } : {};
+  return startClient(nic, timing(options), { GUEST_CONFIGURES: '1', ...reaches });
 }
 
 function timing({ tries = 3, args = [] }: UdhcpcOptions): readonly string[] {

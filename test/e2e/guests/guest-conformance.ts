@@ -13,6 +13,7 @@ import { eventually } from '../../support/eventually.js';
 import { hasMongod } from '../../support/mongod-binary.js';
 import { type RawMessage, say } from '../../support/raw-guest.js';
 import { type SharedReplicaSet, sharedReplicaSet } from '../../support/shared-replica-set.js';
+import { findUdhcpc } from '../../support/udhcpc-binary.js';
 import { type CarriedMessage, stateOf } from '../../support/wire-check.js';
 import type { GuestBackend } from './guest-backend.js';
 import { ELSEWHERE, type Guest, GuestStage, type Tenant } from './guest-stage.js';
@@ -475,7 +476,9 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     );
     const script = join(stage.cluster.directory, 'boot-many');
     writeFileSync(script, BOOT_MANY);
-    const booted = await first?.namespace.run('sh', [script, String(MANY)]);
+    const udhcpc = await findUdhcpc();
+    if (!udhcpc.ok) throw new Error(udhcpc.problem);
+    const booted = await first?.namespace.run('sh', [script, String(MANY), ...udhcpc.command]);
     expect(booted?.stderr).toBe('');
     expect(booted?.code).toBe(0);
     for (const tenant of tenants) expect(await stage.phases(tenant)).toContain(`ack ${tenant.address}`);
@@ -487,9 +490,11 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
 }
 
 // Quiet but for a client that gets nothing. Twenty tries: they all share two cores.
-const BOOT_MANY = `n=0
-while [ $n -lt "$1" ]; do
-  (udhcpc -f -q -n -t 20 -T 1 -i vm$n -s /bin/true >/dev/null 2>&1 || echo "vm$n got nothing" >&2) &
+const BOOT_MANY = `count=$1
+shift
+n=0
+while [ $n -lt $count ]; do
+  ("$@" -f -q -n -t 20 -T 1 -i vm$n -s /bin/true >/dev/null 2>&1 || echo "vm$n got nothing" >&2) &
   n=$((n + 1))
 done
 wait
