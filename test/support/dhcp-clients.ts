@@ -5,6 +5,7 @@
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from './eventually.js';
 import type { Nic } from './netns.js';
 import { WatchedProcess } from './processes.js';
 import { hasTool } from './tools.js';
@@ -235,14 +236,16 @@ export class DhclientMachine extends Machine {
 
   /** It has its address before it writes it down. */
   remembers(address: string): boolean {
-    return this.leases.includes(`fixed-address ${address}`);
+    return writtenLeases(this.leases).includes(address);
   }
 
   renew(): void {}
 
   rebind(): void {}
 
+  /** Another one does so, which knows the lease from the file only. */
   async release(): Promise<void> {
+    await eventually('its lease is written', async () => writtenLeases(this.leases).length > 0);
     await this.process.kill();
     await this.nic.namespace.run('dhclient', ['-r', '-4', ...this.#files(this.path('script')), this.nic.name]);
   }
@@ -251,6 +254,11 @@ export class DhclientMachine extends Machine {
     const files = { '-cf': this.path('config'), '-lf': this.path('leases'), '-pf': this.path('pid') };
     return [...Object.entries(files).flat(), '-sf', script];
   }
+}
+
+/** The addresses of a lease file, of entries that are written to their end. */
+function writtenLeases(leases: string): readonly string[] {
+  return [...leases.matchAll(/fixed-address ([\d.]+);[^}]*\}/g)].map(([, address = '']) => address);
 }
 
 const DHCPCD_CONFIG = `option domain_name_servers
