@@ -1,8 +1,17 @@
 import { expect, test } from 'vitest';
-import { type CarriedMessage, checkWire, stateOf, type WireFact, type WireRecord } from './wire-check.js';
+import {
+  type CarriedMessage,
+  checkWire,
+  stateOf,
+  type WireExceptions,
+  type WireFact,
+  type WireRecord,
+} from './wire-check.js';
 
 const [M1, M2, H1, H2] = ['52:54:00:00:00:01', '52:54:00:00:00:02', '02:00:00:00:00:01', '02:00:00:00:00:02'];
 const [A, B, SERVER, ANYONE, UNSET] = ['10.0.0.5', '10.0.0.6', '169.254.1.1', '255.255.255.255', '0.0.0.0'];
+
+const NO_EXCEPTIONS: WireExceptions = { naksForOthers: false, naksByUnicast: false, informsAnywhere: false };
 
 type Change = Partial<Omit<CarriedMessage, 'kind' | 'type'>>;
 
@@ -103,7 +112,7 @@ test('W2: a NAK for the reserved address, to a request for another server, or fo
 });
 
 test('W2: a NAK to a request for another server passes for a backend that does so by design, and nothing else does', () => {
-  const exceptions = { naksForOthers: true, naksByUnicast: false };
+  const exceptions = { ...NO_EXCEPTIONS, naksForOthers: true };
   const rulesFor = (...records: readonly WireRecord[]) =>
     checkWire(records, exceptions).map(({ rule, at }) => `${rule} at ${at}`);
   const elsewhere = asked('request', { requested: A, server: '169.254.9.9' });
@@ -151,9 +160,20 @@ test('W7: a NAK to the address that it was asked from, but for a backend that do
   const renewing = asked('request', { ciaddr: B, source: B, destination: SERVER });
   const refused = [...begin, renewing, answered('nak', { destination: B })];
   expect(rules(...refused)).toEqual(['W7 at 4']);
-  const exceptions = { naksForOthers: false, naksByUnicast: true };
+  const exceptions = { ...NO_EXCEPTIONS, naksByUnicast: true };
   expect(checkWire(refused, exceptions)).toEqual([]);
   expect(checkWire([...begin, renewing, answered('ack', { destination: B })], exceptions)).toMatchObject([
+    { rule: 'W7' },
+  ]);
+});
+
+test('W7: an answer to an INFORM from another address, but for a backend that does so by design', () => {
+  const inform = asked('inform', { ciaddr: B, source: B });
+  const told = [...begin, inform, answered('ack', { yiaddr: UNSET, destination: B })];
+  expect(rules(...told)).toEqual(['W7 at 4']);
+  const exceptions = { ...NO_EXCEPTIONS, informsAnywhere: true };
+  expect(checkWire(told, exceptions)).toEqual([]);
+  expect(checkWire([...begin, inform, answered('ack', { destination: B })], exceptions)).toMatchObject([
     { rule: 'W7' },
   ]);
 });

@@ -56,6 +56,8 @@ export interface WireExceptions {
   readonly naksForOthers: boolean;
   /** W7: a NAK to a unicast REQUEST goes to the address that it came from. */
   readonly naksByUnicast: boolean;
+  /** W7: an INFORM from another address than its own is answered, to where it came from. */
+  readonly informsAnywhere: boolean;
 }
 
 /** An address of a MAC; settled: no change of it is under way. */
@@ -87,7 +89,7 @@ const ANSWERS: Readonly<Partial<Record<MessageKind, readonly MessageKind[]>>> = 
 };
 const BROADCAST = '255.255.255.255';
 const UNSET = '0.0.0.0';
-const NONE: WireExceptions = { naksForOthers: false, naksByUnicast: false };
+const NONE: WireExceptions = { naksForOthers: false, naksByUnicast: false, informsAnywhere: false };
 
 /** Every breach of the rules above. */
 export function checkWire(records: readonly WireRecord[], exceptions = NONE): readonly Violation[] {
@@ -150,13 +152,15 @@ function judge(state: State, answer: CarriedMessage): readonly Fault[] {
   }
   if (questions.length === 0) fault('W6', 'nobody asked so');
   const { type, destination } = answer;
-  const isBackToAsker = type === 'nak' && state.exceptions.naksByUnicast && destination === questions[0]?.source;
-  if (destination !== BROADCAST && !own?.has(destination) && !isBackToAsker) {
-    fault('W7', `${destination} is not its address`);
-  }
+  const isBack = mayGoBack(state, answer) && questions.some(({ source }) => source === destination);
+  if (destination !== BROADCAST && !own?.has(destination) && !isBack) fault('W7', `${destination} is not its address`);
   if (type === 'nak') for (const why of uncalledFor(state, questions[0], own)) fault('W2', why);
   else for (const why of wronglyTold(state, answer, own)) fault('W1', why);
   return faults;
+}
+
+function mayGoBack({ exceptions }: State, { type, yiaddr }: CarriedMessage): boolean {
+  return type === 'nak' ? exceptions.naksByUnicast : yiaddr === UNSET && exceptions.informsAnywhere;
 }
 
 function* uncalledFor(

@@ -11,6 +11,8 @@ export interface GuestBackend {
   readonly naksForOthers: boolean;
   /** Whether a refused renewal is told to the address that it came from alone; RFC 2131 §4.3.2 says by broadcast. */
   readonly naksByUnicast: boolean;
+  /** Whether it tells the settings of the network to a MAC with a reservation, whatever address its INFORM comes from. */
+  readonly informsAnywhere: boolean;
   /** Whether it refuses nothing while the control plane is away, when its table may be the one that is old. */
   readonly naksOnlyWhenSynchronised: boolean;
   /** Whether an agent that stands still is answered for until its authority ends. */
@@ -23,6 +25,7 @@ export const BUILTIN: GuestBackend = {
   offersDeclinedAgain: true,
   naksForOthers: false,
   naksByUnicast: false,
+  informsAnywhere: false,
   naksOnlyWhenSynchronised: true,
   outlivesAgent: false,
 };
@@ -33,6 +36,7 @@ export const DNSMASQ: GuestBackend = {
   offersDeclinedAgain: false,
   naksForOthers: true,
   naksByUnicast: true,
+  informsAnywhere: true,
   naksOnlyWhenSynchronised: false,
   outlivesAgent: true,
 };
