@@ -13,6 +13,8 @@ import { repositoryRoot } from './repository.js';
 export interface RawMessage {
   readonly type: 'discover' | 'request' | 'decline' | 'release' | 'inform';
   readonly ciaddr?: string;
+  /** The relay that it came by. */
+  readonly giaddr?: string;
   /** Option 50. */
   readonly requested?: string;
   /** Option 54. */
@@ -33,17 +35,18 @@ export async function say(nic: Nic, ...messages: readonly RawMessage[]): Promise
   if (code !== 0) throw new Error(stderr);
 }
 
-function rawMessage(mac: Mac, xid: number, { type, ciaddr, requested, server }: RawMessage): DhcpMessage {
+function rawMessage(mac: Mac, xid: number, { type, ciaddr, giaddr, requested, server }: RawMessage): DhcpMessage {
   const options = new Map<number, Uint8Array>([[OPTION.messageType, u8(MESSAGE_TYPE[type])]]);
-  if (requested !== undefined) options.set(OPTION.requestedAddress, u32(ipv4(requested)));
-  if (server !== undefined) options.set(OPTION.serverId, u32(ipv4(server)));
+  if (requested !== undefined) options.set(OPTION.requestedAddress, u32(addressOf(requested)));
+  if (server !== undefined) options.set(OPTION.serverId, u32(addressOf(server)));
   return {
     ...{ op: 'request', xid, flags: BROADCAST_FLAG, mac, options },
-    ...{ ciaddr: ciaddr === undefined ? UNSET : ipv4(ciaddr), yiaddr: UNSET, siaddr: UNSET, giaddr: UNSET },
+    ...{ ciaddr: addressOf(ciaddr), yiaddr: UNSET, siaddr: UNSET, giaddr: addressOf(giaddr) },
   };
 }
 
-function ipv4(text: string): Ipv4 {
+function addressOf(text: string | undefined): Ipv4 {
+  if (text === undefined) return UNSET;
   const parsed = parseIpv4(text);
   if (!parsed.ok) throw new Error(`${text} is no address`);
   return parsed.value;

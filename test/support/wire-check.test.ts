@@ -11,7 +11,12 @@ import {
 const [M1, M2, H1, H2] = ['52:54:00:00:00:01', '52:54:00:00:00:02', '02:00:00:00:00:01', '02:00:00:00:00:02'];
 const [A, B, SERVER, ANYONE, UNSET] = ['10.0.0.5', '10.0.0.6', '169.254.1.1', '255.255.255.255', '0.0.0.0'];
 
-const NO_EXCEPTIONS: WireExceptions = { naksForOthers: false, naksByUnicast: false, informsAnywhere: false };
+const NO_EXCEPTIONS: WireExceptions = {
+  naksForOthers: false,
+  naksByUnicast: false,
+  informsAnywhere: false,
+  answersRelays: false,
+};
 
 type Change = Partial<Omit<CarriedMessage, 'kind' | 'type'>>;
 
@@ -174,6 +179,17 @@ test('W7: an answer to an INFORM from another address, but for a backend that do
   const exceptions = { ...NO_EXCEPTIONS, informsAnywhere: true };
   expect(checkWire(told, exceptions)).toEqual([]);
   expect(checkWire([...begin, inform, answered('ack', { destination: B })], exceptions)).toMatchObject([
+    { rule: 'W7' },
+  ]);
+});
+
+test('W7: an answer to a relay, but for a backend that does so by design', () => {
+  const relayed = [...begin, asked('discover', { relay: B, source: B }), answered('offer', { destination: B })];
+  expect(rules(...relayed)).toEqual(['W7 at 4']);
+  const exceptions = { ...NO_EXCEPTIONS, answersRelays: true };
+  expect(checkWire(relayed, exceptions)).toEqual([]);
+  const elsewhere = asked('discover', { relay: '10.0.0.9', source: B });
+  expect(checkWire([...begin, elsewhere, answered('offer', { destination: B })], exceptions)).toMatchObject([
     { rule: 'W7' },
   ]);
 });

@@ -22,6 +22,8 @@ export interface CarriedMessage {
   readonly mac: string;
   readonly ciaddr: string;
   readonly yiaddr: string;
+  /** The relay that it came by. */
+  readonly relay?: string | undefined;
   /** Option 50. */
   readonly requested?: string | undefined;
   /** Option 54. */
@@ -58,6 +60,8 @@ export interface WireExceptions {
   readonly naksByUnicast: boolean;
   /** W7: an INFORM from another address than its own is answered, to where it came from. */
   readonly informsAnywhere: boolean;
+  /** W7: what came by a relay is answered, to the relay. */
+  readonly answersRelays: boolean;
 }
 
 /** An address of a MAC; settled: no change of it is under way. */
@@ -89,7 +93,12 @@ const ANSWERS: Readonly<Partial<Record<MessageKind, readonly MessageKind[]>>> = 
 };
 const BROADCAST = '255.255.255.255';
 const UNSET = '0.0.0.0';
-const NONE: WireExceptions = { naksForOthers: false, naksByUnicast: false, informsAnywhere: false };
+const NONE: WireExceptions = {
+  naksForOthers: false,
+  naksByUnicast: false,
+  informsAnywhere: false,
+  answersRelays: false,
+};
 
 /** Every breach of the rules above. */
 export function checkWire(records: readonly WireRecord[], exceptions = NONE): readonly Violation[] {
@@ -152,15 +161,21 @@ function judge(state: State, answer: CarriedMessage): readonly Fault[] {
   }
   if (questions.length === 0) fault('W6', 'nobody asked so');
   const { type, destination } = answer;
-  const isBack = mayGoBack(state, answer) && questions.some(({ source }) => source === destination);
+  const isBack = questions.some((question) => mayGoBack(state, question, answer));
   if (destination !== BROADCAST && !own?.has(destination) && !isBack) fault('W7', `${destination} is not its address`);
   if (type === 'nak') for (const why of uncalledFor(state, questions[0], own)) fault('W2', why);
   else for (const why of wronglyTold(state, answer, own)) fault('W1', why);
   return faults;
 }
 
-function mayGoBack({ exceptions }: State, { type, yiaddr }: CarriedMessage): boolean {
-  return type === 'nak' ? exceptions.naksByUnicast : yiaddr === UNSET && exceptions.informsAnywhere;
+function mayGoBack(
+  { exceptions }: State,
+  { source, relay }: CarriedMessage,
+  { type, yiaddr, destination }: CarriedMessage,
+): boolean {
+  if (relay !== undefined) return exceptions.answersRelays && destination === relay;
+  const mayIt = type === 'nak' ? exceptions.naksByUnicast : yiaddr === UNSET && exceptions.informsAnywhere;
+  return mayIt && destination === source;
 }
 
 function* uncalledFor(

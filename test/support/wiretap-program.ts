@@ -92,7 +92,7 @@ function read(frame: Buffer): CarriedMessage | undefined {
 }
 
 function carried(
-  { xid, mac, ciaddr, yiaddr, options }: DhcpMessage,
+  { xid, mac, ciaddr, yiaddr, giaddr, options }: DhcpMessage,
   ends: Pick<CarriedMessage, 'sender' | 'source' | 'destination'>,
 ): CarriedMessage {
   return {
@@ -103,6 +103,7 @@ function carried(
     mac,
     ciaddr: formatIpv4(ciaddr),
     yiaddr: formatIpv4(yiaddr),
+    relay: giaddr === 0 ? undefined : formatIpv4(giaddr),
     requested: address(options.get(OPTION.requestedAddress)),
     server: address(options.get(OPTION.serverId)),
   };

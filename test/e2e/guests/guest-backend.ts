@@ -13,6 +13,8 @@ export interface GuestBackend {
   readonly naksByUnicast: boolean;
   /** Whether it tells the settings of the network to a MAC with a reservation, whatever address its INFORM comes from. */
   readonly informsAnywhere: boolean;
+  /** Whether it answers what a relay passed on; nothing of Leasehold is set up for relays. */
+  readonly answersRelays: boolean;
   /** Whether it refuses nothing while the control plane is away, when its table may be the one that is old. */
   readonly naksOnlyWhenSynchronised: boolean;
   /** Whether an agent that stands still is answered for until its authority ends. */
@@ -26,6 +28,7 @@ export const BUILTIN: GuestBackend = {
   naksForOthers: false,
   naksByUnicast: false,
   informsAnywhere: false,
+  answersRelays: false,
   naksOnlyWhenSynchronised: true,
   outlivesAgent: false,
 };
@@ -37,6 +40,7 @@ export const DNSMASQ: GuestBackend = {
   naksForOthers: true,
   naksByUnicast: true,
   informsAnywhere: true,
+  answersRelays: true,
   naksOnlyWhenSynchronised: false,
   outlivesAgent: true,
 };

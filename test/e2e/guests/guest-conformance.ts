@@ -400,6 +400,15 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     expect(await answersTo(stage, guest)).toEqual(backend.informsAnywhere ? ['ack', 'ack'] : []);
   });
 
+  test('what a relay passes on is answered nothing, or the relay by the design of the backend', async () => {
+    const stage = theStage();
+    const [guest, { address: relay }] = [await stage.rawGuest(), stage.newcomer()];
+    await guest.nic.namespace.addAddress(guest.nic.name, `${relay}/22`);
+    await say(guest.nic, { type: 'discover', giaddr: relay });
+    await stage.answered();
+    expect(await answersTo(stage, guest)).toEqual(backend.answersRelays ? ['offer'] : []);
+  });
+
   test('after the network moved to another host its guests keep their addresses', async () => {
     const stage = theStage();
     const guests = await oneOfEach();
