@@ -17,7 +17,7 @@ import { systemSockets } from './backends/builtin/system-sockets.js';
 import type { DhcpBackend } from './backends/dhcp-backend.js';
 import { DnsmasqBackend } from './backends/dnsmasq/dnsmasq-backend.js';
 import { KeeperClient } from './backends/dnsmasq/keeper-client.js';
-import { SystemFiles } from './backends/dnsmasq/system-files.js';
+import { removeOthers, SystemFiles } from './backends/dnsmasq/system-files.js';
 import { systemGhosts } from './backends/dnsmasq/system-ghosts.js';
 import { SystemKeeper } from './backends/dnsmasq/system-keeper.js';
 import { relaxReversePathFilter } from './backends/host/reverse-path.js';
@@ -83,6 +83,7 @@ function makeBackend(options: AgentOptions, { clock, log }: { readonly clock: Cl
     prepareInterface: relaxReversePathFilter,
     firstAddressOf,
     openFiles: (path) => new SystemFiles(path),
+    removeOthers,
   });
 }
 

@@ -1,5 +1,5 @@
 // Benchmark `dhcp-peers`: the builtin responder beside dnsmasq, with the flags of facts on restricted service, and beside
-// Debian's Kea: four-way exchanges with the same guests, in turns.
+// Debian's Kea: four-way exchanges with the same guests, in turns; and then what perfdhcp sees of each, which is not ours.
 //
 // All know every guest and answer nobody else. dnsmasq takes part with as many reservations as its backend takes at most.
 
@@ -13,6 +13,7 @@ import { run as runProgram } from '../support/run.js';
 import { type Benchmark, type Measurement, middle, NotMeasuredError, type Progress, ratios } from './benchmark.js';
 import { type Contender, contender, exchange } from './dhcp-contender.js';
 import { macOf } from './load.js';
+import { WITNESS_RATE, witness } from './perfdhcp.js';
 import { serveNetwork } from './served-network.js';
 import { startServer } from './target.js';
 
@@ -20,12 +21,17 @@ const FEW = 1_000;
 const MOST_OF_DNSMASQ = 5_000;
 const MANY = 60_000;
 const ROUNDS = 5;
-const NEEDED = { dnsmasq: 'dnsmasq-base', 'kea-dhcp4': 'kea-dhcp4-server' } as const;
+const NEEDED = {
+  dnsmasq: 'dnsmasq-base',
+  'kea-dhcp4': 'kea-dhcp4-server',
+  perfdhcp: 'kea-admin',
+  nft: 'nftables',
+} as const;
 
 /** See the top of the file. */
 export const dhcpPeers: Benchmark = {
   name: 'dhcp-peers',
-  summary: 'the same exchanges with the builtin responder, dnsmasq and Kea',
+  summary: 'the same exchanges with the builtin responder, dnsmasq and Kea, and perfdhcp on each',
   run,
 };
 
@@ -51,7 +57,12 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
       const rates = peers.map(({ perSecond }) => perSecond.at(-1)?.toFixed(0) ?? '-');
       progress(`round ${round} of ${ROUNDS}: ${rates.join(', ')} exchanges/s`);
     }
-    return compare(peers);
+    const seen: Measurement[] = [];
+    for (const peer of peers) {
+      seen.push(...(await byWitness(peer, cluster.directory)));
+      progress(`perfdhcp: ${seen.length / 2} of ${peers.length}`);
+    }
+    return [...compare(peers), ...seen];
   } finally {
     for (const { responder } of peers) await responder.kill();
   }
@@ -139,6 +150,15 @@ function kea(cluster: Cluster, reservations: number, n: number): Promise<Peer> {
     return new WatchedProcess('kea-dhcp4', ['-c', file], { namespace, env });
   };
   return other(cluster, 'kea', n, reservations, `10.${n}.0.1/16`, start);
+}
+
+async function byWitness({ name, guest, macs }: Peer, directory: string): Promise<readonly Measurement[]> {
+  const { perSecond, lostPercent } = await witness(guest, macs, directory);
+  const what = `by perfdhcp, ${WITNESS_RATE} offered: ${name}, ${macs} reservations`;
+  return [
+    { name: `exchanges ${what}`, value: perSecond, unit: '/s' },
+    { name: `lost ${what}`, value: lostPercent, unit: '%' },
+  ];
 }
 
 function compare(peers: readonly Peer[]): readonly Measurement[] {

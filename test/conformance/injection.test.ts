@@ -1,7 +1,9 @@
 // Names, options and labels made to break out of their place, through all that reads them: the server's requests, the
-// agent's assignments and entries, and the DHCP message. What the server lets in the agent lets in; what gets through
-// is in the message exactly as given, in its own option, and no other byte of the message has changed.
+// agent's assignments and entries, the DHCP message, and the files for dnsmasq. What the server lets in the agent lets in;
+// what gets through is in the message exactly as given, in its own option, and no other byte of the message has changed;
+// and the files have the one line that says it, and no other.
 
+import { hostsFile, tell } from '@leasehold/agent/backends/dnsmasq/told';
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import type { DhcpMessage } from '@leasehold/agent/domain/dhcp/message';
 import { u8, u16 } from '@leasehold/agent/domain/dhcp/option-values';
@@ -89,6 +91,26 @@ function toldAnew(): ReadonlyMap<number, string> {
     if (options.get(code) !== value) throw new Error(`Option ${code} has changed`);
   }
   return new Map([...options].filter(([code]) => !PLAIN.options.has(code)));
+}
+
+/** All lines that dnsmasq would read, each tag as `TAG`. */
+function lines(): readonly string[] {
+  const told = tell(table);
+  if (!told.ok) throw new Error(told.problem);
+  const files = [hostsFile(told.value), told.value.options, told.value.tags?.text ?? ''];
+  for (const file of files) if (file !== '' && !file.endsWith('\n')) throw new Error('A line has no end');
+  const all = files.flatMap((file) => file.split('\n').slice(0, -1));
+  return all.map((line) => line.replace(/^(tag:|dhcp-mac=set:)[so][0-9a-f]{16},/, '$1TAG,'));
+}
+
+const PLAIN_LINES = lines();
+
+/** Lines that are not always there; the others must be, but for one of the reservation that says more. */
+function linesAnew(): readonly string[] {
+  const all = lines();
+  const gone = PLAIN_LINES.filter((line) => !all.includes(line) && !all.some((each) => each.startsWith(`${line},`)));
+  if (gone.length > 0) throw new Error(`There is no more ${gone.join('; ')}`);
+  return all.filter((line) => !PLAIN_LINES.includes(line));
 }
 
 const HOSTILE = [
@@ -184,6 +206,21 @@ function wireOf(code: number, value: string): string {
   return code === 46 ? Buffer.of(Number(value)).toString('hex') : hex(value);
 }
 
+/** How dnsmasq is told of an option, found without the product's code; undefined: it cannot be. */
+function lineOf(code: number, value: string): string | undefined {
+  if (isList(code)) {
+    // It would tell its own address for 0.0.0.0.
+    const addresses = value.split(',').filter((address) => address !== '0.0.0.0');
+    return addresses.length > 0 ? `tag:TAG,${code},${addresses.join(',')}` : undefined;
+  }
+  if (code === 46) return `tag:TAG,46,${value}`;
+  // These two it reads as the width of a number, also in quotes.
+  if (value === 'i' || value === 's') {
+    return [17, 66, 67, 100, 101].includes(code) ? undefined : `tag:TAG,${code},${value === 'i' ? 105 : 115}b`;
+  }
+  return `tag:TAG,${code},"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
 /** Reads option 119 without its compression. */
 function domainsOf(value: string | undefined): readonly string[] {
   const bytes = Buffer.from(value ?? '', 'hex');
@@ -229,6 +266,7 @@ afterEach(() => {
   assign({});
   put({});
   expect(told(table)).toEqual(PLAIN);
+  expect(lines()).toEqual(PLAIN_LINES);
 });
 
 test('host names', () => {
@@ -240,6 +278,7 @@ test('host names', () => {
     expect(accepted).toBe(lower(given));
     expect(put({ hostname: accepted })).toBe(true);
     expect(toldAnew()).toEqual(new Map([[OPTION.hostname, hex(lower(given))]]));
+    expect(linesAnew()).toEqual([`${MAC},${ENTRY.address},${lower(given)}`]);
     return true;
   });
 });
@@ -253,6 +292,7 @@ test('domain names', () => {
     expect(accepted).toBe(lower(given));
     expect(assign({ domainName: accepted })).toBe(true);
     expect(toldAnew()).toEqual(new Map([[OPTION.domainName, hex(lower(given))]]));
+    expect(linesAnew()).toEqual([`tag:TAG,15,"${lower(given)}"`]);
     return true;
   });
 });
@@ -271,6 +311,7 @@ test('search domains', () => {
     const got = toldAnew();
     expect([...got.keys()]).toEqual([OPTION.domainSearch]);
     expect(domainsOf(got.get(OPTION.domainSearch))).toEqual(given.map(lower));
+    expect(linesAnew()).toEqual([`tag:TAG,119,${given.map(lower).join(',')}`]);
     return true;
   });
 });
@@ -281,9 +322,8 @@ test('options of reservations and of subnets', () => {
     const accepted = reserve({ options: given })?.options;
     expect(createSubnet({ options: given })?.options).toEqual(accepted);
     const isAsGiven = accepted?.every(({ value }, i) => value === given[i]?.value) ?? false;
-    const set = draw.number(2)
-      ? (options: DhcpOption[]) => assign({ options })
-      : (options: DhcpOption[]) => put({ options });
+    const isOfSubnet = draw.number(2) === 1;
+    const set = (options: DhcpOption[]) => (isOfSubnet ? assign({ options }) : put({ options }));
     expect(set(given)).toBe(isAsGiven);
     if (!accepted) return false;
     // Lists of addresses may have blanks around the commas.
@@ -292,6 +332,9 @@ test('options of reservations and of subnets', () => {
     );
     expect(set([...accepted])).toBe(true);
     expect(toldAnew()).toEqual(new Map(accepted.map(({ code, value }) => [code, wireOf(code, value)])));
+    const tag = isOfSubnet ? [] : [`dhcp-mac=set:TAG,${MAC}`];
+    const told = accepted.flatMap(({ code, value }) => lineOf(code, value) ?? []);
+    expect(linesAnew()).toEqual([...told, ...tag]);
     assign({});
     put({});
     return true;

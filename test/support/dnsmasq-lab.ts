@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DnsmasqBackend } from '@leasehold/agent/backends/dnsmasq/dnsmasq-backend';
 import type { DnsmasqServer } from '@leasehold/agent/backends/dnsmasq/dnsmasq-server';
 import { KeeperClient } from '@leasehold/agent/backends/dnsmasq/keeper-client';
-import { SystemFiles } from '@leasehold/agent/backends/dnsmasq/system-files';
+import { removeOthers, SystemFiles } from '@leasehold/agent/backends/dnsmasq/system-files';
 import { systemGhosts } from '@leasehold/agent/backends/dnsmasq/system-ghosts';
 import { SystemKeeper } from '@leasehold/agent/backends/dnsmasq/system-keeper';
 import { identityOf } from '@leasehold/agent/backends/dnsmasq/system-process';
@@ -179,6 +179,7 @@ export class DnsmasqLab implements AsyncDisposable {
       prepareInterface: () => undefined,
       firstAddressOf,
       openFiles: (path) => new SystemFiles(path),
+      removeOthers,
     });
     return backend.open(`lab${this.#number}`, this.table, {
       standing: () => (boottimeNow() < this.untilMs ? 'synchronised' : 'silent'),

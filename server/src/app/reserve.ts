@@ -117,7 +117,7 @@ export class Reserve {
     this.#probing = new Probing(context);
   }
 
-  /** Whether another server, the one that leads, must do it: hosts are asked for addresses of such a subnet. */
+  /** Whether hosts are asked for an address, as far as is known here: the server that leads does that. */
   asksHosts({ subnetId, networkId, address }: ReserveCommand): boolean {
     if (address !== undefined) return false;
     const target = this.#remembered({ subnetId, networkId });

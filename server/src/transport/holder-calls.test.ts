@@ -153,14 +153,14 @@ function deleteHost({ client }: Running, hostId: string): Promise<ServiceError |
 function passDelete(
   { calls }: Running,
   hostId: string,
-  { signal = new AbortController().signal, deadline = Infinity },
+  { signal = new AbortController().signal, deadline = Infinity, how = 'do' as 'do' | 'prefer' },
 ) {
   const call = {
     signal,
     grpc: { metadata: new Metadata(), getDeadline: () => deadline },
     passTrailer: () => undefined,
   };
-  return calls.do(rpc.deleteHost, { hostId, etag: '' }, call as unknown as UnaryCall);
+  return calls[how](rpc.deleteHost, { hostId, etag: '' }, call as unknown as UnaryCall);
 }
 
 describe('what only the holder knows', () => {
@@ -217,6 +217,25 @@ test('a holder that says nothing is not waited for: who was asked answers, and l
   // It may do all the same.
   expect(await deleteHost(follower, 'h2')).toBeUndefined();
   expect(holder.answered).toEqual(['silent', 'h2']);
+});
+
+describe('what the holder does better', () => {
+  test('is done by it', async () => {
+    expect(await passDelete(follower, 'h1', { how: 'prefer' })).toEqual({});
+    expect(holder.answered).toEqual(['h1']);
+  });
+
+  test('is left to who was asked where there is none, or that leads itself', async () => {
+    expect(await passDelete(holder, 'h1', { how: 'prefer' })).toBeUndefined();
+    follower.lease.holder = undefined;
+    expect(await passDelete(follower, 'h1', { how: 'prefer' })).toBeUndefined();
+    expect(holder.answered).toEqual([]);
+  });
+
+  test('is refused when it may have been done', async () => {
+    const passed = passDelete(follower, 'defect', { how: 'prefer' });
+    await expect(passed).rejects.toMatchObject({ refusal: { kind: 'outcome-unknown' } });
+  });
 });
 
 describe('what only the holder can do', () => {

@@ -1,5 +1,5 @@
-// Calls that only the server that leads can answer rightly, because it alone hears the agents (protocol.md §5.3): another
-// server passes them on, and hands back what it hears.
+// Calls that only the server that leads can answer rightly, or best, because it alone hears the agents (protocol.md §5.3):
+// another server passes them on, and hands back what it hears.
 //
 //   H1. A call is passed on once: one that was passed on already is answered by who got it.
 //   H2. What is handed back is the answer or the refusal as the holder gave it, trailers included.
@@ -7,7 +7,8 @@
 //       still: with liveness unknown, and nobody ready.
 //   H4. Any other one is refused then: with NO_HOLDER when it was not sent, with OUTCOME_UNKNOWN when it may have been and
 //       the holder gave no word of its own; unless it ended because its caller did not wait for it any longer.
-//   H5. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
+//   H5. What it merely does better is done here where it cannot be asked, and refused only when it may have been done.
+//   H6. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
 //       answered in time says nothing of whether the holder can do.
 
 import { Client, type ClientOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
@@ -105,8 +106,17 @@ export class HolderCalls {
     call: UnaryCall,
   ): Promise<Response | undefined> {
     if (this.#lease.isSelf) return undefined;
+    return (await this.prefer(method, request, call)) ?? orThrow(noHolder(this.#lease.holder));
+  }
+
+  /** Lets the holder do it; undefined: this server does, because it is the holder, or the holder cannot be asked. */
+  async prefer<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    call: UnaryCall,
+  ): Promise<Response | undefined> {
     const client = this.#mayAnswer(call) ? undefined : await this.#connect(this.#doing);
-    if (!client) return orThrow(noHolder(this.#lease.holder));
+    if (!client) return undefined;
     try {
       return await this.#pass(client, method, request, call, LONGEST_MS);
     } catch (error) {

@@ -24,7 +24,7 @@ import type { PageRequest } from '../app/paging.js';
 import type { Placements } from '../app/placements.js';
 import type { Release } from '../app/release.js';
 import type { Reservations } from '../app/reservations.js';
-import type { Reserve, Reserved } from '../app/reserve.js';
+import type { Reserve, ReserveCommand, Reserved } from '../app/reserve.js';
 import type { Status as StatusUseCase } from '../app/status.js';
 import type { SubnetInNetwork, Subnets } from '../app/subnets.js';
 import { reusableTime } from '../app/tenure.js';
@@ -172,14 +172,20 @@ async function encodeReserved(app: UseCases, { tenure, created }: Reserved, wait
   return { reservation, created, ready: wait !== undefined && readyServers >= wait.servers, readyServers };
 }
 
+/** Whether a reserve asks hosts, which only another server can: the one that leads. */
+function asksHosts({ context, reserve }: UseCases, command: ReserveCommand): boolean {
+  return !context.lease.isSelf && reserve.asksHosts(command);
+}
+
 function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   const { context, reservations } = app;
   const encode = (tenure: Slot | EndedTenure) => encodeTenure(app, tenure);
   return {
     reserveAddress: unary(log, async (request, call) => {
       const { command, waitReady: wait } = orThrow(fromReserve(request, call.caller));
-      const needsHosts = wait !== undefined || (!context.lease.isSelf && app.reserve.asksHosts(command));
-      const passed = needsHosts && (await holder.do(rpc.reserveAddress, request, call));
+      const passed = wait
+        ? await holder.do(rpc.reserveAddress, request, call)
+        : asksHosts(app, command) && (await holder.prefer(rpc.reserveAddress, request, call));
       if (passed) return passed;
       if (wait) orThrow(await checkWait(context, command, wait.servers));
       return encodeReserved(app, orThrow(await app.reserve.reserve(command, call)), wait, call);
@@ -219,12 +225,13 @@ function batchHandlers(log: Log, app: UseCases, holder: HolderCalls) {
   return {
     batchReserveAddresses: unary(log, async (request, call) => {
       const wait = orThrow(fromBatchReserve(request));
-      const asksHosts = (item: ReserveAddressRequest) => {
+      const isAsking = (item: ReserveAddressRequest) => {
         const read = fromReserve(item, call.caller);
-        return read.ok && app.reserve.asksHosts(read.value.command);
+        return read.ok && asksHosts(app, read.value.command);
       };
-      const needsHosts = wait !== undefined || (!app.context.lease.isSelf && request.requests.some(asksHosts));
-      const passed = needsHosts && (await holder.do(rpc.batchReserveAddresses, request, call));
+      const passed = wait
+        ? await holder.do(rpc.batchReserveAddresses, request, call)
+        : request.requests.some(isAsking) && (await holder.prefer(rpc.batchReserveAddresses, request, call));
       if (passed) return passed;
       const results = await eachOf(log, call, request.requests, async (item) => {
         if (item.waitReady) orThrow(invalidField('wait_ready', 'Not in an item, but once for the batch'));

@@ -14,13 +14,15 @@ import type { ServerFiles } from './server-files.js';
 export interface DnsmasqBackendPorts extends DnsmasqPorts {
   readonly serviceAddresses: ServiceAddresses;
   readonly openFiles: (directory: string) => ServerFiles;
+  /** Removes the files of all networks but these from the directory of all. */
+  readonly removeOthers: (directory: string, keys: ReadonlySet<string>) => Promise<void>;
 }
 
 /** Makes servers that are dnsmasq processes. */
 export class DnsmasqBackend implements DhcpBackend {
   readonly name = 'dnsmasq';
   readonly #directory: string;
-  readonly #ports: DnsmasqPorts & Pick<DnsmasqBackendPorts, 'openFiles'>;
+  readonly #ports: DnsmasqPorts & Pick<DnsmasqBackendPorts, 'openFiles' | 'removeOthers'>;
   readonly #addresses: TidiedAddresses;
   readonly #keys = new Set<string>();
 
@@ -46,8 +48,9 @@ export class DnsmasqBackend implements DhcpBackend {
     return this.#addresses.tidy(links, isClaimed);
   }
 
-  /** Ends what an earlier agent left running of networks that are not served now. */
-  endOthers(): Promise<void> {
-    return this.#ports.processes.keepOnly(this.#keys);
+  /** Ends what an earlier agent left of networks that are not served now: processes, then files. */
+  async endOthers(): Promise<void> {
+    await this.#ports.processes.keepOnly(this.#keys);
+    await this.#ports.removeOthers(this.#directory, this.#keys);
   }
 }

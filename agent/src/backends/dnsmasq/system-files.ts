@@ -9,6 +9,16 @@ import { hostsFile, type Told } from './told.js';
 const FILE_MODE = 0o640;
 const DIRECTORY_MODE = 0o750;
 
+const KEY = /^[0-9a-f]{32}$/;
+
+/** Removes the directories of networks, but for those with these keys; what else is there stays. */
+export async function removeOthers(directory: string, keys: ReadonlySet<string>): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    if (KEY.test(name) && !keys.has(name)) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
 /** Files in a directory, which is made when it is needed. */
 export class SystemFiles implements ServerFiles {
   readonly #directory: string;
