@@ -23,12 +23,6 @@ const KINDS: ReadonlyMap<number, MessageKind> = new Map(
 );
 
 const library = koffi.load(null);
-const recv = library.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)') as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  length: number,
-  flags: number,
-) => number;
 const getsockopt = library.func(
   'int getsockopt(int fd, int level, int name, void *value, void *length)',
 ) as unknown as (fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array) => number;
@@ -68,7 +62,7 @@ function open(name: string): number {
 
 function drain(): void {
   for (;;) {
-    const length = recv(fd, buffer, buffer.length, 0);
+    const length = libc.recv(fd, buffer, buffer.length, 0);
     if (length < 0) return;
     const line = read(buffer.subarray(0, length));
     if (line) say(line);

@@ -47,7 +47,7 @@ export function guestConformance(backend: GuestBackend): void {
   });
 
   describe.each(CLIENTS)(`$name as the guest of ${backend.name}`, (kind) => {
-    clientTests(() => stage, kind, backend);
+    clientTests(() => stage, kind);
   });
 
   describe.skipIf(!hasMongo)(`guests of ${backend.name} on MongoDB`, () => {
@@ -103,12 +103,8 @@ function movedTests(backend: GuestBackend, mongo: SharedReplicaSet): void {
 /** Authority that ends by itself, after seconds: the shortest that a server takes is a minute, so it is set in the database. */
 function authorityTests(backend: GuestBackend, mongo: SharedReplicaSet): void {
   test('beyond its authority no host answers, be it cut off or frozen, nor once it goes on', async () => {
-    const uri = mongo.freshUri();
-    const cluster = await Cluster.startSeveral({ store: uri, servers: 1 });
-    await cluster.server.stop();
-    await change(mongo, uri, 'settings', {}, { authority: AUTHORITY_S, authority_ceiling: AUTHORITY_S });
-    await cluster.startServer();
-    await using stage = await GuestStage.start(backend, cluster);
+    await using stage = await startWithAuthority();
+    const { cluster } = stage;
     await stage.setServerCount(2);
     const on = await Promise.all(present.map((kind) => stage.running(kind)));
     const off = await Promise.all(present.map((kind) => stage.known(kind)));
@@ -173,6 +169,15 @@ function authorityTests(backend: GuestBackend, mongo: SharedReplicaSet): void {
     await stage.tap.judge();
   });
 
+  async function startWithAuthority(): Promise<GuestStage> {
+    const uri = mongo.freshUri();
+    const cluster = await Cluster.startSeveral({ store: uri, servers: 1 });
+    await cluster.server.stop();
+    await change(mongo, uri, 'settings', {}, { authority: AUTHORITY_S, authority_ceiling: AUTHORITY_S });
+    await cluster.startServer();
+    return GuestStage.start(backend, cluster);
+  }
+
   async function reached(ms: number): Promise<void> {
     await eventually('the time has come', async () => boottimeNow() >= ms);
   }
@@ -192,7 +197,7 @@ async function answersTo(stage: GuestStage, { mac }: Pick<Tenant, 'mac'>, from =
   return messages.map(({ type }) => type).filter((type) => ['offer', 'ack', 'nak'].includes(type));
 }
 
-function clientTests(theStage: () => GuestStage, kind: ClientKind, backend: GuestBackend): void {
+function clientTests(theStage: () => GuestStage, kind: ClientKind): void {
   const isHere = here[CLIENTS.indexOf(kind)];
 
   test.skipIf(!isHere)('boots for the first time', async () => {
@@ -268,20 +273,6 @@ function clientTests(theStage: () => GuestStage, kind: ClientKind, backend: Gues
     await stage.expectAddress(guest);
   });
 
-  test.skipIf(!isHere)('takes another address that it was given meanwhile', async () => {
-    const stage = theStage();
-    const before = await stage.running(kind);
-    const from = await stage.tap.position();
-    await stage.release(before);
-    const { address } = stage.newcomer();
-    const after = { ...before, ...(await stage.reserve({ mac: before.mac, address })) };
-    after.machine.renew();
-    await stage.heard(after, 'a NAK', ({ type }) => type === 'nak', from);
-    if (!kind.hearsBroadcastsRenewing && !backend.naksByUnicast) after.machine.rebind();
-    await stage.expectAddress(after);
-    expect(await stage.phases(after, from)).toContain(`selecting ${address}`);
-  });
-
   async function reservationOf({ reservationId }: Guest) {
     return theStage().leasehold.reservations.get({ reservationId });
   }
@@ -308,6 +299,23 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     expect(phases).not.toContain('nak');
     expect(phases).not.toContain('discover');
   }
+
+  test('guests take other addresses that they were given meanwhile', async () => {
+    const stage = theStage();
+    const giveAnother = async (kind: ClientKind) => {
+      const before = await stage.running(kind);
+      const from = await stage.tap.position();
+      await stage.release(before);
+      const { address } = stage.newcomer();
+      const after = { ...before, ...(await stage.reserve({ mac: before.mac, address })) };
+      after.machine.renew();
+      await stage.heard(after, 'a NAK', ({ type }) => type === 'nak', from);
+      if (!kind.hearsBroadcastsRenewing && !backend.naksByUnicast) after.machine.rebind();
+      await stage.expectAddress(after);
+      expect(await stage.phases(after, from)).toContain(`selecting ${address}`);
+    };
+    await Promise.all(present.map(giveAnother));
+  });
 
   test('an address that somebody else uses is declined; the reservation stays', async () => {
     const stage = theStage();
