@@ -180,7 +180,7 @@ class RunningAgent implements Agent {
   #tidy(networkIds: readonly string[]): void {
     const links = networkIds.flatMap((networkId) => this.#attachments.placeOf(networkId).link ?? []);
     if (links.length === 0) return;
-    void this.#ports.backend.tidy(links, (address) => this.#networks.isServiceAddress(address));
+    void this.#ports.backend.tidy(links, (link, address) => this.#networks.isServiceAddressOn(link, address));
   }
 
   /** Writes authority when what is on the disk is later than the true one, or so much earlier that it matters. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { AgentWorld } from '../../test/fakes/agent-world.js';
 import { assignmentOf, digestOf, entryOf } from '../../test/fakes/scripted-server.js';
 import { createAgent } from './agent.js';
+import type { Link } from './backends/dhcp-backend.js';
 import { StateStore } from './state/state-store.js';
 
 const RED = ['52:54:00:00:00:0a=10.0.0.10', '52:54:00:00:00:0b=10.0.0.11'];
@@ -515,7 +516,11 @@ describe('interfaces', () => {
     await world.crash();
     expect(world.backend.tidied.map(({ links }) => links)).toEqual([['br-red', 'br-blue']]);
     const isClaimed = world.backend.tidied[0]?.isClaimed ?? (() => false);
-    expect([isClaimed(ours), isClaimed(other)]).toEqual([true, false]);
+    const [red, blue] = ['br-red', 'br-blue'].map((name) => ({ name, index: world.links.get(name) ?? 0 })) as [
+      Link,
+      Link,
+    ];
+    expect([isClaimed(red, ours), isClaimed(red, other), isClaimed(blue, ours)]).toEqual([true, false, false]);
     world.links.delete('br-blue');
     await world.clock.advance(500);
     world.links.set('br-blue', 9);
@@ -523,7 +528,7 @@ describe('interfaces', () => {
     expect(world.backend.tidied.map(({ links }) => links)).toEqual([['br-red', 'br-blue'], ['br-blue']]);
     await world.welcome({ counter: 2n });
     unassign(world);
-    expect(isClaimed(ours)).toBe(false);
+    expect(isClaimed(red, ours)).toBe(false);
   });
 });
 

@@ -125,9 +125,11 @@ export class Networks {
     this.#served.get(networkId)?.attach(place.link, place.link ? '' : place.absence);
   }
 
-  /** Whether a network that is served has this service address. */
-  isServiceAddress(address: Ipv4): boolean {
-    for (const { replica } of this.#served.values()) if (replica.table.serviceAddress === address) return true;
+  /** Whether a network that is served on this interface has this service address. */
+  isServiceAddressOn({ index }: Link, address: Ipv4): boolean {
+    for (const { networkId, replica } of this.#served.values()) {
+      if (replica.table.serviceAddress === address && this.#placeOf(networkId).link?.index === index) return true;
+    }
     return false;
   }
 

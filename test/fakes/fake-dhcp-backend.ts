@@ -19,11 +19,13 @@ interface Link {
 
 type State = { readonly kind: 'open' } | { readonly kind: 'closed'; readonly reason: string };
 
+type IsClaimed = (link: Link, address: Ipv4) => boolean;
+
 /** Makes fake servers and keeps all it ever made. */
 export class FakeDhcpBackend {
   readonly name = 'fake';
   readonly servers: FakeDhcpServer[] = [];
-  readonly tidied: { readonly links: readonly string[]; readonly isClaimed: (address: Ipv4) => boolean }[] = [];
+  readonly tidied: { readonly links: readonly string[]; readonly isClaimed: IsClaimed }[] = [];
   /** While set, servers take this long to close. */
   closing: Promise<void> | undefined;
 
@@ -34,7 +36,7 @@ export class FakeDhcpBackend {
   }
 
   /** Keeps what it was told to look at, and how to tell what is claimed. */
-  async tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+  async tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void> {
     this.tidied.push({ links: links.map(({ name }) => name), isClaimed });
   }
 

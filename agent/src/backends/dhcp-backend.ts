@@ -6,6 +6,9 @@ import type { NetworkTable } from '../domain/table.js';
 
 export type { Standing } from '../domain/standing.js';
 
+/** Whether a network that is served on this interface has this service address. */
+export type IsClaimed = (link: Link, address: Ipv4) => boolean;
+
 /** A way to answer DHCP. */
 export interface DhcpBackend {
   /** As told to the server: `builtin`, `dnsmasq`. */
@@ -16,7 +19,7 @@ export interface DhcpBackend {
    * Takes from interfaces the service addresses that an earlier process left there: this host would answer ARP for what
    * is another host's now. Claimed ones stay. Never throws.
    */
-  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void>;
+  tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void>;
 }
 
 /** DHCP service of one network. */
@@ -25,7 +28,10 @@ export interface DhcpServer {
   attach(link: Link | undefined): void;
   /** Table or gate changed; a server that asks them at every answer has nothing to do. */
   changed(): void;
-  /** Resolves when guests get what the table holds now, and `false` when no guest is answered at all. */
+  /**
+   * Resolves when guests get what the table holds now, as far as the gate lets them get anything, and `false` when that is
+   * not so.
+   */
   flush(): Promise<boolean>;
   state(): ServerState;
   /** Calls `listener` whenever `state()` changed. */

@@ -5,7 +5,7 @@
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { Link } from '../backends/dhcp-backend.js';
-import { C, lastError, libc } from './libc.js';
+import { C, lastError, libc, sockaddrIn } from './libc.js';
 
 /** An interface that cannot be served on, and why. */
 export interface AbsentLink {
@@ -53,10 +53,21 @@ function readLink(name: string): Link | AbsentLink {
 
 /** The first IPv4 address of an interface; undefined when it has none. */
 export function firstAddressOf(name: string): Ipv4 | undefined {
+  return readAddress(name, Buffer.alloc(0));
+}
+
+/** Whether an interface has an IPv4 address. */
+export function hasAddress(name: string, address: Ipv4): boolean {
+  // Asked with an address the kernel answers that one if it is there, else the first (netdevice(7) does not say so).
+  return readAddress(name, sockaddrIn(address, 0)) === address;
+}
+
+function readAddress(name: string, asked: Uint8Array): Ipv4 | undefined {
   const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
   if (fd < 0) return undefined;
   const request = Buffer.alloc(C.IFREQ_SIZE);
   request.write(name, 'utf8');
+  request.set(asked, C.IFNAMSIZ);
   const found = libc.ioctl(fd, C.SIOCGIFADDR, request) === 0;
   libc.close(fd);
   // A sockaddr_in: family and port, then the address.

@@ -49,7 +49,7 @@ test('what no table claims is taken from the interfaces that are named, and from
     { link: BR0, address: OURS },
     { link: BR1, address: STALE },
   );
-  await backend.tidy([BR0], (address) => address === OURS);
+  await backend.tidy([BR0], (_, address) => address === OURS);
   expect(steps).toEqual(['remove 169.254.9.9 br0']);
 });
 

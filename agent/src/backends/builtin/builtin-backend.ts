@@ -1,9 +1,8 @@
 // The default backend: the agent answers DHCP by itself. Nothing is rendered, spawned or reloaded; a reservation is
 // effective as soon as the table holds it.
 
-import type { Ipv4 } from '@leasehold/proto/values';
 import type { NetworkTable } from '../../domain/table.js';
-import type { AnswerGate, DhcpBackend, Link } from '../dhcp-backend.js';
+import type { AnswerGate, DhcpBackend, IsClaimed, Link } from '../dhcp-backend.js';
 import type { ServiceAddresses } from '../host/service-addresses.js';
 import { TidiedAddresses } from '../host/tidied-addresses.js';
 import { type BuiltinPorts, BuiltinServer } from './builtin-server.js';
@@ -23,7 +22,7 @@ export class BuiltinBackend implements DhcpBackend {
     return new BuiltinServer(table, gate, { ...this.#ports, log: this.#ports.log.with({ network: networkId }) });
   }
 
-  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+  tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void> {
     return this.#addresses.tidy(links, isClaimed);
   }
 }

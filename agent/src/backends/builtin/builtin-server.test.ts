@@ -77,6 +77,16 @@ describe('opening', () => {
     expect(host.warnings).toHaveLength(1);
   });
 
+  test('one that is there again at once, or only on another interface, has gone all the same', async () => {
+    const host = fakeHost();
+    await host.opened();
+    host.present.clear();
+    host.present.add(`${OURS} br1`);
+    await host.advance(CHECK_MS);
+    expect(host.present).toEqual(new Set([`${OURS} br1`, `${OURS} br0`]));
+    expect(host.sockets.map(({ open }) => open)).toEqual([false, true]);
+  });
+
   test('an interface that came again gets a socket of its own', async () => {
     const host = fakeHost();
     const server = await host.opened();
@@ -443,7 +453,7 @@ function fakeHost() {
       host.present.delete(`${formatIpv4(address)} ${link.name}`);
     },
     list: async () => ({ ok: true, value: [] }) as const,
-    isPresent: (address: Ipv4) => [...host.present].some((shown) => shown.startsWith(`${formatIpv4(address)} `)),
+    isPresent: ({ name }: Link, address: Ipv4) => host.present.has(`${formatIpv4(address)} ${name}`),
   };
   async function open(link: Link, events: SocketEvents) {
     if (host.trouble.socket) return { ok: false, problem: host.trouble.socket } as const;

@@ -1,9 +1,9 @@
-// Port 67 of one interface, by the kernel's SO_BINDTODEVICE, which Node cannot set; Node then reads and writes the
-// descriptor like its own.
+// Port 67 of one interface.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { formatIpv4, type Ipv4, type Parsed } from '@leasehold/proto/values';
-import { C, int, lastError, libc, sockaddrIn } from '../../system/libc.js';
+import { openDeviceSocket } from '../../system/device-sockets.js';
+import { C, int, libc } from '../../system/libc.js';
 import type { Link } from '../dhcp-backend.js';
 import { relaxReversePathFilter } from '../host/reverse-path.js';
 import type { DhcpSocket, DhcpSockets, SocketEvents } from './dhcp-sockets.js';
@@ -35,23 +35,11 @@ async function open(link: Link, events: SocketEvents): Promise<Parsed<DhcpSocket
 }
 
 function bindDevice(name: string): Parsed<number> {
-  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
-  if (fd < 0) return bad(explain(name, lastError()));
-  const device = Buffer.from(`${name}\0`);
-  // Short circuit: lastError() is that of the first call that failed. Without its device the socket must not be used.
-  const bound =
-    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_BINDTODEVICE, device, device.length) === 0 &&
-    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, int(1), 4) === 0 &&
-    libc.setsockopt(fd, C.SOL_SOCKET, C.SO_BROADCAST, int(1), 4) === 0 &&
-    libc.bind(fd, sockaddrIn(0, SERVER_PORT), 16) === 0;
-  if (!bound) {
-    const error = lastError();
-    libc.close(fd);
-    return bad(explain(name, error));
-  }
+  const opened = openDeviceSocket(name, SERVER_PORT);
+  if (!opened.ok) return bad(explain(name, opened.error));
   // Needs CAP_NET_ADMIN; without it the default has to do.
-  libc.setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUFFORCE, int(RECEIVE_BUFFER_BYTES), 4);
-  return { ok: true, value: fd };
+  libc.setsockopt(opened.fd, C.SOL_SOCKET, C.SO_RCVBUFFORCE, int(RECEIVE_BUFFER_BYTES), 4);
+  return { ok: true, value: opened.fd };
 }
 
 function explain(name: string, error: string): string {

@@ -2,9 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Ipv4 } from '@leasehold/proto/values';
 import type { NetworkTable } from '../../domain/table.js';
-import type { AnswerGate, DhcpBackend, Link } from '../dhcp-backend.js';
+import type { AnswerGate, DhcpBackend, IsClaimed, Link } from '../dhcp-backend.js';
 import type { ServiceAddresses } from '../host/service-addresses.js';
 import { TidiedAddresses } from '../host/tidied-addresses.js';
 import { type DnsmasqPorts, DnsmasqServer } from './dnsmasq-server.js';
@@ -44,7 +43,7 @@ export class DnsmasqBackend implements DhcpBackend {
     });
   }
 
-  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+  tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void> {
     return this.#addresses.tidy(links, isClaimed);
   }
 

@@ -5,7 +5,7 @@ import { MemoryLog } from '../../../../test/fakes/memory-log.js';
 import { settle, VirtualClock } from '../../../../test/fakes/virtual-clock.js';
 import { NetworkTable } from '../../domain/table.js';
 import type { Link } from '../dhcp-backend.js';
-import { CHECK_MS } from '../host/placed-address.js';
+import { CHECK_MS, type Place } from '../host/placed-address.js';
 import {
   COALESCE_MS,
   DnsmasqServer,
@@ -160,6 +160,18 @@ describe('what is told', () => {
   });
 });
 
+test('what may have been told by halves is told again, also when it is as before by then', async () => {
+  const host = await opened();
+  host.failure = 'ENOSPC: no space left on device';
+  host.remove(1);
+  void host.server.flush();
+  await host.advance(COALESCE_MS);
+  host.failure = undefined;
+  host.put(1);
+  await host.advance(RETRY_MS + COALESCE_MS);
+  expect(host.steps.slice(3)).toEqual(['replace 1', 'reread']);
+});
+
 describe('authority', () => {
   test('without it nothing runs, and the server could answer', async () => {
     const host = makeHost();
@@ -244,15 +256,46 @@ describe('trouble', () => {
     expect(host.steps.slice(3)).toEqual(['end']);
   });
 
-  test('more reservations than it serves end it, with what to do', async () => {
+  test('no service address is the reason, in other words', async () => {
     const host = await opened();
-    host.table.replace(Array.from({ length: MAX_ENTRIES + 1 }, (_, n) => entry(n + 2)));
+    host.firstAddress = undefined;
     expect(await host.server.flush()).toBe(false);
-    expect(host.server.state()).toEqual({
+    const reason = 'Service address 169.254.7.9 is not on br0';
+    expect(host.server.state()).toEqual({ kind: 'closed', reason });
+  });
+
+  describe('more reservations than it serves', () => {
+    const closed = {
       kind: 'closed',
       reason: '5001 reservations, dnsmasq serves up to 5000: use --backend builtin',
+    };
+    const many = () => Array.from({ length: MAX_ENTRIES + 1 }, (_, n) => entry(n + 1));
+
+    test('are not acknowledged; what runs is told of them, and goes on', async () => {
+      const host = await opened();
+      host.table.replace(many());
+      expect(await host.server.flush()).toBe(false);
+      expect(host.server.state()).toEqual(closed);
+      host.remove(1);
+      const flushed = host.server.flush();
+      await host.advance(COALESCE_MS);
+      expect(await flushed).toBe(true);
+      expect(host.steps.slice(4)).toEqual([
+        'replace 5000',
+        'reread',
+        'release 52:54:00:00:00:01 10.0.0.1 to 169.254.7.9',
+        'add #',
+      ]);
     });
-    expect(host.steps.slice(3)).toEqual(['end', 'remove 169.254.7.9']);
+
+    test('begin no process', async () => {
+      const host = makeHost();
+      host.table.replace(many());
+      host.server.attach(BR0);
+      await host.advance(0);
+      expect(host.server.state()).toEqual(closed);
+      expect(host.steps).toEqual(['put 169.254.7.9']);
+    });
   });
 });
 
@@ -267,6 +310,24 @@ describe('restarts of the agent', () => {
     expect(host.steps.slice(3)).toEqual([
       'put 169.254.7.9',
       'replace 2',
+      'reread',
+      'release 52:54:00:00:00:01 10.0.0.1 to 169.254.7.9',
+      'add #',
+    ]);
+  });
+
+  test('leases that the one before had not ended yet are ended, though its files tell of them no more', async () => {
+    const host = await opened();
+    host.hold = true;
+    host.remove(1);
+    void host.server.flush();
+    await host.advance(COALESCE_MS);
+    expect(host.steps.slice(3)).toEqual(['replace 0', 'reread']);
+    host.hold = false;
+    host.next(BR0);
+    expect(await host.server.flush()).toBe(true);
+    expect(host.steps.slice(-4)).toEqual([
+      'replace 0',
       'reread',
       'release 52:54:00:00:00:01 10.0.0.1 to 169.254.7.9',
       'add #',
@@ -330,6 +391,7 @@ function makeHost() {
   const present = new Set<Ipv4>();
   let running: { process: Process; events: ProcessEvents } | undefined;
   let lines: readonly string[] = [];
+  let before: readonly string[] = [];
 
   const host = {
     clock,
@@ -350,7 +412,7 @@ function makeHost() {
     releases: true,
     failure: undefined as string | undefined,
     refusal: undefined as string | undefined,
-    firstAddress: 0xa9fe0709 as Ipv4,
+    firstAddress: 0xa9fe0709 as Ipv4 | undefined,
     onReread: (): void => {},
     server: undefined as unknown as DnsmasqServer,
     say: (line: string) => running?.events.onLine(line),
@@ -416,9 +478,9 @@ function makeHost() {
       keepOnly: async () => undefined,
     },
     ghosts: {
-      release: async (_pid: number, to: Ipv4, ghosts: readonly Ghost[]) => {
+      release: async (_pid: number, to: Place, ghosts: readonly Ghost[]) => {
         const shown = ghosts.map(({ mac, address }) => `${mac} ${formatIpv4(address)}`);
-        steps.push(`release ${shown.join(', ')} to ${formatIpv4(to)}`);
+        steps.push(`release ${shown.join(', ')} to ${formatIpv4(to.address)}`);
         return host.releases;
       },
     },
@@ -432,7 +494,7 @@ function makeHost() {
         steps.push(`remove ${formatIpv4(address)}`);
         present.delete(address);
       },
-      isPresent: (address: Ipv4) => present.has(address),
+      isPresent: (_: unknown, address: Ipv4) => present.has(address),
     },
     prepareInterface: () => undefined,
     firstAddressOf: () => host.firstAddress,
@@ -441,14 +503,18 @@ function makeHost() {
     replace: async (told: Told) => {
       if (host.failure !== undefined) throw new Error(host.failure);
       steps.push(`replace ${told.hosts.size}`);
+      before = [...before, ...lines];
       lines = hostsFile(told).split('\n').slice(0, -1);
+    },
+    settle: async () => {
+      before = [];
     },
     add: async (name: string, text: string) => {
       steps.push(`add ${text.trimEnd()}`);
       host.added.push(name);
       saying(`dnsmasq-dhcp[9]: read /state/key/add/${name}`);
     },
-    hostLines: async () => lines,
+    hostLines: async () => [...before, ...lines],
     remove: async () => {
       steps.push('remove files');
     },

@@ -1,7 +1,8 @@
 // DHCP service of one network by a dnsmasq of its own.
 //
 //   Q1. What runs and what it was told follow what is wanted (link, table, authority) by one reconciliation at a time.
-//   Q2. flush() resolves with true only after dnsmasq said that it read what the table held when flush() was called.
+//   Q2. flush() resolves with true only after dnsmasq said that it read what the table held when flush() was called; or
+//       where there is no authority, and nobody is answered.
 //   Q3. Without authority nothing runs. Its end is the keeper's business: this process may be frozen by then. Nor does
 //       anything run for longer than UNATTENDED_MS without word of this process.
 //   Q4. Trouble is a state with one reason and is tried again; nothing here throws.
@@ -19,7 +20,7 @@ import { explainEnd, readLine } from './lines.js';
 import type { Process, Processes } from './processes.js';
 import { FILES, renderArguments } from './render.js';
 import type { ServerFiles } from './server-files.js';
-import { difference, ghostsBetween, type Told, tell, toldBy } from './told.js';
+import { difference, ghostsBetween, ghostsIn, type Told, tell } from './told.js';
 
 /** What a server needs of its surroundings. */
 export interface DnsmasqPorts {
@@ -61,7 +62,7 @@ export const UNATTENDED_MS = 120_000;
 /** From here on dnsmasq is slow enough to say so. */
 export const WARN_ENTRIES = 3_000;
 
-/** Beyond, a few hundred messages of unknown MACs a second stop all service. */
+/** Beyond, a few hundred messages of unknown MACs a second stop all service: none is begun, and nothing acknowledged. */
 export const MAX_ENTRIES = 5_000;
 
 interface Running {
@@ -183,9 +184,8 @@ export class DnsmasqServer implements DhcpServer {
   #wanted(): Place | string {
     if (this.#ending) return 'Service of the network has ended';
     if (!this.#link) return NO_INTERFACE;
-    const { serviceAddress, size } = this.#table;
+    const { serviceAddress } = this.#table;
     if (serviceAddress === undefined) return 'Nothing is assigned yet';
-    if (size > MAX_ENTRIES) return `${size} reservations, dnsmasq serves up to ${MAX_ENTRIES}: use --backend builtin`;
     return { link: this.#link, address: serviceAddress };
   }
 
@@ -200,7 +200,9 @@ export class DnsmasqServer implements DhcpServer {
     const first = this.#ports.firstAddressOf(place.link.name);
     if (first !== place.address) {
       await this.#stop();
-      return `dnsmasq would answer from ${first === undefined ? 'no address' : formatIpv4(first)}, which comes first on ${place.link.name}: remove it`;
+      const { name } = place.link;
+      if (first === undefined) return `Service address ${formatIpv4(place.address)} is not on ${name}`;
+      return `dnsmasq would answer from ${formatIpv4(first)}, which comes first on ${name}: remove it`;
     }
     this.#warn(place.link.name);
     const told = tell(this.#table);
@@ -211,8 +213,17 @@ export class DnsmasqServer implements DhcpServer {
     if (!mayStay) await this.#stop();
     if (!args.ok) return args.problem;
     // Ready to answer as soon as there is authority, which is what the state is about.
-    if (!this.#isAllowed()) return undefined;
-    return this.#running ? this.#update(this.#running, place) : this.#start(args.value, place);
+    if (!this.#isAllowed()) return this.#refusal();
+    const refusal = this.#refusal();
+    if (!this.#running) return refusal ?? this.#start(args.value, place);
+    // Whoever is served is served on, and rightly.
+    return (await this.#update(this.#running, place)) ?? refusal;
+  }
+
+  #refusal(): string | undefined {
+    const { size } = this.#table;
+    if (size <= MAX_ENTRIES) return undefined;
+    return `${size} reservations, dnsmasq serves up to ${MAX_ENTRIES}: use --backend builtin`;
   }
 
   #arguments({ tags }: Told, { link, address }: Place): ReturnType<typeof renderArguments> {
@@ -261,6 +272,8 @@ export class DnsmasqServer implements DhcpServer {
     // What failed before stays the reason until it is better.
     if (!this.#hasFailed) this.#setState({ kind: 'closed', reason: 'dnsmasq is starting' });
     await this.#place.files.replace(told.value);
+    // It remembers nothing.
+    await this.#place.files.settle();
     this.#end = '';
     this.#complaint = undefined;
     const isRead = this.#said(this.#path(FILES.options));
@@ -297,23 +310,24 @@ export class DnsmasqServer implements DhcpServer {
   async #replace(running: Running, told: Told, place: Place): Promise<string | undefined> {
     const digest = this.#digest();
     const { files } = this.#place;
-    const before = running.told ?? toldBy(await files.hostLines());
-    Object.assign(running, { told: before, isDoubtful: true });
+    running.isDoubtful = true;
+    const { told: before } = running;
+    const ghosts = before ? ghostsBetween(before, told) : ghostsIn(await files.hostLines(), told);
     await files.replace(told);
     this.#complaint = undefined;
     const isRead = this.#said(this.#path(FILES.options));
     running.process.reread();
     if (!(await isRead) || this.#running !== running) return this.#giveUp(place);
     // Now the old MACs are unknown: none of them can make its lease anew.
-    const ghosts = ghostsBetween(before, told);
     if (ghosts.length > 0 && !(await this.#release(running, ghosts, place))) return this.#giveUp(place);
+    await files.settle();
     if (this.#running === running) Object.assign(running, { told, digest, isDoubtful: false });
     return this.#running === running ? this.#complaint : this.#giveUp(place);
   }
 
   /** Ends leases, and sees that dnsmasq has done so. */
-  async #release({ process }: Running, ghosts: readonly Ghost[], { address }: Place): Promise<boolean> {
-    if (!(await this.#ports.ghosts.release(process.pid, address, ghosts))) {
+  async #release({ process }: Running, ghosts: readonly Ghost[], place: Place): Promise<boolean> {
+    if (!(await this.#ports.ghosts.release(process.pid, place, ghosts))) {
       this.#ports.log.warn('Old leases of dnsmasq could not be ended for sure, starting it anew', {
         count: ghosts.length,
       });
@@ -379,7 +393,7 @@ export class DnsmasqServer implements DhcpServer {
   #exorcise(ghost: Ghost): void {
     const place = this.#address.place;
     if (!this.#running || !place || this.#table.findByMac(ghost.mac)?.entry.address === ghost.address) return;
-    void this.#ports.ghosts.release(this.#running.process.pid, place.address, [ghost]);
+    void this.#ports.ghosts.release(this.#running.process.pid, place, [ghost]);
   }
 
   #hold(): void {
@@ -389,7 +403,8 @@ export class DnsmasqServer implements DhcpServer {
   }
 
   #deadline(): number {
-    return Math.min(this.#gate.untilMs(), this.#ports.clock.now() + UNATTENDED_MS);
+    // Not -Infinity, which JSON has no word for.
+    return Math.max(0, Math.min(this.#gate.untilMs(), this.#ports.clock.now() + UNATTENDED_MS));
   }
 
   async #stop(): Promise<void> {

@@ -39,6 +39,9 @@ export function explainEnd(reason: string, interfaceName: string): string {
   if (/bind DHCP server socket: Address (?:already )?in use/.test(text)) {
     return `UDP port 67 on ${interfaceName} is taken: another DHCP server runs on this host`;
   }
+  if (/failed to create inotify/.test(text)) {
+    return 'dnsmasq cannot watch its files: raise fs.inotify.max_user_instances, each network takes one';
+  }
   if (/missing required capability|Operation not permitted|Permission denied/.test(text)) {
     return `dnsmasq is not allowed to serve (${text}): CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE are needed`;
   }

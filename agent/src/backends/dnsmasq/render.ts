@@ -38,7 +38,7 @@ export interface Served {
 }
 
 /** The files of a network, in its directory. */
-export const FILES = { hosts: 'hosts', options: 'opts', additions: 'add', tags: 'tags-' } as const;
+export const FILES = { hosts: 'hosts', options: 'opts', before: 'before', additions: 'add', tags: 'tags-' } as const;
 
 type OptionSetting = Pick<Entry['options'][number], 'code' | 'value'>;
 
@@ -75,6 +75,8 @@ export function renderArguments(served: Served): Parsed<readonly string[]> {
     '--dhcp-authoritative',
     '--dhcp-broadcast',
     '--dhcp-ignore=tag:!known',
+    // It would give an address for ever, and quarantine counts on the lease time.
+    '--dhcp-ignore=tag:bootp',
     ...subnets.flatMap((subnet) => rangeArguments(interfaceName, subnet)),
     `--dhcp-hostsfile=${directory}/${FILES.hosts}`,
     `--dhcp-hostsdir=${directory}/${FILES.additions}`,

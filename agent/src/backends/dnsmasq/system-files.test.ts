@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { expect, test } from 'vitest';
 import { removeOthers, SystemFiles } from './system-files.js';
 
@@ -16,6 +17,28 @@ test('files of networks that are not served go; what else is beside them stays',
     writeFileSync(join(directory, 'keeper.pid'), '');
     await removeOthers(directory, new Set([served]));
     expect(readdirSync(directory).toSorted()).toEqual([served, 'keeper.pid', 'other']);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('what was there before is among the host lines until it is settled', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'dnsmasq-'));
+  try {
+    const files = new SystemFiles(directory);
+    const tell = (line: string) => ({
+      hosts: new Map([[line as Mac, { line, ghost: { mac: line as Mac, address: 0 as Ipv4 } }]]),
+      options: '',
+      tags: undefined,
+    });
+    await files.replace(tell('a'));
+    await files.settle();
+    await files.add('1', 'b\n#\n');
+    await files.replace(tell('c'));
+    await files.replace(tell('d'));
+    expect((await files.hostLines()).toSorted()).toEqual(['a', 'b', 'c', 'd']);
+    await files.settle();
+    expect(await files.hostLines()).toEqual(['d']);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -30,6 +30,8 @@ export class SystemFiles implements ServerFiles {
   async replace(told: Told): Promise<void> {
     await mkdir(this.#path(FILES.additions), { recursive: true, mode: DIRECTORY_MODE });
     const { options, tags } = told;
+    const before = await this.hostLines();
+    await this.#write('', FILES.before, before.map((line) => `${line}\n`).join(''));
     if (tags) await this.#write('', tags.name, tags.text);
     await this.#write('', FILES.options, options);
     await this.#write('', FILES.hosts, hostsFile(told));
@@ -40,18 +42,21 @@ export class SystemFiles implements ServerFiles {
     for (const name of await readdir(this.#path(FILES.additions))) await rm(this.#path(FILES.additions, name));
   }
 
+  async settle(): Promise<void> {
+    await rm(this.#path(FILES.before), { force: true });
+  }
+
   async add(name: string, lines: string): Promise<void> {
     await this.#write(FILES.additions, name, lines);
   }
 
   async hostLines(): Promise<readonly string[]> {
     const added = await readdir(this.#path(FILES.additions)).catch(() => []);
-    const files = [this.#path(FILES.hosts), ...added.map((name) => this.#path(FILES.additions, name))];
+    const [before, hosts] = [this.#path(FILES.before), this.#path(FILES.hosts)];
+    const files = [before, hosts, ...added.map((name) => this.#path(FILES.additions, name))];
     const texts = await Promise.all(files.map((file) => readFile(file, 'latin1').catch(() => '')));
-    return texts
-      .join('\n')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'));
+    const lines = texts.join('\n').split('\n');
+    return [...new Set(lines)].filter((line) => line !== '' && !line.startsWith('#'));
   }
 
   async remove(): Promise<void> {

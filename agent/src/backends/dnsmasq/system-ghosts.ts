@@ -1,4 +1,6 @@
-// Ends leases by DHCPRELEASE from an ordinary socket of this host, and sees from the kernel that they were taken.
+// Ends leases by DHCPRELEASE from this host, and sees from the kernel that they were taken.
+//
+// By the interface of the network: another one may have the same service address, and with it another dnsmasq.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -7,6 +9,7 @@ import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import { MESSAGE_TYPE, OPTION } from '../../domain/dhcp/codes.js';
 import { encode, MIN_MAX_BYTES } from '../../domain/dhcp/message.js';
 import { u8, u32 } from '../../domain/dhcp/option-values.js';
+import { openDeviceSocket } from '../../system/device-sockets.js';
 import type { Ghost, GhostReleases } from './ghosts.js';
 
 const SERVER_PORT = 67;
@@ -26,15 +29,18 @@ interface Queue {
 /** Releases by this host's network. */
 export function systemGhosts(clock: Clock): GhostReleases {
   return {
-    async release(pid, serviceAddress, ghosts) {
+    async release(pid, { link, address }, ghosts) {
+      const opened = openDeviceSocket(link.name, 0);
+      if (!opened.ok) return false;
       const socket = createSocket({ type: 'udp4', lookup: (name, _options, found) => found(null, name, 4) });
       socket.on('error', () => undefined);
       try {
+        socket.bind({ fd: opened.fd });
         for (let from = 0; from < ghosts.length; from += CHUNK) {
           const before = readQueue(pid);
-          await Promise.all(ghosts.slice(from, from + CHUNK).map((ghost) => send(socket, serviceAddress, ghost)));
+          const sent = await Promise.all(ghosts.slice(from, from + CHUNK).map((ghost) => send(socket, address, ghost)));
           const after = await emptied(clock, pid);
-          if (!before || !after || after.drops !== before.drops) return false;
+          if (sent.includes(false) || !before || !after || after.drops !== before.drops) return false;
         }
         return true;
       } finally {
@@ -54,7 +60,8 @@ async function emptied(clock: Clock, pid: number): Promise<Queue | undefined> {
   return undefined;
 }
 
-function send(socket: Socket, serviceAddress: Ipv4, { mac, address }: Ghost): Promise<void> {
+/** Whether it was sent. */
+function send(socket: Socket, serviceAddress: Ipv4, { mac, address }: Ghost): Promise<boolean> {
   const unset = 0 as Ipv4;
   const { bytes } = encode(
     {
@@ -74,7 +81,7 @@ function send(socket: Socket, serviceAddress: Ipv4, { mac, address }: Ghost): Pr
     MIN_MAX_BYTES,
   );
   return new Promise((resolve) => {
-    socket.send(bytes, SERVER_PORT, formatIpv4(serviceAddress), () => resolve());
+    socket.send(bytes, SERVER_PORT, formatIpv4(serviceAddress), (error) => resolve(!error));
   });
 }
 

@@ -49,36 +49,38 @@ export function tell(table: NetworkTable): Parsed<Told> {
 /** How to get from one to the other. */
 export function difference(before: Told, after: Told): Change {
   if (before.options !== after.options) return { kind: 'replaced' };
-  const taken = new Set([...before.hosts.values()].map(({ ghost }) => ghost.address));
   const lines: string[] = [];
   let kept = 0;
-  for (const [mac, { line, ghost }] of after.hosts) {
+  for (const [mac, { line }] of after.hosts) {
     const there = before.hosts.get(mac);
     if (there?.line === line) kept++;
-    // dnsmasq refuses an address that another host has in its memory.
-    else if (there || taken.has(ghost.address)) return { kind: 'replaced' };
+    else if (there) return { kind: 'replaced' };
     else lines.push(line);
   }
+  // Also when an address has another MAC now: dnsmasq refuses it to that while it remembers the first one.
   if (kept < before.hosts.size) return { kind: 'replaced' };
   return lines.length > 0 ? { kind: 'added', lines } : { kind: 'none' };
 }
 
 /** What was promised before and is not any more: dnsmasq may remember a lease of it. */
 export function ghostsBetween(before: Told, after: Told): Ghost[] {
-  const ghosts = [...before.hosts.values()].map(({ ghost }) => ghost);
-  return ghosts.filter(({ mac, address }) => after.hosts.get(mac)?.ghost.address !== address);
+  return [...before.hosts.values()].flatMap(({ ghost }) => (isPromised(after, ghost) ? [] : [ghost]));
 }
 
-/** What an earlier process had told, from its host lines. */
-export function toldBy(lines: readonly string[]): Told {
-  const hosts = new Map<Mac, ToldHost>();
-  for (const line of lines) {
+/** The same of all that earlier host lines promised. */
+export function ghostsIn(lines: readonly string[], after: Told): Ghost[] {
+  return lines.flatMap((line) => {
     const words = line.split(',');
     const mac = parseMac(words[0] ?? '');
     const address = parseIpv4(words.find((word) => /^[0-9.]+$/.test(word)) ?? '');
-    if (mac.ok && address.ok) hosts.set(mac.value, { line, ghost: { mac: mac.value, address: address.value } });
-  }
-  return { hosts, options: '', tags: undefined };
+    if (!mac.ok || !address.ok) return [];
+    const ghost = { mac: mac.value, address: address.value };
+    return isPromised(after, ghost) ? [] : [ghost];
+  });
+}
+
+function isPromised({ hosts }: Told, { mac, address }: Ghost): boolean {
+  return hosts.get(mac)?.ghost.address === address;
 }
 
 /** The hosts file. */

@@ -9,8 +9,8 @@ export interface ServiceAddresses {
   put(link: Link, address: Ipv4): Promise<Parsed<void>>;
   /** Takes it away, as far as the interface is still there. */
   remove(link: Link, address: Ipv4): Promise<void>;
-  /** Whether the host has the address now. Cheap. */
-  isPresent(address: Ipv4): boolean;
+  /** Whether the interface has the address now; another one having it does not count. Cheap. */
+  isPresent(link: Link, address: Ipv4): boolean;
   /** What looks as if `put` had made it, on any interface. */
   list(): Promise<Parsed<readonly PutAddress[]>>;
 }

@@ -2,8 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { formatIpv4, type Ipv4, type Parsed, parseIpv4 } from '@leasehold/proto/values';
-import { nameOfInterface } from '../../system/interfaces.js';
-import { C, libc, sockaddrIn } from '../../system/libc.js';
+import { hasAddress, nameOfInterface } from '../../system/interfaces.js';
 import type { PutAddress, ServiceAddresses } from './service-addresses.js';
 
 const TIMEOUT_MS = 5_000;
@@ -27,18 +26,9 @@ export const systemServiceAddresses: ServiceAddresses = {
     // Refused when interface or address are gone, which is just as well.
     if (name !== undefined) await ip('address', 'del', `${formatIpv4(address)}/32`, 'dev', name);
   },
-  isPresent,
+  isPresent: ({ name }, address) => hasAddress(name, address),
   list,
 };
-
-// Only an address of this host can be bound to.
-function isPresent(address: Ipv4): boolean {
-  const fd = libc.socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const present = libc.bind(fd, sockaddrIn(address, 0), 16) === 0;
-  libc.close(fd);
-  return present;
-}
 
 async function list(): Promise<Parsed<readonly PutAddress[]>> {
   const shown = await ip('-json', '-4', 'address', 'show', 'scope', 'link', 'to', '169.254.0.0/16');

@@ -2,7 +2,7 @@
 
 import type { Log } from '@leasehold/program/log';
 import { formatIpv4, type Ipv4, type Parsed } from '@leasehold/proto/values';
-import type { Link } from '../dhcp-backend.js';
+import type { IsClaimed, Link } from '../dhcp-backend.js';
 import type { ServiceAddresses } from './service-addresses.js';
 
 /** Puts no address while one is being taken away: not claimed a moment ago, it may be the very one. */
@@ -25,17 +25,17 @@ export class TidiedAddresses implements Omit<ServiceAddresses, 'list'> {
     return this.#addresses.remove(link, address);
   }
 
-  isPresent(address: Ipv4): boolean {
-    return this.#addresses.isPresent(address);
+  isPresent(link: Link, address: Ipv4): boolean {
+    return this.#addresses.isPresent(link, address);
   }
 
   /** Takes from interfaces what an earlier process left there, as `DhcpBackend.tidy`. */
-  tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+  tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void> {
     this.#tidied = this.#tidied.then(() => this.#tidy(links, isClaimed));
     return this.#tidied;
   }
 
-  async #tidy(links: readonly Link[], isClaimed: (address: Ipv4) => boolean): Promise<void> {
+  async #tidy(links: readonly Link[], isClaimed: IsClaimed): Promise<void> {
     const listed = await this.#addresses.list();
     if (!listed.ok) {
       this.#log.warn('Service addresses of an earlier run are not looked for', { problem: listed.problem });
@@ -44,7 +44,7 @@ export class TidiedAddresses implements Omit<ServiceAddresses, 'list'> {
     const indexes = new Set(links.map(({ index }) => index));
     for (const { link, address } of listed.value) {
       // Asked for each at its time: the table that claims it may come at any moment.
-      if (!indexes.has(link.index) || isClaimed(address)) continue;
+      if (!indexes.has(link.index) || isClaimed(link, address)) continue;
       const fields = { interface: link.name, address: formatIpv4(address) };
       this.#log.info('Service address of an earlier run is taken away', fields);
       await this.#addresses.remove(link, address);
