@@ -11,7 +11,8 @@ import { repositoryRoot } from './repository.js';
 
 /** A message; addresses as text, without one the field is not set. */
 export interface RawMessage {
-  readonly type: 'discover' | 'request' | 'decline' | 'release' | 'inform';
+  /** `bootp`: none, as before DHCP. */
+  readonly type: 'discover' | 'request' | 'decline' | 'release' | 'inform' | 'bootp';
   readonly ciaddr?: string;
   /** The relay that it came by. */
   readonly giaddr?: string;
@@ -36,7 +37,8 @@ export async function say(nic: Nic, ...messages: readonly RawMessage[]): Promise
 }
 
 function rawMessage(mac: Mac, xid: number, { type, ciaddr, giaddr, requested, server }: RawMessage): DhcpMessage {
-  const options = new Map<number, Uint8Array>([[OPTION.messageType, u8(MESSAGE_TYPE[type])]]);
+  const options = new Map<number, Uint8Array>();
+  if (type !== 'bootp') options.set(OPTION.messageType, u8(MESSAGE_TYPE[type]));
   if (requested !== undefined) options.set(OPTION.requestedAddress, u32(addressOf(requested)));
   if (server !== undefined) options.set(OPTION.serverId, u32(addressOf(server)));
   return {

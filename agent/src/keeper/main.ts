@@ -1,7 +1,8 @@
 // The keeper of an agent's dnsmasq processes (docs/adr/0017). Started by the agent with the directory to listen in; it outlives the agent.
 
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
@@ -42,21 +43,18 @@ function startDnsmasq(
   child.on('error', () => undefined);
   if (child.pid === undefined)
     return { problem: 'Program setpriv of util-linux cannot be started: install util-linux' };
-  // Should the kernel not end it with us, the next agent does.
-  writeFileSync(pidFile, identityOf(child.pid) ?? '');
+  try {
+    // Should the kernel not end it with us, the next agent does.
+    writeFileSync(pidFile, identityOf(child.pid) ?? '');
+  } catch (error) {
+    child.kill('SIGKILL');
+    return { problem: `dnsmasq cannot be started: ${error instanceof Error ? error.message : String(error)}` };
+  }
   child.on('close', (code, signal) => {
     rmSync(pidFile, { force: true });
     onExit(signal ? `ended by ${signal}` : last || `exit code ${code}`);
   });
   return { pid: child.pid, kill: () => void child.kill('SIGKILL'), reread: () => void child.kill('SIGHUP') };
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
-  }
 }
 
 function main(directory: string): void {
@@ -81,12 +79,13 @@ function main(directory: string): void {
   const pidFile = join(directory, KEEPER_FILES.pid);
   const identity = identityOf(process.pid) ?? '';
   writeFileSync(pidFile, identity);
-  // Without it no agent finds us: the directory was removed, or another keeper has it.
-  const look = () => {
-    if (readText(pidFile) !== identity) process.exit(1);
-    clock.after(LOOK_MS, look);
+  // Without it no agent finds us: the directory was removed, or another keeper has it. Not by a call that waits: a file
+  // system that hangs must not keep us from the deadlines.
+  const look = async () => {
+    if ((await readFile(pidFile, 'latin1').catch(() => undefined)) !== identity) process.exit(1);
+    clock.after(LOOK_MS, () => void look());
   };
-  look();
+  void look();
   createServer((socket) => {
     patience.cancel();
     const connection = keeper.connect((message) => {

@@ -408,6 +408,14 @@ function sharedTests(theStage: () => GuestStage, backend: GuestBackend): void {
     expect(await answersTo(stage, guest)).toEqual(backend.informsAnywhere ? ['ack', 'ack'] : []);
   });
 
+  test('BOOTP, whose addresses have no end, is answered nothing', async () => {
+    const stage = theStage();
+    const guest = await stage.rawGuest();
+    await say(guest.nic, { type: 'bootp' });
+    await stage.answered();
+    expect(await stage.tap.messages(guest.mac)).toMatchObject([{ type: 'other' }]);
+  });
+
   test('what a relay passes on is answered nothing, or the relay by the design of the backend', async () => {
     const stage = theStage();
     const [guest, { address: relay }] = [await stage.rawGuest(), stage.newcomer()];
