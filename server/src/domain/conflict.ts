@@ -6,7 +6,6 @@
 
 import type { Mac } from '@leasehold/proto/values';
 import type { HostId, ReservationId, WallTime } from './ids.js';
-import type { Slot } from './slot.js';
 
 /** All kinds of what is noticed. */
 export const CONFLICT_KINDS = ['declined', 'address-in-use', 'released'] as const;
@@ -25,11 +24,19 @@ export interface Conflict {
 /** What a host says it noticed of a tenure. */
 export type Sighting = Omit<Conflict, 'time'> & { readonly reservationId: ReservationId };
 
+/** Of a slot, what it depends on. */
+interface Sighted {
+  readonly reservationId: ReservationId;
+  readonly state: string;
+  readonly mac: Mac;
+  readonly conflict?: Conflict;
+}
+
 /** How soon a tenure is written again. */
 export const CONFLICT_AGAIN_MS = 60_000;
 
 /** The slot with what was noticed; undefined: there is nothing to write. */
-export function withConflict(slot: Slot, sighting: Sighting, now: WallTime): Slot | undefined {
+export function withConflict<Noted extends Sighted>(slot: Noted, sighting: Sighting, now: WallTime): Noted | undefined {
   const { reservationId, kind, sourceMac, hostId } = sighting;
   if (slot.reservationId !== reservationId || slot.state !== 'reserved' || !isPlausible(slot, sighting))
     return undefined;
@@ -42,6 +49,6 @@ export function withConflict(slot: Slot, sighting: Sighting, now: WallTime): Slo
 }
 
 /** Only its own MAC declines or releases an address, and only another one's use of it is news. */
-function isPlausible({ mac }: Slot, { kind, sourceMac }: Sighting): boolean {
+function isPlausible({ mac }: Sighted, { kind, sourceMac }: Sighting): boolean {
   return kind === 'address-in-use' ? sourceMac !== mac : sourceMac === mac;
 }
