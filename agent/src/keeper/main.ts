@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
@@ -25,6 +25,15 @@ const CAPABILITIES = '-all,+net_admin,+net_raw,+net_bind_service';
 // dnsmasq is in sbin, which the path of an ordinary user lacks.
 const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` };
 
+// One after the other, and never waited for: a disk that hangs must not keep us from the deadlines.
+let written: Promise<unknown> = Promise.resolve();
+
+function onDisk(work: () => Promise<void>): Promise<void> {
+  const done = written.then(work);
+  written = done.catch(() => undefined);
+  return done;
+}
+
 function startDnsmasq(
   pidFile: string,
   args: readonly string[],
@@ -43,16 +52,16 @@ function startDnsmasq(
   child.on('error', () => undefined);
   if (child.pid === undefined)
     return { problem: 'Program setpriv of util-linux cannot be started: install util-linux' };
-  try {
-    // Should the kernel not end it with us, the next agent does.
-    writeFileSync(pidFile, identityOf(child.pid) ?? '');
-  } catch (error) {
+  const identity = identityOf(child.pid) ?? '';
+  let problem: string | undefined;
+  // Should the kernel not end it with us, the next agent does.
+  onDisk(() => writeFile(pidFile, identity)).catch((error: unknown) => {
+    problem = error instanceof Error ? error.message : String(error);
     child.kill('SIGKILL');
-    return { problem: `dnsmasq cannot be started: ${error instanceof Error ? error.message : String(error)}` };
-  }
+  });
   child.on('close', (code, signal) => {
-    rmSync(pidFile, { force: true });
-    onExit(signal ? `ended by ${signal}` : last || `exit code ${code}`);
+    onDisk(() => rm(pidFile, { force: true })).catch(() => undefined);
+    onExit(problem ?? (signal ? `ended by ${signal}` : last || `exit code ${code}`));
   });
   return { pid: child.pid, kill: () => void child.kill('SIGKILL'), reread: () => void child.kill('SIGHUP') };
 }
@@ -79,8 +88,7 @@ function main(directory: string): void {
   const pidFile = join(directory, KEEPER_FILES.pid);
   const identity = identityOf(process.pid) ?? '';
   writeFileSync(pidFile, identity);
-  // Without it no agent finds us: the directory was removed, or another keeper has it. Not by a call that waits: a file
-  // system that hangs must not keep us from the deadlines.
+  // Without it no agent finds us: the directory was removed, or another keeper has it.
   const look = async () => {
     if ((await readFile(pidFile, 'latin1').catch(() => undefined)) !== identity) process.exit(1);
     clock.after(LOOK_MS, () => void look());

@@ -50,6 +50,8 @@ export class DnsmasqBackend implements DhcpBackend {
   /** Ends what an earlier agent left of networks that are not served now: processes, then files. */
   async endOthers(): Promise<void> {
     await this.#ports.processes.keepOnly(this.#keys);
-    await this.#ports.removeOthers(this.#directory, this.#keys);
+    await this.#ports.removeOthers(this.#directory, this.#keys).catch((error: unknown) => {
+      this.#ports.log.warn('Files of networks that are not served stay', { error: String(error) });
+    });
   }
 }

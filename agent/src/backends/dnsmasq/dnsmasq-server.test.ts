@@ -197,6 +197,32 @@ describe('authority', () => {
     expect(host.deadline).toBeGreaterThan(host.clock.now() + UNATTENDED_MS - CHECK_MS);
   });
 
+  test('authority that is taken away while it is being started ends it as soon as it is there', async () => {
+    const host = makeHost();
+    host.hold = true;
+    host.onStart = () => {
+      host.untilMs = Number.NEGATIVE_INFINITY;
+      host.server.changed();
+    };
+    host.server.attach(BR0);
+    await host.advance(0);
+    expect(host.steps.at(-1)).toBe('start');
+    expect(host.deadline).toBe(0);
+  });
+
+  test('what it is not told does not prolong it', async () => {
+    const host = await opened();
+    const { deadline } = host;
+    host.failure = 'ENOSPC: no space left on device';
+    host.remove(1);
+    host.server.changed();
+    await host.advance(10 * RETRY_MS);
+    expect(host.deadline).toBe(deadline);
+    host.failure = undefined;
+    await host.advance(RETRY_MS + COALESCE_MS);
+    expect(host.deadline).toBeGreaterThan(deadline);
+  });
+
   test('authority that is taken away ends it at once', async () => {
     const host = await opened();
     host.untilMs = Number.NEGATIVE_INFINITY;
@@ -288,6 +314,19 @@ describe('trouble', () => {
       ]);
     });
 
+    test('with other arguments end it no sooner than without an agent', async () => {
+      const host = await opened();
+      host.table.replace(many());
+      await host.server.flush();
+      const { deadline } = host;
+      host.assign(1_200);
+      await host.advance(CHECK_MS);
+      expect(host.server.state()).toEqual(closed);
+      expect(host.steps).not.toContain('end');
+      await host.advance(10 * CHECK_MS);
+      expect(host.deadline).toBeLessThanOrEqual(deadline + CHECK_MS);
+    });
+
     test('begin no process', async () => {
       const host = makeHost();
       host.table.replace(many());
@@ -297,6 +336,19 @@ describe('trouble', () => {
       expect(host.steps).toEqual(['put 169.254.7.9']);
     });
   });
+});
+
+test('an option that cannot be told closes the network with the reason, and ends nobody at once', async () => {
+  const host = await opened();
+  const value = Array(63).fill('192.168.100.100').join(',');
+  host.table.replace([TableEntry.fromPartial({ ...entry(1), options: [{ code: 150, value }] })]);
+  expect(await host.server.flush()).toBe(false);
+  const reason = 'An option cannot be told to dnsmasq, its line has 1033 characters of 1000: tag:o';
+  expect(host.server.state()).toEqual({ kind: 'closed', reason: expect.stringContaining(reason) });
+  expect(host.steps).toHaveLength(3);
+  host.table.replace([entry(1)]);
+  await host.advance(RETRY_MS);
+  expect(host.server.state()).toEqual({ kind: 'open' });
 });
 
 describe('restarts of the agent', () => {
@@ -314,6 +366,15 @@ describe('restarts of the agent', () => {
       'release 52:54:00:00:00:01 10.0.0.1 to 169.254.7.9',
       'add #',
     ]);
+  });
+
+  test('what runs on an interface that has lost the address since is ended: it may be another one', async () => {
+    const host = await opened();
+    await host.server.suspend();
+    host.present.clear();
+    host.next(BR0);
+    expect(await host.server.flush()).toBe(true);
+    expect(host.steps.slice(3)).toEqual(['end', 'put 169.254.7.9', 'replace 1', 'start']);
   });
 
   test('leases that the one before had not ended yet are ended, though its files tell of them no more', async () => {
@@ -414,6 +475,9 @@ function makeHost() {
     refusal: undefined as string | undefined,
     firstAddress: 0xa9fe0709 as Ipv4 | undefined,
     onReread: (): void => {},
+    onStart: (): void => {},
+    /** Service addresses that are there. */
+    present,
     server: undefined as unknown as DnsmasqServer,
     say: (line: string) => running?.events.onLine(line),
     exit: (reason: string) => {
@@ -442,6 +506,9 @@ function makeHost() {
       args,
       hold: (untilMs: number) => {
         host.deadline = untilMs;
+      },
+      limit: (untilMs: number) => {
+        host.deadline = Math.min(host.deadline, untilMs);
       },
       reread: () => {
         steps.push('reread');
@@ -472,6 +539,7 @@ function makeHost() {
       ): Promise<Parsed<Process>> => {
         steps.push('start');
         host.deadline = untilMs;
+        host.onStart();
         saying(`dnsmasq-dhcp[9]: ${OPTIONS}`);
         return { ok: true, value: processOf(args, events) };
       },

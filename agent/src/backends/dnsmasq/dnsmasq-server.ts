@@ -4,7 +4,7 @@
 //   Q2. flush() resolves with true only after dnsmasq said that it read what the table held when flush() was called; or
 //       where there is no authority, and nobody is answered.
 //   Q3. Without authority nothing runs. Its end is the keeper's business: this process may be frozen by then. Nor does
-//       anything run for longer than UNATTENDED_MS without word of this process.
+//       anything run for longer than UNATTENDED_MS without word of this process, or without having been told everything.
 //   Q4. Trouble is a state with one reason and is tried again; nothing here throws.
 //   Q5. What an earlier agent left is taken over if its arguments are the wanted ones, and ended otherwise.
 
@@ -90,7 +90,6 @@ export class DnsmasqServer implements DhcpServer {
   #running: Running | undefined;
   /** Whether the keeper was asked what runs. */
   #hasLooked = false;
-  #heldUntil = Number.NEGATIVE_INFINITY;
   /** Why it ended last, by itself. */
   #end = '';
   #complaint: string | undefined;
@@ -195,6 +194,9 @@ export class DnsmasqServer implements DhcpServer {
 
   /** Brings everything about; what is wrong, if anything. */
   async #serve(place: Place): Promise<string | undefined> {
+    // Before the address is put: where that is missing, what is found listens on an interface that is no more.
+    const found = await this.#look();
+    if (found !== undefined) return found;
     const put = await this.#address.put(place, () => this.#stop(), this.#running !== undefined);
     if (put !== undefined) return put;
     const first = this.#ports.firstAddressOf(place.link.name);
@@ -207,14 +209,21 @@ export class DnsmasqServer implements DhcpServer {
     this.#warn(place.link.name);
     const told = tell(this.#table);
     const args = told.ok ? this.#arguments(told.value, place) : told;
-    const found = await this.#look();
-    if (found !== undefined) return found;
-    const mayStay = args.ok && this.#isAllowed() && isSame(this.#running?.process.args ?? args.value, args.value);
-    if (!mayStay) await this.#stop();
+    const refusal = args.ok ? this.#refusal() : args.problem;
+    if (!this.#isAllowed()) {
+      await this.#stop();
+      // Ready to answer as soon as there is authority, which is what the state is about.
+      return refusal;
+    }
+    const isRight = args.ok && isSame(this.#running?.process.args ?? args.value, args.value);
+    if (this.#running && !isRight && refusal !== undefined) {
+      // None would come after it: whoever is served is served on, for as long as without this process.
+      this.#running.isDoubtful = true;
+      this.#hold();
+      return refusal;
+    }
+    if (!isRight) await this.#stop();
     if (!args.ok) return args.problem;
-    // Ready to answer as soon as there is authority, which is what the state is about.
-    if (!this.#isAllowed()) return this.#refusal();
-    const refusal = this.#refusal();
     if (!this.#running) return refusal ?? this.#start(args.value, place);
     // Whoever is served is served on, and rightly.
     return (await this.#update(this.#running, place)) ?? refusal;
@@ -276,20 +285,27 @@ export class DnsmasqServer implements DhcpServer {
     await this.#place.files.settle();
     this.#end = '';
     this.#complaint = undefined;
+    // It may have ended meanwhile.
+    if (!this.#isAllowed()) return undefined;
     const isRead = this.#said(this.#path(FILES.options));
-    this.#heldUntil = this.#deadline();
-    const { processes } = this.#ports;
-    const started = await processes.start(this.#place.key, args, this.#heldUntil, this.#events());
-    if (!started.ok) return started.problem;
+    const started = await this.#ports.processes.start(this.#place.key, args, this.#deadline(), this.#events());
+    if (!started.ok) return this.#end === '' ? started.problem : explainEnd(this.#end, place.link.name);
     this.#running = { process: started.value, told: told.value, isDoubtful: false, digest };
+    // Authority may have changed since it was asked for.
+    this.#hold();
     if (!(await isRead)) return this.#giveUp(place);
     return this.#complaint;
   }
 
   async #update(running: Running, place: Place): Promise<string | undefined> {
+    const trouble = await this.#tellAnew(running, place);
     this.#hold();
+    return trouble;
+  }
+
+  async #tellAnew(running: Running, place: Place): Promise<string | undefined> {
+    if (this.#isCurrent(running)) return undefined;
     const isSure = !running.isDoubtful && this.#complaint === undefined;
-    if (isSure && running.digest === this.#digest()) return undefined;
     let told = tell(this.#table);
     if (told.ok && running.told && isSure) {
       const digest = this.#digest();
@@ -396,10 +412,16 @@ export class DnsmasqServer implements DhcpServer {
     void this.#ports.ghosts.release(this.#running.process.pid, place, [ghost]);
   }
 
+  /** What it was not told it may answer wrongly: that is never prolonged. */
   #hold(): void {
-    if (!this.#running || this.#ending) return;
-    this.#heldUntil = this.#deadline();
-    this.#running.process.hold(this.#heldUntil);
+    const running = this.#running;
+    if (!running || this.#ending) return;
+    if (this.#isCurrent(running)) running.process.hold(this.#deadline());
+    else running.process.limit(this.#deadline());
+  }
+
+  #isCurrent({ isDoubtful, digest }: Running): boolean {
+    return !isDoubtful && this.#complaint === undefined && digest === this.#digest();
   }
 
   #deadline(): number {
@@ -416,8 +438,9 @@ export class DnsmasqServer implements DhcpServer {
 
   /** It ended, or does not say what it must: then what guests get is not known, and it is started anew. */
   async #giveUp({ link }: Place): Promise<string> {
-    if (this.#end !== '') return explainEnd(this.#end, link.name);
+    const end = this.#end;
     await this.#stop();
+    if (end !== '') return explainEnd(end, link.name);
     return 'dnsmasq does not say that it read its files: starting it anew';
   }
 

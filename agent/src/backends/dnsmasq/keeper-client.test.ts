@@ -4,6 +4,7 @@ import { MemoryLog } from '../../../../test/fakes/memory-log.js';
 import { settle, VirtualClock } from '../../../../test/fakes/virtual-clock.js';
 import { type Child, type ChildEvents, Keeper } from './keeper.js';
 import { ASK_MS, type KeeperChannel, KeeperClient, type KeeperLinkEvents, PATIENCE_MS } from './keeper-client.js';
+import { KEEPER_PROTOCOL } from './keeper-protocol.js';
 
 const NO_EVENTS = { onLine: () => undefined, onExit: () => undefined };
 
@@ -82,11 +83,34 @@ test('a keeper of another version is ended', async () => {
   expect(host.kills()).toBe(1);
 });
 
+test('what has ended by the time that its start is heard of was not started', async () => {
+  const ends: string[] = [];
+  const link = {
+    async connect(said: KeeperLinkEvents): Promise<Parsed<KeeperChannel>> {
+      void settle().then(() => said.onMessage({ protocol: KEEPER_PROTOCOL, pid: 1 }));
+      const send: KeeperChannel['send'] = (command) => {
+        if (command.do !== 'start') return;
+        void settle().then(() => {
+          // As of one piece from the socket.
+          said.onMessage({ re: command.id, pid: 7 });
+          said.onMessage({ key: command.key, pid: 7, exit: 'port taken' });
+        });
+      };
+      return { ok: true, value: { send, close: () => undefined } };
+    },
+    kill: () => undefined,
+  };
+  const client = new KeeperClient(link, new VirtualClock(), new MemoryLog());
+  const events = { onLine: () => undefined, onExit: (reason: string) => ends.push(reason) };
+  expect(await client.start('red', [], 60_000, events)).toEqual({ ok: false, problem: 'port taken' });
+  expect(ends).toEqual(['port taken']);
+});
+
 function makeHost() {
   const clock = new VirtualClock();
   const log = new MemoryLog();
   const running = new Map<string, ChildEvents>();
-  let [pid, started, kills, protocol] = [100, 0, 0, 1];
+  let [pid, started, kills, protocol] = [100, 0, 0, KEEPER_PROTOCOL];
   let keeper: Keeper | undefined;
   let isFrozen = false;
   let refusal: string | undefined;

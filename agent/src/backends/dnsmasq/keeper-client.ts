@@ -45,6 +45,8 @@ type Asking = { readonly do: 'list' } | Omit<KeeperCommand & { do: 'start' }, 'i
 interface Known {
   readonly pid: number;
   readonly events: ProcessEvents;
+  /** Why it ended. */
+  end?: string;
 }
 
 interface Connection {
@@ -78,8 +80,11 @@ export class KeeperClient implements Processes {
 
   async start(key: string, args: readonly string[], untilMs: number, events: ProcessEvents): Promise<Parsed<Process>> {
     // Known before the reply: it may say something, or end, before that is read.
-    this.#known.set(key, { pid: 0, events });
+    const expected: Known = { pid: 0, events };
+    this.#known.set(key, expected);
     const reply = await this.#ask({ do: 'start', key, args, untilMs });
+    // Reply and end may come in one piece.
+    if (expected.end !== undefined) return { ok: false, problem: expected.end };
     if (!reply.ok || !reply.value || !('pid' in reply.value)) {
       this.#known.delete(key);
       if (!reply.ok) return reply;
@@ -112,6 +117,7 @@ export class KeeperClient implements Processes {
       pid,
       args,
       hold: (untilMs) => this.#say({ do: 'hold', key, untilMs }),
+      limit: (untilMs) => this.#say({ do: 'limit', key, untilMs }),
       reread: () => this.#say({ do: 'reread', key }),
       end: async () => {
         if (this.#known.get(key)?.pid === pid) this.#known.delete(key);
@@ -193,6 +199,7 @@ export class KeeperClient implements Processes {
     if ('line' in message) known.events.onLine(message.line);
     else {
       this.#known.delete(message.key);
+      known.end = message.exit;
       known.events.onExit(message.exit);
     }
   }
@@ -217,7 +224,10 @@ export class KeeperClient implements Processes {
     for (const answer of [...waiting.values()]) answer(undefined);
     const known = [...this.#known.values()];
     this.#known.clear();
-    for (const { events } of known) events.onExit(GONE);
+    for (const each of known) {
+      each.end = GONE;
+      each.events.onExit(GONE);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // What an agent and the keeper of its dnsmasq processes say to each other: JSON, one message a line, on a unix socket.
 
 /** Raised when an agent could not use a keeper of another version. */
-export const KEEPER_PROTOCOL = 1;
+export const KEEPER_PROTOCOL = 2;
 
 /** A running dnsmasq. */
 export interface KeptServer {
@@ -25,6 +25,8 @@ export type KeeperCommand =
   | { readonly do: 'end'; readonly id: number; readonly key: string }
   /** From now on it ends at this time, be it later or earlier. */
   | { readonly do: 'hold'; readonly key: string; readonly untilMs: number }
+  /** From now on it ends at this time, unless it would have ended earlier. */
+  | { readonly do: 'limit'; readonly key: string; readonly untilMs: number }
   /** SIGHUP. */
   | { readonly do: 'reread'; readonly key: string };
 

@@ -89,7 +89,10 @@ export class Keeper {
         this.#end(command.key, () => send({ re: command.id, gone: true }));
         break;
       case 'hold':
-        this.#hold(command.key, command.untilMs);
+        this.#hold(command.key, () => command.untilMs);
+        break;
+      case 'limit':
+        this.#hold(command.key, (before) => Math.min(before, command.untilMs));
         break;
       case 'reread':
         this.#kept.get(command.key)?.child.reread();
@@ -97,9 +100,9 @@ export class Keeper {
     }
   }
 
-  #hold(key: string, untilMs: number): void {
+  #hold(key: string, deadline: (beforeMs: number) => number): void {
     const kept = this.#kept.get(key);
-    if (kept) kept.untilMs = untilMs;
+    if (kept) kept.untilMs = deadline(kept.untilMs);
     this.#look();
   }
 

@@ -18,6 +18,8 @@ export interface Process {
   readonly args: readonly string[];
   /** Moves its deadline. */
   hold(untilMs: number): void;
+  /** Moves its deadline, but never to a later time. */
+  limit(untilMs: number): void;
   /** Makes it read hosts and options again (SIGHUP). */
   reread(): void;
   /** Resolves when it is gone. `onExit` is not called. */

@@ -157,7 +157,12 @@ export function renderOptions(
     if (!own.ok) return own;
     lines.push(...own.value);
   }
-  const wrong = lines.find((line) => line.length > MAX_LINE || !OPTION_LINE.test(line));
+  const long = lines.find((line) => line.length > MAX_LINE);
+  if (long !== undefined) {
+    const start = long.slice(0, 40);
+    return bad(`An option cannot be told to dnsmasq, its line has ${long.length} characters of ${MAX_LINE}: ${start}`);
+  }
+  const wrong = lines.find((line) => !OPTION_LINE.test(line));
   if (wrong !== undefined) return bad(`Option cannot be told to dnsmasq: ${quote(wrong)}`);
   return good(lines.map((line) => `${line}\n`).join(''));
 }

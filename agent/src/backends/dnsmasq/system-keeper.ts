@@ -53,7 +53,8 @@ export class SystemKeeper implements KeeperLink {
   }
 
   kill(): void {
-    this.#killBy(this.#path(KEEPER_FILES.pid), [this.#program, this.#directory]);
+    // Also one of another version, from another place.
+    this.#killBy(this.#path(KEEPER_FILES.pid), [this.#directory]);
     let names: readonly string[] = [];
     try {
       names = readdirSync(this.#directory).filter((name) => name.endsWith(KEEPER_FILES.serverPid));

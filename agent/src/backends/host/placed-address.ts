@@ -45,8 +45,9 @@ export class PlacedAddress {
    * again, and who listens still listens on the one that went. Returns what is wrong, if anything.
    */
   async put(place: Place, onGone: () => Promise<void> | void, isServing: boolean): Promise<string | undefined> {
-    if (this.#place && this.#addresses.isPresent(place.link, place.address)) return undefined;
-    if (isServing) {
+    const isThere = this.#addresses.isPresent(place.link, place.address);
+    if (this.#place && isThere) return undefined;
+    if (isServing && !isThere) {
       const fields = { interface: place.link.name, address: formatIpv4(place.address) };
       this.#log.warn('Service address has gone, putting it back', fields);
       await onGone();
