@@ -194,7 +194,11 @@ describe.skipIf(!(await hasTool('dnsmasq')))('with the dnsmasq backend', () => {
 function dnsmasqOf(host: TestHost): readonly number[] {
   const directory = join(host.stateDirectory, 'dnsmasq');
   const files = readdirSync(directory).filter((name) => name.endsWith('.pid') && name !== 'keeper.pid');
-  return files.map((name) => Number(readFileSync(join(directory, name), 'latin1').split(' ')[0]));
+  // Of one that has just ended the file may still be there.
+  const identities = files.map((name) => readFileSync(join(directory, name), 'latin1'));
+  return identities
+    .map((identity) => ({ pid: Number(identity.split(' ')[0]), identity }))
+    .flatMap(({ pid, identity }) => (identityOf(pid) === identity ? [pid] : []));
 }
 
 async function addressesOf(host: TestHost, networkId: string): Promise<string> {
