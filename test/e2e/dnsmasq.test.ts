@@ -1,14 +1,9 @@
-// Guests of agents whose DHCP is answered by dnsmasq, by real servers, agents and clients. What dnsmasq makes of a table is
-// shown in dnsmasq-server.test.ts, and what guests get in every state, also beyond authority, in guests/.
-
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { identityOf, killIdentified } from '@leasehold/agent/backends/dnsmasq/system-process';
 import type { Leasehold } from '@leasehold/sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeOf, Cluster, servingHosts, type TestHost } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
-import { keeperOf } from '../support/keeper-of.js';
+import { dnsmasqOf, keeperOf } from '../support/kept-processes.js';
 import type { WatchedProcess } from '../support/processes.js';
 import { hasTool } from '../support/tools.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';
@@ -191,16 +186,6 @@ describe.skipIf(!(await hasTool('dnsmasq')))('with the dnsmasq backend', () => {
 });
 
 /** The dnsmasq processes that the keeper of a host has. */
-function dnsmasqOf(host: TestHost): readonly number[] {
-  const directory = join(host.stateDirectory, 'dnsmasq');
-  const files = readdirSync(directory).filter((name) => name.endsWith('.pid') && name !== 'keeper.pid');
-  // Of one that has just ended the file may still be there.
-  const identities = files.map((name) => readFileSync(join(directory, name), 'latin1'));
-  return identities
-    .map((identity) => ({ pid: Number(identity.split(' ')[0]), identity }))
-    .flatMap(({ pid, identity }) => (identityOf(pid) === identity ? [pid] : []));
-}
-
 async function addressesOf(host: TestHost, networkId: string): Promise<string> {
   return (await host.namespace.run('ip', ['-4', '-o', 'address', 'show', bridgeOf(networkId)])).stdout;
 }

@@ -1,7 +1,6 @@
 // A network served by a real dnsmasq, without agent and control plane: its table and its gate are in the test's hands.
 // Everything is in the namespace of the sandbox itself; guests are raw sockets on a veth of the bridge.
 
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DnsmasqBackend } from '@leasehold/agent/backends/dnsmasq/dnsmasq-backend';
 import type { DnsmasqServer } from '@leasehold/agent/backends/dnsmasq/dnsmasq-server';
@@ -9,7 +8,6 @@ import { KeeperClient } from '@leasehold/agent/backends/dnsmasq/keeper-client';
 import { removeOthers, SystemFiles } from '@leasehold/agent/backends/dnsmasq/system-files';
 import { systemGhosts } from '@leasehold/agent/backends/dnsmasq/system-ghosts';
 import { SystemKeeper } from '@leasehold/agent/backends/dnsmasq/system-keeper';
-import { identityOf } from '@leasehold/agent/backends/dnsmasq/system-process';
 import { systemServiceAddresses } from '@leasehold/agent/backends/host/system-service-addresses';
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { type DhcpMessage, decode, encode, MIN_MAX_BYTES } from '@leasehold/agent/domain/dhcp/message';
@@ -21,6 +19,7 @@ import { systemClock } from '@leasehold/program/system-clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { MemoryLog } from '../fakes/memory-log.js';
 import { type GuestSocket, openGuestSocket } from './guest-socket.js';
+import { dnsmasqIn } from './kept-processes.js';
 import { repositoryRoot } from './repository.js';
 import { runOrThrow } from './run.js';
 import { temporaryDirectory } from './sandbox.js';
@@ -92,10 +91,7 @@ export class DnsmasqLab implements AsyncDisposable {
 
   /** The dnsmasq processes of this lab that are there. */
   pids(): readonly number[] {
-    const files = readdirSync(this.directory).filter((name) => name.endsWith('.pid') && !name.startsWith('keeper'));
-    const identities = files.map((name) => readFileSync(join(this.directory, name), 'latin1'));
-    const pids = identities.map((identity) => [Number(identity.split(' ')[0]), identity] as const);
-    return pids.filter(([pid, identity]) => identityOf(pid) === identity).map(([pid]) => pid);
+    return dnsmasqIn(this.directory);
   }
 
   /** Plugs the server in. */

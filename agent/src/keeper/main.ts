@@ -72,7 +72,8 @@ function main(directory: string): void {
   const end = () => {
     rmSync(socketPath, { force: true });
     rmSync(join(directory, KEEPER_FILES.pid), { force: true });
-    process.exit(0);
+    // The file of the last dnsmasq is still to go. Whoever connected meanwhile finds us gone, and starts another.
+    void written.then(() => process.exit(0));
   };
   const keeper = new Keeper({
     clock,

@@ -9,7 +9,7 @@ import { expect } from 'vitest';
 import { bridgeOf, Cluster, servingHosts, type TestHost } from '../../support/cluster.js';
 import type { ClientKind, ClientMachine } from '../../support/dhcp-clients.js';
 import { eventually } from '../../support/eventually.js';
-import { keeperOf } from '../../support/keeper-of.js';
+import { keeperOf } from '../../support/kept-processes.js';
 import { type Nic, uplinkOf } from '../../support/netns.js';
 import { say } from '../../support/raw-guest.js';
 import { addressOf, type CarriedMessage, stateOf } from '../../support/wire-check.js';

@@ -568,10 +568,13 @@ function makeHost() {
     firstAddressOf: () => host.firstAddress,
   };
   const files = {
+    setAside: async () => {
+      before = [...before, ...lines];
+      return before;
+    },
     replace: async (told: Told) => {
       if (host.failure !== undefined) throw new Error(host.failure);
       steps.push(`replace ${told.hosts.size}`);
-      before = [...before, ...lines];
       lines = hostsFile(told).split('\n').slice(0, -1);
     },
     settle: async () => {
@@ -582,7 +585,6 @@ function makeHost() {
       host.added.push(name);
       saying(`dnsmasq-dhcp[9]: read /state/key/add/${name}`);
     },
-    hostLines: async () => [...before, ...lines],
     remove: async () => {
       steps.push('remove files');
     },

@@ -6,7 +6,8 @@
 //   Q3. Without authority nothing runs. Its end is the keeper's business: this process may be frozen by then. Nor does
 //       anything run for longer than UNATTENDED_MS without word of this process, or without having been told everything.
 //   Q4. Trouble is a state with one reason and is tried again; nothing here throws.
-//   Q5. What an earlier agent left is taken over if its arguments are the wanted ones, and ended otherwise.
+//   Q5. What an earlier agent left is taken over if its arguments are the wanted ones and its service address is where it was,
+//       and ended otherwise.
 
 import { type Clock, delay, type Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -305,7 +306,7 @@ export class DnsmasqServer implements DhcpServer {
 
   async #tellAnew(running: Running, place: Place): Promise<string | undefined> {
     if (this.#isCurrent(running)) return undefined;
-    const isSure = !running.isDoubtful && this.#complaint === undefined;
+    const isSure = this.#isSure(running);
     let told = tell(this.#table);
     if (told.ok && running.told && isSure) {
       const digest = this.#digest();
@@ -328,7 +329,8 @@ export class DnsmasqServer implements DhcpServer {
     const { files } = this.#place;
     running.isDoubtful = true;
     const { told: before } = running;
-    const ghosts = before ? ghostsBetween(before, told) : ghostsIn(await files.hostLines(), told);
+    const lines = await files.setAside();
+    const ghosts = before ? ghostsBetween(before, told) : ghostsIn(lines, told);
     await files.replace(told);
     this.#complaint = undefined;
     const isRead = this.#said(this.#path(FILES.options));
@@ -420,8 +422,12 @@ export class DnsmasqServer implements DhcpServer {
     else running.process.limit(this.#deadline());
   }
 
-  #isCurrent({ isDoubtful, digest }: Running): boolean {
-    return !isDoubtful && this.#complaint === undefined && digest === this.#digest();
+  #isCurrent(running: Running): boolean {
+    return this.#isSure(running) && running.digest === this.#digest();
+  }
+
+  #isSure({ isDoubtful }: Running): boolean {
+    return !isDoubtful && this.#complaint === undefined;
   }
 
   #deadline(): number {

@@ -6,12 +6,12 @@ import type { Told } from './told.js';
 export interface ServerFiles {
   /** Replaces all and removes every addition. dnsmasq reads hosts and options when told, tags when it starts. */
   replace(told: Told): Promise<void>;
-  /** dnsmasq remembers nothing of what was there before: that is not among `hostLines` any more. */
+  /** Answers all host lines that are there or were set aside, and sets them aside: also for an agent that comes after this one. */
+  setAside(): Promise<readonly string[]>;
+  /** Forgets what was set aside. */
   settle(): Promise<void>;
   /** Puts a whole file among the additions; dnsmasq reads it at once. */
   add(name: string, lines: string): Promise<void>;
-  /** All host lines that are there, and those that were there before a `replace` that was not settled. */
-  hostLines(): Promise<readonly string[]>;
   /** Removes the directory. */
   remove(): Promise<void>;
 }

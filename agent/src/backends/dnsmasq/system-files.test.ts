@@ -22,7 +22,7 @@ test('files of networks that are not served go; what else is beside them stays',
   }
 });
 
-test('what was there before is among the host lines until it is settled', async () => {
+test('what was set aside is among the host lines until it is settled', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'dnsmasq-'));
   try {
     const files = new SystemFiles(directory);
@@ -34,11 +34,13 @@ test('what was there before is among the host lines until it is settled', async 
     await files.replace(tell('a'));
     await files.settle();
     await files.add('1', 'b\n#\n');
+    await files.setAside();
     await files.replace(tell('c'));
+    await files.setAside();
     await files.replace(tell('d'));
-    expect((await files.hostLines()).toSorted()).toEqual(['a', 'b', 'c', 'd']);
+    expect((await files.setAside()).toSorted()).toEqual(['a', 'b', 'c', 'd']);
     await files.settle();
-    expect(await files.hostLines()).toEqual(['d']);
+    expect(await files.setAside()).toEqual(['d']);
   } finally {
     rmSync(directory, { recursive: true });
   }

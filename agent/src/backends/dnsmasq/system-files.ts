@@ -28,10 +28,8 @@ export class SystemFiles implements ServerFiles {
   }
 
   async replace(told: Told): Promise<void> {
-    await mkdir(this.#path(FILES.additions), { recursive: true, mode: DIRECTORY_MODE });
+    await this.#makeDirectories();
     const { options, tags } = told;
-    const before = await this.hostLines();
-    await this.#write('', FILES.before, before.map((line) => `${line}\n`).join(''));
     if (tags) await this.#write('', tags.name, tags.text);
     await this.#write('', FILES.options, options);
     await this.#write('', FILES.hosts, hostsFile(told));
@@ -42,6 +40,17 @@ export class SystemFiles implements ServerFiles {
     for (const name of await readdir(this.#path(FILES.additions))) await rm(this.#path(FILES.additions, name));
   }
 
+  async setAside(): Promise<readonly string[]> {
+    const added = await readdir(this.#path(FILES.additions)).catch(() => []);
+    const [before, hosts] = [this.#path(FILES.before), this.#path(FILES.hosts)];
+    const files = [before, hosts, ...added.map((name) => this.#path(FILES.additions, name))];
+    const texts = await Promise.all(files.map((file) => readFile(file, 'latin1').catch(() => '')));
+    const lines = [...new Set(texts.join('\n').split('\n'))].filter((line) => line !== '' && !line.startsWith('#'));
+    await this.#makeDirectories();
+    await this.#write('', FILES.before, lines.map((line) => `${line}\n`).join(''));
+    return lines;
+  }
+
   async settle(): Promise<void> {
     await rm(this.#path(FILES.before), { force: true });
   }
@@ -50,17 +59,12 @@ export class SystemFiles implements ServerFiles {
     await this.#write(FILES.additions, name, lines);
   }
 
-  async hostLines(): Promise<readonly string[]> {
-    const added = await readdir(this.#path(FILES.additions)).catch(() => []);
-    const [before, hosts] = [this.#path(FILES.before), this.#path(FILES.hosts)];
-    const files = [before, hosts, ...added.map((name) => this.#path(FILES.additions, name))];
-    const texts = await Promise.all(files.map((file) => readFile(file, 'latin1').catch(() => '')));
-    const lines = texts.join('\n').split('\n');
-    return [...new Set(lines)].filter((line) => line !== '' && !line.startsWith('#'));
-  }
-
   async remove(): Promise<void> {
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #makeDirectories(): Promise<void> {
+    await mkdir(this.#path(FILES.additions), { recursive: true, mode: DIRECTORY_MODE });
   }
 
   // dnsmasq reads no file of the additions whose name begins with a dot.
