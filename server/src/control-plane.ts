@@ -11,7 +11,9 @@ import { Events } from './app/events.js';
 import { Fleet } from './app/fleet.js';
 import { HistoryPruner } from './app/history.js';
 import { hostStatus } from './app/host-status.js';
+import { HostAnswers } from './app/host-answers.js';
 import { Hosts } from './app/hosts.js';
+import { KeyedQueue } from './app/keyed-queue.js';
 import { type Leadership, leadershipOf } from './app/leadership.js';
 import { Manager } from './app/manager.js';
 import { networkStatus } from './app/network-status.js';
@@ -72,10 +74,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock,
     log,
     metrics,
-    settings: store.settings,
+    settings: () => store.settings,
     lease,
     // The directory needs the view, and the view is filled through the sessions: both are there before an agent is.
-    directory: { reported: (report) => hosts.reported(report) },
+    directory: {
+      greeted: (report, epoch) => hosts.greeted(report, epoch),
+      reported: (report) => hosts.reported(report),
+    },
     sightings: new Sentinel({ store, clock, log, metrics }),
     heartbeatIntervalMs: () => fleet.intervalMs,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
@@ -88,17 +93,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics,
     listeners: [(shown) => tellSlot(agents, shown)],
   });
-  const context: Context = { store, view, hosts: agents, lease, clock, entropy, log, metrics };
-  const events = new Events(context);
-  const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
-  const hosts = new Hosts(context, fleet);
   // Widened, because the compiler does not see that starting the lease sets it.
   let term = undefined as Term | undefined;
+  const reuse = () => term?.reclaimer;
+  const context: Context = { store, view, hosts: agents, lease, reuse, clock, entropy, log, metrics };
+  const events = new Events(context);
+  const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
+  const writes = new KeyedQueue();
+  const hosts = new Hosts(context, fleet, writes, () => term?.answers);
   await lease.start({
     // Hosts are told what to do as soon as the networks are claimed; if the lead is lost before, that is called off.
     async began(epoch) {
       fleet.beginTerm();
-      term = beginTerm(context, fleet, agents, epoch, options.historyRetentionMs ?? HISTORY_RETENTION_MS);
+      const historyRetentionMs = options.historyRetentionMs ?? HISTORY_RETENTION_MS;
+      term = beginTerm(context, fleet, agents, new HostAnswers(context, epoch, writes), epoch, historyRetentionMs);
     },
     resumed: () => term?.manager.resume(),
     async ended() {
@@ -137,6 +145,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 /** What a server does only while it leads. */
 interface Term {
   readonly manager: Manager;
+  readonly reclaimer: Reclaimer;
+  readonly answers: HostAnswers;
   /** Resolves when hosts are told what to do. */
   readonly begun: Promise<void>;
   end(): Promise<void>;
@@ -146,20 +156,25 @@ function beginTerm(
   context: Context,
   fleet: Fleet,
   agents: AgentSessions,
+  answers: HostAnswers,
   epoch: number,
   historyRetentionMs: number,
 ): Term {
   const { view, log } = context;
   const deployment = new Deployment({ view, provider: agents, observer: agents, fleet, log });
-  const manager = new Manager(context, fleet, deployment, epoch);
-  const reclaimer = new Reclaimer(context, epoch);
+  const manager = new Manager(context, fleet, deployment, answers, epoch);
+  const reclaimer = new Reclaimer(context, answers, epoch);
   const pruner = new HistoryPruner(context, epoch, historyRetentionMs);
   const begun = manager.start().then(() => {
+    // The view holds all that was written before this term: the networks are claimed.
+    answers.begin();
     reclaimer.start();
     pruner.start();
   });
   return {
     manager,
+    reclaimer,
+    answers,
     begun,
     async end() {
       await Promise.all([manager.stop(), reclaimer.stop(), pruner.stop(), begun]);

@@ -3,12 +3,27 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
-import { type Uid, uuid, type WallTime } from '../domain/ids.js';
+import { type HostId, type NetworkId, type Uid, uuid, type WallTime } from '../domain/ids.js';
+import type { Subnet } from '../domain/network.js';
+import type { Slot } from '../domain/slot.js';
 import type { HostObserver } from '../ports/dhcp-provider.js';
 import type { HolderLease } from '../ports/holder-lease.js';
 import type { Metrics } from '../ports/metrics.js';
 import { type Store, StoreUnavailableError } from '../ports/store.js';
 import type { View } from './view.js';
+
+/** When a slot may be free, on this server's clock, and who holds that up. */
+export interface ReuseEstimate {
+  readonly atMs: number;
+  readonly blockedBy: readonly HostId[];
+}
+
+/** What the holder knows of when addresses may go to another MAC. */
+export interface ReuseEstimates {
+  estimate(slot: Slot): ReuseEstimate;
+  /** When the next one of these subnets may be free; undefined: none rests. */
+  nextMs(networkId: NetworkId, subnets: readonly Subnet[]): number | undefined;
+}
 
 /** The store, what is known of it, the hosts, who leads, and time and chance. */
 export interface Context {
@@ -16,6 +31,8 @@ export interface Context {
   readonly view: View;
   readonly hosts: HostObserver;
   readonly lease: HolderLease;
+  /** Undefined while another server leads. */
+  readonly reuse: () => ReuseEstimates | undefined;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;

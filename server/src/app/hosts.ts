@@ -1,15 +1,23 @@
-// Hosts: they appear with their agent's first hello; operators manage, maintain and forget them.
+// Hosts: they appear with their agent's first hello; operators manage, maintain, fence and forget them.
+//
+//   H1. Before a host is welcomed, what was stored of its silence and its fence is gone, and under this holder's epoch: what
+//       an older holder still writes meets another revision (protocol.md §4).
+//   H2. In one process hellos, fences and silences of a host are written one after another, each after a look at whether it
+//       is there.
 
 import { hostConnected, hostNotFound, hostNotKnownAway, noHolder, type Result, success } from '../domain/errors.js';
 import { hostEtag } from '../domain/etag.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision } from '../domain/ids.js';
 import type { Labels } from '../domain/network.js';
+import { becomeFormer } from '../domain/placement.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
 import { checkEtag, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import type { Fleet } from './fleet.js';
+import { type HostAnswers, keepInNetworks } from './host-answers.js';
 import { attachmentsOf } from './host-status.js';
+import type { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
 
 /** What an operator chooses of a host. */
@@ -23,18 +31,38 @@ export interface HostSettings {
 export class Hosts implements HostDirectory {
   readonly #context: Context;
   readonly #fleet: Fleet;
+  readonly #writes: KeyedQueue;
+  readonly #answers: () => HostAnswers | undefined;
 
-  constructor(context: Context, fleet: Fleet) {
+  /** `writes`: what is written of a host's silence; `answers`: what the holder knows of that. */
+  constructor(context: Context, fleet: Fleet, writes: KeyedQueue, answers: () => HostAnswers | undefined) {
     this.#context = context;
     this.#fleet = fleet;
+    this.#writes = writes;
+    this.#answers = answers;
+  }
+
+  /** Stores that a host said hello, and what its agent reports. */
+  greeted(report: HostReport, epoch: number): Promise<void> {
+    return this.#writes.run(report.hostId, () =>
+      this.#store(report, (host) => {
+        if ((host.heardEpoch ?? 0) > epoch) throw new Error('Another server leads');
+        const { silentForS: _s, fence: _f, ...heard } = host;
+        return { ...heard, heardEpoch: epoch };
+      }),
+    );
   }
 
   /** Stores what an agent reports of its host, if that is new. Its settings stay. */
-  async reported(report: HostReport): Promise<void> {
+  reported(report: HostReport): Promise<void> {
+    return this.#store(report, (host) => host);
+  }
+
+  async #store(report: HostReport, noted: (host: Host) => Host): Promise<void> {
     const { store } = this.#context;
     const result = await untilNoConflict(`Host ${report.hostId}`, async () => {
       const before = await store.hosts.get(report.hostId);
-      const after = before ? { ...before, ...report } : this.#newHost(report);
+      const after = noted(before ? { ...before, ...report } : this.#newHost(report));
       if (before && JSON.stringify(reportOf(before)) === JSON.stringify(reportOf(after))) return success(before);
       const written = await store.hosts.put(after);
       return written === 'conflict' ? 'conflict' : success(written);
@@ -108,16 +136,47 @@ export class Hosts implements HostDirectory {
       const { observed, heard, liveness } = this.#fleet.lookAt(before);
       if (observed?.connected) return hostConnected(hostId);
       if (!heard && liveness !== 'down') return hostNotKnownAway(hostId);
+      await this.#keepInNetworks(before);
       const removed = await store.hosts.remove(before);
       return removed === 'conflict' ? 'conflict' : success(undefined);
     });
   }
+
+  /** What is known of its silence goes on in the networks that it may answer. */
+  async #keepInNetworks(host: Host): Promise<void> {
+    const known = this.#answers()?.silenceOf(host);
+    if (!known) return;
+    const { authorityCeilingS } = this.#context.store.settings;
+    await keepInNetworks(this.#context, host, known, (network, epochs) =>
+      becomeFormer(network, epochs, authorityCeilingS, wallTime(this.#context)),
+    );
+  }
+
+  /** Takes somebody's word that a host is dead: what waits only because it is silent waits no more. */
+  fence(hostId: HostId, reason: string, call: Pick<Call, 'caller'>): Promise<Result<Host>> {
+    const { store, lease, hosts } = this.#context;
+    return this.#writes.run(hostId, () =>
+      untilNoConflict(`Host ${hostId}`, async () => {
+        const before = await store.hosts.get(hostId);
+        if (!before) return hostNotFound(hostId);
+        if (lease.epoch === undefined) return noHolder(lease.holder);
+        if (hosts.isPresent(hostId)) return hostConnected(hostId);
+        const { heard, liveness } = this.#fleet.lookAt(before);
+        if (!heard && liveness !== 'down') return hostNotKnownAway(hostId);
+        const fence = { reason, by: call.caller, time: wallTime(this.#context) };
+        const written = await store.hosts.put({ ...before, fence });
+        return written === 'conflict' ? 'conflict' : success(written);
+      }),
+    );
+  }
 }
 
-function reportOf({ attachments, failureDomain, backend, agentVersion }: HostReport) {
+type Noted = HostReport & Pick<Host, 'heardEpoch' | 'silentForS' | 'fence'>;
+
+function reportOf({ attachments, failureDomain, backend, agentVersion, heardEpoch, silentForS, fence }: Noted) {
   const byNetwork = attachments.map(({ networkId, interface: name, foreignServers = [] }) => {
     const foreign = foreignServers.map(({ address, mac = '' }) => `${address} ${mac}`).sort();
     return [networkId, name, ...foreign].join('/');
   });
-  return [byNetwork.sort(), failureDomain, backend, agentVersion];
+  return [byNetwork.sort(), failureDomain, backend, agentVersion, heardEpoch, silentForS, fence];
 }

@@ -25,6 +25,7 @@ import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
 import type { Deployment } from './deployment.js';
 import type { Fleet, HostNow } from './fleet.js';
+import { type HostAnswers, withoutGoneFormers } from './host-answers.js';
 import { type Brake, RaisedBrakes } from './raised-brakes.js';
 
 // Without any event the world is read again this often: what was missed is then missed no longer.
@@ -42,6 +43,7 @@ export class Manager {
   readonly #context: Context;
   readonly #fleet: Fleet;
   readonly #deployment: Deployment;
+  readonly #answers: HostAnswers;
   readonly #brakes: RaisedBrakes;
   readonly #confirmations = new Confirmations();
   readonly #shortSince = new Map<NetworkId, WallTime>();
@@ -59,8 +61,9 @@ export class Manager {
   readonly #stopping = new AbortController();
 
   /** `epoch`: of the term it serves. */
-  constructor(context: Context, fleet: Fleet, deployment: Deployment, epoch: number) {
+  constructor(context: Context, fleet: Fleet, deployment: Deployment, answers: HostAnswers, epoch: number) {
     this.#context = context;
+    this.#answers = answers;
     this.#fleet = fleet;
     this.#deployment = deployment;
     this.#epoch = epoch;
@@ -109,6 +112,7 @@ export class Manager {
   /** This server acts again after it was not sure that it leads: it heard nobody meanwhile that it may believe. */
   resume(): void {
     this.#fleet.restartAges();
+    this.#answers.restart();
     this.wake();
   }
 
@@ -244,7 +248,9 @@ export class Manager {
   ): Promise<void> {
     const { store, view } = this.#context;
     if (!this.#mayAct || network.holderEpoch > this.#epoch) return;
-    const after = this.#withoutOldMark(this.#withoutGoneFormers(this.#applied(network, planned, hosts)));
+    const after = this.#withoutOldMark(
+      withoutGoneFormers(this.#context, this.#answers, this.#applied(network, planned, hosts)),
+    );
     if (isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
       await store.networks.remove(network);
     } else if (after !== network) {
@@ -267,17 +273,6 @@ export class Manager {
       if (why === 'host down') this.#losses = new Map(this.#losses).set(hostId, clock.now());
     }
     return after;
-  }
-
-  /** A former server is over once its connected host has nothing of that placement any more. */
-  #withoutGoneFormers(network: Network): Network {
-    const { hosts } = this.#context;
-    const formerServers = network.formerServers.filter(({ hostId, epoch }) => {
-      if (!hosts.host(hostId)?.connected) return true;
-      const table = hosts.table(hostId, network.networkId);
-      return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
-    });
-    return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
   }
 
   #withoutOldMark(network: Network): Network {

@@ -1,59 +1,119 @@
 // Frees quarantined addresses when another MAC may have them: history first, then the slot; and takes back reservations
 // whose maker died before it could (reserve.ts, A2), and whose subnet is gone. Only the holder runs it.
+//
+//   F1. It frees only in networks that it claimed for its epoch (protocol.md §5.2).
+//   F2. What a term counts begins with it: of what rested before, nobody has acknowledged anything.
+//   F3. A vouch is believed only when no other tenure of its MAC can have been in the network since the first release of
+//       its chain. Of a chain that was first released in this term that is known by the slots that are there, and by
+//       what this holder freed: nobody else frees. Of an older one, by there being no other tenure at all.
 
-import type { Ipv4 } from '@leasehold/proto/values';
+import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
 import { standing } from '../domain/fits.js';
-import type { NetworkId } from '../domain/ids.js';
-import type { Resting } from '../domain/occupancy.js';
-import type { Context } from './context.js';
+import type { HostId, NetworkId } from '../domain/ids.js';
+import type { Subnet } from '../domain/network.js';
+import { type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
+import { blocking, clearedBeforeMs, type HostAnswer, reuseAtMs } from '../domain/reuse.js';
+import type { Slot } from '../domain/slot.js';
+import type { Subscription } from '../ports/store.js';
+import type { Context, ReuseEstimate } from './context.js';
+import type { HostAnswers } from './host-answers.js';
 import { Periodic } from './periodic.js';
-import { endedNow, freeAtMs, giveBack } from './tenure.js';
+import { endedNow, giveBack } from './tenure.js';
+import type { Shown } from './view.js';
 
 const EVERY_MS = 1_000;
+const STORE_EVERY_MS = 10_000;
 // Freeing is never urgent: reservations under way go first.
 const BATCH = 500;
+// Whose MACs were freed last is remembered of so many.
+const MAX_FREED = 65_536;
 
 /** Frees addresses, during one term of leading. */
 export class Reclaimer {
   readonly #context: Context;
+  readonly #answers: HostAnswers;
   readonly #epoch: number;
   readonly #periodic: Periodic;
+  readonly #resting = new RestingSlots();
+  /** When a tenure of a MAC ended in a network, the longest ago first. */
+  readonly #freed = new Map<string, number>();
+  /** What was freed before is not remembered. */
+  #freedKnownFromMs = Number.NEGATIVE_INFINITY;
+  #silencesStoredMs = Number.NEGATIVE_INFINITY;
+  #subscription: Subscription | undefined;
 
-  constructor(context: Context, epoch: number) {
+  constructor(context: Context, answers: HostAnswers, epoch: number) {
     this.#context = context;
+    this.#answers = answers;
     this.#epoch = epoch;
     this.#periodic = new Periodic(context.clock, EVERY_MS, () =>
       this.reclaim().catch((error: unknown) => context.log.warn('freeing addresses failed', { error: String(error) })),
     );
   }
 
-  /** Runs every second from now on. */
+  /** Takes over what rests, and runs every second from now on. */
   start(): void {
+    const { view, clock } = this.#context;
+    for (const networkId of view.occupiedNetworks) {
+      for (const { chainCounter, vouched, chainSoFar, ...resting } of view.occupancy(networkId).resting.values()) {
+        const known = { ...(chainCounter !== undefined && { chainCounter }), ...(vouched !== undefined && { vouched }) };
+        const slot = { networkId, ...resting, ...known, ...(chainSoFar && { chainSoFar }) };
+        this.#resting.released(slot, clock.now(), true);
+      }
+    }
+    this.#subscription = view.listen((shown) => this.#noteSlot(shown));
     this.#periodic.start();
   }
 
   /** Ends after the run under way. */
   stop(): Promise<void> {
+    this.#subscription?.close();
     return this.#periodic.stop();
+  }
+
+  #noteSlot(shown: Shown): void {
+    if (shown.kind === 'slot-gone') this.#resting.gone(shown.networkId, shown.address);
+    if (shown.kind !== 'slot') return;
+    const { networkId, address, state, mac } = shown.slot;
+    if (state === 'quarantined') this.#resting.released(shown.slot, this.#context.clock.now());
+    else this.#resting.gone(networkId, address, mac);
   }
 
   /** One run. */
   async reclaim(): Promise<void> {
-    const { view, clock } = this.#context;
-    const nowMs = clock.now();
+    if (!this.#mayAct) return;
+    const nowMs = this.#context.clock.now();
+    this.#clear(nowMs);
+    for (let due = this.#takeDue(nowMs); due.length > 0 && this.#mayAct; due = this.#takeDue(nowMs)) {
+      await Promise.all(due.map((slot) => this.#free(slot)));
+    }
+    const { view } = this.#context;
     for (const networkId of [...view.occupiedNetworks]) {
-      const due = [...view.occupancy(networkId).resting.values()].filter(
-        (resting) => freeAtMs(this.#context, networkId, resting) <= nowMs,
-      );
-      for (let i = 0; i < due.length; i += BATCH) {
-        if (this.#context.lease.epoch !== this.#epoch) return;
-        await Promise.all(due.slice(i, i + BATCH).map((resting) => this.#free(networkId, resting)));
-      }
       for (const address of [...view.occupancy(networkId).strays]) {
-        if (this.#context.lease.epoch !== this.#epoch) return;
+        if (!this.#mayAct) return;
         await this.#takeBack(networkId, address);
       }
     }
+    if (nowMs - this.#silencesStoredMs < STORE_EVERY_MS) return;
+    this.#silencesStoredMs = nowMs;
+    await this.#answers.store();
+  }
+
+  get #mayAct(): boolean {
+    return this.#context.lease.epoch === this.#epoch;
+  }
+
+  #clear(nowMs: number): void {
+    const { networks } = this.#context.view;
+    this.#resting.clear(
+      (networkId, chainCounter) =>
+        clearedBeforeMs(this.#answers.of(networks.get(networkId), chainCounter), nowMs),
+      nowMs,
+    );
+  }
+
+  #takeDue(nowMs: number): readonly RestingSlot[] {
+    return this.#resting.takeDue(nowMs, BATCH);
   }
 
   async #takeBack(networkId: NetworkId, address: Ipv4): Promise<void> {
@@ -66,10 +126,115 @@ export class Reclaimer {
     log.warn('took back a reservation whose subnet is gone', { reservation: slot.reservationId });
   }
 
-  async #free(networkId: NetworkId, { address, reservationId }: Resting): Promise<void> {
+  /** Frees one that is due, or puts it off. */
+  async #free(resting: RestingSlot): Promise<void> {
+    const { clock } = this.#context;
+    // If anything goes wrong, and until the watch shows that it is free.
+    this.#resting.putOff(resting, clock.now() + EVERY_MS);
+    const earliestMs = this.#dueMs(resting, resting.vouched ?? true);
+    if (earliestMs > clock.now()) {
+      this.#resting.putOff(resting, earliestMs);
+      return;
+    }
     const { store, metrics } = this.#context;
-    const slot = await store.slots.get(networkId, address);
-    if (slot?.reservationId !== reservationId || slot.state !== 'quarantined') return;
-    if ((await store.slots.free(endedNow(this.#context, slot), slot.revision)) === 'freed') metrics.count('freed');
+    const slot = await store.slots.get(resting.networkId, resting.address);
+    if (slot?.reservationId !== resting.reservationId || slot.state !== 'quarantined') return;
+    const dueMs = this.#dueMs(resting, await this.#isVouched(slot, resting));
+    if (dueMs > clock.now()) {
+      this.#resting.putOff(resting, dueMs, false);
+      return;
+    }
+    if (!(await this.#hasClaimed(resting.networkId)) || !this.#mayAct) return;
+    const outcome = await store.slots.free(endedNow(this.#context, slot), slot.revision);
+    if (outcome !== 'freed') return;
+    this.#noteFreed(slot);
+    metrics.count('freed');
+  }
+
+  async #isVouched(slot: Slot, { chainSeenMs }: RestingSlot): Promise<boolean> {
+    if (!slot.vouched || slot.chainSoFar === 'unvouched') return false;
+    const { slots, history } = this.#context.store;
+    const { networkId, mac, reservationId } = slot;
+    const others = await slots.findByMac(networkId, mac);
+    if (others.some((each) => each.reservationId !== reservationId)) return false;
+    if (chainSeenMs !== undefined) {
+      const freedMs = this.#freed.get(`${networkId} ${mac}`) ?? this.#freedKnownFromMs;
+      return freedMs < chainSeenMs;
+    }
+    for (let after: Parameters<typeof history.list>[1]; ; ) {
+      const { tenures, next } = await history.list({ networkId, mac }, after, 1);
+      if (tenures.some((each) => each.reservationId !== reservationId)) return false;
+      if (!next) return true;
+      after = next;
+    }
+  }
+
+  #noteFreed({ networkId, mac }: { readonly networkId: NetworkId; readonly mac: Mac }): void {
+    const key = `${networkId} ${mac}`;
+    this.#freed.delete(key);
+    this.#freed.set(key, this.#context.clock.now());
+    if (this.#freed.size <= MAX_FREED) return;
+    const [oldest] = this.#freed;
+    if (!oldest) return;
+    this.#freed.delete(oldest[0]);
+    this.#freedKnownFromMs = oldest[1];
+  }
+
+  /** Whether the network is this term's to free in; one that is nobody's yet is claimed. */
+  async #hasClaimed(networkId: NetworkId): Promise<boolean> {
+    const { view, store } = this.#context;
+    const network = view.networks.get(networkId);
+    if (!network || network.holderEpoch === this.#epoch) return true;
+    if (network.holderEpoch > this.#epoch) return false;
+    return (await store.networks.put({ ...network, holderEpoch: this.#epoch })) !== 'conflict';
+  }
+
+  /** When a slot that is cleared is free. A longer lease time that was set beside its release counts. */
+  #dueMs(resting: RestingSlot, vouched: boolean, clearedMs = resting.clearedMs ?? Number.POSITIVE_INFINITY): number {
+    const { networkId, address, seenMs, reuseDelayS } = resting;
+    const subnet = this.#context.view.networks.get(networkId)?.subnets.find(({ cidr }) => cidrContains(cidr, address));
+    const leaseTimeCeilingS = Math.max(resting.leaseTimeCeilingS, subnet?.leaseTimeCeilingS ?? 0);
+    return reuseAtMs({ seenMs, clearedMs, vouched, reuseDelayS, leaseTimeCeilingS });
+  }
+
+  /** When a slot may be free, and who holds that up. */
+  estimate(slot: Slot): ReuseEstimate {
+    const { clock, view } = this.#context;
+    const known = this.#resting.get(slot.networkId, slot.address);
+    const vouched = slot.vouched && slot.chainSoFar !== 'unvouched';
+    // The watch may not have shown the release yet.
+    const resting: RestingSlot =
+      known?.reservationId === slot.reservationId
+        ? known
+        : { ...slot, seenMs: clock.now(), chainSeenMs: undefined, clearedMs: undefined };
+    const isVouched = vouched && resting.vouched !== false;
+    const answers = this.#answers.of(view.networks.get(slot.networkId), slot.chainCounter);
+    return this.#estimate(resting, isVouched, answers);
+  }
+
+  #estimate(resting: RestingSlot, vouched: boolean, answers: readonly HostAnswer[]): ReuseEstimate {
+    const nowMs = this.#context.clock.now();
+    if (resting.clearedMs !== undefined) return { atMs: this.#dueMs(resting, vouched), blockedBy: [] };
+    const blockers = blocking(resting.seenMs, answers, nowMs);
+    // A host that is there takes it in within milliseconds.
+    const silenced = blockers.map(({ silencedMs }) => (silencedMs === Number.POSITIVE_INFINITY ? nowMs : silencedMs));
+    const blockedBy = [...new Set<HostId>(blockers.map(({ hostId }) => hostId))].sort();
+    return { atMs: this.#dueMs(resting, vouched, Math.max(nowMs, ...silenced)), blockedBy };
+  }
+
+  /** When the next slot of these subnets may be free; undefined: none rests. */
+  nextMs(networkId: NetworkId, subnets: readonly Subnet[]): number | undefined {
+    const answersOf = new Map<number, readonly HostAnswer[]>();
+    let earliestMs: number | undefined;
+    for (const resting of this.#resting.of(networkId)) {
+      const { address, chainCounter, vouched } = resting;
+      if (!subnets.some(({ cidr }) => cidrContains(cidr, address))) continue;
+      const network = this.#context.view.networks.get(networkId);
+      const answers = answersOf.get(chainCounter) ?? this.#answers.of(network, chainCounter);
+      answersOf.set(chainCounter, answers);
+      const { atMs } = this.#estimate(resting, vouched === true, answers);
+      if (earliestMs === undefined || atMs < earliestMs) earliestMs = atMs;
+    }
+    return earliestMs;
   }
 }

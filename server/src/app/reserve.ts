@@ -39,7 +39,7 @@ import { type Call, type Context, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { Probing } from './probing.js';
 import { RecentSet } from './recent-set.js';
-import { afterWrite, endedNow, giveBack, nextReusableTime, reusableTime } from './tenure.js';
+import { afterWrite, endedNow, giveBack, nextReusableTime, reuseOf } from './tenure.js';
 
 /** What to reserve. At least one of `subnetId` and `networkId` is there. */
 export interface ReserveCommand {
@@ -317,7 +317,7 @@ export class Reserve {
       // The proposal came from a bit that was wrongly free; it is marked now, the next round takes another.
       if (command.address === undefined) return this.#othersAddress(there, command.mac);
       if (there.state === 'reserved') return addressReserved(there);
-      return addressQuarantined(there, reusableTime(this.#context, there));
+      return addressQuarantined(there, reuseOf(this.#context, there)?.time);
     }
     if (there.state === 'reserved') return this.#existing(there, command, call);
     return this.#returnTo(there, wanted, command, call);
@@ -333,8 +333,9 @@ export class Reserve {
   /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
   async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     const { chainCounter, revision } = resting;
+    const chainSoFar = resting.vouched && resting.chainSoFar !== 'unvouched' ? 'vouched' : 'unvouched';
     const { outcome, network } = await this.#context.store.slots.replace(
-      { ...wanted, chainCounter, revision },
+      { ...wanted, chainCounter, chainSoFar, revision },
       endedNow(this.#context, resting),
     );
     switch (outcome.kind) {

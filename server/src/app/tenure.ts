@@ -1,10 +1,7 @@
 // The steps of a reservation's life that more than one use case takes.
 
-import { cidrContains } from '@leasehold/proto/values';
-import type { NetworkId } from '../domain/ids.js';
+import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
-import type { Resting } from '../domain/occupancy.js';
-import { reusableAtMs } from '../domain/reuse.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
 import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
 import { type Context, wallTime } from './context.js';
@@ -78,49 +75,31 @@ export async function afterWrite<T>(next: Promise<T>): Promise<T> {
 
 /** The tenure of a slot as it goes into history. */
 export function endedNow(context: Pick<Context, 'clock'>, slot: Slot): EndedTenure {
-  const { state: _s, chainCounter: _c, reuseDelayS: _r, leaseTimeCeilingS: _l, revision: _v, ...tenure } = slot;
+  const { state: _s, chainCounter: _c, chainSoFar: _f, reuseDelayS: _r, leaseTimeCeilingS: _l, ...kept } = slot;
+  const { revision: _v, ...tenure } = kept;
   return { ...tenure, endTime: wallTime(context) };
 }
 
-/** When a quarantined address may go to another MAC, as wall-clock time for people; an estimate that may move. */
-export function reusableTime(context: Context, slot: Slot): Date {
-  const { view, clock } = context;
-  const resting = view.occupancy(slot.networkId).resting.get(slot.address);
-  // The watch may not have shown the release yet.
-  const rest = resting?.reservationId === slot.reservationId ? resting : { ...slot, seenMs: clock.now() };
-  return asWallTime(context, freeAtMs(context, slot.networkId, { ...rest, address: slot.address }));
+/** When a quarantined address may go to another MAC, an estimate that may move, and who holds that up. */
+export interface Reuse {
+  readonly time: Date;
+  readonly blockedByHostIds: readonly HostId[];
 }
 
-/**
- * When a resting address may go to another MAC: nothing that this server saw before it led shortens its rest. A longer
- * lease time that was set beside its release counts; the one in the slot is what the releaser knew.
- */
-export function freeAtMs(
-  { lease, view }: Pick<Context, 'lease' | 'view'>,
+/** The same of one slot; undefined where this server does not lead, and does not know. */
+export function reuseOf(context: Pick<Context, 'reuse' | 'clock'>, slot: Slot): Reuse | undefined {
+  const estimate = context.reuse()?.estimate(slot);
+  return estimate && { time: asWallTime(context, estimate.atMs), blockedByHostIds: estimate.blockedBy };
+}
+
+/** When the next quarantined address of these subnets may go to another MAC; undefined: none does, or it is not known. */
+export function nextReusableTime(
+  context: Pick<Context, 'reuse' | 'clock'>,
   networkId: NetworkId,
-  resting: Rest & Pick<Resting, 'seenMs' | 'address'>,
-): number {
-  const subnet = view.networks.get(networkId)?.subnets.find(({ cidr }) => cidrContains(cidr, resting.address));
-  return reusableAtMs({
-    ...resting,
-    leaseTimeCeilingS: Math.max(resting.leaseTimeCeilingS, subnet?.leaseTimeCeilingS ?? 0),
-    seenMs: Math.max(resting.seenMs, lease.sinceMs ?? resting.seenMs),
-  });
-}
-
-/** When the next quarantined address of these subnets may go to another MAC. */
-export function nextReusableTime(context: Context, networkId: NetworkId, subnets: readonly Subnet[]): Date | undefined {
-  let earliest: number | undefined;
-  for (const resting of context.view.occupancy(networkId).resting.values()) {
-    if (!inAny(subnets, resting)) continue;
-    const atMs = freeAtMs(context, networkId, resting);
-    if (earliest === undefined || atMs < earliest) earliest = atMs;
-  }
-  return earliest === undefined ? undefined : asWallTime(context, earliest);
-}
-
-function inAny(subnets: readonly Subnet[], { address }: Resting): boolean {
-  return subnets.some(({ cidr }) => cidrContains(cidr, address));
+  subnets: readonly Subnet[],
+): Date | undefined {
+  const nextMs = context.reuse()?.nextMs(networkId, subnets);
+  return nextMs === undefined ? undefined : asWallTime(context, nextMs);
 }
 
 function asWallTime({ clock }: Pick<Context, 'clock'>, atMs: number): Date {

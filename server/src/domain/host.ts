@@ -16,9 +16,25 @@ export interface Host {
   readonly agentVersion: string;
   /** As last reported; whether they are ready is only known of a connected host. */
   readonly attachments: readonly Attachment[];
+  /**
+   * Epoch of the holder that welcomed it last. Written before its first welcome in a term, so that what an older holder
+   * still writes of its silence meets another revision.
+   */
+  readonly heardEpoch?: number;
+  /** How long it was silent, added up over holders in coarse steps, in seconds. Absent once it was heard. */
+  readonly silentForS?: number;
+  /** Somebody vouches that it is dead. Absent once it was heard. */
+  readonly fence?: Fence;
   readonly createTime: WallTime;
   readonly updateTime: WallTime;
   readonly revision: Revision;
+}
+
+/** The word that a host is dead. */
+export interface Fence {
+  readonly reason: string;
+  readonly by: string;
+  readonly time: WallTime;
 }
 
 /** A network that a host has on an interface. */

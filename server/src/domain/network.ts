@@ -98,6 +98,10 @@ export interface FormerServer {
   readonly counter: number;
   /** The longest authority its agent may have, in seconds. */
   readonly authorityCeilingS: number;
+  /** Of a host that was forgotten: how long it is known to have been silent, in seconds. */
+  readonly silentForS?: number;
+  /** Of a host that was forgotten: it was fenced. */
+  readonly fenced?: true;
   readonly since: WallTime;
 }
 

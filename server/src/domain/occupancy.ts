@@ -23,6 +23,10 @@ export interface Resting {
   readonly seenMs: number;
   readonly reuseDelayS: number;
   readonly leaseTimeCeilingS: number;
+  /** What more of the slot decides when it is free; undefined: the store did not say. */
+  readonly chainCounter: number | undefined;
+  readonly vouched: boolean | undefined;
+  readonly chainSoFar: SlotSummary['chainSoFar'];
 }
 
 /** How full a subnet is. */
@@ -119,9 +123,10 @@ export class Occupancy {
       return;
     }
     const known = this.#resting.get(address);
-    const { reservationId, reuseDelayS, leaseTimeCeilingS } = slot;
+    const { reservationId, reuseDelayS, leaseTimeCeilingS, chainCounter, vouched, chainSoFar } = slot;
     const seenMs = known?.reservationId === reservationId ? known.seenMs : nowMs;
-    this.#resting.set(address, { address, mac, reservationId, seenMs, reuseDelayS, leaseTimeCeilingS });
+    const rest = { reuseDelayS, leaseTimeCeilingS, chainCounter, vouched, chainSoFar };
+    this.#resting.set(address, { address, mac, reservationId, seenMs, ...rest });
   }
 
   /** Takes over that the watch showed an address free. */

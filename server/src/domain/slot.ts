@@ -37,6 +37,8 @@ export interface Slot extends Tenure {
   readonly state: 'reserved' | 'quarantined';
   /** The placement counter as the reserver knew it when the slot was inserted; sticky re-reserve copies it. */
   readonly chainCounter: number;
+  /** Whether all earlier tenures of its chain were released with the word that their guests are stopped; absent: there are none. */
+  readonly chainSoFar?: 'vouched' | 'unvouched';
   /** Fixed at release, since the subnet may be gone when they matter. In seconds; 0 while reserved. */
   readonly reuseDelayS: number;
   readonly leaseTimeCeilingS: number;
@@ -55,7 +57,9 @@ export type SlotSummary = Pick<
   | 'options'
   | 'reuseDelayS'
   | 'leaseTimeCeilingS'
->;
+> &
+  // Only of what rests, and where the store says it for little.
+  Partial<Pick<Slot, 'chainCounter' | 'vouched' | 'chainSoFar'>>;
 
 /** An ended tenure, as kept in history. */
 export interface EndedTenure extends Tenure {

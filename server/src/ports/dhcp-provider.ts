@@ -55,6 +55,12 @@ export interface ProvidedReservation {
 export interface HostObserver {
   /** A host that was heard since this server leads. */
   host(hostId: HostId): ObservedHost | undefined;
+  /** What of a network was seen before this moment, the host has taken in since this server leads: table and disk. */
+  takenInMs(hostId: HostId, networkId: NetworkId): number;
+  /** When a host last gave any sign of life since this server leads. */
+  lastSignMs(hostId: HostId): number | undefined;
+  /** Whether it has a session, or one is about to begin. */
+  isPresent(hostId: HostId): boolean;
   /** The host is not stored any more: ends its session, if it has one, so that it says hello and is stored anew. */
   forget(hostId: HostId): void;
   /** Every table a connected host has, or was told to have, by network; empty while it is not connected. */

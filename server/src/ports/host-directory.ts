@@ -7,6 +7,11 @@ export type HostReport = Pick<Host, 'hostId' | 'attachments' | 'failureDomain' |
 
 /** Knows every host that was ever heard. */
 export interface HostDirectory {
+  /**
+   * The host said hello to the holder of an epoch: stores the report, and that the host is heard. Rejects when a holder of
+   * a higher epoch has heard it.
+   */
+  greeted(report: HostReport, epoch: number): Promise<void>;
   /** Stores the report, if it is new; resolves when it is durable. The host may get placements from then on. */
   reported(report: HostReport): Promise<void>;
 }

@@ -89,7 +89,10 @@ export const arbitraryNetwork: fc.Arbitrary<Network> = some(
     createdBy: text,
     subnets: fc.array(subnet, { maxLength: 2 }),
     placements: fc.array(fc.record(served), { maxLength: 2 }),
-    formerServers: fc.array(fc.record({ ...served, counter: count, authorityCeilingS: count }), { maxLength: 2 }),
+    formerServers: fc.array(
+      some({ ...served, counter: count, authorityCeilingS: count }, { silentForS: count, fenced: fc.constant(true as const) }),
+      { maxLength: 2 },
+    ),
     placementCounter: count,
     holderEpoch: count,
     revision,
@@ -103,20 +106,23 @@ const attachment: fc.Arbitrary<Attachment> = some(
 );
 
 /** Hosts. */
-export const arbitraryHost: fc.Arbitrary<Host> = fc.record({
-  hostId: id<HostId>(),
-  uid,
-  managed: fc.boolean(),
-  maintenance: fc.boolean(),
-  labels,
-  failureDomain: text,
-  backend: text,
-  agentVersion: text,
-  attachments: fc.array(attachment, { maxLength: 2 }),
-  createTime: time,
-  updateTime: time,
-  revision,
-});
+export const arbitraryHost: fc.Arbitrary<Host> = some(
+  {
+    hostId: id<HostId>(),
+    uid,
+    managed: fc.boolean(),
+    maintenance: fc.boolean(),
+    labels,
+    failureDomain: text,
+    backend: text,
+    agentVersion: text,
+    attachments: fc.array(attachment, { maxLength: 2 }),
+    createTime: time,
+    updateTime: time,
+    revision,
+  },
+  { heardEpoch: count, silentForS: count, fence: fc.record({ reason: text, by: text, time }) },
+);
 
 const request: fc.Arbitrary<RequestKey> = fc.record({
   caller: text,
@@ -155,13 +161,16 @@ const tenure: fc.Arbitrary<Tenure> = some(
 export const arbitrarySlot: fc.Arbitrary<Slot> = fc
   .tuple(
     tenure,
-    fc.record({
-      state: fc.constantFrom('reserved', 'quarantined'),
-      chainCounter: count,
-      reuseDelayS: count,
-      leaseTimeCeilingS: count,
-      revision,
-    }),
+    some(
+      {
+        state: fc.constantFrom('reserved' as const, 'quarantined' as const),
+        chainCounter: count,
+        reuseDelayS: count,
+        leaseTimeCeilingS: count,
+        revision,
+      },
+      { chainSoFar: fc.constantFrom('vouched' as const, 'unvouched' as const) },
+    ),
   )
   .map(([a, b]) => ({ ...a, ...b }));
 /** Ended tenures. */

@@ -4,7 +4,7 @@
 
 import { parseResourceId } from '@leasehold/proto/values';
 import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
-import type { Attachment, ForeignServer, Host } from '../domain/host.js';
+import type { Attachment, Fence, ForeignServer, Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid } from '../domain/ids.js';
 import type {
   AddressRange,
@@ -79,6 +79,8 @@ const formerServer = object<FormerServer>({
   epoch: integer(),
   counter: integer(),
   authorityCeilingS: integer(),
+  silentForS: optional(integer()),
+  fenced: optional(oneOf(true)),
   since: time,
 });
 
@@ -122,6 +124,9 @@ export const host: Form<Host> = object<Host>({
   backend: unlessEmpty(text(), ''),
   agentVersion: unlessEmpty(text(), ''),
   attachments: unlessEmpty(array(attachment), []),
+  heardEpoch: optional(integer()),
+  silentForS: optional(integer()),
+  fence: optional(object<Fence>({ reason: text(), by: text(), time })),
   createTime: time,
   updateTime: time,
   revision,
@@ -162,6 +167,7 @@ export const slot: Form<Slot> = object<Slot>({
   ...tenure,
   state: oneOf('reserved', 'quarantined'),
   chainCounter: integer(),
+  chainSoFar: optional(oneOf('vouched', 'unvouched')),
   reuseDelayS: integer(),
   leaseTimeCeilingS: integer(),
   revision,

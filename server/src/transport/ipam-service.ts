@@ -27,7 +27,7 @@ import type { Reservations } from '../app/reservations.js';
 import type { Reserve, ReserveCommand, Reserved } from '../app/reserve.js';
 import type { Status as StatusUseCase } from '../app/status.js';
 import type { SubnetInNetwork, Subnets } from '../app/subnets.js';
-import { reusableTime } from '../app/tenure.js';
+import { reuseOf } from '../app/tenure.js';
 import { checkWait, waitUntilReady } from '../app/wait-ready.js';
 import { invalidField } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
@@ -35,7 +35,7 @@ import { type HostId, type NetworkId, type SubnetId, uuid } from '../domain/ids.
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import { Fields } from './convert/fields.js';
-import { fromUpdateHost, toWireHost, toWirePlacement } from './convert/host.js';
+import { fromFenceHost, fromUpdateHost, toWireHost, toWirePlacement } from './convert/host.js';
 import { fromCreateNetwork, fromUpdateNetwork, toWireNetwork } from './convert/network.js';
 import {
   checkBatch,
@@ -158,9 +158,11 @@ function encodeTenure({ context }: UseCases, tenure: Slot | EndedTenure) {
   const { networkId, address, reservationId } = tenure;
   const readyServers = context.hosts.readyServers(networkId, address, reservationId);
   const isResting = 'state' in tenure && tenure.state === 'quarantined';
+  const reuse = isResting ? reuseOf(context, tenure) : undefined;
   return toWireReservation(tenure, {
     readyServers,
-    reusableTime: isResting ? reusableTime(context, tenure) : undefined,
+    reusableTime: reuse?.time,
+    blockedByHostIds: [...(reuse?.blockedByHostIds ?? [])],
   });
 }
 
@@ -304,6 +306,13 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
       holder.does(rpc.deleteHost, async ({ hostId, etag }) => {
         orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
         return {};
+      }),
+    ),
+    fenceHost: unary(
+      log,
+      holder.does(rpc.fenceHost, async (request, call) => {
+        const { hostId, reason } = orThrow(fromFenceHost(request));
+        return encode(orThrow(await hosts.fence(hostId, reason, call)));
       }),
     ),
     listPlacements: unary(

@@ -177,12 +177,26 @@ export interface Host {
     | Date
     | undefined;
   /** When its settings were last changed (output only). */
-  updateTime: Date | undefined;
+  updateTime:
+    | Date
+    | undefined;
+  /** Somebody vouches that it is dead (output only, see FenceHost). Absent: nobody does, or it was heard since. */
+  fence: HostFence | undefined;
 }
 
 export interface Host_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** The word that a host is dead. */
+export interface HostFence {
+  /** How that is known. */
+  reason: string;
+  /** Who said so: the caller's name, `insecure` on a plaintext listener. */
+  fencedBy: string;
+  /** When. */
+  time: Date | undefined;
 }
 
 /** A network that a host has on an interface. */
@@ -224,6 +238,7 @@ function createBaseHost(): Host {
     etag: "",
     createTime: undefined,
     updateTime: undefined,
+    fence: undefined,
   };
 }
 
@@ -273,6 +288,9 @@ export const Host: MessageFns<Host> = {
     }
     if (message.updateTime !== undefined) {
       Timestamp.encode(toTimestamp(message.updateTime), writer.uint32(122).fork()).join();
+    }
+    if (message.fence !== undefined) {
+      HostFence.encode(message.fence, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -413,6 +431,14 @@ export const Host: MessageFns<Host> = {
             message.updateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.fence = HostFence.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -481,6 +507,7 @@ export const Host: MessageFns<Host> = {
         : isSet(object.update_time)
         ? fromJsonTimestamp(object.update_time)
         : undefined,
+      fence: isSet(object.fence) ? HostFence.fromJSON(object.fence) : undefined,
     };
   },
 
@@ -537,6 +564,9 @@ export const Host: MessageFns<Host> = {
     if (message.updateTime !== undefined) {
       obj.updateTime = message.updateTime.toISOString();
     }
+    if (message.fence !== undefined) {
+      obj.fence = HostFence.toJSON(message.fence);
+    }
     return obj;
   },
 
@@ -568,6 +598,9 @@ export const Host: MessageFns<Host> = {
     message.etag = object.etag ?? "";
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
+    message.fence = (object.fence !== undefined && object.fence !== null)
+      ? HostFence.fromPartial(object.fence)
+      : undefined;
     return message;
   },
 };
@@ -653,6 +686,111 @@ export const Host_LabelsEntry: MessageFns<Host_LabelsEntry> = {
     const message = createBaseHost_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseHostFence(): HostFence {
+  return { reason: "", fencedBy: "", time: undefined };
+}
+
+export const HostFence: MessageFns<HostFence> = {
+  encode(message: HostFence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    if (message.fencedBy !== "") {
+      writer.uint32(18).string(message.fencedBy);
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HostFence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHostFence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.fencedBy = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HostFence {
+    return {
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      fencedBy: isSet(object.fencedBy)
+        ? globalThis.String(object.fencedBy)
+        : isSet(object.fenced_by)
+        ? globalThis.String(object.fenced_by)
+        : "",
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+    };
+  },
+
+  toJSON(message: HostFence): unknown {
+    const obj: any = {};
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.fencedBy !== "") {
+      obj.fencedBy = message.fencedBy;
+    }
+    if (message.time !== undefined) {
+      obj.time = message.time.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HostFence>): HostFence {
+    return HostFence.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HostFence>): HostFence {
+    const message = createBaseHostFence();
+    message.reason = object.reason ?? "";
+    message.fencedBy = object.fencedBy ?? "";
+    message.time = object.time ?? undefined;
     return message;
   },
 };

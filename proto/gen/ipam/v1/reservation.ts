@@ -163,10 +163,18 @@ export interface Reservation {
   releaseTime:
     | Date
     | undefined;
-  /** Earliest moment another MAC may get the address; an estimate that may move. Absent while RESERVED or once ENDED. */
+  /**
+   * Earliest moment another MAC may get the address; an estimate that may move. Absent while RESERVED or once ENDED, and
+   * where it is not known, because the server that leads could not be asked.
+   */
   reusableTime:
     | Date
     | undefined;
+  /**
+   * The hosts that may still answer with it, and so prolong its rest: FenceHost ends the wait for one that is dead. Empty
+   * unless QUARANTINED, and where it is not known.
+   */
+  blockedByHostIds: string[];
   /** How many live servers confirmed that they answer with this reservation. 0 unless RESERVED. */
   readyServers: number;
   /** Who reserved it: the caller's name, `insecure` on a plaintext listener. */
@@ -255,6 +263,7 @@ function createBaseReservation(): Reservation {
     createTime: undefined,
     releaseTime: undefined,
     reusableTime: undefined,
+    blockedByHostIds: [],
     readyServers: 0,
     createdBy: "",
     releasedBy: "",
@@ -304,6 +313,9 @@ export const Reservation: MessageFns<Reservation> = {
     }
     if (message.reusableTime !== undefined) {
       Timestamp.encode(toTimestamp(message.reusableTime), writer.uint32(106).fork()).join();
+    }
+    for (const v of message.blockedByHostIds) {
+      writer.uint32(114).string(v!);
     }
     if (message.readyServers !== 0) {
       writer.uint32(120).uint32(message.readyServers);
@@ -446,6 +458,14 @@ export const Reservation: MessageFns<Reservation> = {
             message.reusableTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.blockedByHostIds.push(reader.string());
+            continue;
+          }
           case 15: {
             if (tag !== 120) {
               break;
@@ -560,6 +580,11 @@ export const Reservation: MessageFns<Reservation> = {
         : isSet(object.reusable_time)
         ? fromJsonTimestamp(object.reusable_time)
         : undefined,
+      blockedByHostIds: globalThis.Array.isArray(object?.blockedByHostIds)
+        ? object.blockedByHostIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.blocked_by_host_ids)
+        ? object.blocked_by_host_ids.map((e: any) => globalThis.String(e))
+        : [],
       readyServers: isSet(object.readyServers)
         ? globalThis.Number(object.readyServers)
         : isSet(object.ready_servers)
@@ -632,6 +657,9 @@ export const Reservation: MessageFns<Reservation> = {
     if (message.reusableTime !== undefined) {
       obj.reusableTime = message.reusableTime.toISOString();
     }
+    if (message.blockedByHostIds?.length) {
+      obj.blockedByHostIds = message.blockedByHostIds;
+    }
     if (message.readyServers !== 0) {
       obj.readyServers = Math.round(message.readyServers);
     }
@@ -679,6 +707,7 @@ export const Reservation: MessageFns<Reservation> = {
     message.createTime = object.createTime ?? undefined;
     message.releaseTime = object.releaseTime ?? undefined;
     message.reusableTime = object.reusableTime ?? undefined;
+    message.blockedByHostIds = object.blockedByHostIds?.map((e) => e) || [];
     message.readyServers = object.readyServers ?? 0;
     message.createdBy = object.createdBy ?? "";
     message.releasedBy = object.releasedBy ?? "";

@@ -50,7 +50,8 @@ export interface AgentSessionsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly settings: StoreSettings;
+  /** As they are in this term. */
+  readonly settings: () => StoreSettings;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
@@ -69,6 +70,13 @@ interface HostRecord {
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
   /** What its last hello said beside its attachments. */
   about: Omit<HostReport, 'attachments'> | undefined;
+  /** When it last gave a sign of life: a message of its session, or a hello. */
+  lastSignMs: number | undefined;
+  /** Hellos of which sessions are about to begin. */
+  greetings: number;
+  /** What the sessions that are over took in, by network; of networks that are not there, `takenInMs` says it. */
+  readonly tookInMs: Map<NetworkId, number>;
+  takenInMs: number;
 }
 
 // As many VLANs as there are.
@@ -203,6 +211,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         provided: undefined,
         attachments: new Map(),
         about: undefined,
+        lastSignMs: undefined,
+        greetings: 0,
+        tookInMs: new Map(),
+        takenInMs: Number.NEGATIVE_INFINITY,
       };
       this.#hosts.set(hostId, record);
     }
@@ -211,7 +223,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
-    const { log, settings, lease, directory, clock } = this.#options;
+    const { lease, directory, clock } = this.#options;
     const hostId = fromHostId(hello.hostId);
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
@@ -219,32 +231,58 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (this.#closed) return storeUnavailable('The server stops').error;
     if (!lease.isSelf) return noHolder(lease.holder).error;
     await lease.confirm();
-    const { failureDomain, backend, agentVersion } = hello;
-    const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
-    await directory.reported({ ...about, attachments: toStored(attachments.value) });
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return noHolder(lease.holder).error;
+    const { failureDomain, backend, agentVersion } = hello;
+    const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
+    const greeted = this.#record(hostId.value);
+    // Before it is stored that it is heard: from now on nobody may write that it is silent, or fence it.
+    greeted.lastSignMs = clock.now();
+    greeted.greetings++;
+    try {
+      await directory.greeted({ ...about, attachments: toStored(attachments.value) }, holderEpoch);
+      return this.#begun(link, hello, hostId.value, attachments.value, holderEpoch, about, isOpen);
+    } finally {
+      greeted.greetings--;
+    }
+  }
+
+  #begun(
+    link: AgentLink,
+    hello: Hello,
+    hostId: HostId,
+    attachments: Parameters<typeof toStored>[0],
+    holderEpoch: number,
+    about: HostRecord['about'],
+    isOpen: () => boolean,
+  ): AgentSession | IpamError {
+    const { log, lease, clock } = this.#options;
+    if (lease.epoch !== holderEpoch) return noHolder(lease.holder).error;
+    const settings = this.#options.settings();
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
     const session = new AgentSession(
-      hostId.value,
+      hostId,
       epoch,
       link,
       (networkId) => this.#table(networkId),
-      attachments.value,
+      attachments,
       hello.tables,
+      () => clock.now(),
     );
     if (!isOpen() || this.#closed) return storeUnavailable('The stream ended before its session began').error;
-    const record = this.#record(hostId.value);
+    const record = this.#record(hostId);
     const older = record.session;
+    if (older) this.#keepTakenIn(record, older);
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
+      lastSignMs: clock.now(),
       intervalMs: this.#options.heartbeatIntervalMs(),
       brokenSinceMs: undefined,
       attachments: session.attachments,
       about,
     });
-    older?.end(sessionSuperseded(hostId.value).error);
+    older?.end(sessionSuperseded(hostId).error);
     const { intervalMs: heartbeatIntervalMs } = record;
     session.say({
       $case: 'welcome',
@@ -260,7 +298,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       },
     });
     log.info('agent session began', {
-      host: hostId.value,
+      host: hostId,
       session: Number(epoch.counter),
       tables: hello.tables.length,
     });
@@ -295,6 +333,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (record?.session !== session) return undefined;
     const wasLive = this.#isLive(session.hostId);
     record.lastHeardMs = this.#options.clock.now();
+    record.lastSignMs = record.lastHeardMs;
     // It counts again: for who waits for it, and for the plan.
     if (!wasLive) this.#changed();
     const { message } = request;
@@ -326,6 +365,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const { clock, lease, log, metrics } = this.#options;
     const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
+      // What it said before of this table was not so.
+      this.#hosts.get(session.hostId)?.tookInMs.set(networkId, Number.NEGATIVE_INFINITY);
       this.#drifts++;
       metrics.count('tableDrifts');
       log.warn('table had drifted, sent again', { host: session.hostId, network: networkId });
@@ -393,10 +434,34 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#probes.ended(session);
     const record = this.#hosts.get(session.hostId);
     if (record?.session !== session) return;
+    this.#keepTakenIn(record, session);
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
     this.#changed();
+  }
+
+  #keepTakenIn(record: HostRecord, session: AgentSession): void {
+    const tables = [...session.tables().keys()];
+    const tookIn = tables.map((networkId) => [networkId, takenIn(record, session, networkId)] as const);
+    record.tookInMs.clear();
+    for (const [networkId, ms] of tookIn) record.tookInMs.set(networkId, ms);
+    // It had no others.
+    record.takenInMs = this.#options.clock.now();
+  }
+
+  takenInMs(hostId: HostId, networkId: NetworkId): number {
+    const record = this.#hosts.get(hostId);
+    return record ? takenIn(record, record.session, networkId) : Number.NEGATIVE_INFINITY;
+  }
+
+  lastSignMs(hostId: HostId): number | undefined {
+    return this.#hosts.get(hostId)?.lastSignMs;
+  }
+
+  isPresent(hostId: HostId): boolean {
+    const record = this.#hosts.get(hostId);
+    return record !== undefined && (record.session !== undefined || record.greetings > 0);
   }
 
   host(hostId: HostId): ObservedHost | undefined {
@@ -491,6 +556,11 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#waiters.wake();
     for (const { session } of records) session?.end(error);
   }
+}
+
+function takenIn(record: HostRecord, session: AgentSession | undefined, networkId: NetworkId): number {
+  const before = record.tookInMs.get(networkId) ?? record.takenInMs;
+  return Math.max(before, session?.takenInMs(networkId) ?? before);
 }
 
 /** Attachments as they are stored: whether they are ready is known only of a connected host. */

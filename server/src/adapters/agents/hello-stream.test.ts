@@ -26,7 +26,7 @@ beforeEach(() => {
       const tables = () => {
         throw new Error('No table is needed');
       };
-      return new AgentSession('h1' as HostId, { holderEpoch: 1n, counter: 1n }, link, tables, [], []);
+      return new AgentSession('h1' as HostId, { holderEpoch: 1n, counter: 1n }, link, tables, [], [], () => 0);
     },
     received(_session: AgentSession, request: SessionRequest) {
       received.push(request);

@@ -23,13 +23,13 @@ interface Waiting {
 
 /** See the top of the file. */
 export class HostReports {
-  readonly #directory: HostDirectory;
+  readonly #directory: Pick<HostDirectory, 'reported'>;
   readonly #clock: Clock;
   readonly #log: Log;
   /** What waits, by host; `undefined`: one is being stored and none waits. */
   readonly #waiting = new Map<HostId, Waiting | undefined>();
 
-  constructor(directory: HostDirectory, clock: Clock, log: Log) {
+  constructor(directory: Pick<HostDirectory, 'reported'>, clock: Clock, log: Log) {
     this.#directory = directory;
     this.#clock = clock;
     this.#log = log;

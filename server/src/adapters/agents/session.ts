@@ -5,6 +5,8 @@
 //   N2. Only a DeliveryAck acknowledges: what a heartbeat says of a table is news, not a promise.
 //   N3. A network leaves the session only by an acknowledged Unassignment.
 //   N4. Digests are compared only at equal placement epoch and sequence (protocol.md §3.5).
+//   N5. What a host has taken in is counted by what it acknowledged of a whole table (protocol.md §3.2); a table that
+//       drifted acknowledged nothing.
 
 import type {
   Assignment,
@@ -48,6 +50,10 @@ interface Tracked {
   /** Changes not sent yet. */
   readonly puts: TableEntry[];
   readonly removals: TableRemoval[];
+  /** Deliveries not yet acknowledged behind which nothing waited to be sent: what they cover was seen before `atMs`. */
+  covers: { readonly sequence: number; readonly atMs: number }[];
+  /** Everything that was seen before is acknowledged. */
+  coveredMs: number;
   state: TableState | undefined;
   syncedTime: number | undefined;
   /** Snapshots sent because of drift since the table was last confirmed, and the earliest time of the next. */
@@ -57,6 +63,14 @@ interface Tracked {
 
 // protocol: snapshots and deltas in parts of at most this many entries, far below the agents' message limit.
 const PART_ENTRIES = 1_000;
+
+// The parts of a snapshot say nothing before its end.
+const COVERING: ReadonlySet<DeliveryAction['$case']> = new Set([
+  'assignment',
+  'tableConfirmation',
+  'snapshotEnd',
+  'tableDelta',
+]);
 
 // An agent that can never take a table in must not be sent it with every heartbeat.
 const FIRST_RESYNC_MS = 1_000;
@@ -73,6 +87,7 @@ export class AgentSession {
   readonly #link: AgentLink;
   readonly #tables: Tables;
   readonly #tracked = new Map<NetworkId, Tracked>();
+  readonly #now: () => number;
   #sequence = 0;
 
   constructor(
@@ -82,7 +97,9 @@ export class AgentSession {
     tables: Tables,
     attachments: Iterable<readonly [NetworkId, ObservedAttachment]>,
     reported: readonly TableState[],
+    now: () => number,
   ) {
+    this.#now = now;
     this.hostId = hostId;
     this.epoch = epoch;
     this.#link = link;
@@ -214,6 +231,9 @@ export class AgentSession {
   #deliver(networkId: NetworkId, tracked: Tracked, action: DeliveryAction): number {
     const sequence = ++this.#sequence;
     tracked.sentSequence = sequence;
+    if (tracked.removals.length === 0 && COVERING.has(action.$case)) {
+      tracked.covers.push({ sequence, atMs: this.#now() });
+    }
     const { placementEpoch } = tracked;
     const delivery: Delivery = {
       sessionEpoch: this.epoch,
@@ -237,7 +257,13 @@ export class AgentSession {
     const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
     tracked.state = state;
-    if (sequence >= tracked.wholeSequence) tracked.resyncs = 0;
+    if (sequence >= tracked.wholeSequence) {
+      tracked.resyncs = 0;
+      while (tracked.covers[0] && tracked.covers[0].sequence <= sequence) {
+        tracked.coveredMs = tracked.covers[0].atMs;
+        tracked.covers.shift();
+      }
+    }
     for (const [reservationId, sent] of tracked.unconfirmed) {
       if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
     }
@@ -261,6 +287,8 @@ export class AgentSession {
       changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
       tracked.state = state;
       if (!this.#drifted(networkId, tracked, state)) continue;
+      tracked.covers = [];
+      tracked.coveredMs = Number.NEGATIVE_INFINITY;
       if (nowMs < tracked.resyncAfterMs) continue;
       drifted.push(networkId);
       tracked.resyncAfterMs = nowMs + Math.min(FIRST_RESYNC_MS * 2 ** tracked.resyncs++, MAX_RESYNC_MS);
@@ -289,6 +317,16 @@ export class AgentSession {
   isReady(networkId: NetworkId, reservationId: ReservationId): boolean {
     const tracked = this.#tracked.get(networkId);
     return tracked !== undefined && isServing(tracked) && !tracked.unconfirmed.has(reservationId);
+  }
+
+  /** What of a network was seen before this moment, the agent has taken in: table and disk. */
+  takenInMs(networkId: NetworkId): number {
+    const tracked = this.#tracked.get(networkId);
+    // It has no table, and was sent none.
+    if (!tracked) return this.#now();
+    const { assignment, withdrawing, sentSequence, ackedSequence, wholeSequence, removals, coveredMs } = tracked;
+    const isWhole = assignment !== undefined && !withdrawing && ackedSequence >= wholeSequence;
+    return isWhole && ackedSequence === sentSequence && removals.length === 0 ? this.#now() : coveredMs;
   }
 
   /** Every table the agent has, or was told to have. */
@@ -327,6 +365,8 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     unconfirmed: new Map(),
     puts: [],
     removals: [],
+    covers: [],
+    coveredMs: Number.NEGATIVE_INFINITY,
     state: undefined,
     syncedTime: undefined,
     resyncs: 0,

@@ -41,7 +41,8 @@ type SlotRow = readonly [
   reuseDelayS: number,
   leaseTimeCeilingS: number,
   revision: Revision,
-  conflict?: ConflictRow,
+  conflict?: ConflictRow | 0,
+  chainSoFar?: 'vouched' | 'unvouched',
 ];
 
 type EndedRow = readonly [
@@ -103,7 +104,7 @@ export class RowCodec {
       revision,
       ...conflictRow(slot),
     ];
-    return JSON.stringify(row);
+    return JSON.stringify(slot.chainSoFar ? [...row.slice(0, 17), row[17] ?? 0, slot.chainSoFar] : row);
   }
 
   /** Reads a slot. */
@@ -118,6 +119,7 @@ export class RowCodec {
     slot.leaseTimeCeilingS = row[15];
     slot.revision = row[16];
     if (row[17]) slot.conflict = readConflict(row[17]);
+    if (row[18]) slot.chainSoFar = row[18];
     return slot;
   }
 

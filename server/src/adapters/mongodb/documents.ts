@@ -53,6 +53,7 @@ export function slotDocument(slot: Slot, write?: string): Document {
   document['family'] = FAMILY;
   document['state'] = slot.state === 'reserved' ? 'RESERVED' : 'QUARANTINED';
   document['chain_counter'] = slot.chainCounter;
+  if (slot.chainSoFar) document['chain_so_far'] = slot.chainSoFar;
   if (slot.reuseDelayS !== 0) document['reuse_delay'] = slot.reuseDelayS;
   if (slot.leaseTimeCeilingS !== 0) document['lease_time_ceiling'] = slot.leaseTimeCeilingS;
   document['revision'] = slot.revision;
@@ -101,6 +102,8 @@ export function readSlot(document: Document): Slot {
   const slot = readTenure(document, document['reservation_id'] as ReservationId) as Mutable<Slot>;
   slot.state = document['state'] === 'RESERVED' ? 'reserved' : 'quarantined';
   slot.chainCounter = document['chain_counter'] as number;
+  const chainSoFar = document['chain_so_far'] as Slot['chainSoFar'];
+  if (chainSoFar) slot.chainSoFar = chainSoFar;
   slot.reuseDelayS = (document['reuse_delay'] as number | undefined) ?? 0;
   slot.leaseTimeCeilingS = (document['lease_time_ceiling'] as number | undefined) ?? 0;
   slot.revision = document['revision'] as Revision;
@@ -160,8 +163,8 @@ export const SLOT_FIELDS: readonly string[] = [
     'labels',
   ],
   ...['options', 'create_time', 'created_by', 'vouched', 'request', 'release_time', 'released_by', 'release_request'],
-  ...['request_keys', 'conflict', 'family', 'state', 'chain_counter', 'reuse_delay', 'lease_time_ceiling'],
-  ...['revision', 'write'],
+  ...['request_keys', 'conflict', 'family', 'state', 'chain_counter', 'chain_so_far', 'reuse_delay'],
+  ...['lease_time_ceiling', 'revision', 'write'],
 ];
 
 /** The fields that a summary is read from. */

@@ -1,7 +1,7 @@
 // Hosts and placements between wire and domain.
 
 import { BreakerState, HostLiveness, type Host as WireHost } from '@leasehold/proto/ipam/v1/host';
-import type { UpdateHostRequest } from '@leasehold/proto/ipam/v1/ipam_service';
+import type { FenceHostRequest, UpdateHostRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { PlacementState, type Placement as WirePlacement } from '@leasehold/proto/ipam/v1/placement';
 import { formatIpv4 } from '@leasehold/proto/values';
 import { attachmentsOf, type HostStatus } from '../../app/host-status.js';
@@ -13,6 +13,7 @@ import type { Host } from '../../domain/host.js';
 import type { HostId } from '../../domain/ids.js';
 import { Fields } from './fields.js';
 
+const MAX_REASON = 255;
 const PATHS = ['managed', 'maintenance', 'labels'] as const satisfies readonly (keyof HostSettings)[];
 
 /** Reads UpdateHostRequest. */
@@ -32,6 +33,15 @@ export function fromUpdateHost({ host, updateMask }: UpdateHostRequest): Result<
   const paths = fields.mask(updateMask, PATHS) ?? PATHS.filter((path) => isSet(host, path));
   const patch = Object.fromEntries(paths.map((path) => [path, settings[path]]));
   return fields.result({ hostId, patch, etag: host.etag });
+}
+
+/** Reads FenceHostRequest. */
+export function fromFenceHost(request: FenceHostRequest): Result<{ readonly hostId: HostId; readonly reason: string }> {
+  const fields = new Fields();
+  const hostId = fields.id<HostId>('host_id', request.hostId);
+  const reason = fields.text('reason', request.reason, MAX_REASON);
+  if (reason === '') fields.wrong('reason', 'Required: how it is known that the host is dead');
+  return fields.result({ hostId, reason });
 }
 
 function isSet(host: WireHost, path: (typeof PATHS)[number]): boolean {
@@ -75,6 +85,7 @@ export function toWireHost(host: Host, status?: HostStatus): WireHost {
     agentVersion: host.agentVersion,
     lastHeartbeatTime: status?.lastHeardTime,
     breaker: toWireBreaker(status?.breaker),
+    fence: host.fence && { reason: host.fence.reason, fencedBy: host.fence.by, time: new Date(host.fence.time) },
     etag: hostEtag(host),
     createTime: new Date(host.createTime),
     updateTime: new Date(host.updateTime),

@@ -240,7 +240,7 @@ export function fromHistoryFilter(request: ListAddressHistoryRequest): Result<Hi
 /** Writes a reservation. */
 export function toWireReservation(
   tenure: Slot | EndedTenure,
-  live: { readonly readyServers: number; readonly reusableTime: Date | undefined },
+  live: Pick<WireReservation, 'readyServers' | 'reusableTime' | 'blockedByHostIds'>,
 ): WireReservation {
   const state = 'state' in tenure ? STATES[tenure.state] : ReservationState.ENDED;
   const endTime = 'endTime' in tenure ? new Date(tenure.endTime) : undefined;
@@ -269,6 +269,7 @@ export function toWireTenure(tenure: Tenure, state: ReservationState): WireReser
     createTime: new Date(tenure.createTime),
     releaseTime: tenure.releaseTime === undefined ? undefined : new Date(tenure.releaseTime),
     reusableTime: undefined,
+    blockedByHostIds: [],
     readyServers: 0,
     createdBy: tenure.createdBy,
     releasedBy: tenure.releasedBy ?? '',

@@ -518,6 +518,20 @@ export interface DeleteHostRequest {
 export interface DeleteHostResponse {
 }
 
+/** Request of FenceHost. */
+export interface FenceHostRequest {
+  /** Required. */
+  hostId: string;
+  /** How it is known that the host is dead, for people; up to 255 characters. Required. */
+  reason: string;
+}
+
+/** Response of FenceHost. */
+export interface FenceHostResponse {
+  /** The host as stored. */
+  host: Host | undefined;
+}
+
 /** Request of ListPlacements. The filters go together. */
 export interface ListPlacementsRequest {
   /** Only of this network. Empty: of all. */
@@ -5139,6 +5153,162 @@ export const DeleteHostResponse: MessageFns<DeleteHostResponse> = {
   },
 };
 
+function createBaseFenceHostRequest(): FenceHostRequest {
+  return { hostId: "", reason: "" };
+}
+
+export const FenceHostRequest: MessageFns<FenceHostRequest> = {
+  encode(message: FenceHostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hostId !== "") {
+      writer.uint32(10).string(message.hostId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FenceHostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFenceHostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hostId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FenceHostRequest {
+    return {
+      hostId: isSet(object.hostId)
+        ? globalThis.String(object.hostId)
+        : isSet(object.host_id)
+        ? globalThis.String(object.host_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: FenceHostRequest): unknown {
+    const obj: any = {};
+    if (message.hostId !== "") {
+      obj.hostId = message.hostId;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FenceHostRequest>): FenceHostRequest {
+    return FenceHostRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FenceHostRequest>): FenceHostRequest {
+    const message = createBaseFenceHostRequest();
+    message.hostId = object.hostId ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseFenceHostResponse(): FenceHostResponse {
+  return { host: undefined };
+}
+
+export const FenceHostResponse: MessageFns<FenceHostResponse> = {
+  encode(message: FenceHostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== undefined) {
+      Host.encode(message.host, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FenceHostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFenceHostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = Host.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FenceHostResponse {
+    return { host: isSet(object.host) ? Host.fromJSON(object.host) : undefined };
+  },
+
+  toJSON(message: FenceHostResponse): unknown {
+    const obj: any = {};
+    if (message.host !== undefined) {
+      obj.host = Host.toJSON(message.host);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FenceHostResponse>): FenceHostResponse {
+    return FenceHostResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FenceHostResponse>): FenceHostResponse {
+    const message = createBaseFenceHostResponse();
+    message.host = (object.host !== undefined && object.host !== null) ? Host.fromPartial(object.host) : undefined;
+    return message;
+  },
+};
+
 function createBaseListPlacementsRequest(): ListPlacementsRequest {
   return { networkId: "", hostId: "", pageSize: 0, pageToken: "" };
 }
@@ -6256,6 +6426,20 @@ export const IpamServiceService = {
     responseSerialize: (value: DeleteHostResponse): Buffer => Buffer.from(DeleteHostResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteHostResponse => DeleteHostResponse.decode(value),
   },
+  /**
+   * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
+   * more. A wrong word can give two guests one address. It holds until the host is heard again.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   */
+  fenceHost: {
+    path: "/ipam.v1.IpamService/FenceHost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FenceHostRequest): Buffer => Buffer.from(FenceHostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FenceHostRequest => FenceHostRequest.decode(value),
+    responseSerialize: (value: FenceHostResponse): Buffer => Buffer.from(FenceHostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FenceHostResponse => FenceHostResponse.decode(value),
+  },
   /** Lists placements by network and host. */
   listPlacements: {
     path: "/ipam.v1.IpamService/ListPlacements" as const,
@@ -6371,6 +6555,12 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
    * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED.
    */
   deleteHost: handleUnaryCall<DeleteHostRequest, DeleteHostResponse>;
+  /**
+   * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
+   * more. A wrong word can give two guests one address. It holds until the host is heard again.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   */
+  fenceHost: handleUnaryCall<FenceHostRequest, FenceHostResponse>;
   /** Lists placements by network and host. */
   listPlacements: handleUnaryCall<ListPlacementsRequest, ListPlacementsResponse>;
   /**
@@ -6767,6 +6957,26 @@ export interface IpamServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteHostResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
+   * more. A wrong word can give two guests one address. It holds until the host is heard again.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   */
+  fenceHost(
+    request: FenceHostRequest,
+    callback: (error: ServiceError | null, response: FenceHostResponse) => void,
+  ): ClientUnaryCall;
+  fenceHost(
+    request: FenceHostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FenceHostResponse) => void,
+  ): ClientUnaryCall;
+  fenceHost(
+    request: FenceHostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FenceHostResponse) => void,
   ): ClientUnaryCall;
   /** Lists placements by network and host. */
   listPlacements(

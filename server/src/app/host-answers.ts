@@ -1,0 +1,218 @@
+// What the holder knows of who may still answer: what each host has taken in, and how long it has been silent.
+//
+//   A1. Silence is added up over holders: what is stored, in coarse steps rounded down, and what this term adds. Gaps
+//       between holders count nothing. Who says hello is not silent any more before he is welcomed (hosts.ts).
+//   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads.
+//   A3. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
+
+import { networkNotFound, success } from '../domain/errors.js';
+import type { Host } from '../domain/host.js';
+import type { NetworkId, Uid, WallTime } from '../domain/ids.js';
+import type { FormerServer, Network, Placement } from '../domain/network.js';
+import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
+import { changeNetwork } from './change.js';
+import type { Context } from './context.js';
+import type { KeyedQueue } from './keyed-queue.js';
+
+/** Since when a silence is counted in this term, and what is known from before. */
+interface Silence {
+  readonly fromMs: number;
+  readonly beforeS: number;
+}
+
+// A silence that is being added up is stored so often: with S of a day, a dead host costs a few dozen writes.
+const STEPS_OF_S = 24;
+const LEAST_STEP_S = 60;
+
+/** What is known of the hosts in one term. */
+export class HostAnswers {
+  readonly #context: Context;
+  readonly #epoch: number;
+  readonly #writes: KeyedQueue;
+  /** By uid, and of those that were forgotten by network, uid and epoch. */
+  readonly #silences = new Map<string, Silence>();
+  readonly #fences = new Map<Uid, { readonly time: WallTime; readonly seenMs: number }>();
+  #sinceMs: number | undefined;
+
+  /** `writes`: what is written of a host's silence, one after another. */
+  constructor(context: Context, epoch: number, writes: KeyedQueue) {
+    this.#context = context;
+    this.#epoch = epoch;
+    this.#writes = writes;
+  }
+
+  /** The view holds all that earlier holders wrote: counts from now on. Before that nobody is silent. */
+  begin(): void {
+    this.#sinceMs = this.#context.clock.now();
+    for (const { uid, silentForS = 0 } of this.#context.view.hosts.values()) this.#count(uid, silentForS);
+  }
+
+  /** Every age begins anew. */
+  restart(): void {
+    if (this.#sinceMs !== undefined) this.begin();
+  }
+
+  #count(key: string, beforeS: number): Silence {
+    const silence = { fromMs: this.#context.clock.now(), beforeS };
+    this.#silences.set(key, silence);
+    return silence;
+  }
+
+  /** What the hosts that may hold a tenure of a chain have said. */
+  of(network: Network | undefined, chainCounter: number): readonly HostAnswer[] {
+    if (!network) return [];
+    return countedHosts(network, chainCounter).map((entry) => this.answer(network.networkId, entry));
+  }
+
+  /** What the host of a placement, or of a former one, has said. */
+  answer(networkId: NetworkId, entry: Placement | FormerServer): HostAnswer {
+    const { hostId } = entry;
+    if (this.#sinceMs === undefined) {
+      return { hostId, takenInMs: Number.NEGATIVE_INFINITY, silencedMs: Number.POSITIVE_INFINITY };
+    }
+    const { view, hosts, store } = this.#context;
+    const host = view.hosts.get(hostId);
+    const { authorityCeilingS } = store.settings;
+    const ceilingS = 'counter' in entry ? Math.max(entry.authorityCeilingS, authorityCeilingS) : authorityCeilingS;
+    if (host?.uid !== entry.hostUid) {
+      return { hostId, takenInMs: Number.NEGATIVE_INFINITY, silencedMs: this.#forgottenMs(networkId, entry, ceilingS) };
+    }
+    return { hostId, takenInMs: hosts.takenInMs(hostId, networkId), silencedMs: this.#silencedMs(host, ceilingS) };
+  }
+
+  /** From when on a host cannot answer any more. */
+  #silencedMs(host: Host, ceilingS: number): number {
+    if (this.#context.hosts.isPresent(host.hostId)) return Number.POSITIVE_INFINITY;
+    const fencedMs = this.#fencedMs(host);
+    if (fencedMs !== undefined) return fencedMs;
+    const { fromMs, beforeS } = this.#silenceOf(host);
+    return fromMs + mayAnswerForMs(ceilingS) - beforeS * 1_000;
+  }
+
+  #silenceOf({ hostId, uid }: Host): Silence {
+    const known = this.#silences.get(uid) ?? this.#count(uid, 0);
+    const signMs = this.#context.hosts.lastSignMs(hostId);
+    return signMs === undefined ? known : { fromMs: Math.max(signMs, known.fromMs), beforeS: 0 };
+  }
+
+  /** When this server saw that a host was fenced, unless it gave a sign of life since. */
+  #fencedMs({ hostId, uid, fence }: Host): number | undefined {
+    if (!fence) return undefined;
+    let seen = this.#fences.get(uid);
+    if (seen?.time !== fence.time) {
+      seen = { time: fence.time, seenMs: this.#context.clock.now() };
+      this.#fences.set(uid, seen);
+    }
+    const signMs = this.#context.hosts.lastSignMs(hostId) ?? Number.NEGATIVE_INFINITY;
+    return signMs < seen.seenMs ? seen.seenMs : undefined;
+  }
+
+  #forgottenMs(networkId: NetworkId, entry: Placement | FormerServer, ceilingS: number): number {
+    const { fromMs, beforeS } = this.#forgotten(networkId, entry);
+    return 'fenced' in entry && entry.fenced ? fromMs : fromMs + mayAnswerForMs(ceilingS) - beforeS * 1_000;
+  }
+
+  #forgotten(networkId: NetworkId, entry: Placement | FormerServer): Silence {
+    const key = `${networkId} ${entry.hostUid} ${entry.epoch}`;
+    const known = this.#silences.get(key) ?? this.#count(key, ('silentForS' in entry && entry.silentForS) || 0);
+    const sinceMs = this.#sinceMs ?? known.fromMs;
+    return known.fromMs >= sinceMs ? known : { ...known, fromMs: sinceMs };
+  }
+
+  /** For how long a host is known to be silent, and whether it is fenced: for entries that outlive it. */
+  silenceOf(host: Host): Pick<FormerServer, 'silentForS' | 'fenced'> {
+    if (this.#sinceMs === undefined) return {};
+    const silentForS = Math.floor(this.#totalS(this.#silenceOf(host)));
+    return { silentForS, ...(this.#fencedMs(host) !== undefined ? { fenced: true } : {}) };
+  }
+
+  #totalS({ fromMs, beforeS }: Silence): number {
+    return beforeS + (this.#context.clock.now() - fromMs) / 1_000;
+  }
+
+  /** Stores silences that have grown by a step. */
+  async store(): Promise<void> {
+    if (this.#sinceMs === undefined) return;
+    const { view } = this.#context;
+    const awaited = new Set<Uid>();
+    for (const network of view.networks.values()) {
+      for (const { hostUid } of [...network.placements, ...network.formerServers]) awaited.add(hostUid);
+      await this.#storeForgotten(network);
+    }
+    for (const { hostId, uid } of [...view.hosts.values()]) {
+      if (awaited.has(uid)) await this.#writes.run(hostId, () => this.#storeSilence(view.hosts.get(hostId)));
+    }
+  }
+
+  async #storeSilence(host: Host | undefined): Promise<void> {
+    const { store, hosts, lease } = this.#context;
+    if (!host || hosts.isPresent(host.hostId) || lease.epoch !== this.#epoch) return;
+    const silentForS = this.#steps(this.#silenceOf(host));
+    if (silentForS <= (host.silentForS ?? 0)) return;
+    // Another revision: it said hello, or something else changed. The next run looks again.
+    await store.hosts.put({ ...host, silentForS });
+  }
+
+  async #storeForgotten(network: Network): Promise<void> {
+    const { store, view, lease } = this.#context;
+    const { networkId } = network;
+    const grown = new Map<FormerServer, number>();
+    for (const former of network.formerServers) {
+      if (view.hosts.get(former.hostId)?.uid === former.hostUid) continue;
+      const silentForS = this.#steps(this.#forgotten(networkId, former));
+      if (silentForS > (former.silentForS ?? 0)) grown.set(former, silentForS);
+    }
+    if (grown.size === 0 || lease.epoch !== this.#epoch) return;
+    const formerServers = network.formerServers.map((former) => {
+      const silentForS = grown.get(former);
+      return silentForS === undefined ? former : { ...former, silentForS };
+    });
+    await store.networks.put({ ...network, formerServers });
+  }
+
+  #steps(silence: Silence): number {
+    const { authorityCeilingS } = this.#context.store.settings;
+    const stepS = Math.max(LEAST_STEP_S, Math.floor(authorityCeilingS / STEPS_OF_S));
+    // What is known from before has been stored already, and need not be a whole number of today's steps.
+    const addedS = this.#totalS(silence) - silence.beforeS;
+    return silence.beforeS + Math.floor(addedS / stepS) * stepS;
+  }
+}
+
+/** The former servers of a network without those that answer no more: done with its placement, or unable to. */
+export function withoutGoneFormers(
+  { hosts, view, clock }: Pick<Context, 'hosts' | 'view' | 'clock'>,
+  answers: Pick<HostAnswers, 'answer'>,
+  network: Network,
+): Network {
+  const { networkId } = network;
+  const formerServers = network.formerServers.filter((former) => {
+    const { hostId, hostUid, epoch } = former;
+    if (answers.answer(networkId, former).silencedMs <= clock.now()) return false;
+    // What has its name by now may be another machine.
+    if (view.hosts.get(hostId)?.uid !== hostUid || !hosts.host(hostId)?.connected) return true;
+    const table = hosts.table(hostId, networkId);
+    return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
+  });
+  return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
+}
+
+/** Makes what is known of a host that is about to be forgotten part of its networks. */
+export async function keepInNetworks(
+  { store, view }: Pick<Context, 'store' | 'view'>,
+  host: Host,
+  known: Pick<FormerServer, 'silentForS' | 'fenced'>,
+  stop: (network: Network, epochs: readonly number[]) => Network,
+): Promise<void> {
+  const isIts = ({ hostUid }: Placement | FormerServer) => hostUid === host.uid;
+  for (const { networkId, placements, formerServers } of [...view.networks.values()]) {
+    if (![...placements, ...formerServers].some(isIts)) continue;
+    await changeNetwork(store, networkId, (network) => {
+      if (!network) return networkNotFound(networkId);
+      const epochs = network.placements.filter(isIts).map(({ epoch }) => epoch);
+      const stopped = stop(network, epochs);
+      const marked = stopped.formerServers.map((former) => (isIts(former) ? { ...former, ...known } : former));
+      return success({ ...stopped, formerServers: marked });
+    });
+  }
+}
