@@ -90,7 +90,8 @@ export class HostAnswers {
   }
 
   #silenceOf({ hostId, uid }: Host): Silence {
-    const known = this.#silences.get(uid) ?? this.#count(uid, 0);
+    // One that appeared in this term was heard in it.
+    const known = this.#silences.get(uid) ?? { fromMs: this.#sinceMs ?? this.#context.clock.now(), beforeS: 0 };
     const signMs = this.#context.hosts.lastSignMs(hostId);
     return signMs === undefined ? known : { fromMs: Math.max(signMs, known.fromMs), beforeS: 0 };
   }
