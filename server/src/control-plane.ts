@@ -1,10 +1,11 @@
 // The control plane, put together from its parts: everything but the operating system and the wire. main.ts runs it on
 // real ones; simulations run it in virtual time.
 
-import type { Clock } from '@leasehold/program/clock';
+import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import { AgentSessions } from './adapters/agents/agent-sessions.js';
+import { Ceilings } from './app/ceilings.js';
 import { type Context, newUid } from './app/context.js';
 import { Deployment, tellSlot } from './app/deployment.js';
 import { Events } from './app/events.js';
@@ -70,11 +71,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const instance = newUid({ clock, entropy });
   const { advertise = '', agentAdvertise = '' } = options;
   const lease = leadershipOf(store, { instance, server: identity.name, advertise, agentAdvertise }, clock, log);
+  // Widened, because the compiler does not see that starting the lease sets it.
+  let term = undefined as Term | undefined;
   const agents = new AgentSessions({
     clock,
     log,
     metrics,
-    settings: () => store.settings,
+    settings: () => (term?.isReady ? store.settings : undefined),
     lease,
     // The directory needs the view, and the view is filled through the sessions: both are there before an agent is.
     directory: {
@@ -93,9 +96,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics,
     listeners: [(shown) => tellSlot(agents, shown)],
   });
-  // Widened, because the compiler does not see that starting the lease sets it.
-  let term = undefined as Term | undefined;
-  const reuse = () => term?.reclaimer;
+  const reuse = () => (lease.epoch !== undefined && term?.isCounting ? term.reclaimer : undefined);
   const context: Context = { store, view, hosts: agents, lease, reuse, clock, entropy, log, metrics };
   const events = new Events(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
@@ -144,6 +145,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
 /** What a server does only while it leads. */
 interface Term {
+  /** The settings were read for this term: agents may be told of them. */
+  readonly isReady: boolean;
+  /** What hosts say, and how long they are silent, is counted. */
+  readonly isCounting: boolean;
   readonly manager: Manager;
   readonly reclaimer: Reclaimer;
   readonly answers: HostAnswers;
@@ -165,19 +170,51 @@ function beginTerm(
   const manager = new Manager(context, fleet, deployment, answers, epoch);
   const reclaimer = new Reclaimer(context, answers, epoch);
   const pruner = new HistoryPruner(context, epoch, historyRetentionMs);
-  const begun = manager.start().then(() => {
+  const ceilings = new Ceilings(context, answers, epoch);
+  const stopping = new AbortController();
+  let [isReady, isCounting] = [false, false];
+  const begin = async () => {
+    isReady = await readSettings(context, stopping.signal);
+    if (isReady) await manager.start();
+    if (!isReady || stopping.signal.aborted) return;
     // The view holds all that was written before this term: the networks are claimed.
     answers.begin();
+    isCounting = true;
     reclaimer.start();
+    ceilings.start();
     pruner.start();
-  });
+  };
+  const begun = begin();
   return {
+    get isReady() {
+      return isReady;
+    },
+    get isCounting() {
+      return isCounting;
+    },
     manager,
     reclaimer,
     answers,
     begun,
     async end() {
-      await Promise.all([manager.stop(), reclaimer.stop(), pruner.stop(), begun]);
+      stopping.abort();
+      await Promise.all([manager.stop(), reclaimer.stop(), ceilings.stop(), pruner.stop(), begun]);
     },
   };
+}
+
+const READ_AGAIN_MS = 1_000;
+
+/** Reads the settings of a term: with older ones a holder would reckon with an authority that others have raised since. */
+async function readSettings({ store, clock, log }: Context, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    try {
+      await store.readSettings();
+      return true;
+    } catch (error) {
+      log.warn('the settings cannot be read yet', { error: String(error) });
+      await delay(clock, READ_AGAIN_MS, signal);
+    }
+  }
+  return false;
 }

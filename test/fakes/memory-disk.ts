@@ -22,6 +22,8 @@ export class MemoryDisk {
   /** Every change so far, until `forgetChanges`. */
   log: PositionedChange[] = [];
   starts = 0;
+  authorityS: number | undefined;
+  authorityCeilingS = 0;
   holder: HolderRecord | undefined;
   /** The addresses that a MAC has in a network. */
   readonly #macs = new Map<string, Set<Ipv4>>();

@@ -27,6 +27,7 @@ import {
   type SlotStore,
   type Snapshot,
   type Store,
+  type StoreSettings,
   StoreUnavailableError,
   type Subscription,
 } from '@leasehold/server/ports/store';
@@ -56,10 +57,32 @@ export interface MemoryStore extends Store {
 export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const disk = options.disk ?? new MemoryDisk();
   const journal = new Journal(disk, options.delay);
-  const authorityS = options.authorityS ?? DAY_S;
+  const { authorityS } = options;
+  disk.authorityS = authorityS ?? disk.authorityS ?? DAY_S;
+  disk.authorityCeilingS = Math.max(disk.authorityS, disk.authorityCeilingS);
+  const read = (): StoreSettings => {
+    const { authorityS: now = DAY_S, authorityCeilingS } = disk;
+    return { storeUid: 'memory', incarnation: 1, schema: 1, authorityS: now, authorityCeilingS };
+  };
+  let settings = read();
   return {
     kind: 'memory',
-    settings: { storeUid: 'memory', incarnation: 1, schema: 1, authorityS, authorityCeilingS: authorityS },
+    get settings() {
+      return settings;
+    },
+    async readSettings() {
+      journal.check();
+      settings = read();
+      return settings;
+    },
+    async lowerAuthorityCeiling() {
+      const seen = settings;
+      await journal.write(() => {
+        const isStill = disk.authorityS === seen.authorityS && disk.authorityCeilingS === seen.authorityCeilingS;
+        if (isStill) disk.authorityCeilingS = seen.authorityS;
+      });
+      settings = read();
+    },
     disk,
     networks: networkStore(disk, journal),
     slots: slotStore(disk, journal),

@@ -27,7 +27,12 @@ import type { BreakerState } from './breaker.js';
 export interface Store {
   /** `embedded`, `mongodb` or `memory`. */
   readonly kind: string;
+  /** As they were read last: at the opening, and by `readSettings`. */
   readonly settings: StoreSettings;
+  /** Reads the settings again, which other servers may have changed. */
+  readSettings(): Promise<StoreSettings>;
+  /** Makes the authority's ceiling the authority, if both still are what they were when they were read last. */
+  lowerAuthorityCeiling(): Promise<void>;
   readonly networks: NetworkStore;
   readonly slots: SlotStore;
   readonly history: HistoryStore;
@@ -284,12 +289,12 @@ export interface ExclusiveHolder {
   confirm(): Promise<void>;
 }
 
-/** The store cannot be used now; nothing is known of the write that met it. */
+/** The store cannot be used now. A write that met this was not done, unless it is the error below. */
 export class StoreUnavailableError extends Error {
   override readonly name: string = 'StoreUnavailableError';
 }
 
-/** A write was repeated for as long as it may be, and whether it was done is still not known. */
+/** The same, of a write of which nobody knows whether it was done: it failed under way, or was repeated for as long as it may be. */
 export class OutcomeUnknownError extends StoreUnavailableError {
   override readonly name = 'OutcomeUnknownError';
 }

@@ -50,8 +50,8 @@ export interface AgentSessionsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** As they are in this term. */
-  readonly settings: () => StoreSettings;
+  /** As they were read in this term; undefined: not yet. */
+  readonly settings: () => StoreSettings | undefined;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
@@ -230,6 +230,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!attachments.ok) return attachments.error;
     if (this.#closed) return storeUnavailable('The server stops').error;
     if (!lease.isSelf) return noHolder(lease.holder).error;
+    if (!this.#options.settings()) return storeUnavailable('This server just began to lead').error;
     await lease.confirm();
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return noHolder(lease.holder).error;
@@ -259,6 +260,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const { log, lease, clock } = this.#options;
     if (lease.epoch !== holderEpoch) return noHolder(lease.holder).error;
     const settings = this.#options.settings();
+    if (!settings) return storeUnavailable('This server just began to lead').error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
     const session = new AgentSession(
       hostId,

@@ -10,7 +10,7 @@
 import { join } from 'node:path';
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
-import type { Follower, Position, PositionedChange, Store } from '../../ports/store.js';
+import type { Follower, Position, PositionedChange, Store, StoreSettings } from '../../ports/store.js';
 import { ChangeLog } from './change-log.js';
 import { RowCodec } from './codec.js';
 import { lockDirectory } from './data-directory.js';
@@ -20,7 +20,7 @@ import { historyStore } from './history.js';
 import { hostStore } from './hosts.js';
 import { Names } from './names.js';
 import { openNetworks } from './networks.js';
-import { type Opened, recordStart } from './settings.js';
+import { type Opened, putSettings, recordStart, type StoredSettings } from './settings.js';
 import { slotStore } from './slots.js';
 import { takeSnapshot } from './snapshot.js';
 import { type Environment, flushTables, openEnvironment } from './tables.js';
@@ -80,11 +80,24 @@ async function startStore(
   const tenures = new Tenures(tables, codec);
   const stopping = new AbortController();
   const pruning = pruneLog(log, commit, clock, stopping.signal);
-  const { starts, ...shown } = settings;
+  let stored = settings;
+  const { starts } = settings;
+  const shown = ({ starts: _, ...rest }: StoredSettings): StoreSettings => rest;
   let closing: Promise<void> | undefined;
   return {
     kind: 'embedded',
-    settings: shown,
+    get settings() {
+      return shown(stored);
+    },
+    async readSettings() {
+      commit.check();
+      return shown(stored);
+    },
+    async lowerAuthorityCeiling() {
+      const lower = { ...stored, authorityCeilingS: stored.authorityS };
+      await commit.submit(() => putSettings(tables, lower));
+      stored = lower;
+    },
     networks: networks.store,
     slots: slotStore({ tables, codec, commit, tenures, networks }),
     history: historyStore(tables, commit, tenures),

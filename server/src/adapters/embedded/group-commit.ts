@@ -8,7 +8,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { Change } from '../../domain/change.js';
-import { type PositionedChange, StoreUnavailableError } from '../../ports/store.js';
+import { OutcomeUnknownError, type PositionedChange, StoreUnavailableError } from '../../ports/store.js';
 
 // A job takes about 10 µs of the event loop.
 const MAX_JOBS = 512;
@@ -103,7 +103,9 @@ export class GroupCommit {
   #fail(cause: Error, jobs: readonly Job[]): void {
     const refusal = new StoreUnavailableError(`The store failed: ${cause.message}`, { cause });
     this.#refusal = refusal;
-    for (const job of [...jobs, ...this.#waiting.splice(0)]) job.reject(refusal);
+    // What was being written may be on the disk.
+    for (const job of jobs) job.reject(new OutcomeUnknownError(refusal.message, { cause }));
+    for (const job of this.#waiting.splice(0)) job.reject(refusal);
     this.#options.onFatal(cause);
   }
 }

@@ -48,7 +48,7 @@ export async function recordStart(
     ...before,
     starts: before.starts + 1,
     authorityS: authority,
-    // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
+    // Agents may still have the longer one: raised at once, lowered by the holder when that has passed (protocol.md §4).
     authorityCeilingS: Math.max(authority, before.authorityCeilingS),
   };
   await writeSettings(env, tables, settings);
@@ -84,6 +84,11 @@ export function readAnySettings(path: string, table: Table): StoredSettings | un
 
 /** Writes the settings; resolves after their flush, and that of all that is staged. */
 export async function writeSettings(env: Environment, tables: Tables, settings: StoredSettings): Promise<void> {
-  tables.settings.put(KEY, JSON.stringify(settings));
+  putSettings(tables, settings);
   await flushTables(env, tables);
+}
+
+/** Stages the settings, for the next flush. */
+export function putSettings(tables: Tables, settings: StoredSettings): void {
+  tables.settings.put(KEY, JSON.stringify(settings));
 }

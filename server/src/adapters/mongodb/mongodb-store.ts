@@ -18,7 +18,8 @@ import { historyStore } from './history.js';
 import { holderStore } from './holder.js';
 import { NetworkCache } from './network-cache.js';
 import { hostStore, networkStore } from './resources.js';
-import { checkDeployment, openSchema } from './schema.js';
+import { findAll } from './read-back.js';
+import { checkDeployment, openSchema, toSettings } from './schema.js';
 import { slotReads } from './slot-reads.js';
 import { slotWrites } from './slot-writes.js';
 import { faultsTold, takeSnapshot } from './snapshot.js';
@@ -97,9 +98,27 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
   const writes = slotWrites({ exchange, networks: new NetworkCache(), metrics, newMark });
   const { idle, ...slots } = writes;
   let closing: Promise<void> | undefined;
+  let current = settings;
+  const readSettings = async () => {
+    current = await exchange.read('read settings', async (talk) => {
+      const [document] = await findAll(talk, 'settings', { _id: 'settings' }, { limit: 1 });
+      return document ? toSettings(document) : current;
+    });
+    return current;
+  };
   return {
     kind: 'mongodb',
-    settings,
+    get settings() {
+      return current;
+    },
+    readSettings,
+    async lowerAuthorityCeiling() {
+      const { authorityS, authorityCeilingS } = current;
+      const q = { _id: 'settings', authority: authorityS, authority_ceiling: authorityCeilingS };
+      const u = { $set: { authority_ceiling: authorityS } };
+      await exchange.write('lower ceiling', (talk) => talk.write({ update: 'settings', updates: [{ q, u }] }));
+      await readSettings();
+    },
     networks: networkStore({ exchange, feeds, newMark }),
     slots: { ...slots, ...slotReads(exchange) },
     history: historyStore(exchange),

@@ -204,7 +204,7 @@ async function insertSettings(db: Db, settings: StoreSettings): Promise<void> {
 /** Records a new authority, if there is one, and answers the settings. */
 async function recordAuthority(db: Db, authorityS: number | undefined): Promise<StoreSettings> {
   if (authorityS !== undefined) {
-    // Agents may still have the longer one: raised at once, never lowered here (protocol.md §4).
+    // Agents may still have the longer one: raised at once, lowered by the holder when that has passed (protocol.md §4).
     const change = { $set: { authority: authorityS }, $max: { authority_ceiling: authorityS } };
     await settingsOf(db).updateOne({ _id: 'settings', importing: { $exists: false } }, change, {
       writeConcern: MAJORITY,
