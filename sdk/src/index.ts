@@ -23,6 +23,7 @@ export type {
   Host,
   HostAttachment,
   HostChanges,
+  HostFence,
   HostFilter,
   HostLiveness,
   Hosts,

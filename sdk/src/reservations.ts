@@ -61,8 +61,13 @@ export interface Reservation {
   readonly createTime: Date;
   /** Undefined while reserved. */
   readonly releaseTime: Date | undefined;
-  /** Earliest moment another MAC may get the address, an estimate that may move. Undefined while reserved or once ended. */
+  /**
+   * Earliest moment another MAC may get the address, an estimate that may move. Undefined while reserved or once ended, and
+   * where it is not known, because the server that leads could not be asked.
+   */
   readonly reusableTime: Date | undefined;
+  /** The hosts that may still answer with it, and so prolong its rest. Empty unless quarantined, and where it is not known. */
+  readonly blockedByHostIds: readonly string[];
   /** When it was over: the address was free, or its MAC got it again. Undefined until then. */
   readonly endTime: Date | undefined;
   /** How many live servers confirmed that they answer with it. */
@@ -366,6 +371,7 @@ export function toReservation(answer: WireReservation | undefined): Reservation 
     createTime: required(wire.createTime, 'reservation.create_time'),
     releaseTime: wire.releaseTime,
     reusableTime: wire.reusableTime,
+    blockedByHostIds: wire.blockedByHostIds,
     endTime: wire.endTime,
     readyServers: wire.readyServers,
     createdBy: wire.createdBy,

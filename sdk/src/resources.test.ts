@@ -157,6 +157,13 @@ test('a delete carries its guard', async () => {
   expect(it.fake.requests('deleteHost')).toEqual([{ hostId: 'h1', etag: 'h1' }]);
 });
 
+test('a fence says why, and comes back with the host', async () => {
+  const fence = { reason: 'pulled its plug', fencedBy: 'insecure', time: wireHost.createTime };
+  await using it = await open({ fenceHost: () => ({ host: { ...wireHost, fence } }) });
+  expect((await it.leasehold.hosts.fence('h1', 'pulled its plug')).fence).toEqual(fence);
+  expect(it.fake.requests('fenceHost')).toEqual([{ hostId: 'h1', reason: 'pulled its plug' }]);
+});
+
 test('a reservation arrives with its state as a word; what this client does not know is unknown', async () => {
   await using it = await open({
     getReservation: (_, attempt) => ({ reservation: { ...wireReservation, state: (attempt === 1 ? 1 : 9) as 1 } }),

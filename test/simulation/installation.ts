@@ -43,7 +43,7 @@ export class Installation {
   agentChance = 0.5;
   /** How long the next message takes. Those of one direction of a stream arrive in their order all the same. */
   latencyMs: () => number = () => 1;
-  readonly #options: InstallationOptions;
+  #options: InstallationOptions;
   readonly #entropy = new FixedEntropy();
   #plane: ControlPlane | undefined;
   #store: ReturnType<typeof openMemoryStore> | undefined;
@@ -74,8 +74,10 @@ export class Installation {
     return this.#plane !== undefined;
   }
 
-  async startServer(): Promise<void> {
+  /** `options`: what is other from now on. */
+  async startServer(options: InstallationOptions = {}): Promise<void> {
     const { clock, log } = this;
+    this.#options = { ...this.#options, ...options };
     const { authorityS, historyRetentionMs } = this.#options;
     this.#store = openMemoryStore({ disk: this.disk, ...(authorityS !== undefined && { authorityS }) });
     this.#plane = await startControlPlane({

@@ -355,3 +355,55 @@ test('another machine under the name of a deleted host does not speak for it', a
   expect(rests()).toBe(true);
   expect(cut).not.toBe(installation.host('h1'));
 });
+
+test('a shorter lease time counts once every host told it and the longest lease given before has run out', async () => {
+  const ceilingS = () => installation.disk.networks.get(RED)?.subnets[0]?.leaseTimeCeilingS;
+  installation.host('h1').wire.cut();
+  await installation.advance(1_000);
+  await installation.tryUpdateSubnet('red-a', { leaseTimeS: 600 });
+  await installation.advance(30 * 60_000);
+  installation.host('h1').wire.heal();
+  await installation.advance(LEASE_MS - 60_000);
+  expect(ceilingS()).toBe(3_600);
+  await installation.advance(90_000);
+  expect(ceilingS()).toBe(600);
+  await installation.tryUpdateSubnet('red-a', { leaseTimeS: 900 });
+  expect(ceilingS()).toBe(900);
+});
+
+test('a lower authority counts once nobody can have the higher one any more', async () => {
+  await installation.killServer();
+  installation.disk.authorityS = 600;
+  installation.disk.authorityCeilingS = AUTHORITY_S;
+  await installation.startServer({ authorityS: 600 });
+  await installation.advance(SILENCE_MS - 60_000);
+  expect(installation.disk.authorityCeilingS).toBe(AUTHORITY_S);
+  await installation.advance(90_000);
+  expect(installation.disk.authorityCeilingS).toBe(600);
+  installation.host('h1').wire.cut();
+  await installation.advance(1_000);
+  await release(true);
+  await expectRests(Math.ceil((600_000 * 1.01) / 0.99) + 10_000 - 1_000);
+});
+
+test('an address is freed only in a network that this holder claimed, and not in one that a later one did', async () => {
+  // No host serves it, and nothing else is written of it.
+  await installation.createNetwork('blue');
+  await installation.createSubnet('blue', 'blue-a', '10.1.0.0/29');
+  const blue = 'blue' as NetworkId;
+  const { address } = await installation.reserve('blue-a', MAC);
+  await installation.tryRelease('blue-a', formatIpv4(address), { guestStopped: true });
+  await installation.advance(DELAY_MS / 2);
+  const { networks } = installation.plane.useCases.context.store;
+  const network = await networks.get(blue);
+  if (!network) throw new Error('There is no such network');
+  expect(network.holderEpoch).toBe(0);
+  await networks.put({ ...network, holderEpoch: 7 });
+  await installation.advance(DELAY_MS);
+  expect(installation.disk.slots.get(blue)?.size).toBe(1);
+  const claimed = await networks.get(blue);
+  if (claimed) await networks.put({ ...claimed, holderEpoch: 0 });
+  await installation.advance(TICKS_MS);
+  expect(installation.disk.slots.get(blue)?.size ?? 0).toBe(0);
+  expect(installation.disk.networks.get(blue)?.holderEpoch).toBe(1);
+});

@@ -4,6 +4,7 @@ import { run } from '../cli/run.js';
 import { fakeRuntime } from './fake-runtime.js';
 import { aborted, type Handlers, startFakeServer } from './fake-server.js';
 import {
+  NOON,
   wireChanges,
   wireHost,
   wireNetwork,
@@ -81,6 +82,9 @@ export const EVERYTHING: Handlers = {
   listHosts: () => ({ hosts: [wireHost] }),
   updateHost: () => ({ host: wireHost }),
   deleteHost: () => ({}),
+  fenceHost: () => ({
+    host: { ...wireHost, liveness: 3, fence: { reason: 'dead', fencedBy: 'insecure', time: NOON } },
+  }),
   listPlacements: () => ({ placements: [wirePlacement] }),
   async *watchEvents({ snapshot }, _, ended) {
     yield* snapshot ? [...wireSnapshot, ...wireChanges] : wireChanges;

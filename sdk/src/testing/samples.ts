@@ -66,6 +66,7 @@ export const wireReservation = {
   options: [],
   state: 1,
   createTime: NOON,
+  blockedByHostIds: [],
   readyServers: 2,
   createdBy: 'insecure',
   releasedBy: '',

@@ -56,7 +56,10 @@ export class Reclaimer {
     const { view, clock } = this.#context;
     for (const networkId of view.occupiedNetworks) {
       for (const { chainCounter, vouched, chainSoFar, ...resting } of view.occupancy(networkId).resting.values()) {
-        const known = { ...(chainCounter !== undefined && { chainCounter }), ...(vouched !== undefined && { vouched }) };
+        const known = {
+          ...(chainCounter !== undefined && { chainCounter }),
+          ...(vouched !== undefined && { vouched }),
+        };
         const slot = { networkId, ...resting, ...known, ...(chainSoFar && { chainSoFar }) };
         this.#resting.released(slot, clock.now(), true);
       }
@@ -106,8 +109,7 @@ export class Reclaimer {
   #clear(nowMs: number): void {
     const { networks } = this.#context.view;
     this.#resting.clear(
-      (networkId, chainCounter) =>
-        clearedBeforeMs(this.#answers.of(networks.get(networkId), chainCounter), nowMs),
+      (networkId, chainCounter) => clearedBeforeMs(this.#answers.of(networks.get(networkId), chainCounter), nowMs),
       nowMs,
     );
   }

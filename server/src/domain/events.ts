@@ -114,9 +114,10 @@ function ofHost(host: Host, before: Host | undefined): readonly Event[] {
   return isSame ? [] : [{ kind: 'host', change: host.revision === 1 ? 'created' : 'updated', host }];
 }
 
+/** Whether what users see is the same; how long it is silent they do not. */
 function sameReport(a: Host, b: Host): boolean {
-  const reportOf = ({ failureDomain, backend, agentVersion, attachments }: Host) =>
-    JSON.stringify([failureDomain, backend, agentVersion, attachments]);
+  const reportOf = ({ failureDomain, backend, agentVersion, attachments, fence }: Host) =>
+    JSON.stringify([failureDomain, backend, agentVersion, attachments, fence]);
   return reportOf(a) === reportOf(b);
 }
 

@@ -90,7 +90,10 @@ export const arbitraryNetwork: fc.Arbitrary<Network> = some(
     subnets: fc.array(subnet, { maxLength: 2 }),
     placements: fc.array(fc.record(served), { maxLength: 2 }),
     formerServers: fc.array(
-      some({ ...served, counter: count, authorityCeilingS: count }, { silentForS: count, fenced: fc.constant(true as const) }),
+      some(
+        { ...served, counter: count, authorityCeilingS: count },
+        { silentForS: count, fenced: fc.constant(true as const) },
+      ),
       { maxLength: 2 },
     ),
     placementCounter: count,

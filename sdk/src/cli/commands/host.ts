@@ -13,6 +13,7 @@ const VIEW: View<Host> = {
     MAINTENANCE: ({ maintenance }) => (maintenance ? 'yes' : 'no'),
     BREAKER: ({ breaker }) => breaker,
     DOMAIN: ({ failureDomain }) => failureDomain,
+    FENCED: ({ fence }) => fence?.reason,
     NETWORKS: ({ attachments }) => attachments.map(({ networkId }) => networkId).join(','),
     'LAST HEARTBEAT': ({ lastHeartbeatTime }) => lastHeartbeatTime,
   },
@@ -66,6 +67,17 @@ export const hostCommands = [
     async run(leasehold, args, { etag }) {
       await leasehold.hosts.delete(args.host, { etag });
       return { kind: 'done', text: `host ${args.host} deleted` };
+    },
+  }),
+  command({
+    path: ['fence'],
+    summary: 'Vouches that a host is dead, so that addresses it may still answer with need not wait for it',
+    args: { host },
+    flags: { reason: text('TEXT', 'How you know that it cannot answer any guest, required') },
+    examples: ["fence h1 --reason 'pulled its plug'"],
+    async run(leasehold, args, { reason }) {
+      if (reason === undefined) return { kind: 'usage', problem: '--reason is missing' };
+      return item(VIEW, await leasehold.hosts.fence(args.host, reason));
     },
   }),
 ];

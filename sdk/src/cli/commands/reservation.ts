@@ -16,6 +16,7 @@ const VIEW: View<Reservation> = {
     HOSTNAME: ({ hostname }) => hostname,
     READY: ({ state, readyServers }) => (state === 'reserved' ? readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
+    'BLOCKED BY': ({ blockedByHostIds }) => blockedByHostIds.join(','),
     CONFLICT: ({ conflict }) => conflict?.kind,
   },
   enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
