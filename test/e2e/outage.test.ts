@@ -101,7 +101,7 @@ async function everything() {
   const reservations = await leasehold.reservations.list().toArray();
   return {
     placements: placements.map(({ networkId, hostId, epoch, state }) => ({ networkId, hostId, epoch, state })),
-    // How long a released address still rests begins anew with the server (docs/adr/0007).
-    reservations: reservations.map(({ readyServers: _, reusableTime: __, ...rest }) => rest),
+    // How long a released address still rests begins anew with the server (docs/adr/0018).
+    reservations: reservations.map(({ readyServers: _, reusableTime: __, blockedByHostIds: ___, ...rest }) => rest),
   };
 }

@@ -370,10 +370,13 @@ export class Wire implements SessionTransport {
     const isUp = () => isOpen && !this.#isCut;
     const [toAgent, toServer] = [this.#direction(isUp), this.#direction(isUp)];
     if (!this.#installation.isUp) {
-      toAgent(() => {
+      const refuse = () => {
+        if (isOpen) handlers.onClose('connection refused');
         isOpen = false;
-        handlers.onClose('connection refused');
-      });
+      };
+      toAgent(refuse);
+      // While it is cut nobody says so, until it heals.
+      this.#breakNow = refuse;
       return { send: () => undefined, close: () => (isOpen = false) };
     }
     const close = (reason: string) => {

@@ -11,9 +11,10 @@ import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
 import { standing } from '../domain/fits.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Subnet } from '../domain/network.js';
+import type { Resting } from '../domain/occupancy.js';
 import { type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
 import { blocking, clearedBeforeMs, type HostAnswer, reuseAtMs } from '../domain/reuse.js';
-import type { Slot } from '../domain/slot.js';
+import type { Slot, SlotSummary } from '../domain/slot.js';
 import type { Subscription } from '../ports/store.js';
 import type { Context, ReuseEstimate } from './context.js';
 import type { HostAnswers } from './host-answers.js';
@@ -25,6 +26,8 @@ const EVERY_MS = 1_000;
 const STORE_EVERY_MS = 10_000;
 // Freeing is never urgent: reservations under way go first.
 const BATCH = 500;
+// Some milliseconds of the event loop.
+const AT_ONCE = 5_000;
 // Whose MACs were freed last is remembered of so many.
 const MAX_FREED = 65_536;
 
@@ -39,6 +42,9 @@ export class Reclaimer {
   readonly #freed = new Map<string, number>();
   /** What was freed before is not remembered. */
   #freedKnownFromMs = Number.NEGATIVE_INFINITY;
+  #sinceMs = Number.POSITIVE_INFINITY;
+  /** What of that is not taken over yet. */
+  #old: Generator<SlotSummary> | undefined;
   #silencesStoredMs = Number.NEGATIVE_INFINITY;
   #subscription: Subscription | undefined;
 
@@ -51,21 +57,32 @@ export class Reclaimer {
     );
   }
 
-  /** Takes over what rests, and runs every second from now on. */
+  /** Runs every second from now on. */
   start(): void {
-    const { view, clock } = this.#context;
-    for (const networkId of view.occupiedNetworks) {
-      for (const { chainCounter, vouched, chainSoFar, ...resting } of view.occupancy(networkId).resting.values()) {
-        const known = {
-          ...(chainCounter !== undefined && { chainCounter }),
-          ...(vouched !== undefined && { vouched }),
-        };
-        const slot = { networkId, ...resting, ...known, ...(chainSoFar && { chainSoFar }) };
-        this.#resting.released(slot, clock.now(), true);
+    this.#sinceMs = this.#context.clock.now();
+    this.#old = this.#restingBefore();
+    this.#subscription = this.#context.view.listen((shown) => this.#noteSlot(shown));
+    this.#periodic.start();
+  }
+
+  /** What rested when the term began. */
+  *#restingBefore(): Generator<SlotSummary> {
+    const { view } = this.#context;
+    for (const networkId of [...view.occupiedNetworks]) {
+      for (const resting of view.occupancy(networkId).resting.values()) {
+        if (resting.seenMs <= this.#sinceMs) yield summaryOf(networkId, resting);
       }
     }
-    this.#subscription = view.listen((shown) => this.#noteSlot(shown));
-    this.#periodic.start();
+  }
+
+  /** Takes over some of what rested before; it counts from now on. */
+  #takeOver(): void {
+    const nowMs = this.#context.clock.now();
+    for (let i = 0; i < AT_ONCE && this.#old; i++) {
+      const { value, done } = this.#old.next();
+      if (done) this.#old = undefined;
+      else this.#resting.released(value, nowMs, true);
+    }
   }
 
   /** Ends after the run under way. */
@@ -75,10 +92,16 @@ export class Reclaimer {
   }
 
   #noteSlot(shown: Shown): void {
-    if (shown.kind === 'slot-gone') this.#resting.gone(shown.networkId, shown.address);
+    if (shown.kind === 'slot-gone') {
+      const ended = this.#resting.get(shown.networkId, shown.address);
+      if (ended) this.#noteFreed(ended);
+      this.#resting.gone(shown.networkId, shown.address);
+    }
     if (shown.kind !== 'slot') return;
     const { networkId, address, state, mac } = shown.slot;
-    if (state === 'quarantined') this.#resting.released(shown.slot, this.#context.clock.now());
+    const { clock, view } = this.#context;
+    const seenMs = view.occupancy(networkId).resting.get(address)?.seenMs ?? Number.NEGATIVE_INFINITY;
+    if (state === 'quarantined') this.#resting.released(shown.slot, clock.now(), seenMs <= this.#sinceMs);
     else this.#resting.gone(networkId, address, mac);
   }
 
@@ -86,6 +109,7 @@ export class Reclaimer {
   async reclaim(): Promise<void> {
     if (!this.#mayAct) return;
     const nowMs = this.#context.clock.now();
+    this.#takeOver();
     this.#clear(nowMs);
     for (let due = this.#takeDue(nowMs); due.length > 0 && this.#mayAct; due = this.#takeDue(nowMs)) {
       await Promise.all(due.map((slot) => this.#free(slot)));
@@ -111,6 +135,7 @@ export class Reclaimer {
     this.#resting.clear(
       (networkId, chainCounter) => clearedBeforeMs(this.#answers.of(networks.get(networkId), chainCounter), nowMs),
       nowMs,
+      AT_ONCE,
     );
   }
 
@@ -239,4 +264,18 @@ export class Reclaimer {
     }
     return earliestMs;
   }
+}
+
+/** A resting slot as the view has it; what the store did not say is left out. */
+function summaryOf(networkId: NetworkId, { chainCounter, vouched, chainSoFar, ...resting }: Resting): SlotSummary {
+  return {
+    networkId,
+    state: 'quarantined',
+    hostname: '',
+    options: [],
+    ...resting,
+    ...(chainCounter === undefined ? {} : { chainCounter }),
+    ...(vouched === undefined ? {} : { vouched }),
+    ...(chainSoFar === undefined ? {} : { chainSoFar }),
+  };
 }

@@ -29,19 +29,6 @@ export interface RestingSlot {
   readonly clearedMs: number | undefined;
 }
 
-type Entry = { -readonly [K in keyof RestingSlot]: RestingSlot[K] } & {
-  /** Until then it is put off; Infinity: it waits to be cleared, or was taken. */
-  dueMs: number;
-};
-
-interface Line {
-  readonly networkId: NetworkId;
-  readonly chainCounter: number;
-  readonly slots: Entry[];
-  /** Those before it are done with. */
-  first: number;
-}
-
 type Released = Pick<
   SlotSummary,
   | 'networkId'
@@ -55,22 +42,63 @@ type Released = Pick<
   | 'leaseTimeCeilingS'
 >;
 
+const NEVER = Number.POSITIVE_INFINITY;
+
+// A class, because there may be a million of them: objects of one shape take a third of the memory.
+class Entry implements RestingSlot {
+  readonly networkId: NetworkId;
+  readonly address: Ipv4;
+  readonly reservationId: ReservationId;
+  readonly mac: Mac;
+  readonly chainCounter: number;
+  readonly seenMs: number;
+  readonly chainSeenMs: number | undefined;
+  reuseDelayS: number;
+  leaseTimeCeilingS: number;
+  vouched: boolean | undefined;
+  clearedMs: number | undefined = undefined;
+  /** Until then it is put off; Infinity: it waits to be cleared, or was taken. */
+  dueMs = NEVER;
+  isPresent = true;
+
+  constructor(slot: Released, seenMs: number, chainSeenMs: number | undefined, vouched: boolean | undefined) {
+    this.networkId = slot.networkId;
+    this.address = slot.address;
+    this.reservationId = slot.reservationId;
+    this.mac = slot.mac;
+    // As if it were the oldest: then every host counts.
+    this.chainCounter = slot.chainCounter ?? 0;
+    this.seenMs = seenMs;
+    this.chainSeenMs = chainSeenMs;
+    this.reuseDelayS = slot.reuseDelayS;
+    this.leaseTimeCeilingS = slot.leaseTimeCeilingS;
+    this.vouched = vouched;
+  }
+}
+
+interface Line {
+  readonly networkId: NetworkId;
+  readonly chainCounter: number;
+  readonly slots: Entry[];
+  /** Those before it are done with. */
+  first: number;
+}
+
 // What was returned to its MAC, and is remembered in case it is released again.
 const MAX_RETURNED = 65_536;
-const NEVER = Number.POSITIVE_INFINITY;
 const SHRINK_AT = 1_024;
 
 /** The released slots of a term. */
 export class RestingSlots {
   readonly #slots = new Map<NetworkId, Map<Ipv4, Entry>>();
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new Map<NetworkId, Map<number, Line>>();
   readonly #due = new DueQueue<Entry>();
   /** When the first release of a chain that goes on was seen, by network and address. */
   readonly #returned = new Map<string, { readonly mac: Mac; readonly seenMs: number }>();
 
   /** A slot that rests; `isOld`: it was released before this term. */
   released(slot: Released, nowMs: number, isOld = false): void {
-    const { networkId, address, reservationId, mac, chainCounter = 0, reuseDelayS, leaseTimeCeilingS } = slot;
+    const { networkId, address, reservationId, reuseDelayS, leaseTimeCeilingS } = slot;
     const known = this.#slots.get(networkId)?.get(address);
     // What no store says of a slot that it only sums up is found out when it matters.
     const vouched = slot.vouched === undefined ? undefined : slot.vouched && slot.chainSoFar !== 'unvouched';
@@ -78,16 +106,21 @@ export class RestingSlots {
       this.#change(known, { vouched, reuseDelayS, leaseTimeCeilingS }, nowMs);
       return;
     }
-    const before = this.#returned.get(key(networkId, address));
-    const isFirst = slot.chainSoFar === undefined;
-    const chainSeenMs = isOld ? undefined : isFirst ? nowMs : before?.mac === mac ? before.seenMs : undefined;
-    const resting = { networkId, address, reservationId, mac, chainCounter, reuseDelayS, leaseTimeCeilingS };
-    const added: Entry = { ...resting, seenMs: nowMs, chainSeenMs, vouched, clearedMs: undefined, dueMs: NEVER };
+    const chainSeenMs = isOld ? undefined : slot.chainSoFar === undefined ? nowMs : this.#chainSeenMs(slot);
+    if (known) known.isPresent = false;
+    const added = new Entry(slot, nowMs, chainSeenMs, vouched);
     this.#put(added);
-    const lineKey = `${networkId} ${chainCounter}`;
-    const line = this.#lines.get(lineKey) ?? { networkId, chainCounter, slots: [], first: 0 };
-    this.#lines.set(lineKey, line);
+    const { chainCounter } = added;
+    const lines = this.#lines.get(networkId) ?? new Map<number, Line>();
+    this.#lines.set(networkId, lines);
+    const line = lines.get(chainCounter) ?? { networkId, chainCounter, slots: [], first: 0 };
+    lines.set(chainCounter, line);
     line.slots.push(added);
+  }
+
+  #chainSeenMs({ networkId, address, mac }: Released): number | undefined {
+    const before = this.#returned.get(key(networkId, address));
+    return before?.mac === mac ? before.seenMs : undefined;
   }
 
   #change(
@@ -108,13 +141,14 @@ export class RestingSlots {
 
   /** The address rests no more: its MAC has it again, if that is given. */
   gone(networkId: NetworkId, address: Ipv4, mac?: Mac): void {
-    const known = this.get(networkId, address);
+    const known = this.#slots.get(networkId)?.get(address);
     if (!known && this.#returned.size === 0) return;
     const place = key(networkId, address);
     if (!known) {
       if (mac === undefined || this.#returned.get(place)?.mac !== mac) this.#returned.delete(place);
       return;
     }
+    known.isPresent = false;
     const inNetwork = this.#slots.get(networkId);
     inNetwork?.delete(address);
     if (inNetwork?.size === 0) this.#slots.delete(networkId);
@@ -136,35 +170,47 @@ export class RestingSlots {
     return this.#slots.get(networkId)?.values() ?? [];
   }
 
-  /** Clears what was seen before the moment that `beforeMs` says for a network and a counter. */
-  clear(beforeMs: (networkId: NetworkId, chainCounter: number) => number, nowMs: number): void {
-    for (const [lineKey, line] of this.#lines) {
-      const limitMs = this.#head(line) && beforeMs(line.networkId, line.chainCounter);
-      if (limitMs === undefined) {
-        this.#lines.delete(lineKey);
-        continue;
+  /**
+   * Clears what was seen before the moment that `beforeMs` says for a network and a counter; of millions, after a change of
+   * the holder, some `limit` at a time.
+   */
+  clear(
+    beforeMs: (networkId: NetworkId, chainCounter: number) => number,
+    nowMs: number,
+    limit = Number.POSITIVE_INFINITY,
+  ): void {
+    let room = limit;
+    for (const [networkId, lines] of this.#lines) {
+      for (const line of lines.values()) {
+        const limitMs = this.#head(line) && beforeMs(line.networkId, line.chainCounter);
+        if (limitMs === undefined) lines.delete(line.chainCounter);
+        else room = this.#clearLine(line, limitMs, nowMs, room);
       }
-      for (let slot = this.#head(line); slot && slot.seenMs < limitMs; slot = this.#head(line)) {
-        line.first++;
-        slot.clearedMs = nowMs;
-        this.#putOff(slot, Math.max(nowMs, slot.seenMs + slot.reuseDelayS * 1_000));
-      }
-      if (line.first >= SHRINK_AT && line.first * 2 > line.slots.length) {
-        line.slots.splice(0, line.first);
-        line.first = 0;
-      }
+      if (lines.size === 0) this.#lines.delete(networkId);
     }
+  }
+
+  /** Clears the beginning of a line; answers how many more may be cleared. */
+  #clearLine(line: Line, limitMs: number, nowMs: number, limit: number): number {
+    let room = limit;
+    for (let slot = this.#head(line); slot && slot.seenMs < limitMs && room > 0; slot = this.#head(line)) {
+      room--;
+      line.first++;
+      slot.clearedMs = nowMs;
+      this.#putOff(slot, Math.max(nowMs, slot.seenMs + slot.reuseDelayS * 1_000));
+    }
+    if (line.first >= SHRINK_AT && line.first * 2 > line.slots.length) {
+      line.slots.splice(0, line.first);
+      line.first = 0;
+    }
+    return room;
   }
 
   /** The first of a line that still waits. */
   #head(line: Line): Entry | undefined {
     let slot = line.slots[line.first];
-    while (slot && !this.#isPresent(slot)) slot = line.slots[++line.first];
+    while (slot && !slot.isPresent) slot = line.slots[++line.first];
     return slot;
-  }
-
-  #isPresent(slot: RestingSlot): boolean {
-    return this.get(slot.networkId, slot.address) === slot;
   }
 
   /** Takes up to `limit` slots that were put off until now, or were just cleared. */
@@ -174,7 +220,7 @@ export class RestingSlots {
       const slot = this.#due.take(nowMs);
       if (!slot) break;
       // It was put off to another time since, or taken already.
-      if (slot.dueMs > nowMs || !this.#isPresent(slot)) continue;
+      if (slot.dueMs > nowMs || !slot.isPresent) continue;
       slot.dueMs = NEVER;
       due.push(slot);
     }
