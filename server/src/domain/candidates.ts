@@ -1,0 +1,220 @@
+// Which host should serve a network next: of those that can, the one whose failure domain has the fewest servers of this
+// network, then the one with the fewest placements, then by a hash of network and host.
+//
+//   C1. The answer is that of a look at every host (testing/plain-plan.ts); only the way to it is shorter: hosts are kept
+//       by their load, and whether a host has the network is asked only of one that would be better than the best so far.
+//   C2. Hosts of which most have only a few networks are also kept by network, made when the first is asked for.
+
+import type { HostId, NetworkId } from './ids.js';
+import type { PlanHost } from './plan.js';
+
+/** Hosts in the order in which they should take placements; it changes with every placement that is made. */
+export interface Candidates {
+  /** The best one for a network, none of `taken`. `servers`: the hosts that serve it, or shall, for the domains' sake. */
+  best(networkId: NetworkId, taken: ReadonlySet<HostId>, servers: readonly HostId[]): PlanHost | undefined;
+  /** How many placements a host has. */
+  load(hostId: HostId): number;
+  /** A host has one placement more, or one fewer. */
+  add(hostId: HostId, placements: 1 | -1): void;
+}
+
+/** Whether a host takes placements at all. */
+export function takesPlacements({ managed, maintenance, liveness, connected, reachable }: PlanHost): boolean {
+  return managed && !maintenance && liveness === 'up' && connected && reachable;
+}
+
+/** Whether a host can take a placement of this network. */
+export function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
+  return takesPlacements(host) && hasNetwork(host, networkId);
+}
+
+function hasNetwork({ ready, failing }: PlanHost, networkId: NetworkId): boolean {
+  return ready.has(networkId) && !failing.has(networkId);
+}
+
+// Keeping hosts by network costs a step for each network of each host; looking for one network costs at most one for each
+// host, usually far fewer.
+const WORTH_KEEPING = 8;
+
+interface Entry {
+  readonly host: PlanHost;
+  /** Index of its failure domain; 0: none. */
+  readonly domain: number;
+  readonly hash: number;
+  load: number;
+  /** Where it stands among those of its load. */
+  at: number;
+}
+
+/**
+ * Keeps the hosts in order. `load`: the placements of each host now. `networks`: about how many networks will be asked
+ * for.
+ */
+export function keepCandidates(
+  hosts: Iterable<PlanHost>,
+  load: ReadonlyMap<HostId, number>,
+  networks: number,
+): Candidates {
+  return new ByLoad(hosts, load, networks);
+}
+
+class ByLoad implements Candidates {
+  readonly #entries = new Map<HostId, Entry>();
+  /** Hosts without a place in the order, such as dead ones. */
+  readonly #others: Map<HostId, number>;
+  readonly #levels: Entry[][] = [];
+  readonly #domainOf = new Map<HostId, number>();
+  /** How many servers of the network that is asked for are in each domain; all 0 in between. */
+  readonly #crowds: number[] = [0];
+  readonly #isSparse: boolean;
+  /** The domains that have hosts to choose from. */
+  readonly #inhabited = new Set<number>();
+  #byNetwork: Map<NetworkId, Entry[]> | undefined;
+
+  constructor(hosts: Iterable<PlanHost>, load: ReadonlyMap<HostId, number>, networks: number) {
+    this.#others = new Map(load);
+    const domains = new Map<string, number>([['', 0]]);
+    let attachments = 0;
+    for (const host of hosts) {
+      const { hostId, failureDomain } = host;
+      let domain = domains.get(failureDomain);
+      if (domain === undefined) {
+        domain = domains.size;
+        domains.set(failureDomain, domain);
+        this.#crowds.push(0);
+      }
+      this.#domainOf.set(hostId, domain);
+      if (!takesPlacements(host)) continue;
+      this.#inhabited.add(domain);
+      attachments += host.ready.size;
+      const entry: Entry = { host, domain, hash: hashOf(hostId), load: load.get(hostId) ?? 0, at: 0 };
+      this.#entries.set(hostId, entry);
+      this.#enter(entry);
+    }
+    this.#isSparse = attachments * WORTH_KEEPING < networks * this.#entries.size;
+  }
+
+  load(hostId: HostId): number {
+    return this.#entries.get(hostId)?.load ?? this.#others.get(hostId) ?? 0;
+  }
+
+  add(hostId: HostId, placements: 1 | -1): void {
+    const entry = this.#entries.get(hostId);
+    if (!entry) {
+      this.#others.set(hostId, (this.#others.get(hostId) ?? 0) + placements);
+      return;
+    }
+    this.#leave(entry);
+    entry.load = Math.max(0, entry.load + placements);
+    this.#enter(entry);
+  }
+
+  best(networkId: NetworkId, taken: ReadonlySet<HostId>, servers: readonly HostId[]): PlanHost | undefined {
+    const crowded = servers.map((hostId) => this.#domainOf.get(hostId) ?? 0).filter((domain) => domain > 0);
+    for (const domain of crowded) this.#crowds[domain] = (this.#crowds[domain] ?? 0) + 1;
+    const found = this.#isSparse
+      ? this.#bestOf(this.#hostsOf(networkId), networkId, taken)
+      : this.#bestByLevel(networkId, taken, this.#leastCrowd(crowded));
+    for (const domain of crowded) this.#crowds[domain] = 0;
+    return found?.host;
+  }
+
+  /** The fewest servers that any domain with hosts to choose from has. */
+  #leastCrowd(crowded: readonly number[]): number {
+    const used = [...new Set(crowded)].filter((domain) => this.#inhabited.has(domain));
+    return this.#inhabited.size > used.length ? 0 : Math.min(...used.map((domain) => this.#crowds[domain] ?? 0));
+  }
+
+  /** From the least load up: who is found first in a domain with the fewest servers cannot be bettered any more. */
+  #bestByLevel(networkId: NetworkId, taken: ReadonlySet<HostId>, leastCrowd: number): Entry | undefined {
+    let best: Entry | undefined;
+    for (const level of this.#levels) {
+      best = this.#bestOf(level, networkId, taken, best);
+      if (best && (this.#crowds[best.domain] ?? 0) <= leastCrowd) break;
+    }
+    return best;
+  }
+
+  #bestOf(
+    entries: readonly Entry[],
+    networkId: NetworkId,
+    taken: ReadonlySet<HostId>,
+    before?: Entry,
+  ): Entry | undefined {
+    const hash = hashOf(networkId);
+    let best = before;
+    let bestCrowd = best ? (this.#crowds[best.domain] ?? 0) : Number.POSITIVE_INFINITY;
+    let bestWeight = best ? mix(hash ^ best.hash) : 0;
+    for (const entry of entries) {
+      const crowd = this.#crowds[entry.domain] ?? 0;
+      if (crowd > bestCrowd) continue;
+      const weight = mix(hash ^ entry.hash);
+      if (best && crowd === bestCrowd && !isBefore(entry, weight, best, bestWeight)) continue;
+      if (!hasNetwork(entry.host, networkId) || taken.has(entry.host.hostId)) continue;
+      best = entry;
+      bestCrowd = crowd;
+      bestWeight = weight;
+    }
+    return best;
+  }
+
+  #hostsOf(networkId: NetworkId): readonly Entry[] {
+    this.#byNetwork ??= this.#indexed();
+    return this.#byNetwork.get(networkId) ?? [];
+  }
+
+  #indexed(): Map<NetworkId, Entry[]> {
+    const byNetwork = new Map<NetworkId, Entry[]>();
+    for (const entry of this.#entries.values()) {
+      for (const networkId of entry.host.ready) {
+        const own = byNetwork.get(networkId);
+        if (own) own.push(entry);
+        else byNetwork.set(networkId, [entry]);
+      }
+    }
+    return byNetwork;
+  }
+
+  #enter(entry: Entry): void {
+    while (this.#levels.length <= entry.load) this.#levels.push([]);
+    const level = this.#levels[entry.load];
+    if (!level) return;
+    entry.at = level.length;
+    level.push(entry);
+  }
+
+  #leave({ load, at }: Entry): void {
+    const level = this.#levels[load];
+    const last = level?.pop();
+    if (!level || !last || last.at === at) return;
+    level[at] = last;
+    last.at = at;
+  }
+}
+
+function isBefore(a: Entry, weightOfA: number, b: Entry, weightOfB: number): boolean {
+  if (a.load !== b.load) return a.load < b.load;
+  if (weightOfA !== weightOfB) return weightOfA > weightOfB;
+  return a.host.hostId < b.host.hostId;
+}
+
+/**
+ * Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts
+ * come and go. Each is hashed once and the two are mixed: a hash of every pair would stop a large installation for a second.
+ */
+export function rendezvous(networkId: NetworkId, hostId: HostId): number {
+  return mix(hashOf(networkId) ^ hashOf(hostId));
+}
+
+// FNV-1a.
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+function mix(bits: number): number {
+  let hash = Math.imul(bits ^ (bits >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
