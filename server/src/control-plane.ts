@@ -150,7 +150,7 @@ function beginTerm(
   historyRetentionMs: number,
 ): Term {
   const { view, log } = context;
-  const deployment = new Deployment({ view, provider: agents, observer: agents, fleet, log });
+  const deployment = new Deployment({ view, provider: agents, observer: agents, fleet, log, epoch });
   const manager = new Manager(context, fleet, deployment, epoch);
   const reclaimer = new Reclaimer(context, epoch);
   const pruner = new HistoryPruner(context, epoch, historyRetentionMs);

@@ -39,7 +39,7 @@ export interface PlanHost {
   /** Network and epoch of the placements it confirmed, as `placementKey` makes them. */
   readonly serving: ReadonlySet<string>;
   /** The networks it was told to serve and did not confirm for so long that another host had better try. */
-  readonly failing: ReadonlySet<NetworkId>;
+  readonly failing: Pick<ReadonlySet<NetworkId>, 'has'>;
 }
 
 /** Some networks; `size` is how many there are at most. */
