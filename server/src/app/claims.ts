@@ -1,7 +1,7 @@
 // Claims networks for one term of leading (protocol.md §5.2): a compare-and-set that writes the holder's epoch. Once the
 // view shows it, the view also shows every slot that was written before.
 //
-//   C1. The most urgent first, some at a time; those that appear later, made through another server, too.
+//   C1. In the order it is told, some at a time; those that appear later, made through another server, too.
 //   C2. A claim changes nothing but the epoch. A plan for a network that is not claimed yet carries the claim itself: it
 //       is written only over the document it was made from, so nothing came in between.
 
@@ -11,7 +11,8 @@ import type { Network } from '../domain/network.js';
 import type { Subscription } from '../ports/store.js';
 import type { Context } from './context.js';
 
-const AT_ONCE = 100;
+// A plan that comes meanwhile waits for so many writes at most.
+const AT_ONCE = 32;
 const AGAIN_MS = 500;
 
 /** Claims networks, during one term of leading. */

@@ -24,7 +24,6 @@ import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import {
-  byUrgency,
   type NetworkPlan,
   type Plan,
   type PlanHost,
@@ -233,15 +232,18 @@ export class Manager {
     return formerServers.length > 0 || mark !== undefined || deleted === true || this.#marksSeenMs.has(networkId);
   }
 
-  /** Claims the networks that the plan does not write, the most urgent first. */
+  /** Claims the networks that the plan does not write: first those that a connected host serves, then other served ones. */
   #claimOthers({ networks }: Plan, hosts: ReadonlyMap<HostId, PlanHost>): void {
     if (this.#claims.unclaimed.size === 0) return;
     const planned = new Set(networks.map(({ networkId }) => networkId));
-    const others = [...this.#claims.unclaimed].flatMap((networkId) => {
+    const [first, then, last]: [Network[], Network[], Network[]] = [[], [], []];
+    for (const networkId of [...this.#claims.unclaimed].sort()) {
       const network = planned.has(networkId) ? undefined : this.#context.view.networks.get(networkId);
-      return network ? [network] : [];
-    });
-    this.#claims.claim(byUrgency(others, hosts));
+      if (!network) continue;
+      const isHeard = network.placements.some(({ hostId }) => hosts.get(hostId)?.connected);
+      (isHeard ? first : network.placements.length > 0 ? then : last).push(network);
+    }
+    this.#claims.claim([...first, ...then, ...last]);
   }
 
   #toPlanHost({ host, observed, heard, silentForMs, liveness, breaker }: HostNow): PlanHost {

@@ -6,7 +6,7 @@ import type { HostId, NetworkId, Revision, SubnetId, Uid, WallTime } from './ids
 import type { Liveness } from './liveness.js';
 import type { Network, Subnet } from './network.js';
 import { becomeFormer, serversWanted, withPlacement } from './placement.js';
-import { byUrgency, type Plan, type PlanBrakes, type PlanHost, placementKey, plan, type Why } from './plan.js';
+import { type Plan, type PlanBrakes, type PlanHost, placementKey, plan, type Why } from './plan.js';
 
 const WHEN = 0 as WallTime;
 const FREE: PlanBrakes = { massSilence: false, mayLose: () => true };
@@ -230,7 +230,6 @@ describe('plan begins with', () => {
     ];
     const ids = (all: readonly { readonly networkId: string }[]) => all.map(({ networkId }) => networkId);
     expect(ids(plan(networks, hosts, HELD).networks)).toEqual(['unserved', 'short', 'rest']);
-    expect(ids(byUrgency(networks, hosts))).toEqual(['unserved', 'short', 'fine', 'rest']);
   });
 
   test('rescues, which use up nothing of what the brakes allow', () => {

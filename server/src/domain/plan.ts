@@ -122,13 +122,6 @@ interface Unsettled {
   readonly urgency: number;
 }
 
-/** Networks in the order in which something should be done about them. */
-export function byUrgency(networks: Iterable<Network>, hosts: Hosts): readonly Network[] {
-  return Array.from(networks, (network) => ({ network, urgency: urgencyOf(network, hosts) }))
-    .sort(mostUrgentFirst)
-    .map(({ network }) => network);
-}
-
 function mostUrgentFirst(a: Unsettled, b: Unsettled): number {
   return a.urgency - b.urgency || (a.network.networkId < b.network.networkId ? -1 : 1);
 }
