@@ -100,7 +100,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       fleet.beginTerm();
       term = beginTerm(context, fleet, agents, epoch, options.historyRetentionMs ?? HISTORY_RETENTION_MS);
     },
-    resumed: () => term?.manager.resume(),
+    resumed: () => term?.manager.wake(),
+    renewed: (unansweredMs) => term?.manager.storeAnswered(unansweredMs),
     async ended() {
       const over = term;
       term = undefined;

@@ -14,7 +14,7 @@ import { delay, type Timer } from '@leasehold/program/clock';
 import {
   brakesNow,
   followMassSilence,
-  isStall,
+  forgetsAges,
   type MassSilence,
   maybeMassSilence,
   recentLosses,
@@ -23,14 +23,7 @@ import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
-import {
-  type NetworkPlan,
-  type Plan,
-  type PlanHost,
-  placementKey,
-  plan,
-  type Ready,
-} from '../domain/plan.js';
+import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
 import type { ObservedAttachment } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
 import { Claims } from './claims.js';
@@ -47,6 +40,8 @@ const UNSURE_MS = 100;
 // A mark whose owner died must not keep a subnet closed; owners finish within a second.
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
+// Whoever came back so lately takes placements only when there is nobody else.
+const STEADY_AFTER_MS = 30_000;
 const PACE_MS = 20;
 // Planning for the largest installations takes longer than that: most of the time is for what woke it, such as hellos.
 const PACE_PER_PLANNING = 3;
@@ -62,10 +57,12 @@ export class Manager {
   readonly #claims: Claims;
   readonly #shortSince = new Map<NetworkId, WallTime>();
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
+  /** When hosts were seen to be suspect or down last. */
+  readonly #unwellMs = new Map<HostId, number>();
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
-  #agesRestartedMs: number | undefined;
+  #agesForgottenMs: number | undefined;
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
   #running: Promise<void> | undefined;
@@ -125,10 +122,12 @@ export class Manager {
     this.#deployment.stop();
   }
 
-  /** This server acts again after it was not sure that it leads: it heard nobody meanwhile that it may believe. */
-  resume(): void {
-    this.#fleet.restartAges();
-    this.wake();
+  /**
+   * The store answers, after it did not for so long. Without it no agent that lost its stream can come back, so that
+   * silence says nothing of a host.
+   */
+  storeAnswered(unansweredMs: number): void {
+    this.#forgetAges('STORE', unansweredMs, `The store did not answer for ${Math.round(unansweredMs)} ms`);
   }
 
   /** Makes it run soon; during a run: once more after it. */
@@ -177,23 +176,31 @@ export class Manager {
   }
 
   #noticeStall(): void {
+    const lateMs = this.#context.clock.now() - this.#dueMs;
+    this.#forgetAges('STALL', lateMs, `This server stood still for ${Math.round(lateMs)} ms`);
+  }
+
+  #forgetAges(kind: 'STALL' | 'STORE', lostMs: number, reason: string): void {
     const { clock, log } = this.#context;
     const now = clock.now();
-    const lateMs = now - this.#dueMs;
-    if (!isStall(lateMs, this.#fleet.intervalMs, this.#agesRestartedMs, now)) return;
-    this.#agesRestartedMs = now;
+    if (!forgetsAges(lostMs, this.#fleet.intervalMs, this.#agesForgottenMs, now)) return;
+    this.#agesForgottenMs = now;
     this.#fleet.restartAges();
-    log.warn('this server stalled, all hosts count as just heard', { lateMs: Math.round(lateMs) });
-    this.#brakes.set('STALL', `This server stood still for ${Math.round(lateMs)} ms`);
+    log.warn('all hosts count as just heard', { lostMs: Math.round(lostMs), reason });
+    this.#brakes.set(kind, reason);
   }
 
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
-    if (!this.#mayAct) return;
+    if (!this.#mayAct) {
+      if (!this.#stopping.signal.aborted) this.#brakes.set('STORE', 'The store does not answer: nothing is moved');
+      return;
+    }
     const { view, clock } = this.#context;
     const beganMs = clock.now();
     const fleet = this.#fleet.look();
     const hosts = new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
+    for (const hostId of this.#unwellMs.keys()) if (!hosts.has(hostId)) this.#unwellMs.delete(hostId);
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
     const held = silence || maybeMassSilence(hosts.values());
@@ -248,6 +255,9 @@ export class Manager {
 
   #toPlanHost({ host, observed, heard, silentForMs, liveness, breaker }: HostNow): PlanHost {
     const tables = [...this.#context.hosts.tables(host.hostId)];
+    const nowMs = this.#context.clock.now();
+    if (liveness !== 'up') this.#unwellMs.set(host.hostId, nowMs);
+    const unwellMs = this.#unwellMs.get(host.hostId) ?? Number.NEGATIVE_INFINITY;
     return {
       hostId: host.hostId,
       uid: host.uid,
@@ -255,9 +265,8 @@ export class Manager {
       maintenance: host.maintenance,
       failureDomain: host.failureDomain,
       liveness,
-      quiet:
-        !observed ||
-        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
+      steady: nowMs - unwellMs >= STEADY_AFTER_MS,
+      quiet: !observed || isQuiet(observed.lastHeardMs, observed.brokenSinceMs, nowMs, observed.intervalMs),
       heard,
       silentForMs,
       connected: observed?.connected ?? false,
@@ -362,8 +371,10 @@ export class Manager {
     const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
     const starting = `This server has just started and did not hear ${unheard} hosts yet`;
     this.#brakes.set('START', isStarting ? starting : undefined);
-    const stalledMs = this.#agesRestartedMs;
-    if (stalledMs === undefined || nowMs - stalledMs >= STALL_SHOWN_MS) this.#brakes.set('STALL', undefined);
+    const forgottenMs = this.#agesForgottenMs;
+    if (forgottenMs !== undefined && nowMs - forgottenMs < STALL_SHOWN_MS) return;
+    this.#brakes.set('STALL', undefined);
+    this.#brakes.set('STORE', undefined);
   }
 
   #noteShort(hosts: ReadonlyMap<HostId, PlanHost>): void {

@@ -1,5 +1,6 @@
-// Which host should serve a network next: of those that can, the one whose failure domain has the fewest servers of this
-// network, then the one with the fewest placements, then by a hash of network and host.
+// Which host should serve a network next: of those that can, one that did not just come back before one that did, then the
+// one whose failure domain has the fewest servers of this network, then the one with the fewest placements, then by a hash
+// of network and host.
 //
 //   C1. The answer is that of a look at every host (testing/plain-plan.ts); only the way to it is shorter: hosts are kept
 //       by their load, and whether a host has the network is asked only of one that would be better than the best so far.
@@ -35,12 +36,15 @@ function hasNetwork({ ready, failing }: PlanHost, networkId: NetworkId): boolean
 // Keeping hosts by network costs a step for each network of each host; looking for one network costs at most one for each
 // host, usually far fewer.
 const WORTH_KEEPING = 8;
+const UNSTEADY = 1_000;
 
 interface Entry {
   readonly host: PlanHost;
   /** Index of its failure domain; 0: none. */
   readonly domain: number;
   readonly hash: number;
+  /** More than any domain has servers of a network, if it just came back. */
+  readonly penalty: number;
   load: number;
   /** Where it stands among those of its load. */
   at: number;
@@ -87,7 +91,8 @@ class ByLoad implements Candidates {
       if (!takesPlacements(host)) continue;
       this.#inhabited.add(domain);
       attachments += host.ready.size;
-      const entry: Entry = { host, domain, hash: hashOf(hostId), load: load.get(hostId) ?? 0, at: 0 };
+      const penalty = host.steady ? 0 : UNSTEADY;
+      const entry: Entry = { host, domain, hash: hashOf(hostId), penalty, load: load.get(hostId) ?? 0, at: 0 };
       this.#entries.set(hostId, entry);
       this.#enter(entry);
     }
@@ -130,7 +135,7 @@ class ByLoad implements Candidates {
     let best: Entry | undefined;
     for (const level of this.#levels) {
       best = this.#bestOf(level, networkId, taken, best);
-      if (best && (this.#crowds[best.domain] ?? 0) <= leastCrowd) break;
+      if (best && this.#crowdOf(best) <= leastCrowd) break;
     }
     return best;
   }
@@ -143,10 +148,10 @@ class ByLoad implements Candidates {
   ): Entry | undefined {
     const hash = hashOf(networkId);
     let best = before;
-    let bestCrowd = best ? (this.#crowds[best.domain] ?? 0) : Number.POSITIVE_INFINITY;
+    let bestCrowd = best ? this.#crowdOf(best) : Number.POSITIVE_INFINITY;
     let bestWeight = best ? mix(hash ^ best.hash) : 0;
     for (const entry of entries) {
-      const crowd = this.#crowds[entry.domain] ?? 0;
+      const crowd = this.#crowdOf(entry);
       if (crowd > bestCrowd) continue;
       const weight = mix(hash ^ entry.hash);
       if (best && crowd === bestCrowd && !isBefore(entry, weight, best, bestWeight)) continue;
@@ -156,6 +161,10 @@ class ByLoad implements Candidates {
       bestWeight = weight;
     }
     return best;
+  }
+
+  #crowdOf({ domain, penalty }: Entry): number {
+    return (this.#crowds[domain] ?? 0) + penalty;
   }
 
   #hostsOf(networkId: NetworkId): readonly Entry[] {

@@ -21,6 +21,7 @@ function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     maintenance: false,
     failureDomain: '',
     liveness: 'up',
+    steady: true,
     quiet: false,
     heard: true,
     silentForMs: 0,
@@ -105,6 +106,13 @@ describe('plan places', () => {
     const busy = network('blue', 1, ['c']);
     expect(moves(plan([busy, network('red', 2, ['a'])], byId(hosts), FREE))).toEqual(['+c']);
     expect(moves(plan([busy, network('red', 1)], byId([host('c'), host('d')]), FREE))).toEqual(['+d']);
+  });
+
+  test('on a host that just came back only when there is no other', () => {
+    const back = host('a', { steady: false });
+    const busy = network('blue', 1, ['c']);
+    expect(moves(plan([busy, network('red', 1)], byId([back, host('c')]), FREE))).toEqual(['+c']);
+    expect(planRed(network('red', 1), [back])).toEqual(['+a']);
   });
 
   test('evenly, also within one plan', () => {
@@ -271,6 +279,7 @@ const manyHosts = (networksOfEach: number) =>
           failureDomain: fc.constantFrom('', 'r1', 'r2', 'r3'),
           liveness: fc.constantFrom<Liveness>('up', 'up', 'up', 'suspect', 'down'),
           reachable: mostly,
+          steady: mostly,
           ready: fc.subarray(MANY_NETWORKS, { maxLength: networksOfEach }).map((each) => new Set(each)),
           failing: fc.subarray(MANY_NETWORKS, { maxLength: 1 }).map((each) => new Set(each)),
           serving: fc.subarray(MANY_NETWORKS, { maxLength: 3 }).map((all) => new Set(all.map((each) => `${each} 1`))),
@@ -285,7 +294,11 @@ const largerWorld = fc.record({
   networks: fc.tuple(
     ...MANY_NETWORKS.map((id) =>
       fc
-        .record({ count: fc.nat(5), on: fc.shuffledSubarray([...MANY_HOSTS, 'gone'], { maxLength: 5 }), enabled: mostly })
+        .record({
+          count: fc.nat(5),
+          on: fc.shuffledSubarray([...MANY_HOSTS, 'gone'], { maxLength: 5 }),
+          enabled: mostly,
+        })
         .map(({ count, on, enabled }) => network(id, count, on, { ipamEnabled: enabled })),
     ),
   ),

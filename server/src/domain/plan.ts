@@ -25,6 +25,8 @@ export interface PlanHost {
   readonly maintenance: boolean;
   readonly failureDomain: string;
   readonly liveness: Liveness;
+  /** Whether it was up all the time lately: who just came back may be gone again soon. */
+  readonly steady: boolean;
   /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
   readonly quiet: boolean;
   /** Whether it was heard since this server started, or stood still. */

@@ -185,13 +185,20 @@ function bestCandidate(
   let best: { readonly host: PlanHost; readonly rank: Rank } | undefined;
   for (const host of hosts) {
     if (taken.has(host.hostId) || !isCandidate(host, networkId)) continue;
-    const rank: Rank = [crowd(host), load.get(host.hostId) ?? 0, -rendezvous(networkId, host.hostId), host.hostId];
+    const steady = host.steady ? 0 : 1;
+    const rank: Rank = [
+      steady,
+      crowd(host),
+      load.get(host.hostId) ?? 0,
+      -rendezvous(networkId, host.hostId),
+      host.hostId,
+    ];
     if (!best || precedes(rank, best.rank)) best = { host, rank };
   }
   return best?.host;
 }
 
-type Rank = readonly [crowd: number, load: number, hash: number, hostId: HostId];
+type Rank = readonly [unsteady: number, crowd: number, load: number, hash: number, hostId: HostId];
 
 function precedes(a: Rank, b: Rank): boolean {
   const differs = a.findIndex((part, i) => part !== b[i]);
