@@ -12,10 +12,16 @@ afterEach(async () => {
 const ids = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
 
 /** Hosts, in racks of equal size, with all networks. */
-async function start(hosts: number, racks: number, singles: readonly string[], pairs: readonly string[]): Promise<void> {
+async function start(
+  hosts: number,
+  racks: number,
+  singles: readonly string[],
+  pairs: readonly string[],
+): Promise<void> {
   installation = await Installation.start();
   const networks = [...singles, ...pairs];
-  for (const [n, hostId] of ids('h', hosts).entries()) await installation.addHost(hostId, networks, `rack-${n % racks}`);
+  for (const [n, hostId] of ids('h', hosts).entries())
+    await installation.addHost(hostId, networks, `rack-${n % racks}`);
   for (const [n, networkId] of networks.entries()) {
     await installation.createNetwork(networkId, { dhcpServerCount: singles.includes(networkId) ? 1 : 2 });
     await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);

@@ -2,7 +2,7 @@
 
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
-import type { NetworkStore } from '@leasehold/server/ports/store';
+import { type NetworkStore, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CALL } from './commands.js';
 import { Installation } from './installation.js';
@@ -185,15 +185,8 @@ describe('the managers of several servers', () => {
     await agentAt(a, 'h1');
     await until(() => held.writes.length > 0, 3_000);
     // The lead goes to the other one, and comes back, while that write is under way.
-    const { holder } = a.plane.useCases.context.store;
-    if (holder.kind !== 'shared') throw new Error('Its servers elect no holder');
-    const renew = holder.renew.bind(holder);
-    holder.renew = () => Promise.reject(new Error('cut off'));
-    const get = holder.get.bind(holder);
-    holder.get = () => Promise.reject(new Error('cut off'));
-    await until(() => b.plane.lease.epoch !== undefined, 10_000);
-    await until(() => red()?.holderEpoch === 2, 2_000);
-    Object.assign(holder, { renew, get });
+    await storeAway(a, 9_000, async () => {});
+    expect(red()?.holderEpoch).toBe(2);
     await until(() => !a.plane.lease.isSelf, 2_000);
     await group.kill(b);
     held.release();
@@ -202,6 +195,57 @@ describe('the managers of several servers', () => {
     const before = red();
     expect(await group.during(held.finish())).toEqual(held.writes.map(() => 'conflict'));
     expect(red()).toBe(before);
+  });
+
+  /** The holder's record can be neither read nor renewed for so long. */
+  async function storeAway(server: GroupServer, ms: number, beat: () => Promise<void>): Promise<void> {
+    const { holder } = server.plane.useCases.context.store;
+    if (holder.kind !== 'shared') throw new Error('Its servers elect no holder');
+    const [renew, get] = [holder.renew.bind(holder), holder.get.bind(holder)];
+    holder.renew = holder.get = () => Promise.reject(new StoreUnavailableError('away'));
+    await beating(ms, beat);
+    Object.assign(holder, { renew, get });
+  }
+
+  async function beating(ms: number, beat: () => Promise<void>): Promise<void> {
+    for (let passedMs = 0; passedMs < ms; passedMs += 500) {
+      await beat();
+      await group.clock.advance(500);
+    }
+  }
+
+  test('take nobody for dead who could not come back while the store was away; but not twice within a minute', async () => {
+    const h1 = await agentAt(a, 'h1');
+    const h2 = await agentAt(a, 'h2');
+    const brakes = () => a.plane.useCases.status.get().brakes.map(({ kind }) => kind);
+    const before = red();
+    expect(before).toMatchObject({ placements: [{ hostId: 'h1' }] });
+    // Once it does not act any more, so that this is no reason to move anything yet.
+    await storeAway(a, 3_500, async () => {
+      await h1.beat();
+      await h2.beat();
+    });
+    await h1.breaks();
+    await storeAway(a, 2_500, h2.beat);
+    expect(brakes()).toEqual(['STORE']);
+    await beating(1_000, h2.beat);
+    expect(brakes()).toEqual(['STORE']);
+    await beating(3_000, h2.beat);
+    const back = await agentAt(a, 'h1');
+    const both = async () => {
+      await back.beat();
+      await h2.beat();
+    };
+    await beating(10_000, both);
+    expect(red()?.placements).toEqual(before?.placements);
+    expect(brakes()).toEqual(['STORE']);
+    await storeAway(a, 3_500, both);
+    await back.breaks();
+    await storeAway(a, 2_500, h2.beat);
+    await beating(4_000, h2.beat);
+    expect(red()).toMatchObject({ placements: [{ hostId: 'h2' }] });
+    await beating(60_000, h2.beat);
+    expect(brakes()).toEqual([]);
   });
 
   /** From now on writes of networks wait, until new ones are let through; those that wait are made by `finish`. */
