@@ -185,8 +185,10 @@ describe('the managers of several servers', () => {
     await agentAt(a, 'h1');
     await until(() => held.writes.length > 0, 3_000);
     // The lead goes to the other one, and comes back, while that write is under way.
-    await storeAway(a, 9_000, async () => {});
+    const heal = cutOff(a);
+    await group.clock.advance(9_000);
     expect(red()?.holderEpoch).toBe(2);
+    heal();
     await until(() => !a.plane.lease.isSelf, 2_000);
     await group.kill(b);
     held.release();
@@ -197,14 +199,13 @@ describe('the managers of several servers', () => {
     expect(red()).toBe(before);
   });
 
-  /** The holder's record can be neither read nor renewed for so long. */
-  async function storeAway(server: GroupServer, ms: number, beat: () => Promise<void>): Promise<void> {
+  /** From now on the holder's record can be neither read nor renewed, until the answer is called. */
+  function cutOff(server: GroupServer): () => void {
     const { holder } = server.plane.useCases.context.store;
     if (holder.kind !== 'shared') throw new Error('Its servers elect no holder');
     const [renew, get] = [holder.renew.bind(holder), holder.get.bind(holder)];
     holder.renew = holder.get = () => Promise.reject(new StoreUnavailableError('away'));
-    await beating(ms, beat);
-    Object.assign(holder, { renew, get });
+    return () => void Object.assign(holder, { renew, get });
   }
 
   async function beating(ms: number, beat: () => Promise<void>): Promise<void> {
@@ -214,19 +215,25 @@ describe('the managers of several servers', () => {
     }
   }
 
+  /** The store is away for 6 s. `first` loses its stream when the holder does not act any more. */
+  async function outage(first: PlayedAgent & { beat(): Promise<void> }, other: typeof first): Promise<void> {
+    const heal = cutOff(a);
+    await beating(3_500, async () => {
+      await first.beat();
+      await other.beat();
+    });
+    await first.breaks();
+    await beating(2_500, other.beat);
+    heal();
+  }
+
   test('take nobody for dead who could not come back while the store was away; but not twice within a minute', async () => {
     const h1 = await agentAt(a, 'h1');
     const h2 = await agentAt(a, 'h2');
     const brakes = () => a.plane.useCases.status.get().brakes.map(({ kind }) => kind);
     const before = red();
     expect(before).toMatchObject({ placements: [{ hostId: 'h1' }] });
-    // Once it does not act any more, so that this is no reason to move anything yet.
-    await storeAway(a, 3_500, async () => {
-      await h1.beat();
-      await h2.beat();
-    });
-    await h1.breaks();
-    await storeAway(a, 2_500, h2.beat);
+    await outage(h1, h2);
     expect(brakes()).toEqual(['STORE']);
     await beating(1_000, h2.beat);
     expect(brakes()).toEqual(['STORE']);
@@ -236,12 +243,10 @@ describe('the managers of several servers', () => {
       await back.beat();
       await h2.beat();
     };
-    await beating(10_000, both);
+    await beating(4_000, both);
     expect(red()?.placements).toEqual(before?.placements);
     expect(brakes()).toEqual(['STORE']);
-    await storeAway(a, 3_500, both);
-    await back.breaks();
-    await storeAway(a, 2_500, h2.beat);
+    await outage(back, h2);
     await beating(4_000, h2.beat);
     expect(red()).toMatchObject({ placements: [{ hostId: 'h2' }] });
     await beating(60_000, h2.beat);
@@ -251,7 +256,7 @@ describe('the managers of several servers', () => {
   /** From now on writes of networks wait, until new ones are let through; those that wait are made by `finish`. */
   function holdPuts(networks: NetworkStore) {
     const put = networks.put.bind(networks);
-    const writes: (readonly [Network, Pick<Network, 'uid'>?])[] = [];
+    const writes: Parameters<NetworkStore["put"]>[] = [];
     networks.put = (...args) => {
       writes.push(args);
       return new Promise(() => {});
