@@ -230,6 +230,22 @@ test('lists pass their filters on', async () => {
   expect(placements).toEqual([{ ...wirePlacement, epoch: 7, state: 'serving' }]);
 });
 
+test('a rebalance answers its moves, and is repeated only as a preview', async () => {
+  const move = { networkId: 'red', fromHostId: 'h1', toHostId: 'h2' };
+  await using it = await open({
+    rebalancePlacements: (_, attempt) => {
+      if (attempt !== 2) throw { code: status.UNAVAILABLE, details: 'away' };
+      return { moves: [move] };
+    },
+  });
+  await expect(it.leasehold.placements.rebalance()).rejects.toThrow('away');
+  expect(await it.leasehold.placements.rebalance({ networkId: 'red', validateOnly: true })).toEqual([move]);
+  expect(it.fake.requests('rebalancePlacements')).toEqual([
+    { networkId: '', validateOnly: false },
+    { networkId: 'red', validateOnly: true },
+  ]);
+});
+
 test('status leaves out what the server does not know', async () => {
   const bareStatus = { holder: {}, store: { kind: 'embedded' } };
   await using it = await open({ getStatus: (_, attempt) => (attempt === 1 ? wireStatus : bareStatus) });

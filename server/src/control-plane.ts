@@ -17,6 +17,7 @@ import { Manager } from './app/manager.js';
 import { networkStatus } from './app/network-status.js';
 import { Networks } from './app/networks.js';
 import { Placements } from './app/placements.js';
+import { Rebalance } from './app/rebalance.js';
 import { Reclaimer } from './app/reclaimer.js';
 import { Release } from './app/release.js';
 import { Reservations } from './app/reservations.js';
@@ -122,6 +123,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     events,
     hosts,
     placements: new Placements(context, fleet),
+    rebalance: new Rebalance(context, manager),
     status: new Status(context, fleet, manager, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
     hostStatus: (host) => hostStatus(fleet, clock, host),

@@ -1,7 +1,6 @@
 // What the manager writes, when, and in which order; and what is left of it when its term is over.
 
 import type { NetworkId } from '@leasehold/server/domain/ids';
-import type { Network } from '@leasehold/server/domain/network';
 import { type NetworkStore, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CALL } from './commands.js';
@@ -256,7 +255,7 @@ describe('the managers of several servers', () => {
   /** From now on writes of networks wait, until new ones are let through; those that wait are made by `finish`. */
   function holdPuts(networks: NetworkStore) {
     const put = networks.put.bind(networks);
-    const writes: Parameters<NetworkStore["put"]>[] = [];
+    const writes: Parameters<NetworkStore['put']>[] = [];
     networks.put = (...args) => {
       writes.push(args);
       return new Promise(() => {});

@@ -82,6 +82,7 @@ export const EVERYTHING: Handlers = {
   updateHost: () => ({ host: wireHost }),
   deleteHost: () => ({}),
   listPlacements: () => ({ placements: [wirePlacement] }),
+  rebalancePlacements: () => ({ moves: [{ networkId: 'red', fromHostId: 'h1', toHostId: 'h2' }] }),
   async *watchEvents({ snapshot }, _, ended) {
     yield* snapshot ? [...wireSnapshot, ...wireChanges] : wireChanges;
     await aborted(ended);

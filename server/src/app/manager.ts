@@ -24,6 +24,7 @@ import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
+import { type Move, rebalance } from '../domain/rebalance.js';
 import type { ObservedAttachment } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
 import { Claims } from './claims.js';
@@ -46,6 +47,7 @@ const PACE_MS = 20;
 // Planning for the largest installations takes longer than that: most of the time is for what woke it, such as hellos.
 const PACE_PER_PLANNING = 3;
 const MAX_PACE_MS = 250;
+const MOVES_AT_ONCE = 32;
 
 /** Keeps networks served. */
 export class Manager {
@@ -82,7 +84,8 @@ export class Manager {
     this.#claims = new Claims(context, epoch, this.#stopping.signal);
   }
 
-  get #mayAct(): boolean {
+  /** Whether it acts now. */
+  get mayAct(): boolean {
     return this.#context.lease.epoch === this.#epoch && !this.#stopping.signal.aborted;
   }
 
@@ -190,16 +193,65 @@ export class Manager {
     this.#brakes.set(kind, reason);
   }
 
+  /**
+   * Evens out who serves what, of one network or of all, and answers what was moved; with `only: 'preview'` what would be.
+   * A move that met another change of its network is left out.
+   */
+  async rebalance(networkId: NetworkId | undefined, only?: 'preview'): Promise<readonly Move[]> {
+    const { view } = this.#context;
+    const isClaimed = (network: Network) => network.holderEpoch === this.#epoch;
+    const moves = rebalance(
+      view.networks.values(),
+      this.#look(this.#fleet.look()),
+      (network) => isClaimed(network) && (networkId === undefined || network.networkId === networkId),
+    );
+    if (only === 'preview') return moves;
+    const byNetwork = new Map<NetworkId, Move[]>();
+    for (const move of moves) byNetwork.set(move.networkId, [...(byNetwork.get(move.networkId) ?? []), move]);
+    const made: Move[] = [];
+    const groups = [...byNetwork];
+    for (let i = 0; i < groups.length; i += MOVES_AT_ONCE) {
+      const batch = groups.slice(i, i + MOVES_AT_ONCE).map(([id, own]) => this.#move(id, own));
+      made.push(...(await Promise.all(batch)).flat());
+    }
+    return made;
+  }
+
+  async #move(networkId: NetworkId, moves: readonly Move[]): Promise<readonly Move[]> {
+    const { store, view, log } = this.#context;
+    const network = view.networks.get(networkId);
+    if (!this.mayAct || network?.holderEpoch !== this.#epoch) return [];
+    const since = wallTime(this.#context);
+    const { authorityCeilingS } = store.settings;
+    const epochs = moves.map(({ epoch }) => epoch);
+    if (!epochs.every((epoch) => network.placements.some((each) => each.epoch === epoch))) return [];
+    let after = becomeFormer(network, epochs, authorityCeilingS, since);
+    for (const { toHostId } of moves) {
+      const host = view.hosts.get(toHostId);
+      if (!host) return [];
+      after = withPlacement(after, toHostId, host.uid, since);
+    }
+    if ((await store.networks.put(after)) === 'conflict') return [];
+    for (const { fromHostId, toHostId } of moves) {
+      log.info('placement moved', { network: networkId, host: fromHostId, to: toHostId, why: 'rebalance' });
+    }
+    return moves;
+  }
+
+  #look(fleet: ReadonlyMap<HostId, HostNow>): ReadonlyMap<HostId, PlanHost> {
+    return new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
+  }
+
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
-    if (!this.#mayAct) {
+    if (!this.mayAct) {
       if (!this.#stopping.signal.aborted) this.#brakes.set('STORE', 'The store does not answer: nothing is moved');
       return;
     }
     const { view, clock } = this.#context;
     const beganMs = clock.now();
     const fleet = this.#fleet.look();
-    const hosts = new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
+    const hosts = this.#look(fleet);
     for (const hostId of this.#unwellMs.keys()) if (!hosts.has(hostId)) this.#unwellMs.delete(hostId);
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
@@ -288,7 +340,7 @@ export class Manager {
     hosts: ReadonlyMap<HostId, PlanHost>,
   ): Promise<void> {
     const { store, view } = this.#context;
-    if (!this.#mayAct || network.holderEpoch > this.#epoch) return;
+    if (!this.mayAct || network.holderEpoch > this.#epoch) return;
     const isClaimed = network.holderEpoch === this.#epoch;
     const applied = this.#applied(network, planned, hosts);
     // What may be forgotten shows only once every slot and every word of a host before it was seen.
