@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { connectWith } from './connect.js';
 import { fakeRuntime } from './testing/fake-runtime.js';
-import { type Handlers, startFakeServer } from './testing/fake-server.js';
+import { type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
 import {
   NOON,
   wireHost,
@@ -233,15 +233,14 @@ test('lists pass their filters on', async () => {
 test('a rebalance answers its moves, and is repeated only as a preview', async () => {
   const move = { networkId: 'red', fromHostId: 'h1', toHostId: 'h2' };
   await using it = await open({
-    rebalancePlacements: (_, attempt) => {
-      if (attempt !== 2) throw { code: status.UNAVAILABLE, details: 'away' };
-      return { moves: [move] };
-    },
+    rebalancePlacements: (_, attempt) =>
+      attempt < 3 ? refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' }) : { moves: [move] },
   });
-  await expect(it.leasehold.placements.rebalance()).rejects.toThrow('away');
+  await expect(it.leasehold.placements.rebalance()).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
   expect(await it.leasehold.placements.rebalance({ networkId: 'red', validateOnly: true })).toEqual([move]);
   expect(it.fake.requests('rebalancePlacements')).toEqual([
     { networkId: '', validateOnly: false },
+    { networkId: 'red', validateOnly: true },
     { networkId: 'red', validateOnly: true },
   ]);
 });
