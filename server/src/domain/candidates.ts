@@ -3,7 +3,8 @@
 // of network and host.
 //
 //   C1. The answer is that of a look at every host (testing/plain-plan.ts); only the way to it is shorter: hosts are kept
-//       by their load, and whether a host has the network is asked only of one that would be better than the best so far.
+//       by their load, and those of one load in groups, of which the first one for the network mostly has the answer; and
+//       whether a host has the network is asked only of one that would be better than the best so far.
 //   C2. Hosts of which most have only a few networks are also kept by network, made when the first is asked for.
 
 import type { HostId, NetworkId } from './ids.js';
@@ -43,12 +44,19 @@ interface Entry {
   /** Index of its failure domain; 0: none. */
   readonly domain: number;
   readonly hash: number;
+  readonly group: number;
   /** More than any domain has servers of a network, if it just came back. */
   readonly penalty: number;
   load: number;
-  /** Where it stands among those of its load. */
+  /** Where it stands among those of its load and group. */
   at: number;
 }
+
+/** The hosts of one load, by group. */
+type Level = readonly Entry[][];
+
+const GROUPS = 32;
+const GROUP_HASHES = Array.from({ length: GROUPS }, (_, group) => mix(Math.imul(group + 1, 0x9e3779b1)));
 
 /**
  * Keeps the hosts in order. `load`: the placements of each host now. `networks`: about how many networks will be asked
@@ -66,7 +74,7 @@ class ByLoad implements Candidates {
   readonly #entries = new Map<HostId, Entry>();
   /** Hosts without a place in the order, such as dead ones. */
   readonly #others: Map<HostId, number>;
-  readonly #levels: Entry[][] = [];
+  readonly #levels: Level[] = [];
   readonly #domainOf = new Map<HostId, number>();
   /** How many servers of the network that is asked for are in each domain; all 0 in between. */
   readonly #crowds: number[] = [0];
@@ -92,7 +100,9 @@ class ByLoad implements Candidates {
       this.#inhabited.add(domain);
       attachments += host.ready.size;
       const penalty = host.steady ? 0 : UNSTEADY;
-      const entry: Entry = { host, domain, hash: hashOf(hostId), penalty, load: load.get(hostId) ?? 0, at: 0 };
+      const hash = hashOf(hostId);
+      const [group, now] = [groupOf(hash), load.get(hostId) ?? 0];
+      const entry: Entry = { host, domain, hash, group, penalty, load: now, at: 0 };
       this.#entries.set(hostId, entry);
       this.#enter(entry);
     }
@@ -117,9 +127,10 @@ class ByLoad implements Candidates {
   best(networkId: NetworkId, taken: ReadonlySet<HostId>, servers: readonly HostId[]): PlanHost | undefined {
     const crowded = servers.map((hostId) => this.#domainOf.get(hostId) ?? 0).filter((domain) => domain > 0);
     for (const domain of crowded) this.#crowds[domain] = (this.#crowds[domain] ?? 0) + 1;
+    const search: Search = { networkId, hash: hashOf(networkId), taken };
     const found = this.#isSparse
-      ? this.#bestOf(this.#hostsOf(networkId), networkId, taken)
-      : this.#bestByLevel(networkId, taken, this.#leastCrowd(crowded));
+      ? this.#bestOf(this.#hostsOf(networkId), search, undefined)
+      : this.#bestByLevel(search, this.#leastCrowd(crowded));
     for (const domain of crowded) this.#crowds[domain] = 0;
     return found?.host;
   }
@@ -131,29 +142,26 @@ class ByLoad implements Candidates {
   }
 
   /** From the least load up: who is found first in a domain with the fewest servers cannot be bettered any more. */
-  #bestByLevel(networkId: NetworkId, taken: ReadonlySet<HostId>, leastCrowd: number): Entry | undefined {
+  #bestByLevel(search: Search, leastCrowd: number): Entry | undefined {
+    const first = firstGroup(search.hash);
     let best: Entry | undefined;
     for (const level of this.#levels) {
-      best = this.#bestOf(level, networkId, taken, best);
+      best = this.#bestOf(level[first] ?? [], search, best);
+      if (best && this.#crowdOf(best) <= leastCrowd) break;
+      for (const entries of level) best = this.#bestOf(entries, search, best);
       if (best && this.#crowdOf(best) <= leastCrowd) break;
     }
     return best;
   }
 
-  #bestOf(
-    entries: readonly Entry[],
-    networkId: NetworkId,
-    taken: ReadonlySet<HostId>,
-    before?: Entry,
-  ): Entry | undefined {
-    const hash = hashOf(networkId);
+  #bestOf(entries: readonly Entry[], { networkId, hash, taken }: Search, before: Entry | undefined): Entry | undefined {
     let best = before;
     let bestCrowd = best ? this.#crowdOf(best) : Number.POSITIVE_INFINITY;
-    let bestWeight = best ? mix(hash ^ best.hash) : 0;
+    let bestWeight = best ? weightOf(hash, best) : 0;
     for (const entry of entries) {
       const crowd = this.#crowdOf(entry);
       if (crowd > bestCrowd) continue;
-      const weight = mix(hash ^ entry.hash);
+      const weight = weightOf(hash, entry);
       if (best && crowd === bestCrowd && !isBefore(entry, weight, best, bestWeight)) continue;
       if (!hasNetwork(entry.host, networkId) || taken.has(entry.host.hostId)) continue;
       best = entry;
@@ -185,20 +193,27 @@ class ByLoad implements Candidates {
   }
 
   #enter(entry: Entry): void {
-    while (this.#levels.length <= entry.load) this.#levels.push([]);
-    const level = this.#levels[entry.load];
-    if (!level) return;
-    entry.at = level.length;
-    level.push(entry);
+    while (this.#levels.length <= entry.load) this.#levels.push(Array.from({ length: GROUPS }, () => []));
+    const group = this.#levels[entry.load]?.[entry.group];
+    if (!group) return;
+    entry.at = group.length;
+    group.push(entry);
   }
 
-  #leave({ load, at }: Entry): void {
-    const level = this.#levels[load];
-    const last = level?.pop();
-    if (!level || !last || last.at === at) return;
-    level[at] = last;
-    last.at = at;
+  #leave({ load, group: at, at: place }: Entry): void {
+    const group = this.#levels[load]?.[at];
+    const last = group?.pop();
+    if (!group || !last || last.at === place) return;
+    group[place] = last;
+    last.at = place;
   }
+}
+
+/** What is looked for. */
+interface Search {
+  readonly networkId: NetworkId;
+  readonly hash: number;
+  readonly taken: ReadonlySet<HostId>;
 }
 
 function isBefore(a: Entry, weightOfA: number, b: Entry, weightOfB: number): boolean {
@@ -209,10 +224,34 @@ function isBefore(a: Entry, weightOfA: number, b: Entry, weightOfB: number): boo
 
 /**
  * Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts
- * come and go. Each is hashed once and the two are mixed: a hash of every pair would stop a large installation for a second.
+ * come and go. Groups of hosts are drawn first, and then the hosts of a group. Each name is hashed once and the two are
+ * mixed: a hash of every pair would stop a large installation for a second.
  */
 export function rendezvous(networkId: NetworkId, hostId: HostId): number {
-  return mix(hashOf(networkId) ^ hashOf(hostId));
+  const hash = hashOf(hostId);
+  return weightOf(hashOf(networkId), { hash, group: groupOf(hash) });
+}
+
+function groupOf(hash: number): number {
+  return mix(hash) % GROUPS;
+}
+
+/** The group that comes first for a network. */
+function firstGroup(network: number): number {
+  let first = 0;
+  for (let group = 1; group < GROUPS; group++) {
+    if (groupWeight(network, group) > groupWeight(network, first)) first = group;
+  }
+  return first;
+}
+
+// Up to 2^53: 32 bits of the group, and 21 of the host.
+function weightOf(network: number, { hash, group }: Pick<Entry, 'hash' | 'group'>): number {
+  return groupWeight(network, group) * 0x200000 + (mix(network ^ hash) >>> 11);
+}
+
+function groupWeight(network: number, group: number): number {
+  return mix(network ^ (GROUP_HASHES[group] ?? 0));
 }
 
 // FNV-1a.
