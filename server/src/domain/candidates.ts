@@ -36,7 +36,7 @@ function hasNetwork({ ready, failing }: PlanHost, networkId: NetworkId): boolean
 
 // Keeping hosts by network costs a step for each network of each host; looking for one network costs at most one for each
 // host, usually far fewer.
-const WORTH_KEEPING = 8;
+const WORTH_KEEPING = 32;
 const UNSTEADY = 1_000;
 
 interface Entry {
