@@ -30,7 +30,14 @@ export type {
 } from './hosts.js';
 export type { Network, NetworkChanges, NetworkStatus, Networks, NewNetwork } from './networks.js';
 export type { List, ListOptions, Page } from './pages.js';
-export type { Placement, PlacementFilter, PlacementState, Placements } from './placements.js';
+export type {
+  Placement,
+  PlacementFilter,
+  PlacementMove,
+  PlacementState,
+  Placements,
+  RebalanceOptions,
+} from './placements.js';
 export type {
   BatchWaitOptions,
   ConflictKind,

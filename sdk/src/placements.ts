@@ -1,7 +1,11 @@
-// Placements: what they look like to people, how they travel, and the call about them.
+// Placements: what they look like to people, how they travel, and the calls about them.
 
-import type { Calls } from './calls.js';
-import { ListPlacementsRequest, IpamServiceService as rpc } from './gen/ipam/v1/ipam_service.js';
+import type { CallOptions, Calls } from './calls.js';
+import {
+  ListPlacementsRequest,
+  RebalancePlacementsRequest,
+  IpamServiceService as rpc,
+} from './gen/ipam/v1/ipam_service.js';
 import type { Placement as WirePlacement } from './gen/ipam/v1/placement.js';
 import { List, type ListOptions } from './pages.js';
 import { message, nameOf, required } from './values.js';
@@ -32,7 +36,24 @@ export interface PlacementFilter {
   readonly hostId?: string | undefined;
 }
 
-/** The call about placements. */
+/** A placement that moves from one host to another, make before break. */
+export interface PlacementMove {
+  readonly networkId: string;
+  /** The host that served. */
+  readonly fromHostId: string;
+  /** The host that serves instead. */
+  readonly toHostId: string;
+}
+
+/** What to rebalance. */
+export interface RebalanceOptions {
+  /** Only placements of this network; those of the others count all the same. */
+  readonly networkId?: string | undefined;
+  /** Move nothing, and answer the moves it would make. */
+  readonly validateOnly?: boolean | undefined;
+}
+
+/** The calls about placements. */
 export class Placements {
   readonly #calls: Calls;
 
@@ -48,6 +69,22 @@ export class Placements {
       return { items: answer.placements.map(toPlacement), nextPageToken: answer.nextPageToken };
     });
   }
+
+  /**
+   * Evens out who serves what, over failure domains and hosts, and answers what was moved. Only with `validateOnly` it is
+   * retried: the answer to a repetition would leave out what was moved before.
+   */
+  async rebalance(what: RebalanceOptions = {}, options?: CallOptions): Promise<PlacementMove[]> {
+    const { networkId = '', validateOnly = false } = what;
+    const request = message(RebalancePlacementsRequest, { networkId, validateOnly });
+    const call = { method: rpc.rebalancePlacements, request, repeatable: validateOnly };
+    return (await this.#calls.unary(call, options)).moves.map(toMove);
+  }
+}
+
+/** A move as people see it. */
+function toMove({ networkId, fromHostId, toHostId }: PlacementMove): PlacementMove {
+  return { networkId, fromHostId, toHostId };
 }
 
 /** A placement as people see it. */

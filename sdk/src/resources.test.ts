@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { connectWith } from './connect.js';
 import { fakeRuntime } from './testing/fake-runtime.js';
-import { type Handlers, startFakeServer } from './testing/fake-server.js';
+import { type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
 import {
   NOON,
   wireHost,
@@ -235,6 +235,21 @@ test('lists pass their filters on', async () => {
   expect(it.fake.requests('listPlacements')[0]).toMatchObject({ hostId: 'h1', pageSize: 7 });
   expect(hosts).toEqual([{ ...wireHost, liveness: 'up', breaker: 'half-open' }]);
   expect(placements).toEqual([{ ...wirePlacement, epoch: 7, state: 'serving' }]);
+});
+
+test('a rebalance answers its moves, and is repeated only as a preview', async () => {
+  const move = { networkId: 'red', fromHostId: 'h1', toHostId: 'h2' };
+  await using it = await open({
+    rebalancePlacements: (_, attempt) =>
+      attempt < 3 ? refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' }) : { moves: [move] },
+  });
+  await expect(it.leasehold.placements.rebalance()).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
+  expect(await it.leasehold.placements.rebalance({ networkId: 'red', validateOnly: true })).toEqual([move]);
+  expect(it.fake.requests('rebalancePlacements')).toEqual([
+    { networkId: '', validateOnly: false },
+    { networkId: 'red', validateOnly: true },
+    { networkId: 'red', validateOnly: true },
+  ]);
 });
 
 test('status leaves out what the server does not know', async () => {

@@ -20,6 +20,7 @@ import { Manager } from './app/manager.js';
 import { networkStatus } from './app/network-status.js';
 import { Networks } from './app/networks.js';
 import { Placements } from './app/placements.js';
+import { Rebalance } from './app/rebalance.js';
 import { Reclaimer } from './app/reclaimer.js';
 import { Release } from './app/release.js';
 import { Reservations } from './app/reservations.js';
@@ -109,7 +110,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       const historyRetentionMs = options.historyRetentionMs ?? HISTORY_RETENTION_MS;
       term = beginTerm(context, fleet, agents, new HostAnswers(context, epoch, writes), epoch, historyRetentionMs);
     },
-    resumed: () => term?.manager.resume(),
+    resumed() {
+      // Another may have led meanwhile, and acknowledged what this one did not hear.
+      term?.answers.restart();
+      term?.manager.wake();
+    },
+    renewed: (unansweredMs) => term?.manager.storeAnswered(unansweredMs),
     async ended() {
       const over = term;
       term = undefined;
@@ -130,6 +136,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     events,
     hosts,
     placements: new Placements(context, fleet),
+    rebalance: new Rebalance(context, manager),
     status: new Status(context, fleet, manager, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
     hostStatus: (host) => hostStatus(fleet, clock, host),
@@ -166,7 +173,7 @@ function beginTerm(
   historyRetentionMs: number,
 ): Term {
   const { view, log } = context;
-  const deployment = new Deployment({ view, provider: agents, observer: agents, fleet, log });
+  const deployment = new Deployment({ view, provider: agents, observer: agents, fleet, log, epoch });
   const manager = new Manager(context, fleet, deployment, answers, epoch);
   const reclaimer = new Reclaimer(context, answers, epoch);
   const pruner = new HistoryPruner(context, epoch, historyRetentionMs);

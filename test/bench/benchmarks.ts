@@ -8,6 +8,7 @@ import { fixedBody } from './fixed-body.js';
 import { flood } from './flood.js';
 import { goIpam } from './go-ipam.js';
 import { mongodbReserve } from './mongodb-reserve.js';
+import { planning } from './plan.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
 import { snapshot } from './snapshot.js';
@@ -28,6 +29,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   responder,
   dhcpPeers,
   snapshot,
+  planning,
   flood,
   goIpam,
 ];

@@ -1,7 +1,8 @@
 // The manager with real agents in virtual time: who serves what, and what moves when something fails.
 
+import type { NetworkId } from '@leasehold/server/domain/ids';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Installation } from './installation.js';
+import { accepted, Installation } from './installation.js';
 
 let installation: Installation;
 
@@ -178,6 +179,59 @@ describe('what an operator asks for', () => {
     await installation.advance(5_000);
     expect(installation.answers('red')).toEqual([]);
     expect(installation.placements('red')).toEqual([]);
+  });
+});
+
+describe('a rebalance', () => {
+  const moves = async (validateOnly: boolean, networkId?: string) => {
+    const { rebalance } = installation.plane.useCases;
+    return accepted(await rebalance.run(networkId as NetworkId | undefined, validateOnly));
+  };
+
+  test('moves to a new host what it showed before, while somebody answers all the time, and then nothing', async () => {
+    const networkIds = ['red', 'n1', 'n2', 'n3'];
+    installation = await Installation.start({ h1: networkIds });
+    for (const [n, networkId] of networkIds.entries()) {
+      await installation.createNetwork(networkId);
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+      await installation.reserve(`${networkId}-a`, '52:54:00:00:00:01', `10.${n}.0.10`);
+    }
+    await installation.addHost('h2', networkIds);
+    await installation.advance(5_000);
+    expect(networkIds.flatMap((id) => installation.placements(id))).toEqual(networkIds.map(() => 'h1 serving'));
+    const shown = await moves(true);
+    expect(shown).toHaveLength(2);
+    expect(installation.disk.networks.get(shown[0]?.networkId as NetworkId)?.placementCounter).toBe(1);
+    expect(await moves(false, 'nowhere').catch((error: Error) => error.message)).toContain('network-not-found');
+    expect(await moves(false)).toEqual(shown);
+    for (let ms = 0; ms < 100; ms++) {
+      for (const { networkId } of shown) expect(installation.answering(networkId)).not.toEqual([]);
+      await installation.advance(1);
+    }
+    await installation.advance(1_000);
+    for (const { networkId } of shown) expect(installation.placements(networkId)).toEqual(['h2 serving']);
+    expect(await moves(false)).toEqual([]);
+  });
+
+  test('leaves out a move whose network was changed meanwhile', async () => {
+    installation = await Installation.start({ h1: ['red', 'blue'] });
+    for (const [n, networkId] of ['red', 'blue'].entries()) {
+      await installation.createNetwork(networkId);
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+    }
+    await installation.addHost('h2', ['red', 'blue']);
+    await installation.advance(5_000);
+    const [move] = await moves(true);
+    const { networks } = installation.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    networks.put = async (...args) => {
+      networks.put = put;
+      await installation.updateNetwork(move?.networkId ?? '', { ipamEnabled: false });
+      return put(...args);
+    };
+    expect(await moves(false)).toEqual([]);
+    await installation.advance(1_000);
+    expect(installation.placements(move?.networkId ?? '')).toEqual([]);
   });
 });
 

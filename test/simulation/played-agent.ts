@@ -6,15 +6,18 @@ import type { Installation } from './installation.js';
 
 type Hello = Extract<NonNullable<SessionRequest['message']>, { $case: 'hello' }>['value'];
 
+/** A server, and the time it runs in. */
+export type PlayedAt = Pick<Installation, 'plane' | 'advance'>;
+
 /** One stream of a played agent. */
 export class PlayedAgent {
   readonly hostId: string;
-  readonly #installation: Installation;
+  readonly #installation: PlayedAt;
   readonly received: SessionResponse[] = [];
   ended: IpamError | 'ended' | undefined;
   readonly #stream;
 
-  constructor(installation: Installation, hostId = 'h1') {
+  constructor(installation: PlayedAt, hostId = 'h1') {
     this.#installation = installation;
     this.hostId = hostId;
     this.#stream = installation.plane.agents.open({

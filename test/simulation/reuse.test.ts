@@ -397,7 +397,7 @@ test('an address is freed only in a network that this holder claimed, and not in
   const { networks } = installation.plane.useCases.context.store;
   const network = await networks.get(blue);
   if (!network) throw new Error('There is no such network');
-  expect(network.holderEpoch).toBe(0);
+  expect(network.holderEpoch).toBe(1);
   await networks.put({ ...network, holderEpoch: 7 });
   await installation.advance(DELAY_MS);
   expect(installation.disk.slots.get(blue)?.size).toBe(1);

@@ -208,6 +208,16 @@ describe('output', () => {
     );
   });
 
+  test('a rebalance is a table of moves, and a dry run asks for nothing more', async () => {
+    await using server = await withServer(EVERYTHING);
+    expect((await server.run('rebalance --dry-run')).stdout).toBe('NETWORK  FROM  TO\nred      h1    h2\n');
+    expect((await server.run('rebalance --network red -o json')).stdout).toContain('"from_host_id": "h1"');
+    expect(server.requests('rebalancePlacements')).toEqual([
+      { networkId: '', validateOnly: true },
+      { networkId: 'red', validateOnly: false },
+    ]);
+  });
+
   test('labels are told apart whatever they hold', async () => {
     const labels = { a: 'x y', b: '2' };
     await using server = await withServer({ getNetwork: () => ({ network: { ...wireNetwork, labels } }) });

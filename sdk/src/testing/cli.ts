@@ -86,6 +86,7 @@ export const EVERYTHING: Handlers = {
     host: { ...wireHost, liveness: 3, fence: { reason: 'dead', fencedBy: 'insecure', time: NOON } },
   }),
   listPlacements: () => ({ placements: [wirePlacement] }),
+  rebalancePlacements: () => ({ moves: [{ networkId: 'red', fromHostId: 'h1', toHostId: 'h2' }] }),
   async *watchEvents({ snapshot }, _, ended) {
     yield* snapshot ? [...wireSnapshot, ...wireChanges] : wireChanges;
     await aborted(ended);

@@ -8,13 +8,14 @@ import { type PlanHost, placementKey } from '../domain/plan.js';
 
 const CONFIRM_WITHIN_MS = 10_000;
 const TRY_AGAIN_MS = 300_000;
-const NONE: ReadonlySet<NetworkId> = new Set();
+const NONE: ReadonlyMap<NetworkId, number> = new Map();
 
 /** Follows who does not confirm. */
 export class Confirmations {
-  /** By network and host: since when it is waited for, and until when the host is not tried again. */
+  /** By network and host: since when it is waited for. */
   readonly #waitingSinceMs = new Map<string, number>();
-  readonly #failingUntilMs = new Map<string, number>();
+  /** Until when a host is not tried again. */
+  readonly #failingUntilMs = new Map<HostId, Map<NetworkId, number>>();
 
   /** Looks at every placement. */
   follow(networks: ReadonlyMap<NetworkId, Network>, hosts: ReadonlyMap<HostId, PlanHost>, nowMs: number): void {
@@ -26,17 +27,24 @@ export class Confirmations {
         waiting.add(key);
         const sinceMs = this.#waitingSinceMs.get(key) ?? nowMs;
         this.#waitingSinceMs.set(key, sinceMs);
-        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#failingUntilMs.set(key, nowMs + TRY_AGAIN_MS);
+        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#fails(hostId, networkId, nowMs + TRY_AGAIN_MS);
       }
     }
     for (const key of this.#waitingSinceMs.keys()) if (!waiting.has(key)) this.#waitingSinceMs.delete(key);
-    for (const [key, untilMs] of this.#failingUntilMs) if (nowMs >= untilMs) this.#failingUntilMs.delete(key);
+    for (const [hostId, failing] of this.#failingUntilMs) {
+      for (const [networkId, untilMs] of failing) if (nowMs >= untilMs) failing.delete(networkId);
+      if (failing.size === 0) this.#failingUntilMs.delete(hostId);
+    }
+  }
+
+  #fails(hostId: HostId, networkId: NetworkId, untilMs: number): void {
+    const failing = this.#failingUntilMs.get(hostId) ?? new Map<NetworkId, number>();
+    this.#failingUntilMs.set(hostId, failing.set(networkId, untilMs));
   }
 
   /** The networks for which a host is not tried for now. */
-  failing(networks: ReadonlyMap<NetworkId, Network>, hostId: HostId): ReadonlySet<NetworkId> {
-    if (this.#failingUntilMs.size === 0) return NONE;
-    return new Set([...networks.keys()].filter((networkId) => this.#failingUntilMs.has(keyOf(networkId, hostId))));
+  failing(hostId: HostId): Pick<ReadonlySet<NetworkId>, 'has'> {
+    return this.#failingUntilMs.get(hostId) ?? NONE;
   }
 }
 

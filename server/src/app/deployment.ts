@@ -4,6 +4,8 @@
 //       that was made after that (protocol.md §2.7), so that it cannot come to hold one.
 //   D2. A former server goes on answering, with what it has, while fewer hosts serve than are wanted: make before
 //       break. Not when its host shall serve nothing (not managed), or the network is not to be served.
+//   D3. It tells only of networks that are claimed for its term, as the view shows them: with the others hosts go on as
+//       they do. What another holder claimed is that one's to tell.
 
 import type { Log } from '@leasehold/program/log';
 import { subnetEtag } from '../domain/etag.js';
@@ -22,15 +24,22 @@ export interface DeploymentOptions {
   readonly observer: HostObserver;
   readonly fleet: Fleet;
   readonly log: Log;
+  /** Of the term. */
+  readonly epoch: number;
 }
 
 /** Tells the provider, during one term of leading. */
 export class Deployment {
   readonly #options: DeploymentOptions;
   readonly #networksOf = new Map<HostId, Set<NetworkId>>();
+  readonly #hostsOf = new Map<NetworkId, readonly HostId[]>();
+  /** The networks that have former servers, whose duties depend on what others confirmed. */
+  readonly #leaving = new Set<NetworkId>();
   /** What each host was told last, to tell it nothing twice. */
   readonly #told = new Map<HostId, string>();
   #subscription: Subscription | undefined;
+  #isStopped = false;
+  #isSettled = false;
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -41,28 +50,36 @@ export class Deployment {
     const { view } = this.#options;
     for (const network of view.networks.values()) this.#index(network);
     this.#subscription = view.listen((change) => this.#onChange(change));
-    this.refresh();
+    this.#tellAll();
+  }
+
+  /** Every network is claimed: hosts stop what nobody knows of. */
+  settle(): void {
+    this.#isSettled = true;
+    this.#told.clear();
+    this.#tellAll();
   }
 
   /** Tells nothing any more. */
   stop(): void {
+    this.#isStopped = true;
     this.#subscription?.close();
   }
 
   #onChange(change: Shown): void {
     switch (change.kind) {
       case 'network': {
-        const before = this.#hostsOf(change.network.networkId);
+        const before = this.#hostsOf.get(change.network.networkId) ?? [];
         this.#index(change.network);
         for (const hostId of new Set([...before, ...hostsIn(change.network)])) this.#tell(hostId);
         break;
       }
-      case 'network-gone':
-        for (const hostId of this.#hostsOf(change.networkId)) {
-          this.#networksOf.get(hostId)?.delete(change.networkId);
-          this.#tell(hostId);
-        }
+      case 'network-gone': {
+        const before = this.#hostsOf.get(change.networkId) ?? [];
+        this.#unindex(change.networkId);
+        for (const hostId of before) this.#tell(hostId);
         break;
+      }
       case 'host':
         this.#tell(change.host.hostId);
         break;
@@ -79,34 +96,47 @@ export class Deployment {
     }
   }
 
-  #hostsOf(networkId: NetworkId): HostId[] {
-    return [...this.#networksOf].flatMap(([hostId, networks]) => (networks.has(networkId) ? [hostId] : []));
+  #unindex(networkId: NetworkId): void {
+    for (const hostId of this.#hostsOf.get(networkId) ?? []) this.#networksOf.get(hostId)?.delete(networkId);
+    this.#hostsOf.delete(networkId);
+    this.#leaving.delete(networkId);
   }
 
   #index(network: Network): void {
-    for (const networks of this.#networksOf.values()) networks.delete(network.networkId);
-    for (const hostId of hostsIn(network)) {
+    const { networkId } = network;
+    this.#unindex(networkId);
+    const hostIds = hostsIn(network);
+    this.#hostsOf.set(networkId, hostIds);
+    if (network.formerServers.length > 0) this.#leaving.add(networkId);
+    for (const hostId of hostIds) {
       const networks = this.#networksOf.get(hostId) ?? new Set();
-      this.#networksOf.set(hostId, networks.add(network.networkId));
+      this.#networksOf.set(hostId, networks.add(networkId));
     }
   }
 
-  /** Tells every host again whose duties depend on what others confirmed, or that could not be told. */
-  refresh(): void {
-    const { view, fleet } = this.#options;
-    for (const hostId of new Set([...view.hosts.keys(), ...this.#networksOf.keys()])) {
-      if (fleet.breaker(hostId).state === 'half-open') this.#told.delete(hostId);
+  #tellAll(): void {
+    for (const hostId of new Set([...this.#options.view.hosts.keys(), ...this.#networksOf.keys()])) this.#tell(hostId);
+  }
+
+  /** Tells those hosts again whose duties depend on what others confirmed, and `again`, which could not be told. */
+  refresh(again: Iterable<HostId>): void {
+    for (const hostId of again) {
+      this.#told.delete(hostId);
       this.#tell(hostId);
     }
+    const { networks } = this.#options.view;
+    const leaving = [...this.#leaving].flatMap((networkId) => networks.get(networkId)?.formerServers ?? []);
+    for (const hostId of new Set(leaving.map((former) => former.hostId))) this.#tell(hostId);
   }
 
   #tell(hostId: HostId): void {
+    if (this.#isStopped) return;
     const { provider, fleet, log } = this.#options;
     const networks = this.#dutiesOf(hostId);
     const fingerprint = JSON.stringify(networks.map(fingerprintOf));
     if (this.#told.get(hostId) === fingerprint) return;
     this.#told.set(hostId, fingerprint);
-    const confirmed = provider.provide(hostId, networks);
+    const confirmed = provider.provide(hostId, networks, this.#isUndecided);
     // An open breaker does not look at how the command ends; it was given all the same, to be there when it works.
     confirmed.catch(() => undefined);
     // Of a host that is not there nothing is learned.
@@ -122,12 +152,19 @@ export class Deployment {
       });
   }
 
+  readonly #isUndecided = (networkId: NetworkId): boolean => {
+    const { view, epoch } = this.#options;
+    const network = view.networks.get(networkId);
+    // Until then the view may not show yet what the holder before wrote last.
+    return network ? network.holderEpoch !== epoch : !this.#isSettled;
+  };
+
   #dutiesOf(hostId: HostId): readonly ProvidedNetwork[] {
-    const { view } = this.#options;
+    const { view, epoch } = this.#options;
     const networkIds = [...(this.#networksOf.get(hostId) ?? [])].sort();
     return networkIds.flatMap((networkId): readonly ProvidedNetwork[] => {
       const network = view.networks.get(networkId);
-      if (!network) return [];
+      if (network?.holderEpoch !== epoch) return [];
       const { uid, subnets } = network;
       const placement = network.placements.find((each) => each.hostId === hostId);
       if (placement) return [{ networkId, uid, placementEpoch: placement.epoch, subnets, removalsOnly: false }];

@@ -2,7 +2,8 @@
 //
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
-//       was not heard yet gets until every living agent must have found the server.
+//       was not heard yet gets until every living agent must have found the server; so does, after a stall, one whose
+//       stream was broken then.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -82,10 +83,13 @@ export class Fleet {
   /** One host now. */
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, this.#agesFromMs);
+    const brokenSinceMs = observed?.brokenSinceMs;
+    const wasAway = brokenSinceMs !== undefined && brokenSinceMs <= this.#agesFromMs;
+    const agesFromMs = wasAway ? this.#agesFromMs + RECONNECT_GRACE_MS : this.#agesFromMs;
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, agesFromMs);
     // By the interval its agent was told: that of today may be shorter.
     const intervalMs = observed?.intervalMs ?? this.intervalMs;
-    const age = liveness(lastHeardMs, observed?.brokenSinceMs, this.#options.clock.now(), intervalMs);
+    const age = liveness(lastHeardMs, wasAway ? undefined : brokenSinceMs, this.#options.clock.now(), intervalMs);
     const silentForMs = Math.max(0, this.#options.clock.now() - lastHeardMs);
     const heard = observed !== undefined && observed.lastHeardMs >= this.#agesFromMs;
     return {

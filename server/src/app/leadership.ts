@@ -35,6 +35,8 @@ export interface LeadershipEvents {
   began(epoch: number): Promise<void>;
   /** It acts again after it was not sure for a while, and nobody else led meanwhile. */
   resumed(): void;
+  /** A renewal was confirmed; before that, renewals went unanswered for so long. */
+  renewed(unansweredMs: number): void;
   /** It does not lead any more. */
   ended(): Promise<void>;
 }
@@ -87,6 +89,7 @@ class SharedLeadership implements Leadership {
   #turns: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #lastRenewalMs = Number.NEGATIVE_INFINITY;
+  #unansweredSinceMs: number | undefined;
   #timer: Timer | undefined;
   #isAway = false;
 
@@ -188,12 +191,17 @@ class SharedLeadership implements Leadership {
     if (state.kind !== 'leading') throw new StoreUnavailableError('This server does not lead any more');
     const sentMs = this.#clock.now();
     this.#lastRenewalMs = sentMs;
+    this.#unansweredSinceMs ??= sentMs;
     const record = await this.#store.renew(state.record);
+    const unansweredMs = this.#clock.now() - (this.#unansweredSinceMs ?? sentMs);
+    this.#unansweredSinceMs = undefined;
     const wasActing = this.epoch !== undefined;
     this.#saw(record, sentMs);
     this.#follow();
     if (this.#state.kind !== 'leading') throw new StoreUnavailableError('Another server took the lead');
-    if (!wasActing && this.epoch !== undefined) this.#events?.resumed();
+    if (this.epoch === undefined) return;
+    this.#events?.renewed(unansweredMs);
+    if (!wasActing) this.#events?.resumed();
   }
 
   #saw(record: HolderRecord | undefined, sentMs: number): void {

@@ -2,15 +2,19 @@
 //
 //   M1. It reads the world and is never told what changed: timer and events only wake it. One run at a time.
 //   M2. A placement is stored before the first byte of its assignment is sent: the deployment follows the view.
-//   M3. It plans only networks that it claimed for this holder epoch (protocol.md §5.2), from what it then saw of them;
-//       what it writes carries its epoch, and never overwrites what a higher one claimed.
-//   M4. It serves one term of leading: it acts only while this server may act under the epoch of that term.
+//   M3. What it writes of a network carries its epoch, over the very document that it planned from, and never over what a
+//       higher epoch claimed: the first such write claims the network (protocol.md §5.2, claims.ts). Hosts are told only
+//       of networks that the view shows as claimed.
+//   M4. It serves one term of leading: it acts only while this server may act under the epoch of that term. A write that
+//       is still under way when the term ends meets what it was made from, before anybody else claimed the network, or
+//       nothing: so nobody waits for it.
+//   M5. A run that finds nothing to do writes nothing.
 
 import { delay, type Timer } from '@leasehold/program/clock';
 import {
   brakesNow,
   followMassSilence,
-  isStall,
+  forgetsAges,
   type MassSilence,
   maybeMassSilence,
   recentLosses,
@@ -19,8 +23,11 @@ import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
-import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan } from '../domain/plan.js';
+import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
+import { type Move, rebalance } from '../domain/rebalance.js';
+import type { ObservedAttachment } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
+import { Claims } from './claims.js';
 import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
 import type { Deployment } from './deployment.js';
@@ -35,8 +42,13 @@ const UNSURE_MS = 100;
 // A mark whose owner died must not keep a subnet closed; owners finish within a second.
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
+// Whoever came back so lately takes placements only when there is nobody else.
+const STEADY_AFTER_MS = 30_000;
 const PACE_MS = 20;
-const CLAIM_AGAIN_MS = 500;
+// Planning for the largest installations takes longer than that: most of the time is for what woke it, such as hellos.
+const PACE_PER_PLANNING = 3;
+const MAX_PACE_MS = 250;
+const MOVES_AT_ONCE = 32;
 
 /** Keeps networks served. */
 export class Manager {
@@ -46,16 +58,20 @@ export class Manager {
   readonly #answers: HostAnswers;
   readonly #brakes: RaisedBrakes;
   readonly #confirmations = new Confirmations();
+  readonly #claims: Claims;
   readonly #shortSince = new Map<NetworkId, WallTime>();
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
+  /** When hosts were seen to be suspect or down last. */
+  readonly #unwellMs = new Map<HostId, number>();
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
-  #agesRestartedMs: number | undefined;
+  #agesForgottenMs: number | undefined;
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
   #running: Promise<void> | undefined;
   #again = false;
+  #planningMs = 0;
   readonly #epoch: number;
   readonly #subscriptions: Subscription[] = [];
   readonly #stopping = new AbortController();
@@ -68,9 +84,11 @@ export class Manager {
     this.#deployment = deployment;
     this.#epoch = epoch;
     this.#brakes = new RaisedBrakes(context.clock, context.log);
+    this.#claims = new Claims(context, epoch, this.#stopping.signal);
   }
 
-  get #mayAct(): boolean {
+  /** Whether it acts now. */
+  get mayAct(): boolean {
     return this.#context.lease.epoch === this.#epoch && !this.#stopping.signal.aborted;
   }
 
@@ -84,11 +102,9 @@ export class Manager {
     return this.#shortSince.get(networkId);
   }
 
-  /** Claims the networks, tells the hosts, and manages from now on. */
+  /** Manages from now on; resolves when every network is claimed. */
   async start(): Promise<void> {
     const { view, hosts } = this.#context;
-    await this.#claimAll();
-    if (this.#stopping.signal.aborted) return;
     this.#deployment.start();
     this.#subscriptions.push(
       view.listen(({ kind }) => {
@@ -97,23 +113,27 @@ export class Manager {
       hosts.onChange(() => this.wake()),
       this.#fleet.onBreakerChange(() => this.wake()),
     );
+    const claimed = this.#claims.start();
     this.wake();
+    await claimed;
+    this.#deployment.settle();
   }
 
-  /** Ends after the run under way. */
-  async stop(): Promise<void> {
+  /** Ends at once: nothing of it goes on but the writes under way (M4). */
+  stop(): void {
     this.#stopping.abort();
     this.#timer?.cancel();
     for (const subscription of this.#subscriptions) subscription.close();
+    this.#claims.stop();
     this.#deployment.stop();
-    await this.#running;
   }
 
-  /** This server acts again after it was not sure that it leads: it heard nobody meanwhile that it may believe. */
-  resume(): void {
-    this.#fleet.restartAges();
-    this.#answers.restart();
-    this.wake();
+  /**
+   * The store answers, after it did not for so long. Without it no agent that lost its stream can come back, so that
+   * silence says nothing of a host.
+   */
+  storeAnswered(unansweredMs: number): void {
+    this.#forgetAges('STORE', unansweredMs, `The store did not answer for ${Math.round(unansweredMs)} ms`);
   }
 
   /** Makes it run soon; during a run: once more after it. */
@@ -129,7 +149,7 @@ export class Manager {
     const { clock } = this.#context;
     for (let first = true; this.#again && !this.#stopping.signal.aborted; first = false) {
       // When hosts come by the thousand, one run for many of them.
-      if (!first) await delay(clock, PACE_MS, this.#stopping.signal);
+      if (!first) await delay(clock, this.#paceMs, this.#stopping.signal);
       this.#again = false;
       // Here, not in the timer: after a stall an event may come first, and would cancel the timer that tells.
       if (this.#timer) this.#noticeStall();
@@ -141,6 +161,10 @@ export class Manager {
       }
       if (!this.#stopping.signal.aborted) this.#arm();
     }
+  }
+
+  get #paceMs(): number {
+    return Math.max(PACE_MS, Math.min(PACE_PER_PLANNING * this.#planningMs, MAX_PACE_MS));
   }
 
   #arm(): void {
@@ -158,40 +182,137 @@ export class Manager {
   }
 
   #noticeStall(): void {
+    const lateMs = this.#context.clock.now() - this.#dueMs;
+    this.#forgetAges('STALL', lateMs, `This server stood still for ${Math.round(lateMs)} ms`);
+  }
+
+  #forgetAges(kind: 'STALL' | 'STORE', lostMs: number, reason: string): void {
     const { clock, log } = this.#context;
     const now = clock.now();
-    const lateMs = now - this.#dueMs;
-    if (!isStall(lateMs, this.#fleet.intervalMs, this.#agesRestartedMs, now)) return;
-    this.#agesRestartedMs = now;
+    if (!forgetsAges(lostMs, this.#fleet.intervalMs, this.#agesForgottenMs, now)) return;
+    this.#agesForgottenMs = now;
     this.#fleet.restartAges();
-    log.warn('this server stalled, all hosts count as just heard', { lateMs: Math.round(lateMs) });
-    this.#brakes.set('STALL', `This server stood still for ${Math.round(lateMs)} ms`);
+    log.warn('all hosts count as just heard', { lostMs: Math.round(lostMs), reason });
+    this.#brakes.set(kind, reason);
+  }
+
+  /**
+   * Evens out who serves what, of one network or of all, and answers what was moved; with `only: 'preview'` what would be.
+   * A move that met another change of its network is left out.
+   */
+  async rebalance(networkId: NetworkId | undefined, only?: 'preview'): Promise<readonly Move[]> {
+    const { view } = this.#context;
+    const isClaimed = (network: Network) => network.holderEpoch === this.#epoch;
+    const moves = rebalance(
+      view.networks.values(),
+      this.#look(this.#fleet.look()),
+      (network) => isClaimed(network) && (networkId === undefined || network.networkId === networkId),
+    );
+    if (only === 'preview') return moves;
+    const byNetwork = new Map<NetworkId, Move[]>();
+    for (const move of moves) byNetwork.set(move.networkId, [...(byNetwork.get(move.networkId) ?? []), move]);
+    const made: Move[] = [];
+    const groups = [...byNetwork];
+    for (let i = 0; i < groups.length; i += MOVES_AT_ONCE) {
+      const batch = groups.slice(i, i + MOVES_AT_ONCE).map(([id, own]) => this.#move(id, own));
+      made.push(...(await Promise.all(batch)).flat());
+    }
+    return made;
+  }
+
+  async #move(networkId: NetworkId, moves: readonly Move[]): Promise<readonly Move[]> {
+    const { store, view, log } = this.#context;
+    const network = view.networks.get(networkId);
+    if (!this.mayAct || network?.holderEpoch !== this.#epoch) return [];
+    const since = wallTime(this.#context);
+    const { authorityCeilingS } = store.settings;
+    const epochs = moves.map(({ epoch }) => epoch);
+    if (!epochs.every((epoch) => network.placements.some((each) => each.epoch === epoch))) return [];
+    let after = becomeFormer(network, epochs, authorityCeilingS, since);
+    for (const { toHostId } of moves) {
+      const host = view.hosts.get(toHostId);
+      if (!host) return [];
+      after = withPlacement(after, toHostId, host.uid, since);
+    }
+    if ((await store.networks.put(after)) === 'conflict') return [];
+    for (const { fromHostId, toHostId } of moves) {
+      log.info('placement moved', { network: networkId, host: fromHostId, to: toHostId, why: 'rebalance' });
+    }
+    return moves;
+  }
+
+  #look(fleet: ReadonlyMap<HostId, HostNow>): ReadonlyMap<HostId, PlanHost> {
+    return new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
   }
 
   /** One run: plans, writes, and tells. */
   async manage(): Promise<void> {
-    if (!this.#mayAct) return;
+    if (!this.mayAct) {
+      if (!this.#stopping.signal.aborted) this.#brakes.set('STORE', 'The store does not answer: nothing is moved');
+      return;
+    }
     const { view, clock } = this.#context;
+    const beganMs = clock.now();
     const fleet = this.#fleet.look();
-    const hosts = new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
+    const hosts = this.#look(fleet);
+    for (const hostId of this.#unwellMs.keys()) if (!hosts.has(hostId)) this.#unwellMs.delete(hostId);
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
     const held = silence || maybeMassSilence(hosts.values());
     this.#isUnsure = held && !silence && [...hosts.values()].some(({ liveness }) => liveness !== 'up');
     const planned = plan(view.networks.values(), hosts, brakesNow(hosts, held, this.#losses, clock.now()));
     this.#showBrakes(held, planned, fleet);
-    const plans = new Map(planned.networks.map((each) => [each.networkId, each]));
-    await Promise.all(
-      [...view.networks.values()].map((network) => this.#execute(network, plans.get(network.networkId), hosts)),
-    );
-    this.#deployment.refresh();
+    const writes = this.#writes(planned, hosts);
+    this.#claimOthers(planned, hosts);
+    this.#planningMs = clock.now() - beganMs;
+    await Promise.all(writes);
+    if (this.#stopping.signal.aborted) return;
+    this.#deployment.refresh([...fleet].flatMap(([hostId, { breaker }]) => (breaker === 'half-open' ? [hostId] : [])));
     this.#confirmations.follow(view.networks, hosts, clock.now());
-    this.#noteShort();
+    this.#noteShort(hosts);
+  }
+
+  /** Begins the writes of the plan, in its order, and then those of other networks that need looking after. */
+  #writes({ networks }: Plan, hosts: ReadonlyMap<HostId, PlanHost>): readonly Promise<void>[] {
+    const { view } = this.#context;
+    const writes: Promise<void>[] = [];
+    const planned = new Set<NetworkId>();
+    for (const each of networks) {
+      const network = view.networks.get(each.networkId);
+      planned.add(each.networkId);
+      if (network) writes.push(this.#execute(network, each, hosts));
+    }
+    for (const network of view.networks.values()) {
+      if (!planned.has(network.networkId) && this.#needsLook(network)) {
+        writes.push(this.#execute(network, undefined, hosts));
+      }
+    }
+    return writes;
+  }
+
+  #needsLook({ networkId, formerServers, mark, deleted }: Network): boolean {
+    return formerServers.length > 0 || mark !== undefined || deleted === true || this.#marksSeenMs.has(networkId);
+  }
+
+  /** Claims the networks that the plan does not write: first those that a connected host serves, then other served ones. */
+  #claimOthers({ networks }: Plan, hosts: ReadonlyMap<HostId, PlanHost>): void {
+    if (this.#claims.unclaimed.size === 0) return;
+    const planned = new Set(networks.map(({ networkId }) => networkId));
+    const [first, then, last]: [Network[], Network[], Network[]] = [[], [], []];
+    for (const networkId of [...this.#claims.unclaimed].sort()) {
+      const network = planned.has(networkId) ? undefined : this.#context.view.networks.get(networkId);
+      if (!network) continue;
+      const isHeard = network.placements.some(({ hostId }) => hosts.get(hostId)?.connected);
+      (isHeard ? first : network.placements.length > 0 ? then : last).push(network);
+    }
+    this.#claims.claim([...first, ...then, ...last]);
   }
 
   #toPlanHost({ host, observed, heard, silentForMs, liveness, breaker }: HostNow): PlanHost {
-    const attachments = [...(observed?.attachments ?? [])];
     const tables = [...this.#context.hosts.tables(host.hostId)];
+    const nowMs = this.#context.clock.now();
+    if (liveness !== 'up') this.#unwellMs.set(host.hostId, nowMs);
+    const unwellMs = this.#unwellMs.get(host.hostId) ?? Number.NEGATIVE_INFINITY;
     return {
       hostId: host.hostId,
       uid: host.uid,
@@ -199,45 +320,20 @@ export class Manager {
       maintenance: host.maintenance,
       failureDomain: host.failureDomain,
       liveness,
-      quiet:
-        !observed ||
-        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
+      steady: nowMs - unwellMs >= STEADY_AFTER_MS,
+      quiet: !observed || isQuiet(observed.lastHeardMs, observed.brokenSinceMs, nowMs, observed.intervalMs),
       heard,
       silentForMs,
       connected: observed?.connected ?? false,
       reachable: breaker === 'closed',
-      ready: new Set(attachments.flatMap(([networkId, { ready }]) => (ready ? [networkId] : []))),
+      ready: observed ? readyOf(observed.attachments) : NONE_READY,
       serving: new Set(
         tables.flatMap(([networkId, { serving, placementEpoch }]) =>
           serving ? [placementKey(networkId, placementEpoch)] : [],
         ),
       ),
-      failing: this.#confirmations.failing(this.#context.view.networks, host.hostId),
+      failing: this.#confirmations.failing(host.hostId),
     };
-  }
-
-  /** Claims every network, and sees that in the view: then it also sees every slot that was written before. */
-  async #claimAll(): Promise<void> {
-    const { view, log, clock } = this.#context;
-    const unclaimed = () => [...view.networks.values()].filter(({ holderEpoch }) => holderEpoch < this.#epoch);
-    for (let networks = unclaimed(); networks.length > 0 && !this.#stopping.signal.aborted; networks = unclaimed()) {
-      try {
-        await Promise.all(networks.map((network) => this.#claim(network)));
-      } catch (error) {
-        log.warn('networks cannot be claimed yet', { error: String(error) });
-      }
-      if (unclaimed().length > 0) await delay(clock, CLAIM_AGAIN_MS, this.#stopping.signal);
-    }
-  }
-
-  async #claim(network: Network): Promise<void> {
-    const { store } = this.#context;
-    let current: Network | undefined = network;
-    while (current && current.holderEpoch < this.#epoch && this.#mayAct) {
-      const written = await store.networks.put({ ...current, holderEpoch: this.#epoch });
-      if (written !== 'conflict') return;
-      current = await store.networks.get(network.networkId);
-    }
   }
 
   // A conflict needs no repeat here: the view will show the newer document and wake the manager.
@@ -247,11 +343,12 @@ export class Manager {
     hosts: ReadonlyMap<HostId, PlanHost>,
   ): Promise<void> {
     const { store, view } = this.#context;
-    if (!this.#mayAct || network.holderEpoch > this.#epoch) return;
-    const after = this.#withoutOldMark(
-      withoutGoneFormers(this.#context, this.#answers, this.#applied(network, planned, hosts)),
-    );
-    if (isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
+    if (!this.mayAct || network.holderEpoch > this.#epoch) return;
+    const isClaimed = network.holderEpoch === this.#epoch;
+    const applied = this.#applied(network, planned, hosts);
+    // What may be forgotten shows only once every slot and every word of a host before it was seen.
+    const after = isClaimed ? this.#withoutOldMark(withoutGoneFormers(this.#context, this.#answers, applied)) : applied;
+    if (isClaimed && isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
       await store.networks.remove(network);
     } else if (after !== network) {
       const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
@@ -269,8 +366,8 @@ export class Manager {
       const host = hosts.get(hostId);
       if (host) after = withPlacement(after, hostId, host.uid, since);
     }
-    for (const { hostId, why } of planned.withdraw) {
-      if (why === 'host down') this.#losses = new Map(this.#losses).set(hostId, clock.now());
+    for (const { hostId, counts } of planned.withdraw) {
+      if (counts) this.#losses = new Map(this.#losses).set(hostId, clock.now());
     }
     return after;
   }
@@ -318,19 +415,38 @@ export class Manager {
     const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
     const starting = `This server has just started and did not hear ${unheard} hosts yet`;
     this.#brakes.set('START', isStarting ? starting : undefined);
-    const stalledMs = this.#agesRestartedMs;
-    if (stalledMs === undefined || nowMs - stalledMs >= STALL_SHOWN_MS) this.#brakes.set('STALL', undefined);
+    const forgottenMs = this.#agesForgottenMs;
+    if (forgottenMs !== undefined && nowMs - forgottenMs < STALL_SHOWN_MS) return;
+    this.#brakes.set('STALL', undefined);
+    this.#brakes.set('STORE', undefined);
   }
 
-  #noteShort(): void {
+  #noteShort(hosts: ReadonlyMap<HostId, PlanHost>): void {
     const { networks } = this.#context.view;
     for (const networkId of this.#shortSince.keys()) if (!networks.has(networkId)) this.#shortSince.delete(networkId);
     for (const network of networks.values()) {
-      const { networkId } = network;
-      if (this.#fleet.serving(network).length >= serversWanted(network)) this.#shortSince.delete(networkId);
+      const { networkId, placements } = network;
+      const serving = placements.filter(({ hostId, epoch }) => {
+        const host = hosts.get(hostId);
+        return host?.liveness === 'up' && host.serving.has(placementKey(networkId, epoch));
+      });
+      if (serving.length >= serversWanted(network)) this.#shortSince.delete(networkId);
       else if (!this.#shortSince.has(networkId)) this.#shortSince.set(networkId, wallTime(this.#context));
     }
   }
+}
+
+const NONE_READY: Ready = new Set();
+
+/** The networks that are ready, without a copy: a host may have thousands. */
+function readyOf(attachments: ReadonlyMap<NetworkId, ObservedAttachment>): Ready {
+  return {
+    has: (networkId) => attachments.get(networkId)?.ready === true,
+    size: attachments.size,
+    *[Symbol.iterator]() {
+      for (const [networkId, { ready }] of attachments) if (ready) yield networkId;
+    },
+  };
 }
 
 /** A deleted network of which nothing can come any more, but for resting addresses. */

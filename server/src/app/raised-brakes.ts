@@ -5,7 +5,7 @@ import type { Log } from '@leasehold/program/log';
 
 /** Something that keeps the manager from moving placements. */
 export interface Brake {
-  readonly kind: 'START' | 'STALL' | 'MASS_SILENCE' | 'BUDGET';
+  readonly kind: 'START' | 'STALL' | 'STORE' | 'MASS_SILENCE' | 'BUDGET';
   readonly reason: string;
   readonly since: Date;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { brakesNow, followMassSilence, isStall, maybeMassSilence } from './brakes.js';
+import { brakesNow, followMassSilence, forgetsAges, maybeMassSilence } from './brakes.js';
 import type { HostId } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { PlanHost } from './plan.js';
@@ -14,8 +14,12 @@ const longAgo = (all: readonly PlanHost[]): PlanHost[] => all.map((each) => ({ .
 
 describe('mass silence', () => {
   test.each<[string, readonly PlanHost[], number | undefined]>([
-    ['55 of 100', [...hosts('down', 55), ...hosts('up', 45)], 55],
-    ['54 of 100', [...hosts('down', 54), ...hosts('up', 46)], undefined],
+    ['50 of 100', [...hosts('down', 50), ...hosts('up', 50)], 50],
+    ['49 of 100', [...hosts('down', 49), ...hosts('up', 51)], undefined],
+    ['20 of 100', [...hosts('down', 20), ...hosts('up', 80)], undefined],
+    ['3 of 6', [...hosts('down', 3), ...hosts('up', 3)], 3],
+    ['2 of 4', [...hosts('down', 2), ...hosts('up', 2)], undefined],
+    ['1 of 2', [...hosts('down', 1), ...hosts('up', 1)], undefined],
     ['3 of 5', [...hosts('down', 2), ...hosts('suspect', 1), ...hosts('up', 2)], 3],
     ['2 of 2', hosts('down', 2), undefined],
     ['3 of 3 that are not managed', hosts('down', 3, false), undefined],
@@ -76,9 +80,9 @@ describe('the budget', () => {
   });
 });
 
-test('a stall is longer than an interval, and counts at most once a minute', () => {
-  expect(isStall(1_000, 1_000, undefined, 0)).toBe(false);
-  expect(isStall(1_001, 1_000, undefined, 0)).toBe(true);
-  expect(isStall(1_001, 1_000, 0, 59_999)).toBe(false);
-  expect(isStall(1_001, 1_000, 0, 60_000)).toBe(true);
+test('what was lost makes all ages begin anew when it is longer than an interval, at most once a minute', () => {
+  expect(forgetsAges(1_000, 1_000, undefined, 0)).toBe(false);
+  expect(forgetsAges(1_001, 1_000, undefined, 0)).toBe(true);
+  expect(forgetsAges(1_001, 1_000, 0, 59_999)).toBe(false);
+  expect(forgetsAges(1_001, 1_000, 0, 60_000)).toBe(true);
 });

@@ -1,18 +1,18 @@
 // What keeps the manager from moving placements when the control plane itself may be the sick one.
 //
-//   B1. When 55 % or more of the managed hosts, and at least three, fall silent at once, nothing moves; nor until they
+//   B1. When half or more of the managed hosts, and at least three, fall silent at once, nothing moves; nor until they
 //       were fewer for 10 s, because hosts come back one after another, and the last ones are no deader than the first.
 //       Nor when so many may be about to be: hosts that fell silent together become suspect one after another, and the
 //       first ones would be moved before the last ones show what it is. Hosts that died one by one, long ago, count
 //       neither as silent nor as managed: a cluster with many dead hosts must still fail over.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
-//   B3. After a stall of its own a server forgets all ages, at most once a minute: else a server that stalls again and
-//       again would never call anybody dead.
+//   B3. After a stall of its own, or when the store could not be used for an interval, a server forgets all ages, at most
+//       once a minute: else one that stalls again and again would never call anybody dead.
 
 import type { HostId } from './ids.js';
 import type { PlanBrakes, PlanHost } from './plan.js';
 
-const MASS_PERCENT = 55;
+const MASS_PERCENT = 50;
 const MASS_HOSTS = 3;
 const MASS_HOLD_MS = 10_000;
 const BUDGET_SHARE = 0.01;
@@ -91,7 +91,12 @@ export function recentLosses(losses: Losses, nowMs: number): Losses {
   return new Map([...losses].filter(([, atMs]) => nowMs - atMs < WINDOW_MS));
 }
 
-/** Whether a stall of this server is a reason to forget all ages. `lateMs`: how late its own timer came. */
-export function isStall(lateMs: number, intervalMs: number, lastRestartMs: number | undefined, nowMs: number): boolean {
-  return lateMs > intervalMs && (lastRestartMs === undefined || nowMs - lastRestartMs >= WINDOW_MS);
+/** Whether to forget all ages. `lostMs`: how late this server's own timer came, or for how long the store did not answer. */
+export function forgetsAges(
+  lostMs: number,
+  intervalMs: number,
+  lastTimeMs: number | undefined,
+  nowMs: number,
+): boolean {
+  return lostMs > intervalMs && (lastTimeMs === undefined || nowMs - lastTimeMs >= WINDOW_MS);
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { plainPlan } from '../testing/plain-plan.js';
 import { brakesNow } from './brakes.js';
 import type { HostId, NetworkId, Revision, SubnetId, Uid, WallTime } from './ids.js';
 import type { Liveness } from './liveness.js';
@@ -20,6 +21,7 @@ function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     maintenance: false,
     failureDomain: '',
     liveness: 'up',
+    steady: true,
     quiet: false,
     heard: true,
     silentForMs: 0,
@@ -104,6 +106,13 @@ describe('plan places', () => {
     const busy = network('blue', 1, ['c']);
     expect(moves(plan([busy, network('red', 2, ['a'])], byId(hosts), FREE))).toEqual(['+c']);
     expect(moves(plan([busy, network('red', 1)], byId([host('c'), host('d')]), FREE))).toEqual(['+d']);
+  });
+
+  test('on a host that just came back only when there is no other', () => {
+    const back = host('a', { steady: false });
+    const busy = network('blue', 1, ['c']);
+    expect(moves(plan([busy, network('red', 1)], byId([back, host('c')]), FREE))).toEqual(['+c']);
+    expect(planRed(network('red', 1), [back])).toEqual(['+a']);
   });
 
   test('evenly, also within one plan', () => {
@@ -213,6 +222,33 @@ describe('plan, braked,', () => {
   });
 });
 
+describe('plan begins with', () => {
+  test('the networks that have no live server, then with those that are short', () => {
+    const hosts = byId([
+      host('dead', down),
+      host('live', { ready: new Set(['short', 'fine'] as NetworkId[]) }),
+      host('moving', { maintenance: true, ready: new Set(['rest'] as NetworkId[]) }),
+      host('last', { ready: new Set(['short', 'unserved', 'rest'] as NetworkId[]) }),
+    ]);
+    const networks = [
+      network('rest', 1, ['moving']),
+      network('short', 2, ['live']),
+      network('unserved', 1, ['dead']),
+      network('fine', 1, ['live']),
+    ];
+    const ids = (all: readonly { readonly networkId: string }[]) => all.map(({ networkId }) => networkId);
+    expect(ids(plan(networks, hosts, HELD).networks)).toEqual(['unserved', 'short', 'rest']);
+  });
+
+  test('rescues, which use up nothing of what the brakes allow', () => {
+    const hosts = byId([host('a', down), host('b', down), ...['c', 'd', 'e'].map((id) => host(id))]);
+    const networks = [network('blue', 2, ['a', 'c']), network('red', 1, ['b'])];
+    const planned = plan(networks, hosts, brakesNow(hosts, false, new Map(), 0));
+    expect(planned.networks.map(({ networkId }) => networkId)).toEqual(['red', 'blue']);
+    expect(planned.networks.flatMap(({ withdraw }) => withdraw.map(({ counts }) => counts))).toEqual([false, true]);
+  });
+});
+
 const HOSTS = ['a', 'b', 'c', 'd', 'e'];
 const NETWORKS = ['red', 'blue', 'green'];
 const mostly = fc.nat(4).map((each) => each > 0);
@@ -228,6 +264,47 @@ const anyHost = (id: string): fc.Arbitrary<PlanHost> =>
       ready: fc.subarray(NETWORKS as NetworkId[]).map((each) => new Set(each)),
     })
     .map((rest) => host(id, { ...rest, connected: rest.liveness === 'up' }));
+
+const MANY_HOSTS = Array.from({ length: 12 }, (_, n) => `h${n}`);
+const MANY_NETWORKS = Array.from({ length: 10 }, (_, n) => `n${n}`) as NetworkId[];
+
+/** Hosts that have most networks, or next to none, some of which fail, in some or no failure domains. */
+const manyHosts = (networksOfEach: number) =>
+  fc.tuple(
+    ...MANY_HOSTS.map((id) =>
+      fc
+        .record({
+          managed: mostly,
+          maintenance: mostly.map((each) => !each),
+          failureDomain: fc.constantFrom('', 'r1', 'r2', 'r3'),
+          liveness: fc.constantFrom<Liveness>('up', 'up', 'up', 'suspect', 'down'),
+          reachable: mostly,
+          steady: mostly,
+          ready: fc.subarray(MANY_NETWORKS, { maxLength: networksOfEach }).map((each) => new Set(each)),
+          failing: fc.subarray(MANY_NETWORKS, { maxLength: 1 }).map((each) => new Set(each)),
+          serving: fc.subarray(MANY_NETWORKS, { maxLength: 3 }).map((all) => new Set(all.map((each) => `${each} 1`))),
+        })
+        .map((rest) => host(id, { ...rest, connected: rest.liveness === 'up' })),
+    ),
+  );
+
+/** Hosts that were heard, or not yet; some placements of hosts that are not stored any more. */
+const largerWorld = fc.record({
+  hosts: fc.oneof(manyHosts(10), manyHosts(1)),
+  networks: fc.tuple(
+    ...MANY_NETWORKS.map((id) =>
+      fc
+        .record({
+          count: fc.nat(5),
+          on: fc.shuffledSubarray([...MANY_HOSTS, 'gone'], { maxLength: 5 }),
+          enabled: mostly,
+        })
+        .map(({ count, on, enabled }) => network(id, count, on, { ipamEnabled: enabled })),
+    ),
+  ),
+  massSilence: mostly.map((each) => !each),
+  losses: fc.subarray(MANY_HOSTS, { maxLength: 2 }).map((ids) => new Map(ids.map((id) => [id as HostId, 0]))),
+});
 
 const anyNetwork = (id: string): fc.Arbitrary<Network> =>
   fc
@@ -272,6 +349,18 @@ const isHealthy = (each: PlanHost | undefined, networkId: NetworkId) =>
   each?.managed && !each.maintenance && each.liveness === 'up' && each.reachable && each.ready.has(networkId);
 
 describe('any plan', () => {
+  test('is the one that a look at every host for every placement makes', () => {
+    fc.assert(
+      fc.property(largerWorld, ({ hosts, networks, massSilence, losses }) => {
+        const known = byId(hosts);
+        // Brakes remember whom they let go.
+        const brakes = () => brakesNow(known, massSilence, losses, 1);
+        expect(plan(networks, known, brakes())).toEqual(plainPlan(networks, known, brakes()));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test('is followed by an empty one, as long as the hosts stay as they are', () => {
     fc.assert(
       fc.property(anyWorld, ({ hosts, networks, brakes }) => {

@@ -8,7 +8,10 @@
 //   L4. What is asked for (count, managed, maintenance, disabling) is done at once. What is only believed (a host is
 //       dead) passes the brakes, except that a network without any live server gets one at once.
 //   L5. The same input gives the same plan, in whatever order it comes.
+//   L6. Networks without any live server come first, then those that are short, then the rest: for the candidates, for
+//       what the brakes allow, and in the plan, which is carried out in its order.
 
+import { type Candidates, keepCandidates } from './candidates.js';
 import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { Network, Placement } from './network.js';
@@ -22,6 +25,8 @@ export interface PlanHost {
   readonly maintenance: boolean;
   readonly failureDomain: string;
   readonly liveness: Liveness;
+  /** Whether it was up all the time lately: who just came back may be gone again soon. */
+  readonly steady: boolean;
   /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
   readonly quiet: boolean;
   /** Whether it was heard since this server started, or stood still. */
@@ -32,12 +37,15 @@ export interface PlanHost {
   /** Whether its circuit breaker lets commands through. */
   readonly reachable: boolean;
   /** The networks it has on an interface that is up. */
-  readonly ready: ReadonlySet<NetworkId>;
+  readonly ready: Ready;
   /** Network and epoch of the placements it confirmed, as `placementKey` makes them. */
   readonly serving: ReadonlySet<string>;
   /** The networks it was told to serve and did not confirm for so long that another host had better try. */
-  readonly failing: ReadonlySet<NetworkId>;
+  readonly failing: Pick<ReadonlySet<NetworkId>, 'has'>;
 }
+
+/** Some networks; `size` is how many there are at most. */
+export type Ready = Pick<ReadonlySet<NetworkId>, 'has' | 'size'> & Iterable<NetworkId>;
 
 /** What holds the planner back. */
 export interface PlanBrakes {
@@ -59,6 +67,8 @@ export interface Withdrawal {
   readonly hostId: HostId;
   readonly epoch: number;
   readonly why: Why;
+  /** Whether it uses up what the brakes allow: a network without any live server is helped outside of that. */
+  readonly counts: boolean;
 }
 
 /** Why a placement is not wanted any more. */
@@ -75,6 +85,7 @@ export type Why =
 
 /** What the planner decided, and whom the brakes kept. */
 export interface Plan {
+  /** The most urgent first. */
   readonly networks: readonly NetworkPlan[];
   /** Hosts believed dead that keep their placements for now. */
   readonly kept: readonly HostId[];
@@ -89,29 +100,58 @@ type Hosts = ReadonlyMap<HostId, PlanHost>;
 
 /** Makes the plan. */
 export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
-  const sorted = [...networks].sort((a, b) => (a.networkId < b.networkId ? -1 : 1));
-  const load = loads(sorted);
+  const load = new Map<HostId, number>();
+  const unsettled: Unsettled[] = [];
+  for (const network of networks) {
+    for (const { hostId } of network.placements) load.set(hostId, (load.get(hostId) ?? 0) + 1);
+    if (!isSettled(network, hosts)) unsettled.push({ network, urgency: urgencyOf(network, hosts) });
+  }
+  if (unsettled.length === 0) return NOTHING;
+  unsettled.sort(mostUrgentFirst);
+  const candidates = keepCandidates(hosts.values(), load, unsettled.length);
   const kept = new Set<HostId>();
-  const plans = sorted.flatMap((network) => {
-    const planned = planNetwork(network, hosts, brakes, load, kept);
+  const plans = unsettled.flatMap(({ network }) => {
+    const planned = planNetwork(network, hosts, brakes, candidates, kept);
     return planned.withdraw.length + planned.place.length > 0 ? [planned] : [];
   });
   return { networks: plans, kept: [...kept].sort() };
 }
 
-function loads(networks: readonly Network[]): Map<HostId, number> {
-  const load = new Map<HostId, number>();
-  for (const { placements } of networks) {
-    for (const { hostId } of placements) load.set(hostId, (load.get(hostId) ?? 0) + 1);
-  }
-  return load;
+const NOTHING: Plan = { networks: [], kept: [] };
+
+interface Unsettled {
+  readonly network: Network;
+  readonly urgency: number;
+}
+
+function mostUrgentFirst(a: Unsettled, b: Unsettled): number {
+  return a.urgency - b.urgency || (a.network.networkId < b.network.networkId ? -1 : 1);
+}
+
+/** 0: it has no live server; 1: fewer than are wanted; 2: the rest. */
+function urgencyOf(network: Network, hosts: Hosts): number {
+  const wanted = serversWanted(network);
+  const live = network.placements.filter(
+    (placement) => !unwanted(placement, hosts) && isLive(trouble(network.networkId, placement, hosts)),
+  ).length;
+  if (live >= wanted) return 2;
+  return live === 0 ? 0 : 1;
+}
+
+/** Whether there is nothing to do about a network. */
+function isSettled(network: Network, hosts: Hosts): boolean {
+  const { networkId, placements } = network;
+  return (
+    placements.length === serversWanted(network) &&
+    placements.every((placement) => !unwanted(placement, hosts) && !trouble(networkId, placement, hosts))
+  );
 }
 
 function planNetwork(
   network: Network,
   hosts: Hosts,
   brakes: PlanBrakes,
-  load: Map<HostId, number>,
+  candidates: Candidates,
   kept: Set<HostId>,
 ): NetworkPlan {
   const { networkId } = network;
@@ -119,19 +159,18 @@ function planNetwork(
   const withdraw: Withdrawal[] = [];
   const place: HostId[] = [];
   let staying = [...network.placements];
-  const leave = (placement: Placement, why: Why) => {
+  const leave = (placement: Placement, why: Why, counts = false) => {
     staying = staying.filter((each) => each !== placement);
-    withdraw.push({ hostId: placement.hostId, epoch: placement.epoch, why });
-    load.set(placement.hostId, (load.get(placement.hostId) ?? 1) - 1);
+    withdraw.push({ hostId: placement.hostId, epoch: placement.epoch, why, counts });
+    candidates.add(placement.hostId, -1);
   };
   const candidate = (): PlanHost | undefined => {
     const taken = new Set([...network.placements.map(({ hostId }) => hostId), ...place]);
-    const domains = [...staying.map(({ hostId }) => hostId), ...place].map((id) => hosts.get(id)?.failureDomain ?? '');
-    return bestCandidate(networkId, [...hosts.values()], taken, domains, load);
+    return candidates.best(networkId, taken, [...staying.map(({ hostId }) => hostId), ...place]);
   };
   const take = ({ hostId }: PlanHost) => {
     place.push(hostId);
-    load.set(hostId, (load.get(hostId) ?? 0) + 1);
+    candidates.add(hostId, 1);
   };
 
   for (const placement of network.placements) {
@@ -156,7 +195,7 @@ function planNetwork(
       continue;
     }
     take(best);
-    leave(placement, why);
+    leave(placement, why, why === 'host down' && live > 0);
     live++;
   }
   return { networkId, withdraw, place };
@@ -232,47 +271,4 @@ function leastUseful({ networkId }: Network, staying: readonly Placement[], host
       : URGENCY.length;
   };
   return [...staying].sort((a, b) => rank(a) - rank(b) || b.epoch - a.epoch);
-}
-
-/** The host that should serve next: in a domain that has none yet, with the least to do; ties by rendezvous hash. */
-function bestCandidate(
-  networkId: NetworkId,
-  hosts: readonly PlanHost[],
-  taken: ReadonlySet<HostId>,
-  domains: readonly string[],
-  load: ReadonlyMap<HostId, number>,
-): PlanHost | undefined {
-  const crowd = (host: PlanHost) =>
-    host.failureDomain === '' ? 0 : domains.filter((domain) => domain === host.failureDomain).length;
-  let best: { readonly host: PlanHost; readonly rank: Rank } | undefined;
-  for (const host of hosts) {
-    if (taken.has(host.hostId) || !isCandidate(host, networkId)) continue;
-    const rank: Rank = [crowd(host), load.get(host.hostId) ?? 0, -rendezvous(networkId, host.hostId), host.hostId];
-    if (!best || precedes(rank, best.rank)) best = { host, rank };
-  }
-  return best?.host;
-}
-
-type Rank = readonly [crowd: number, load: number, hash: number, hostId: HostId];
-
-function precedes(a: Rank, b: Rank): boolean {
-  const differs = a.findIndex((part, i) => part !== b[i]);
-  return differs >= 0 && (a[differs] as number | string) < (b[differs] as number | string);
-}
-
-function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
-  const { managed, maintenance, liveness, connected, reachable, ready, failing } = host;
-  const isWell = liveness === 'up' && connected && reachable;
-  return managed && !maintenance && isWell && ready.has(networkId) && !failing.has(networkId);
-}
-
-// Highest random weight: which host is first depends on network and host alone, so that results are stable when hosts
-// come and go. FNV-1a with a final mix; a cryptographic hash for every pair would stop a large installation for seconds.
-function rendezvous(networkId: NetworkId, hostId: HostId): number {
-  const text = `${networkId} ${hostId}`;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

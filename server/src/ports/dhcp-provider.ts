@@ -13,9 +13,10 @@ export interface DhcpProvider {
   /**
    * The host serves exactly these networks from now on; an empty list turns it off. Remembered while the host is away.
    * Resolves when the connected host took all of it in, and at once when it is not connected; rejects when it goes away
-   * or does not answer within `commandTimeoutMs`.
+   * or does not answer within `commandTimeoutMs`. With networks that are `undecided`, now or when it connects, it goes on
+   * as it does.
    */
-  provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void>;
+  provide(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): Promise<void>;
   /** The host serves nothing any more. */
   dontProvide(hostId: HostId): Promise<void>;
   /** Hands over what the store decided, to every host that serves the network, now and later. */
@@ -23,6 +24,9 @@ export interface DhcpProvider {
   /** The address is not to be answered with any more. */
   removeReservation(subnet: SubnetRef, address: Ipv4): void;
 }
+
+/** Whether nobody decided yet who serves a network. */
+export type IsUndecided = (networkId: NetworkId) => boolean;
 
 /** A network for a host to serve. */
 export interface ProvidedNetwork {

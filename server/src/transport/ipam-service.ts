@@ -22,6 +22,7 @@ import type { NetworkStatus } from '../app/network-status.js';
 import type { Networks } from '../app/networks.js';
 import type { PageRequest } from '../app/paging.js';
 import type { Placements } from '../app/placements.js';
+import type { Rebalance } from '../app/rebalance.js';
 import type { Release } from '../app/release.js';
 import type { Reservations } from '../app/reservations.js';
 import type { Reserve, ReserveCommand, Reserved } from '../app/reserve.js';
@@ -67,6 +68,7 @@ export interface UseCases {
   readonly events: Events;
   readonly hosts: Hosts;
   readonly placements: Placements;
+  readonly rebalance: Rebalance;
   readonly status: StatusUseCase;
   readonly networkStatus: (network: Network) => NetworkStatus;
   readonly hostStatus: (host: Host) => HostStatus;
@@ -280,7 +282,7 @@ function eachOf<Item, Response>(
 }
 
 function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
-  const { hosts, placements, context } = app;
+  const { hosts, placements, rebalance, context } = app;
   const encode = (host: Host) => ({ host: toWireHost(host, app.hostStatus(host)) });
   return {
     getHost: unary(
@@ -324,6 +326,14 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
         };
         const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(request))));
         return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
+      }),
+    ),
+    rebalancePlacements: unary(
+      log,
+      holder.does(rpc.rebalancePlacements, async (request) => {
+        const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
+        const moves = orThrow(await rebalance.run(networkId, request.validateOnly));
+        return { moves: moves.map(({ epoch: _, ...move }) => move) };
       }),
     ),
   } satisfies Partial<IpamServiceServer>;

@@ -97,6 +97,16 @@ export interface Placement {
   since: Date | undefined;
 }
 
+/** A placement that moves from one host to another, make before break. */
+export interface PlacementMove {
+  /** The network. */
+  networkId: string;
+  /** The host that served. */
+  fromHostId: string;
+  /** The host that serves instead. */
+  toHostId: string;
+}
+
 function createBasePlacement(): Placement {
   return { networkId: "", hostId: "", epoch: 0n, state: 0, pendingChanges: 0, syncedTime: undefined, since: undefined };
 }
@@ -277,6 +287,119 @@ export const Placement: MessageFns<Placement> = {
     message.pendingChanges = object.pendingChanges ?? 0;
     message.syncedTime = object.syncedTime ?? undefined;
     message.since = object.since ?? undefined;
+    return message;
+  },
+};
+
+function createBasePlacementMove(): PlacementMove {
+  return { networkId: "", fromHostId: "", toHostId: "" };
+}
+
+export const PlacementMove: MessageFns<PlacementMove> = {
+  encode(message: PlacementMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.fromHostId !== "") {
+      writer.uint32(18).string(message.fromHostId);
+    }
+    if (message.toHostId !== "") {
+      writer.uint32(26).string(message.toHostId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlacementMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlacementMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.fromHostId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.toHostId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlacementMove {
+    return {
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      fromHostId: isSet(object.fromHostId)
+        ? globalThis.String(object.fromHostId)
+        : isSet(object.from_host_id)
+        ? globalThis.String(object.from_host_id)
+        : "",
+      toHostId: isSet(object.toHostId)
+        ? globalThis.String(object.toHostId)
+        : isSet(object.to_host_id)
+        ? globalThis.String(object.to_host_id)
+        : "",
+    };
+  },
+
+  toJSON(message: PlacementMove): unknown {
+    const obj: any = {};
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.fromHostId !== "") {
+      obj.fromHostId = message.fromHostId;
+    }
+    if (message.toHostId !== "") {
+      obj.toHostId = message.toHostId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlacementMove>): PlacementMove {
+    return PlacementMove.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlacementMove>): PlacementMove {
+    const message = createBasePlacementMove();
+    message.networkId = object.networkId ?? "";
+    message.fromHostId = object.fromHostId ?? "";
+    message.toHostId = object.toHostId ?? "";
     return message;
   },
 };

@@ -40,7 +40,7 @@ export interface HolderStatus {
 
 /** Something that keeps the manager from moving placements. */
 export interface Brake {
-  /** `START`, `STALL`, `MASS_SILENCE` or `BUDGET`. */
+  /** `START`, `STALL`, `STORE`, `MASS_SILENCE` or `BUDGET`. */
   kind: string;
   /** Why, for people. */
   reason: string;

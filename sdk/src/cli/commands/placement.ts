@@ -1,8 +1,8 @@
-// `leasehold placement …`
+// `leasehold placement …` and `leasehold rebalance`
 
-import type { Placement } from '../../placements.js';
+import type { Placement, PlacementMove } from '../../placements.js';
 import { command, PAGES } from '../command.js';
-import { text } from '../flags.js';
+import { text, toggle } from '../flags.js';
 import { list, type View } from '../output.js';
 
 const VIEW: View<Placement> = {
@@ -18,6 +18,14 @@ const VIEW: View<Placement> = {
   enums: { state: 'PLACEMENT_STATE_' },
 };
 
+const MOVES: View<PlacementMove> = {
+  columns: {
+    NETWORK: ({ networkId }) => networkId,
+    FROM: ({ fromHostId }) => fromHostId,
+    TO: ({ toHostId }) => toHostId,
+  },
+};
+
 /** The commands about placements. */
 export const placementCommands = [
   command({
@@ -28,6 +36,19 @@ export const placementCommands = [
     examples: ['placement list', 'placement list --network red'],
     async run(leasehold, _, { network, host }) {
       return list(VIEW, await leasehold.placements.list({ networkId: network, hostId: host }, PAGES).toArray());
+    },
+  }),
+  command({
+    path: ['rebalance'],
+    summary: 'Evens out which hosts serve which networks, and lists what was moved',
+    args: {},
+    flags: {
+      network: text('ID', 'Only of this network'),
+      dryRun: toggle('Move nothing, and list what would be moved', 'false'),
+    },
+    examples: ['rebalance --dry-run', 'rebalance', 'rebalance --network red'],
+    async run(leasehold, _, { network, dryRun }) {
+      return list(MOVES, await leasehold.placements.rebalance({ networkId: network, validateOnly: dryRun }));
     },
   }),
 ];

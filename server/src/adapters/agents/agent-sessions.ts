@@ -24,6 +24,7 @@ import { liveness } from '../../domain/liveness.js';
 import type {
   DhcpProvider,
   HostObserver,
+  IsUndecided,
   ObservedAttachment,
   ObservedHost,
   ObservedTable,
@@ -67,6 +68,7 @@ interface HostRecord {
   intervalMs: number;
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
+  undecided: IsUndecided | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
   /** What its last hello said beside its attachments. */
   about: Omit<HostReport, 'attachments'> | undefined;
@@ -116,14 +118,15 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return new HelloStream(link, this, this.#options.clock);
   }
 
-  async provide(hostId: HostId, networks: readonly ProvidedNetwork[]): Promise<void> {
+  async provide(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): Promise<void> {
     for (const network of networks) this.#table(network.networkId).assign(toAssignment(network));
     const record = this.#record(hostId);
     this.#index(hostId, record.provided ?? [], networks);
     record.provided = networks;
+    record.undecided = undecided;
     const { session } = record;
     if (!session) return;
-    session.provide(networks);
+    session.provide(networks, undecided);
     await this.#confirmation(hostId, session);
   }
 
@@ -209,6 +212,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
         intervalMs: this.#options.heartbeatIntervalMs(),
         brokenSinceMs: undefined,
         provided: undefined,
+        undecided: undefined,
         attachments: new Map(),
         about: undefined,
         lastSignMs: undefined,
@@ -304,7 +308,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       session: Number(epoch.counter),
       tables: hello.tables.length,
     });
-    if (record.provided) session.provide(record.provided);
+    if (record.provided) session.provide(record.provided, record.undecided);
     this.#watch(record, session);
     this.#changed();
     return session;

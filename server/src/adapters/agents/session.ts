@@ -20,7 +20,7 @@ import type {
 } from '@leasehold/proto/ipam/v1/session';
 import type { IpamError } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId, Uid } from '../../domain/ids.js';
-import type { ObservedAttachment, ObservedTable, ProvidedNetwork } from '../../ports/dhcp-provider.js';
+import type { IsUndecided, ObservedAttachment, ObservedTable, ProvidedNetwork } from '../../ports/dhcp-provider.js';
 import { type ServedTable, sameAssignment } from './served-table.js';
 import { reasonOf, toAssignment } from './wire.js';
 
@@ -128,11 +128,11 @@ export class AgentSession {
     }
   }
 
-  /** Sends what is missing so that the agent serves exactly these networks. */
-  provide(networks: readonly ProvidedNetwork[]): void {
+  /** Sends what is missing so that the agent serves exactly these networks, and goes on as it does with undecided ones. */
+  provide(networks: readonly ProvidedNetwork[], undecided?: IsUndecided): void {
     const wanted = new Set(networks.filter((network) => this.#mayGoOn(network)).map(({ networkId }) => networkId));
     for (const [networkId, tracked] of this.#tracked) {
-      if (wanted.has(networkId) || tracked.withdrawing) continue;
+      if (wanted.has(networkId) || tracked.withdrawing || undecided?.(networkId)) continue;
       tracked.withdrawing = true;
       this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
     }

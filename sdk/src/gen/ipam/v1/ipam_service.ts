@@ -32,7 +32,7 @@ import {
 } from "./event.js";
 import { Host } from "./host.js";
 import { Network } from "./network.js";
-import { Placement } from "./placement.js";
+import { Placement, PlacementMove } from "./placement.js";
 import {
   AddressKey,
   MacKey,
@@ -550,6 +550,20 @@ export interface ListPlacementsResponse {
   placements: Placement[];
   /** For the next page. Empty: there is none. A page may hold fewer than asked for and still have a next one. */
   nextPageToken: string;
+}
+
+/** Request of RebalancePlacements. */
+export interface RebalancePlacementsRequest {
+  /** Only placements of this network. Empty: of all. Those of the others count all the same. */
+  networkId: string;
+  /** Move nothing, and answer the moves it would make. */
+  validateOnly: boolean;
+}
+
+/** Response of RebalancePlacements. */
+export interface RebalancePlacementsResponse {
+  /** What was moved, by network; a move that met another change of its network is left out. */
+  moves: PlacementMove[];
 }
 
 /** Request of WatchEvents. */
@@ -5533,6 +5547,168 @@ export const ListPlacementsResponse: MessageFns<ListPlacementsResponse> = {
   },
 };
 
+function createBaseRebalancePlacementsRequest(): RebalancePlacementsRequest {
+  return { networkId: "", validateOnly: false };
+}
+
+export const RebalancePlacementsRequest: MessageFns<RebalancePlacementsRequest> = {
+  encode(message: RebalancePlacementsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(16).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalancePlacementsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalancePlacementsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalancePlacementsRequest {
+    return {
+      networkId: isSet(object.networkId)
+        ? globalThis.String(object.networkId)
+        : isSet(object.network_id)
+        ? globalThis.String(object.network_id)
+        : "",
+      validateOnly: isSet(object.validateOnly)
+        ? globalThis.Boolean(object.validateOnly)
+        : isSet(object.validate_only)
+        ? globalThis.Boolean(object.validate_only)
+        : false,
+    };
+  },
+
+  toJSON(message: RebalancePlacementsRequest): unknown {
+    const obj: any = {};
+    if (message.networkId !== "") {
+      obj.networkId = message.networkId;
+    }
+    if (message.validateOnly !== false) {
+      obj.validateOnly = message.validateOnly;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RebalancePlacementsRequest>): RebalancePlacementsRequest {
+    return RebalancePlacementsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RebalancePlacementsRequest>): RebalancePlacementsRequest {
+    const message = createBaseRebalancePlacementsRequest();
+    message.networkId = object.networkId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseRebalancePlacementsResponse(): RebalancePlacementsResponse {
+  return { moves: [] };
+}
+
+export const RebalancePlacementsResponse: MessageFns<RebalancePlacementsResponse> = {
+  encode(message: RebalancePlacementsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.moves) {
+      PlacementMove.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalancePlacementsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalancePlacementsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.moves.push(PlacementMove.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalancePlacementsResponse {
+    return {
+      moves: globalThis.Array.isArray(object?.moves) ? object.moves.map((e: any) => PlacementMove.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: RebalancePlacementsResponse): unknown {
+    const obj: any = {};
+    if (message.moves?.length) {
+      obj.moves = message.moves.map((e) => PlacementMove.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RebalancePlacementsResponse>): RebalancePlacementsResponse {
+    return RebalancePlacementsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RebalancePlacementsResponse>): RebalancePlacementsResponse {
+    const message = createBaseRebalancePlacementsResponse();
+    message.moves = object.moves?.map((e) => PlacementMove.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseWatchEventsRequest(): WatchEventsRequest {
   return { networkId: "", resumeToken: "", snapshot: false };
 }
@@ -6453,6 +6629,22 @@ export const IpamServiceService = {
     responseDeserialize: (value: Buffer): ListPlacementsResponse => ListPlacementsResponse.decode(value),
   },
   /**
+   * Evens out who serves what, over failure domains and hosts: nothing else moves a placement that is well. It moves only
+   * what makes that better, from hosts that are well to hosts that are, make before break; asked again, it moves nothing.
+   * NOT_FOUND/NETWORK_NOT_FOUND, UNAVAILABLE/NO_HOLDER.
+   */
+  rebalancePlacements: {
+    path: "/ipam.v1.IpamService/RebalancePlacements" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RebalancePlacementsRequest): Buffer =>
+      Buffer.from(RebalancePlacementsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RebalancePlacementsRequest => RebalancePlacementsRequest.decode(value),
+    responseSerialize: (value: RebalancePlacementsResponse): Buffer =>
+      Buffer.from(RebalancePlacementsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RebalancePlacementsResponse => RebalancePlacementsResponse.decode(value),
+  },
+  /**
    * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
    * that is there: in the order in which each resource changed, none twice, none left out. A stream that broke is
    * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
@@ -6563,6 +6755,12 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
   fenceHost: handleUnaryCall<FenceHostRequest, FenceHostResponse>;
   /** Lists placements by network and host. */
   listPlacements: handleUnaryCall<ListPlacementsRequest, ListPlacementsResponse>;
+  /**
+   * Evens out who serves what, over failure domains and hosts: nothing else moves a placement that is well. It moves only
+   * what makes that better, from hosts that are well to hosts that are, make before break; asked again, it moves nothing.
+   * NOT_FOUND/NETWORK_NOT_FOUND, UNAVAILABLE/NO_HOLDER.
+   */
+  rebalancePlacements: handleUnaryCall<RebalancePlacementsRequest, RebalancePlacementsResponse>;
   /**
    * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
    * that is there: in the order in which each resource changed, none twice, none left out. A stream that broke is
@@ -6993,6 +7191,26 @@ export interface IpamServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPlacementsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Evens out who serves what, over failure domains and hosts: nothing else moves a placement that is well. It moves only
+   * what makes that better, from hosts that are well to hosts that are, make before break; asked again, it moves nothing.
+   * NOT_FOUND/NETWORK_NOT_FOUND, UNAVAILABLE/NO_HOLDER.
+   */
+  rebalancePlacements(
+    request: RebalancePlacementsRequest,
+    callback: (error: ServiceError | null, response: RebalancePlacementsResponse) => void,
+  ): ClientUnaryCall;
+  rebalancePlacements(
+    request: RebalancePlacementsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RebalancePlacementsResponse) => void,
+  ): ClientUnaryCall;
+  rebalancePlacements(
+    request: RebalancePlacementsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RebalancePlacementsResponse) => void,
   ): ClientUnaryCall;
   /**
    * Every change of networks, subnets, reservations, hosts and placements from now on, or from a position, or after all
