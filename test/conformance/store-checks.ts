@@ -168,6 +168,8 @@ function documents(): readonly StoreCheck[] {
               epoch: 2,
               counter: 3,
               authorityCeilingS: 86_400,
+              silentForS: 600,
+              fenced: true as const,
               since: host('h2').createTime,
             },
           ],
@@ -1013,6 +1015,30 @@ function restarts(): readonly StoreCheck[] {
         );
         expect(await after.history.get(resting.reservationId)).toEqual(ended(resting));
         expect((await after.slots.insert(reservation('red', 9, 1))).outcome.kind).toBe('mac-holds');
+      },
+    },
+    {
+      name: 'its settings are read again, and a ceiling that nothing is above stays',
+      async run(stage) {
+        const { settings } = stage.store;
+        expect(await stage.store.readSettings()).toEqual(settings);
+        await stage.store.lowerAuthorityCeiling();
+        expect(await stage.store.readSettings()).toEqual(settings);
+        expect((await stage.reopen()).settings).toEqual(settings);
+      },
+    },
+    {
+      name: 'what is known of a silent host, and of a chain of tenures, is kept, and gone when it is left out',
+      async run({ store: { hosts, slots } }) {
+        const fence = { reason: 'pulled its plug', by: 'insecure', time: host('h1').createTime };
+        const silent = { ...host('h1'), heardEpoch: 3, silentForS: 600, fence };
+        expect(await hosts.put(silent)).toEqual({ ...silent, revision: 1 });
+        expect(await hosts.get(silent.hostId)).toEqual({ ...silent, revision: 1 });
+        await hosts.put({ ...host('h1', 1), heardEpoch: 4 });
+        expect(await hosts.get(silent.hostId)).toEqual({ ...host('h1', 2), heardEpoch: 4 });
+        const again = { ...reservation('red', 7, 1), chainSoFar: 'vouched' as const };
+        await slots.insert(again);
+        expect(await slots.get(networkId('red'), again.address)).toEqual({ ...again, revision: 1 });
       },
     },
     {

@@ -3,7 +3,7 @@
 import { delay } from '@leasehold/program/clock';
 import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { Result } from '@leasehold/server/domain/errors';
-import type { NetworkId, SubnetId } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
 import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GroupServer, macOf, release, reserve, ServerGroup } from './server-group.js';
@@ -261,6 +261,47 @@ describe('the lead', () => {
     await group.clock.advance(2 * 3_660_000);
     expect(group.disk.slots.get('red' as NetworkId)?.size ?? 0).toBe(0);
     expect(group.disk.history.size).toBe(1);
+  });
+});
+
+describe('what the holder reckons with', () => {
+  const reuseTimes = () => [a, b].map(({ plane }) => plane.useCases.context.reuse() !== undefined);
+
+  test('only the holder says when an address is free', async () => {
+    await group.clock.advance(1_000);
+    expect(reuseTimes()).toEqual([true, false]);
+    await group.kill(a);
+    await group.clock.advance(10_000);
+    expect(b.plane.useCases.context.reuse()).toBeDefined();
+  });
+
+  test('a holder reckons with the authority as others set it before it led', async () => {
+    // A third server was started with another authority, and is gone.
+    group.disk.authorityS = 172_800;
+    group.disk.authorityCeilingS = 172_800;
+    expect(b.store.settings.authorityCeilingS).toBe(86_400);
+    await group.kill(a);
+    await group.clock.advance(10_000);
+    expect(b.plane.lease.isSelf).toBe(true);
+    expect(b.store.settings).toMatchObject({ authorityS: 172_800, authorityCeilingS: 172_800 });
+  });
+
+  test('what a deposed holder still writes of the silence of a host that was heard since comes to nothing', async () => {
+    const { hosts } = a.plane.useCases;
+    const report = {
+      hostId: 'h1' as HostId,
+      attachments: [],
+      failureDomain: '',
+      backend: 'builtin',
+      agentVersion: '0',
+    };
+    await group.during(hosts.greeted(report, 1));
+    const seen = group.disk.hosts.get(report.hostId);
+    if (!seen) throw new Error('It was greeted');
+    // It says hello to the next holder, of which nothing else is new.
+    await group.during(b.plane.useCases.hosts.greeted(report, 2));
+    expect(await group.during(a.store.hosts.put({ ...seen, silentForS: 3_600 }))).toBe('conflict');
+    await expect(group.during(hosts.greeted(report, 1))).rejects.toThrow('Another server leads');
   });
 });
 

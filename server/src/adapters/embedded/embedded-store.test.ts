@@ -116,6 +116,17 @@ describe('openEmbeddedStore', () => {
     ]);
   });
 
+  test('lowers that one to the authority when it is told to, for good', async () => {
+    for (const authorityS of [7_200, 60]) await (await openWith(authorityS)).close();
+    const store = await openWith();
+    await store.lowerAuthorityCeiling();
+    expect(store.settings).toMatchObject({ authorityS: 60, authorityCeilingS: 60 });
+    await store.close();
+    const after = await openWith();
+    expect(await after.readSettings()).toMatchObject({ authorityS: 60, authorityCeilingS: 60 });
+    await after.close();
+  });
+
   test('a follower that throws fails neither the write, nor the other followers, nor the store', async () => {
     const defects: unknown[] = [];
     const heard: string[] = [];
