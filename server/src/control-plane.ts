@@ -165,7 +165,8 @@ function beginTerm(
     manager,
     begun,
     async end() {
-      await Promise.all([manager.stop(), reclaimer.stop(), pruner.stop(), begun]);
+      manager.stop();
+      await Promise.all([reclaimer.stop(), pruner.stop(), begun]);
     },
   };
 }

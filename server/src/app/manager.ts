@@ -67,7 +67,7 @@ export class Manager {
   #agesForgottenMs: number | undefined;
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
-  #running: Promise<void> | undefined;
+  #isRunning = false;
   #again = false;
   #planningMs = 0;
   readonly #epoch: number;
@@ -137,9 +137,9 @@ export class Manager {
   wake(): void {
     if (this.#stopping.signal.aborted) return;
     this.#again = true;
-    this.#running ??= this.#runWhileWoken().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#runWhileWoken();
   }
 
   async #runWhileWoken(): Promise<void> {
@@ -158,6 +158,8 @@ export class Manager {
       }
       if (!this.#stopping.signal.aborted) this.#arm();
     }
+    // In the same turn as the look at what woke it: who wakes it from now on is not missed.
+    this.#isRunning = false;
   }
 
   get #paceMs(): number {
