@@ -205,7 +205,8 @@ function beginTerm(
     begun,
     async end() {
       stopping.abort();
-      await Promise.all([manager.stop(), reclaimer.stop(), ceilings.stop(), pruner.stop(), begun]);
+      manager.stop();
+      await Promise.all([reclaimer.stop(), ceilings.stop(), pruner.stop(), begun]);
     },
   };
 }

@@ -69,7 +69,7 @@ export class Manager {
   #agesForgottenMs: number | undefined;
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
-  #running: Promise<void> | undefined;
+  #isRunning = false;
   #again = false;
   #planningMs = 0;
   readonly #epoch: number;
@@ -140,9 +140,9 @@ export class Manager {
   wake(): void {
     if (this.#stopping.signal.aborted) return;
     this.#again = true;
-    this.#running ??= this.#runWhileWoken().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#runWhileWoken();
   }
 
   async #runWhileWoken(): Promise<void> {
@@ -161,6 +161,8 @@ export class Manager {
       }
       if (!this.#stopping.signal.aborted) this.#arm();
     }
+    // In the same turn as the look at what woke it: who wakes it from now on is not missed.
+    this.#isRunning = false;
   }
 
   get #paceMs(): number {
