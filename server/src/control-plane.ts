@@ -77,7 +77,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     // The directory needs the view, and the view is filled through the sessions: both are there before an agent is.
     directory: { reported: (report) => hosts.reported(report) },
     sightings: new Sentinel({ store, clock, log, metrics }),
-    heartbeatIntervalMs: () => fleet.intervalMs,
+    pace: () => fleet.pace,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
   const view = await View.open({

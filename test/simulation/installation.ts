@@ -370,14 +370,14 @@ export class Wire implements SessionTransport {
     if (!this.#installation.isUp) {
       toAgent(() => {
         isOpen = false;
-        handlers.onClose('connection refused');
+        handlers.onClose({ reason: 'connection refused' });
       });
       return { send: () => undefined, close: () => (isOpen = false) };
     }
     const close = (reason: string) => {
       if (!isOpen) return;
       isOpen = false;
-      handlers.onClose(reason);
+      handlers.onClose({ reason });
     };
     const stream = this.#installation.plane.agents.open({
       send: (message) => {

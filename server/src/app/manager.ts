@@ -145,8 +145,7 @@ export class Manager {
     let dueMs = now + (this.#isUnsure ? UNSURE_MS : IDLE_MS);
     for (const { observed } of this.#fleet.look().values()) {
       if (!observed) continue;
-      const { lastHeardMs, brokenSinceMs, intervalMs } = observed;
-      const change = nextLivenessChangeMs(lastHeardMs, brokenSinceMs, now, intervalMs);
+      const change = nextLivenessChangeMs(observed, now);
       if (change !== undefined) dueMs = Math.min(dueMs, change);
     }
     this.#dueMs = dueMs;
@@ -195,9 +194,7 @@ export class Manager {
       maintenance: host.maintenance,
       failureDomain: host.failureDomain,
       liveness,
-      quiet:
-        !observed ||
-        isQuiet(observed.lastHeardMs, observed.brokenSinceMs, this.#context.clock.now(), observed.intervalMs),
+      quiet: !observed || isQuiet(observed, this.#context.clock.now()),
       heard,
       silentForMs,
       connected: observed?.connected ?? false,

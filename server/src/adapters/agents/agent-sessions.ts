@@ -18,9 +18,11 @@ import type {
   TableState,
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
-import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
+import { type IpamError, invalidField, noHolderOf, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
-import { liveness } from '../../domain/liveness.js';
+import { type Heard, liveness } from '../../domain/liveness.js';
+import { lettingInMs, type Pace } from '../../domain/pace.js';
 import type {
   DhcpProvider,
   HostObserver,
@@ -40,10 +42,11 @@ import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js'
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
+import { Returning } from './returning.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment } from './wire.js';
+import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
@@ -54,8 +57,8 @@ export interface AgentSessionsOptions {
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
-  /** How often agents shall send heartbeats, now. */
-  readonly heartbeatIntervalMs: () => number;
+  /** How fast agents shall speak and come back, now. */
+  readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
   readonly commandTimeoutMs: number;
 }
@@ -63,7 +66,8 @@ export interface AgentSessionsOptions {
 interface HostRecord {
   session: AgentSession | undefined;
   lastHeardMs: number;
-  intervalMs: number;
+  /** What its agent was told in its last session, as far as it may be going by it. */
+  dictated: Dictated;
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
@@ -88,6 +92,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #unflushed = new Set<NetworkId>();
   readonly #reports: HostReports;
   readonly #probes: Probes;
+  readonly #returning = new Returning();
   #counter = 0;
   #closed = false;
   #drifts = 0;
@@ -198,7 +203,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       record = {
         session: undefined,
         lastHeardMs: Number.NEGATIVE_INFINITY,
-        intervalMs: this.#options.heartbeatIntervalMs(),
+        dictated: welcomed(this.#options.pace()),
         brokenSinceMs: undefined,
         provided: undefined,
         attachments: new Map(),
@@ -217,13 +222,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
     if (this.#closed) return storeUnavailable('The server stops').error;
-    if (!lease.isSelf) return noHolder(lease.holder).error;
+    if (!lease.isSelf) return noHolderOf(settings, lease.holder).error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
     const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
     await directory.reported({ ...about, attachments: toStored(attachments.value) });
     const { epoch: holderEpoch } = lease;
-    if (holderEpoch === undefined) return noHolder(lease.holder).error;
+    if (holderEpoch === undefined) return noHolderOf(settings, lease.holder).error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
     const session = new AgentSession(
       hostId.value,
@@ -236,24 +241,22 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!isOpen() || this.#closed) return storeUnavailable('The stream ended before its session began').error;
     const record = this.#record(hostId.value);
     const older = record.session;
+    const pace = this.#options.pace();
+    this.#returning.returned(hostId.value);
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
-      intervalMs: this.#options.heartbeatIntervalMs(),
+      dictated: welcomed(pace),
       brokenSinceMs: undefined,
       attachments: session.attachments,
       about,
     });
     older?.end(sessionSuperseded(hostId.value).error);
-    const { intervalMs: heartbeatIntervalMs } = record;
     session.say({
       $case: 'welcome',
       value: {
         sessionEpoch: epoch,
-        heartbeatInterval: {
-          seconds: BigInt(Math.floor(heartbeatIntervalMs / 1000)),
-          nanos: (heartbeatIntervalMs % 1000) * 1e6,
-        },
+        ...toWirePace(pace),
         authority: { seconds: BigInt(settings.authorityS), nanos: 0 },
         storeUid: settings.storeUid,
         incarnation: BigInt(settings.incarnation),
@@ -273,12 +276,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   /** Ends a session once it was silent for so long that its host counts as gone, whatever its socket says. */
   #watch(record: HostRecord, session: AgentSession): void {
     const { clock, log } = this.#options;
-    const limitMs = LOST_INTERVALS * record.intervalMs;
-    const dueMs = Math.max(record.lastHeardMs + limitMs, clock.now() + record.intervalMs);
+    const { intervalMs } = slowest(record.dictated);
+    const dueMs = Math.max(record.lastHeardMs + LOST_INTERVALS * intervalMs, clock.now() + intervalMs);
     clock.after(dueMs - clock.now(), () => {
       if (record.session !== session || this.#closed) return;
       // A timer that comes late says that this server stood still, and what was said meanwhile is not read yet.
-      const isLate = clock.now() - dueMs > record.intervalMs;
+      const isLate = clock.now() - dueMs > intervalMs;
+      const limitMs = LOST_INTERVALS * slowest(record.dictated).intervalMs;
       if (isLate || clock.now() - record.lastHeardMs < limitMs) {
         this.#watch(record, session);
         return;
@@ -305,7 +309,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }
     switch (message.$case) {
       case 'heartbeat':
-        this.#heartbeat(session, message.value.sequence, message.value.tables);
+        record.dictated = knows(record.dictated, message.value.acknowledgedSequence);
+        this.#heartbeat(session, record, message.value.sequence, message.value.tables);
         return undefined;
       case 'deliveryAck':
         if (message.value.table && session.acknowledged(message.value.table, this.#wallTimeMs())) this.#changed();
@@ -322,7 +327,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }
   }
 
-  #heartbeat(session: AgentSession, sequence: bigint, tables: readonly TableState[]): void {
+  #heartbeat(session: AgentSession, record: HostRecord, sequence: bigint, tables: readonly TableState[]): void {
     const { clock, lease, log, metrics } = this.#options;
     const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
@@ -337,7 +342,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }));
     const acknowledge = () => {
       if (this.#hosts.get(session.hostId)?.session !== session) return;
-      session.say({ $case: 'heartbeatAck', value: { sessionEpoch: session.epoch, sequence, placements } });
+      const pace = this.#options.pace();
+      record.dictated = told(record.dictated, pace, sequence);
+      const value = { sessionEpoch: session.epoch, sequence, placements, ...toWirePace(pace) };
+      session.say({ $case: 'heartbeatAck', value });
     };
     lease.confirm().then(acknowledge, (error: unknown) => {
       log.warn('heartbeat not acknowledged: the lease could not be confirmed', { host: session.hostId, error });
@@ -395,6 +403,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (record?.session !== session) return;
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
+    this.#returning.left(session.hostId, record.brokenSinceMs);
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
     this.#changed();
   }
@@ -402,13 +411,20 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   host(hostId: HostId): ObservedHost | undefined {
     const record = this.#hosts.get(hostId);
     if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
-    const { session, lastHeardMs, intervalMs, brokenSinceMs, attachments } = record;
-    return { hostId, connected: session !== undefined, lastHeardMs, intervalMs, brokenSinceMs, attachments };
+    const { session, attachments } = record;
+    return { hostId, connected: session !== undefined, ...this.#heardOf(record), attachments };
+  }
+
+  #heardOf({ lastHeardMs, brokenSinceMs, dictated }: HostRecord): Heard {
+    const { intervalMs, spreadMs } = slowest(dictated);
+    const returnMs = spreadMs + lettingInMs(this.#returning.count(this.#options.clock.now()));
+    return { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
   }
 
   forget(hostId: HostId): void {
     const record = this.#hosts.get(hostId);
     this.#index(hostId, record?.provided ?? [], []);
+    this.#returning.returned(hostId);
     this.#hosts.delete(hostId);
     const session = record?.session;
     if (!session) return;
@@ -442,9 +458,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   #isLive(hostId: HostId): boolean {
     const record = this.#hosts.get(hostId);
-    if (!record) return false;
-    const { lastHeardMs, brokenSinceMs, intervalMs } = record;
-    return liveness(lastHeardMs, brokenSinceMs, this.#options.clock.now(), intervalMs) !== 'down';
+    return record !== undefined && liveness(this.#heardOf(record), this.#options.clock.now()) !== 'down';
   }
 
   async waitReady(
@@ -477,8 +491,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   stepDown(): void {
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
+    this.#returning.clear();
     this.#servers.clear();
-    this.#end(records, noHolder(this.#options.lease.holder).error);
+    this.#end(records, noHolderOf(this.#options.settings, this.#options.lease.holder).error);
   }
 
   /** Ends every session and all waiting: this server stops. */
