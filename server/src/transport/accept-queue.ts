@@ -1,0 +1,96 @@
+// Connections that are let in at a dictated rate: ten thousand at once would keep the event loop for half a minute, in
+// which nothing else is done: no heartbeat, no renewal of the lease, no answer to an engine.
+//
+//   A1. At most `atOnce` are taken at one moment, and `perSecond` in every second after that, in the order they came.
+//   A2. What waits is bounded in number, and in time: who waits is away for its own side, and will have left.
+
+import type { Clock, Timer } from '@leasehold/program/clock';
+import { ACCEPTED_AT_ONCE, ACCEPTED_PER_S } from '../domain/pace.js';
+
+/** How many are let in. */
+export interface AcceptLimits {
+  readonly perSecond: number;
+  readonly atOnce: number;
+  readonly maxWaiting: number;
+  readonly maxWaitMs: number;
+}
+
+/** Agents. They give up 10 s after they dialled, and as many as may wait are let in within 8 s. */
+export const AGENT_ACCEPTS: AcceptLimits = {
+  perSecond: ACCEPTED_PER_S,
+  atOnce: ACCEPTED_AT_ONCE,
+  maxWaiting: 2_000,
+  maxWaitMs: 8_000,
+};
+
+/** What becomes of a connection. */
+export interface AcceptFates<C> {
+  take(connection: C, waitedMs: number): void;
+  refuse(connection: C): void;
+}
+
+const TICK_MS = 20;
+
+/** See the top of the file. */
+export class AcceptQueue<C> {
+  readonly #limits: AcceptLimits;
+  readonly #clock: Clock;
+  readonly #fates: AcceptFates<C>;
+  /** Since when each waits, the first first. */
+  readonly #waiting = new Map<C, number>();
+  #free: number;
+  #countedMs: number;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(limits: AcceptLimits, clock: Clock, fates: AcceptFates<C>) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#fates = fates;
+    this.#free = limits.atOnce;
+    this.#countedMs = clock.now();
+  }
+
+  /** A connection came. */
+  arrived(connection: C): void {
+    if (this.#closed || this.#waiting.size >= this.#limits.maxWaiting) {
+      this.#fates.refuse(connection);
+      return;
+    }
+    this.#waiting.set(connection, this.#clock.now());
+    if (!this.#timer) this.#letIn();
+  }
+
+  /** A connection is gone that may be waiting. */
+  left(connection: C): void {
+    this.#waiting.delete(connection);
+  }
+
+  /** Refuses what waits, and all that comes. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    for (const connection of this.#waiting.keys()) this.#fates.refuse(connection);
+    this.#waiting.clear();
+  }
+
+  #letIn(): void {
+    const now = this.#clock.now();
+    const { perSecond, atOnce, maxWaitMs } = this.#limits;
+    this.#free = Math.min(atOnce, this.#free + ((now - this.#countedMs) / 1_000) * perSecond);
+    this.#countedMs = now;
+    this.#timer = undefined;
+    for (const [connection, sinceMs] of this.#waiting) {
+      const isLate = now - sinceMs > maxWaitMs;
+      if (!isLate && this.#free < 1) break;
+      this.#waiting.delete(connection);
+      if (isLate) {
+        this.#fates.refuse(connection);
+      } else {
+        this.#free -= 1;
+        this.#fates.take(connection, now - sinceMs);
+      }
+    }
+    if (this.#waiting.size > 0 && !this.#closed) this.#timer = this.#clock.after(TICK_MS, () => this.#letIn());
+  }
+}
