@@ -35,6 +35,9 @@ const UNSURE_MS = 100;
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
 const PACE_MS = 20;
+// Of ten thousand hosts a run takes 50 ms; it shall not take all the time there is while they come.
+const PACE_RUNS = 4;
+const MAX_PACE_MS = 500;
 const CLAIM_AGAIN_MS = 500;
 
 /** Keeps networks served. */
@@ -53,6 +56,8 @@ export class Manager {
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
   #running: Promise<void> | undefined;
+  #ranMs = Number.NEGATIVE_INFINITY;
+  #paceMs = PACE_MS;
   #again = false;
   readonly #epoch: number;
   readonly #subscriptions: Subscription[] = [];
@@ -123,9 +128,11 @@ export class Manager {
 
   async #runWhileWoken(): Promise<void> {
     const { clock } = this.#context;
-    for (let first = true; this.#again && !this.#stopping.signal.aborted; first = false) {
-      // When hosts come by the thousand, one run for many of them.
-      if (!first) await delay(clock, PACE_MS, this.#stopping.signal);
+    while (this.#again && !this.#stopping.signal.aborted) {
+      // When hosts come by the thousand, one run for many of them, however far apart they come.
+      const waitMs = this.#ranMs + this.#paceMs - clock.now();
+      if (waitMs > 0) await delay(clock, waitMs, this.#stopping.signal);
+      const beganMs = clock.now();
       this.#again = false;
       // Here, not in the timer: after a stall an event may come first, and would cancel the timer that tells.
       if (this.#timer) this.#noticeStall();
@@ -136,6 +143,8 @@ export class Manager {
         this.#context.log.error('manager run failed', { error });
       }
       if (!this.#stopping.signal.aborted) this.#arm();
+      this.#ranMs = clock.now();
+      this.#paceMs = Math.max(PACE_MS, Math.min(MAX_PACE_MS, PACE_RUNS * (this.#ranMs - beganMs)));
     }
   }
 

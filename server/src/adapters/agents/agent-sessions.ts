@@ -39,6 +39,7 @@ import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
+import { Beginnings } from './beginnings.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
@@ -93,6 +94,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #reports: HostReports;
   readonly #probes: Probes;
   readonly #returning = new Returning();
+  readonly #beginnings: Beginnings;
   #counter = 0;
   #closed = false;
   #drifts = 0;
@@ -101,6 +103,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#options = options;
     this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
+    this.#beginnings = new Beginnings(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -221,7 +224,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
-    if (this.#closed) return storeUnavailable('The server stops').error;
+    if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
+    if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
     if (!lease.isSelf) return noHolderOf(settings, lease.holder).error;
     await lease.confirm();
     const { failureDomain, backend, agentVersion } = hello;
