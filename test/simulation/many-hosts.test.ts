@@ -82,7 +82,6 @@ async function startMany(count: number): Promise<ManyHosts> {
     const entropy = Object.assign(new FixedEntropy(0, i), { random: seededNumbers(i) });
     const ports = { clock, entropy, log: new MemoryLog(), transport: door.way(wire) };
     new LightHost(`h${i}`, [`n${i % networkIds.length}`], ['server'], ports).start();
-    await installation.advance(4);
   }
   // Until all are there, and every agent was told the interval that goes with so many.
   await installation.advance(30_000);
@@ -93,40 +92,38 @@ async function startMany(count: number): Promise<ManyHosts> {
   return { installation, door, wires, placed, connected };
 }
 
-describe('of two thousand hosts', () => {
-  test('a server that is restarted moves nobody, and all are back in time', async () => {
-    const { installation, wires, placed, connected } = await startMany(2_000);
-    const before = placed();
-    expect(before.every((line) => line.endsWith(' serving'))).toBe(true);
-    await installation.killServer();
-    for (const wire of wires) wire.breakStream();
-    await installation.advance(3_000);
-    await installation.startServer();
-    let wasBackMs: number | undefined;
-    for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
-      await installation.advance(500);
-      expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
-      if (connected() === 2_000) wasBackMs ??= waitedMs + 500;
-    }
-    expect(placed()).toEqual(before);
-    expect(wasBackMs).toBeLessThanOrEqual(20_000);
-    await installation.stop();
-  }, 120_000);
+test('a server of two thousand hosts that is restarted moves nobody, and all are back in time', async () => {
+  const { installation, wires, placed, connected } = await startMany(2_000);
+  const before = placed();
+  expect(before.every((line) => line.endsWith(' serving'))).toBe(true);
+  await installation.killServer();
+  for (const wire of wires) wire.breakStream();
+  await installation.advance(3_000);
+  await installation.startServer();
+  let wasBackMs: number | undefined;
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
+    await installation.advance(500);
+    expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
+    if (connected() === 2_000) wasBackMs ??= waitedMs + 500;
+  }
+  expect(placed()).toEqual(before);
+  expect(wasBackMs).toBeLessThanOrEqual(20_000);
+  await installation.stop();
+}, 120_000);
 
-  test('streams that all break at once move nobody, and are not all dialled anew in the same second', async () => {
-    const { installation, wires, placed, connected } = await startMany(2_000);
-    const before = placed();
-    for (const wire of wires) wire.breakStream();
-    await installation.advance(1_000);
-    expect(connected()).toBeLessThan(700);
-    for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 500) {
-      await installation.advance(500);
-      expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
-    }
-    expect(connected()).toBe(2_000);
-    await installation.stop();
-  }, 120_000);
-});
+test('streams of a thousand hosts that all break at once move nobody, and not all are dialled anew at once', async () => {
+  const { installation, wires, placed, connected } = await startMany(1_000);
+  const before = placed();
+  for (const wire of wires) wire.breakStream();
+  await installation.advance(1_000);
+  expect(connected()).toBeLessThan(600);
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 500) {
+    await installation.advance(500);
+    expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
+  }
+  expect(connected()).toBe(1_000);
+  await installation.stop();
+}, 120_000);
 
 test('of 500 hosts whose streams all break at once every one is back within three seconds', async () => {
   const { installation, door, wires, placed, connected } = await startMany(500);
@@ -150,6 +147,11 @@ describe('the interval follows the number of hosts in sessions that live', () =>
     const judged = () => installation.plane.agents.host('h1' as HostId)?.intervalMs;
     expect(judged()).toBe(1_000);
     for (let i = 0; i < 999; i++) await installation.storeHost(`other-${i}`);
+    // Of those nobody knows whether they are on their way, until they must have been heard.
+    for (let ms = 0; ms < 20_000; ms += 1_000) {
+      await installation.advance(1_000);
+      await agent.acknowledge();
+    }
     await agent.heartbeat(1n, []);
     await installation.advance(20);
     expect(wired(agent.heartbeatAcks.at(-1))).toBe(2_000);

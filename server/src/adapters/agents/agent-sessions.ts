@@ -43,7 +43,7 @@ import { Beginnings } from './beginnings.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
-import { Returning } from './returning.js';
+import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
@@ -93,7 +93,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #unflushed = new Set<NetworkId>();
   readonly #reports: HostReports;
   readonly #probes: Probes;
-  readonly #returning = new Returning();
+  readonly #breaks = new RecentBreaks();
   readonly #beginnings: Beginnings;
   #counter = 0;
   #closed = false;
@@ -246,7 +246,6 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const record = this.#record(hostId.value);
     const older = record.session;
     const pace = this.#options.pace();
-    this.#returning.returned(hostId.value);
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
@@ -407,7 +406,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (record?.session !== session) return;
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
-    this.#returning.left(session.hostId, record.brokenSinceMs);
+    this.#breaks.add(record.brokenSinceMs);
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
     this.#changed();
   }
@@ -421,14 +420,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   #heardOf({ lastHeardMs, brokenSinceMs, dictated }: HostRecord): Heard {
     const { intervalMs, spreadMs } = slowest(dictated);
-    const returnMs = spreadMs + lettingInMs(this.#returning.count(this.#options.clock.now()));
+    const returnMs = spreadMs + lettingInMs(this.#breaks.count(this.#options.clock.now()));
     return { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
   }
 
   forget(hostId: HostId): void {
     const record = this.#hosts.get(hostId);
     this.#index(hostId, record?.provided ?? [], []);
-    this.#returning.returned(hostId);
     this.#hosts.delete(hostId);
     const session = record?.session;
     if (!session) return;
@@ -495,7 +493,6 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   stepDown(): void {
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
-    this.#returning.clear();
     this.#servers.clear();
     this.#end(records, noHolderOf(this.#options.settings, this.#options.lease.holder).error);
   }
