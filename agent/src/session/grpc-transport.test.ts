@@ -193,7 +193,10 @@ test('what is sent before the address is known arrives', async () => {
     onCall = (call) => call.on('data', resolve);
   });
   let found: (addresses: readonly string[]) => void = () => undefined;
-  const lookup = () => new Promise<readonly string[]>((resolve) => void (found = resolve));
+  const lookup = () =>
+    new Promise<readonly string[]>((resolve) => {
+      found = resolve;
+    });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (e, bound) => (e ? reject(e) : resolve(bound)));
   });
