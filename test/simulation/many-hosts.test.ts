@@ -20,6 +20,8 @@ class Door {
   readonly #installation: Installation;
   readonly #queue: AcceptQueue<() => void>;
   refused = 0;
+  /** How many came. */
+  came = 0;
 
   constructor(installation: Installation) {
     this.#installation = installation;
@@ -38,6 +40,7 @@ class Door {
     const waiting: SessionRequest[] = [];
     let channel: SessionChannel | undefined;
     let isClosed = false;
+    this.came++;
     this.#queue.arrived(() => {
       if (isClosed) return;
       channel = wire.open(server, handlers);
@@ -92,6 +95,10 @@ async function startMany(count: number): Promise<ManyHosts> {
   return { installation, door, wires, placed, connected };
 }
 
+function hostsIn(placed: readonly string[]): readonly string[] {
+  return placed.map((line) => line.split(' ')[0] ?? '');
+}
+
 test('a server of two thousand hosts that is restarted moves nobody, and all are back in time', async () => {
   const { installation, wires, placed, connected } = await startMany(2_000);
   const before = placed();
@@ -100,26 +107,30 @@ test('a server of two thousand hosts that is restarted moves nobody, and all are
   for (const wire of wires) wire.breakStream();
   await installation.advance(3_000);
   await installation.startServer();
-  let wasBackMs: number | undefined;
-  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
+  // One in twenty are the unlucky ones, which come when the last may.
+  const unlucky = wires.filter((_, i) => i % 20 === 0);
+  for (const wire of unlucky) wire.cut();
+  for (let waitedMs = 0; waitedMs < 40_000; waitedMs += 500) {
+    if (waitedMs === 22_000) for (const wire of unlucky) wire.heal();
     await installation.advance(500);
-    expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
-    if (connected() === 2_000) wasBackMs ??= waitedMs + 500;
+    expect(hostsIn(placed())).toEqual(hostsIn(before));
+    if (waitedMs === 20_000) expect(connected()).toBe(1_900);
   }
   expect(placed()).toEqual(before);
-  expect(wasBackMs).toBeLessThanOrEqual(20_000);
+  expect(connected()).toBe(2_000);
   await installation.stop();
 }, 120_000);
 
 test('streams of a thousand hosts that all break at once move nobody, and not all are dialled anew at once', async () => {
-  const { installation, wires, placed, connected } = await startMany(1_000);
-  const before = placed();
+  const { installation, door, wires, placed, connected } = await startMany(1_000);
+  const [before, cameBefore] = [placed(), door.came];
   for (const wire of wires) wire.breakStream();
   await installation.advance(1_000);
-  expect(connected()).toBeLessThan(600);
+  // They were told to spread over 2.5 s.
+  expect(door.came - cameBefore).toBeLessThan(600);
   for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 500) {
     await installation.advance(500);
-    expect(placed().map((line) => line.split(' ')[0])).toEqual(before.map((line) => line.split(' ')[0]));
+    expect(hostsIn(placed())).toEqual(hostsIn(before));
   }
   expect(connected()).toBe(1_000);
   await installation.stop();
