@@ -1,8 +1,11 @@
 // Connections that are let in at a dictated rate: ten thousand at once would keep the event loop for half a minute, in
 // which nothing else is done: no heartbeat, no renewal of the lease, no answer to an engine.
 //
-//   A1. At most `atOnce` are taken at one moment, and `perSecond` in every second after that, in the order they came.
+//   A1. At most `atOnce` are taken at one moment, and `perSecond` in every second after that.
 //   A2. What waits is bounded in number, and in time: who waits is away for its own side, and will have left.
+//   A3. The one that came last is taken first. While more come than are let in, whoever came first has waited nearly as long
+//       as it ever will, and may be about to give up: to take those would let nobody in for good, and all would come again.
+//       Who is closed because it waited too long comes again as the last.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import { ACCEPTED_AT_ONCE, ACCEPTED_PER_S } from '../domain/pace.js';
@@ -53,9 +56,14 @@ export class AcceptQueue<C> {
 
   /** A connection came. */
   arrived(connection: C): void {
-    if (this.#closed || this.#waiting.size >= this.#limits.maxWaiting) {
+    if (this.#closed) {
       this.#fates.refuse(connection);
       return;
+    }
+    const [first] = this.#waiting.keys();
+    if (first !== undefined && this.#waiting.size >= this.#limits.maxWaiting) {
+      this.#waiting.delete(first);
+      this.#fates.refuse(first);
     }
     this.#waiting.set(connection, this.#clock.now());
     if (!this.#timer) this.#letIn();
@@ -81,15 +89,16 @@ export class AcceptQueue<C> {
     this.#countedMs = now;
     this.#timer = undefined;
     for (const [connection, sinceMs] of this.#waiting) {
-      const isLate = now - sinceMs > maxWaitMs;
-      if (!isLate && this.#free < 1) break;
+      if (now - sinceMs <= maxWaitMs) break;
       this.#waiting.delete(connection);
-      if (isLate) {
-        this.#fates.refuse(connection);
-      } else {
-        this.#free -= 1;
-        this.#fates.take(connection, now - sinceMs);
-      }
+      this.#fates.refuse(connection);
+    }
+    const taken = Math.min(Math.floor(this.#free), this.#waiting.size);
+    this.#free -= taken;
+    const newest = taken === 0 ? [] : [...this.#waiting].slice(-taken).reverse();
+    for (const [connection, sinceMs] of newest) {
+      this.#waiting.delete(connection);
+      this.#fates.take(connection, now - sinceMs);
     }
     if (this.#waiting.size > 0 && !this.#closed) this.#timer = this.#clock.after(TICK_MS, () => this.#letIn());
   }
