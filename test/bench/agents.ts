@@ -28,8 +28,8 @@ const STEADY_MS = { full: 60_000, quick: 5_000 } as const;
 const SETTLED_AFTER_MS = 10_000;
 // A network for every hundred of them, each served by two.
 const PER_NETWORK = 100;
-const STARTED_PER_S = 200;
-const PATIENCE_MS = 180_000;
+const STARTED_PER_S = 150;
+const PATIENCE_MS = 300_000;
 const TARGET_CORES = 0.3;
 const TARGET_KB = 100;
 const TARGET_BACK_S = 90;

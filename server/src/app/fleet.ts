@@ -58,12 +58,16 @@ export class Fleet {
     return this.#reconnectingUntilMs;
   }
 
+  get #graceMs(): number {
+    return RECONNECT_GRACE_MS + allBackMs(this.#options.view.hosts.size);
+  }
+
   /** This server begins to lead: nothing is known of any host. */
   beginTerm(): void {
     this.close();
     this.#breakers.clear();
     this.#agesFromMs = this.#options.clock.now();
-    this.#reconnectingUntilMs = this.#agesFromMs + RECONNECT_GRACE_MS + allBackMs(this.#options.view.hosts.size);
+    this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;
   }
 
   /** Every host's age starts anew. */
