@@ -30,8 +30,13 @@ export interface Pace {
 export function paceOf(hosts: number): Pace {
   return {
     intervalMs: Math.max(MIN_INTERVAL_MS, toStep((hosts / MAX_HEARTBEATS_PER_S) * 1_000)),
-    spreadMs: toStep((Math.max(0, hosts - SMALL_HOSTS) / SPREAD_PER_S) * 1_000),
+    spreadMs: toStep((hosts / SPREAD_PER_S) * 1_000 * spreadShare(hosts)),
   };
+}
+
+/** From nothing with a few hosts to everything with twice as many: one host more is no leap. */
+function spreadShare(hosts: number): number {
+  return Math.min(1, Math.max(0, hosts - SMALL_HOSTS) / SMALL_HOSTS);
 }
 
 /** How long it takes to let in so many connections that come at once. */

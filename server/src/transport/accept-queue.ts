@@ -3,9 +3,9 @@
 //
 //   A1. At most `atOnce` are taken at one moment, and `perSecond` in every second after that.
 //   A2. What waits is bounded in number, and in time: who waits is away for its own side, and will have left.
-//   A3. The one that came last is taken first. While more come than are let in, whoever came first has waited nearly as long
-//       as it ever will, and may be about to give up: to take those would let nobody in for good, and all would come again.
-//       Who is closed because it waited too long comes again as the last.
+//   A3. They are taken in the order they came, until the first has waited for long: then the last one that came goes first.
+//       While more come than are let in, whoever came first may be about to give up: to take those would let nobody in
+//       for good, and all would come again. Who is closed because it waited too long comes again as the last.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import { ACCEPTED_AT_ONCE, ACCEPTED_PER_S } from '../domain/pace.js';
@@ -16,6 +16,8 @@ export interface AcceptLimits {
   readonly atOnce: number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;
+  /** Until the first has waited so long, they are taken in their order. */
+  readonly inOrderMs: number;
 }
 
 /** Agents. They give up 10 s after they dialled, and as many as may wait are let in within 8 s. */
@@ -24,6 +26,7 @@ export const AGENT_ACCEPTS: AcceptLimits = {
   atOnce: ACCEPTED_AT_ONCE,
   maxWaiting: 2_000,
   maxWaitMs: 8_000,
+  inOrderMs: 2_000,
 };
 
 /** What becomes of a connection. */
@@ -82,6 +85,13 @@ export class AcceptQueue<C> {
     this.#waiting.clear();
   }
 
+  #next(count: number, now: number): readonly (readonly [C, number])[] {
+    const all = [...this.#waiting];
+    const sinceMs = all[0]?.[1] ?? now;
+    const inOrder = now - sinceMs <= this.#limits.inOrderMs;
+    return inOrder ? all.slice(0, count) : all.slice(-count).reverse();
+  }
+
   #letIn(): void {
     const now = this.#clock.now();
     const { perSecond, atOnce, maxWaitMs } = this.#limits;
@@ -95,8 +105,7 @@ export class AcceptQueue<C> {
     }
     const taken = Math.min(Math.floor(this.#free), this.#waiting.size);
     this.#free -= taken;
-    const newest = taken === 0 ? [] : [...this.#waiting].slice(-taken).reverse();
-    for (const [connection, sinceMs] of newest) {
+    for (const [connection, sinceMs] of taken === 0 ? [] : this.#next(taken, now)) {
       this.#waiting.delete(connection);
       this.#fates.take(connection, now - sinceMs);
     }

@@ -86,7 +86,7 @@ describe('a refusal', () => {
 });
 
 describe('a listener that lets in by a rate', () => {
-  const LIMITS = { perSecond: 10, atOnce: 2, maxWaiting: 2, maxWaitMs: 1_000 };
+  const LIMITS = { perSecond: 10, atOnce: 2, maxWaiting: 2, maxWaitMs: 1_000, inOrderMs: 500 };
   const NOT_FOUND = { code: status.NOT_FOUND };
   let clock: VirtualClock;
   let counted: string[];
