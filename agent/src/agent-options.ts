@@ -93,7 +93,16 @@ export function findConflict(options: AgentOptions): string | undefined {
   return undefined;
 }
 
-function refuseInsecure(server: Endpoint, options: AgentOptions): string | undefined {
+/** Whether a server that another one names may be dialled, as if it were given as `--server`. */
+export function mayDial(server: string, options: Pick<AgentOptions, 'insecure' | 'insecureNetwork'>): boolean {
+  const parsed = parseTarget(server);
+  return parsed.ok && refuseInsecure(parsed.value, options) === undefined;
+}
+
+function refuseInsecure(
+  server: Endpoint,
+  options: Pick<AgentOptions, 'insecure' | 'insecureNetwork'>,
+): string | undefined {
   if (options.insecureNetwork || (options.insecure && isLoopback(server))) return undefined;
   const name = `--server ${formatEndpoint(server)}`;
   if (isLoopback(server)) return `${name} would be reached without TLS: allow that with --insecure`;

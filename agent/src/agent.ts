@@ -142,7 +142,7 @@ class RunningAgent implements Agent {
         tableStates: () => networks.tableStates(),
         dropTables: () => networks.dropAll(),
         adopt: (identity) => this.#adopt(identity),
-        opened: (terms) => {
+        dictated: (terms) => {
           this.#terms = terms;
         },
         acknowledged: (ack, placements) => {

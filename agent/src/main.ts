@@ -11,7 +11,7 @@ import { drainOnSignal, fail, optionsOrExit } from '@leasehold/program/shutdown'
 import { systemClock } from '@leasehold/program/system-clock';
 import { systemEntropy } from '@leasehold/program/system-entropy';
 import { type Agent, type AgentConfig, createAgent } from './agent.js';
-import { type AgentOptions, agentProgram, findConflict } from './agent-options.js';
+import { type AgentOptions, agentProgram, findConflict, mayDial } from './agent-options.js';
 import { BuiltinBackend } from './backends/builtin/builtin-backend.js';
 import { systemSockets } from './backends/builtin/system-sockets.js';
 import type { DhcpBackend } from './backends/dhcp-backend.js';
@@ -30,6 +30,7 @@ import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
 import { systemFrameSockets } from './system/frame-sockets.js';
 import { firstAddressOf, systemInterfaces } from './system/interfaces.js';
+import { lookup } from './system/lookup.js';
 import { NodeFiles } from './system/node-files.js';
 
 const NAME = 'leasehold-agent';
@@ -111,7 +112,8 @@ function makeAgent(
     agentVersion,
     bootId: readBootId(),
   };
-  const transport = grpcTransport(credentials.createInsecure(), clock);
+  const mayFollow = (server: string) => mayDial(server, options);
+  const transport = grpcTransport({ credentials: credentials.createInsecure(), clock, mayFollow, lookup });
   const state = new StateStore({ files, entropy, log });
   const { readLink } = systemInterfaces;
   const frameSockets = systemFrameSockets;

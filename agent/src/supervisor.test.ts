@@ -1,9 +1,10 @@
 import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FixedEntropy } from '../../test/fakes/fixed-entropy.js';
 import { MemoryLog } from '../../test/fakes/memory-log.js';
 import { ScriptedServer } from '../../test/fakes/scripted-server.js';
 import { VirtualClock } from '../../test/fakes/virtual-clock.js';
+import type { NamedHolder } from './session/named-holder.js';
 import type { SessionControl } from './session/session-runner.js';
 import { MIN_UPTIME_MS, Supervisor } from './supervisor.js';
 
@@ -23,6 +24,7 @@ function start(servers = ['a'], random = ALMOST_ONE) {
     },
     receive: (response: SessionResponse) => void runner.received.push(response),
     end: () => void runner.ended++,
+    mayLead: (holder: NamedHolder) => holder.of?.storeUid !== 'over',
   };
   const supervisor = new Supervisor({ clock, log, transport, entropy: new FixedEntropy(random) }, servers, runner);
   supervisor.start();
@@ -75,6 +77,105 @@ test('servers are tried in turn', async () => {
   const world = start(['a', 'b', 'c']);
   await waits(world, 4);
   expect(world.transport.sessions.map(({ server }) => server)).toEqual(['a', 'b', 'c', 'a', 'b']);
+});
+
+describe('after an open session', () => {
+  test('the first attempt is spread as far as that dictated last, the next ones are not', async () => {
+    const world = start();
+    world.runner.control?.opened();
+    world.runner.control?.spread(3_000);
+    world.runner.control?.spread(47_500);
+    await world.clock.advance(MIN_UPTIME_MS);
+    expect(await waits(world, 3)).toEqual([47_500, 200, 400]);
+  });
+
+  test('an attempt that came to no session is not spread', async () => {
+    const world = start();
+    world.runner.control?.spread(47_500);
+    expect(await waits(world, 1)).toEqual([100]);
+  });
+
+  test('it is spread to who is named as well: the others were named it, too', async () => {
+    const world = start();
+    world.runner.control?.opened();
+    world.runner.control?.spread(10_000);
+    world.transport.session.drop('', { endpoint: 'b' });
+    expect(Math.round((world.clock.nextDue() ?? 0) - world.clock.now())).toBe(10_000);
+  });
+});
+
+describe('a server that names who leads', () => {
+  /** The servers dialled, when each of `names` says what it is given to, and others are away. */
+  async function dialled(servers: string[], names: Record<string, string>, count: number): Promise<string[]> {
+    const world = start(servers, 0);
+    while (world.transport.sessions.length < count) {
+      const { session } = world.transport;
+      const endpoint = names[session.server];
+      session.drop('', endpoint === undefined ? undefined : { endpoint });
+      await world.clock.advance(0);
+    }
+    return world.transport.sessions.map(({ server }) => server);
+  }
+
+  test('is believed: that one is dialled next', async () => {
+    expect(await dialled(['a'], { a: 'b' }, 2)).toEqual(['a', 'b']);
+  });
+
+  test('is believed once: when that one is away it is the turn of the configured ones', async () => {
+    expect(await dialled(['a', 'c'], { a: 'b' }, 4)).toEqual(['a', 'b', 'c', 'a']);
+  });
+
+  test('and is named by that is not followed round and round', async () => {
+    expect(await dialled(['a'], { a: 'b', b: 'a' }, 4)).toEqual(['a', 'b', 'a', 'b']);
+    expect(await dialled(['a'], { a: 'a' }, 3)).toEqual(['a', 'a', 'a']);
+    expect(await dialled(['a', 'b'], { a: 'b', b: 'a' }, 5)).toEqual(['a', 'b', 'b', 'a', 'a']);
+  });
+
+  test('and leads from one to the next is followed three times', async () => {
+    const chain = { a: 'b', b: 'c', c: 'd', d: 'e', e: 'f' };
+    expect(await dialled(['a'], chain, 6)).toEqual(['a', 'b', 'c', 'd', 'a', 'b']);
+  });
+
+  test('costs the wait of a failure for every round of those that name each other', async () => {
+    const world = start(['a']);
+    const gaps: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      world.transport.session.drop('', { endpoint: i % 2 === 0 ? 'b' : 'a' });
+      const due = (world.clock.nextDue() ?? 0) - world.clock.now();
+      gaps.push(Math.round(due));
+      await world.clock.advance(due);
+    }
+    expect(gaps).toEqual([100, 100, 100, 200, 100, 400]);
+  });
+
+  test('that is known to be over is not followed', async () => {
+    const world = start(['a', 'c'], 0);
+    world.transport.session.drop('', { endpoint: 'b', of: { storeUid: 'over', incarnation: 1n, holderEpoch: 1n } });
+    await world.clock.advance(0);
+    expect(world.transport.session.server).toBe('c');
+  });
+
+  test('and whose session opened is tried in turn with the configured ones', async () => {
+    const world = start(['a'], 0);
+    world.transport.session.drop('', { endpoint: 'b' });
+    await world.clock.advance(0);
+    world.runner.control?.opened();
+    for (let i = 0; i < 3; i++) {
+      world.transport.session.drop();
+      await world.clock.advance(0);
+    }
+    expect(world.transport.sessions.map(({ server }) => server)).toEqual(['a', 'b', 'a', 'b', 'a']);
+  });
+
+  test('after it led itself is followed, whoever was asked before', async () => {
+    const world = start(['a'], 0);
+    world.transport.session.drop('', { endpoint: 'b' });
+    await world.clock.advance(0);
+    world.runner.control?.opened();
+    world.transport.session.drop('', { endpoint: 'c' });
+    await world.clock.advance(0);
+    expect(world.transport.session.server).toBe('c');
+  });
 });
 
 test('a server that does not answer the hello is left after a minute', async () => {

@@ -1,15 +1,18 @@
 // One session to the control plane, for ever.
 //
-//   S1. There is at most one session; when it ends, for whatever reason, the next server of the list is tried.
-//   S2. Waits grow from 100 ms to 5 s with full jitter, so that ten thousand agents do not come back at one moment, and
-//       begin anew only after a session was open for MIN_UPTIME_MS.
+//   S1. There is at most one session; when it ends, for whatever reason, the next server is tried (server-choice.ts).
+//   S2. Waits grow from 100 ms to 5 s with full jitter, and begin anew only after a session was open for MIN_UPTIME_MS.
+//       The first one after an open session is as long as that dictated, where that is longer: ten thousand agents do not
+//       come back at one moment.
 //   S3. stop() is prompt: it waits for nothing.
+//   S4. Who is named as the one that leads is dialled at once; the wait after that is the next one of a failure.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
+import { ServerChoice } from './session/server-choice.js';
 import type { SessionRunner } from './session/session-runner.js';
-import type { SessionChannel, SessionTransport } from './session/session-transport.js';
+import type { SessionChannel, SessionEnd, SessionTransport } from './session/session-transport.js';
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
@@ -35,12 +38,13 @@ export class Supervisor {
     readonly log: Log;
     readonly transport: SessionTransport;
   };
-  readonly #servers: readonly string[];
+  readonly #servers: ServerChoice;
   readonly #runner: SessionRunner;
   #state: State = { kind: 'idle' };
   /** Sessions that ended since the last good one. */
   #failures = 0;
-  #next = 0;
+  /** As the last open session dictated. */
+  #spreadMs = 0;
   /** Why each server was left last. */
   readonly #reported = new Map<string, string>();
 
@@ -50,7 +54,7 @@ export class Supervisor {
     runner: SessionRunner,
   ) {
     this.#ports = ports;
-    this.#servers = servers;
+    this.#servers = new ServerChoice(servers);
     this.#runner = runner;
   }
 
@@ -72,27 +76,28 @@ export class Supervisor {
 
   #dial(): void {
     const { clock, transport } = this.#ports;
-    const server = this.#servers[this.#next % this.#servers.length];
-    if (server === undefined) throw new Error('agent: there is no server to dial');
-    this.#next += 1;
+    const server = this.#servers.take();
     // What an ended session still says is not the present session's.
     const isPresent = () => 'channel' in this.#state && this.#state.channel === channel;
     const channel = transport.open(server, {
       onMessage: (response) => {
         if (isPresent()) this.#runner.receive(response);
       },
-      onClose: (reason) => {
-        if (isPresent()) this.#ended(reason);
+      onClose: (end) => {
+        if (isPresent()) this.#ended(end);
       },
     });
-    const timer = clock.after(WELCOME_TIMEOUT_MS, () => this.#ended('Server did not answer the hello'));
+    const timer = clock.after(WELCOME_TIMEOUT_MS, () => this.#ended({ reason: 'Server did not answer the hello' }));
     this.#state = { kind: 'greeting', server, channel, timer };
     this.#runner.begin(channel, {
       opened: () => {
         if (isPresent()) this.#opened();
       },
+      spread: (ms) => {
+        if (isPresent()) this.#spreadMs = ms;
+      },
       close: (reason) => {
-        if (isPresent()) this.#ended(reason);
+        if (isPresent()) this.#ended({ reason });
       },
     });
   }
@@ -103,19 +108,23 @@ export class Supervisor {
     state.timer.cancel();
     const { server, channel } = state;
     this.#state = { kind: 'open', server, channel, sinceMs: this.#ports.clock.now() };
+    this.#servers.opened(server);
     this.#reported.clear();
     this.#ports.log.info('Connected to the control plane', { server });
   }
 
-  #ended(reason: string): void {
+  #ended({ reason, holder }: SessionEnd): void {
     const { clock, entropy } = this.#ports;
     const state = this.#state;
     if (state.kind !== 'greeting' && state.kind !== 'open') return;
     if (state.kind === 'greeting') state.timer.cancel();
     state.channel.close();
     if (state.kind === 'open' && clock.now() - state.sinceMs >= MIN_UPTIME_MS) this.#failures = 0;
-    const waitMs = entropy.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures);
-    this.#failures += 1;
+    const follows = holder !== undefined && this.#runner.mayLead(holder) && this.#servers.follow(holder.endpoint);
+    const failures = follows ? 0 : this.#failures++;
+    const boundMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
+    const spreadMs = state.kind === 'open' ? this.#spreadMs : 0;
+    const waitMs = entropy.random() * Math.max(boundMs, spreadMs);
     this.#state = { kind: 'waiting', timer: clock.after(waitMs, () => this.#dial()) };
     this.#runner.end();
     this.#report(state.server, reason);

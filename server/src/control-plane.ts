@@ -78,6 +78,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock,
     log,
     metrics,
+    store: store.settings,
     settings: () => (term?.isReady ? store.settings : undefined),
     lease,
     // The directory needs the view, and the view is filled through the sessions: both are there before an agent is.
@@ -86,7 +87,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       reported: (report) => hosts.reported(report),
     },
     sightings: new Sentinel({ store, clock, log, metrics }),
-    heartbeatIntervalMs: () => fleet.intervalMs,
+    pace: () => fleet.pace,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
   const view = await View.open({

@@ -17,6 +17,7 @@ import { type OpenStoreOptions, openStore } from './open-store.js';
 import type { Store } from './ports/store.js';
 import { advertised, findConflict, type ServerOptions, serverName, serverProgram } from './server-options.js';
 import { formatStore } from './store-target.js';
+import { AGENT_ACCEPTS } from './transport/accept-queue.js';
 import { hostAgentHandlers } from './transport/agent-stream.js';
 import { HolderCalls } from './transport/holder-calls.js';
 import { ipamHandlers } from './transport/ipam-service.js';
@@ -57,7 +58,7 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
   });
   prometheus.show(plane.useCases);
   const holder = new HolderCalls(plane.lease, serverName(options.listen[0]), clock);
-  const listeners = await listenOrFail(options, plane, holder, store, log, prometheus);
+  const listeners = await listenOrFail(options, plane, holder, store, { clock, log }, prometheus);
   drain(listeners, plane, holder, store, ports);
   announce(options, listeners, plane, store, log);
 }
@@ -89,7 +90,7 @@ async function listenOrFail(
   plane: ControlPlane,
   holder: HolderCalls,
   store: Store,
-  log: Log,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
   prometheus: Prometheus,
 ): Promise<Listeners> {
   const descriptors = readDescriptors();
@@ -103,10 +104,11 @@ async function listenOrFail(
     definition: HostAgentServiceService,
     handlers: hostAgentHandlers(plane.agents),
   };
+  const accepting = { limits: AGENT_ACCEPTS, clock, metrics: prometheus.metrics };
   try {
     return {
       engines: await listen(engineListen, engines, ENGINE_LIMITS, descriptors),
-      agents: await listen(agentListen, agents, AGENT_LIMITS, descriptors),
+      agents: await listen(agentListen, agents, AGENT_LIMITS, descriptors, accepting),
       scrapes: metricsListen && (await listenForScrapes(metricsListen, prometheus)),
     };
   } catch (error) {

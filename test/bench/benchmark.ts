@@ -29,8 +29,11 @@ export interface Benchmark {
   readonly needsMongod?: boolean;
   /** Whether it is left out where all are run. */
   readonly onlyByName?: boolean;
-  run(progress: Progress): Promise<readonly Measurement[]>;
+  run(progress: Progress, size: Size): Promise<readonly Measurement[]>;
 }
+
+/** `quick`: only to see that it runs, where a benchmark has such a size; its numbers say nothing of targets. */
+export type Size = 'full' | 'quick';
 
 /** Something is missing here without which there is nothing to measure; the message says what. */
 export class NotMeasuredError extends Error {}

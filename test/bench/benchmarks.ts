@@ -1,6 +1,8 @@
 // All benchmarks, in the order in which they run.
 
+import { agents } from './agents.js';
 import type { Benchmark } from './benchmark.js';
+import { changeToAgents } from './change-to-agents.js';
 import { dhcpPeers } from './dhcp-peers.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
@@ -31,6 +33,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   snapshot,
   planning,
   flood,
+  agents,
+  changeToAgents,
   goIpam,
 ];
 

@@ -270,6 +270,7 @@ function observerOf(networks: readonly Network[], nowMs: number): HostObserver {
       connected: true,
       lastHeardMs: nowMs,
       intervalMs: 2_000,
+      returnMs: 0,
       brokenSinceMs: undefined,
       attachments,
     }),

@@ -2,7 +2,7 @@
 // results.
 
 import { writeFileSync } from 'node:fs';
-import { type Benchmark, formatTable, isMet, type Measurement, NotMeasuredError } from './benchmark.js';
+import { type Benchmark, formatTable, isMet, type Measurement, NotMeasuredError, type Size } from './benchmark.js';
 import { selectBenchmarks } from './benchmarks.js';
 import { childArgument } from './child.js';
 import { formatEnvironment, readEnvironment } from './environment.js';
@@ -11,6 +11,7 @@ import { formatEnvironment, readEnvironment } from './environment.js';
 export interface RunOptions {
   /** Names; empty: all that need not be named. */
   readonly only: readonly string[];
+  readonly size: Size;
   /** Path of the results. */
   readonly output: string;
 }
@@ -24,28 +25,31 @@ interface Result {
   readonly notMeasured?: string;
 }
 
-async function main({ only, output }: RunOptions): Promise<number> {
+async function main({ only, output, size }: RunOptions): Promise<number> {
   const environment = await readEnvironment();
   for (const line of formatEnvironment(environment)) console.log(line);
   const results: Result[] = [];
   for (const benchmark of selectBenchmarks(only)) {
     console.log(`\n${benchmark.name}: ${benchmark.summary}`);
-    const result = await measure(benchmark);
+    const result = await measure(benchmark, size);
     results.push(result);
     if (result.notMeasured !== undefined) console.log(`  NOT MEASURED: ${result.notMeasured}`);
     else for (const line of formatTable(result.measurements)) console.log(`  ${line}`);
   }
-  writeFileSync(output, `${JSON.stringify({ time: new Date().toISOString(), environment, results }, undefined, 2)}\n`);
+  writeFileSync(
+    output,
+    `${JSON.stringify({ time: new Date().toISOString(), size, environment, results }, undefined, 2)}\n`,
+  );
   for (const line of summarize(results)) console.log(line);
   console.log(`\nResults: ${output}`);
   return results.some(({ notMeasured }) => notMeasured !== undefined) ? 1 : 0;
 }
 
-async function measure({ name, run }: Benchmark): Promise<Result> {
+async function measure({ name, run }: Benchmark, size: Size): Promise<Result> {
   const startMs = performance.now();
   const seconds = () => Math.round((performance.now() - startMs) / 1_000);
   try {
-    const measurements = await run((line) => console.log(`  ... ${line}`));
+    const measurements = await run((line) => console.log(`  ... ${line}`), size);
     return { name, seconds: seconds(), measurements: measurements.map((each) => ({ ...each, met: isMet(each) })) };
   } catch (error) {
     if (!(error instanceof NotMeasuredError)) console.error(error);

@@ -13,9 +13,17 @@ import type {
 } from '@leasehold/proto/ipam/v1/session';
 import { Assignment, TableEntry } from '@leasehold/proto/ipam/v1/session';
 
+interface End {
+  readonly reason: string;
+  readonly holder?: {
+    readonly endpoint: string;
+    readonly of?: { readonly storeUid: string; readonly incarnation: bigint; readonly holderEpoch: bigint };
+  };
+}
+
 interface Handlers {
   onMessage(response: SessionResponse): void;
-  onClose(reason: string): void;
+  onClose(end: End): void;
 }
 
 /** What a welcome dictates. */
@@ -26,6 +34,7 @@ export interface ScriptedTerms {
   readonly authorityMs: number;
   readonly storeUid: string;
   readonly incarnation: bigint;
+  readonly spreadMs: number;
 }
 
 const TERMS: ScriptedTerms = {
@@ -35,6 +44,7 @@ const TERMS: ScriptedTerms = {
   authorityMs: 60_000,
   storeUid: 'store-1',
   incarnation: 1n,
+  spreadMs: 0,
 };
 
 /** Takes every session that is opened. */
@@ -98,20 +108,33 @@ export class ScriptedSession {
 
   welcome(terms: Partial<ScriptedTerms> = {}): void {
     this.terms = { ...TERMS, ...terms };
-    const { intervalMs, authorityMs, storeUid, incarnation } = this.terms;
+    const { intervalMs, authorityMs, storeUid, incarnation, spreadMs } = this.terms;
     const value = {
       sessionEpoch: this.epoch,
       heartbeatInterval: toDuration(intervalMs),
       authority: toDuration(authorityMs),
       storeUid,
       incarnation,
+      reconnectSpread: toDuration(spreadMs),
     };
     this.#handlers.onMessage({ message: { $case: 'welcome', value } });
   }
 
   /** Acknowledges a heartbeat, the last one unless told otherwise. */
-  acknowledge(placements: readonly PlacementKey[], sequence = this.heartbeats.at(-1)?.sequence ?? 0n): void {
-    const value = { sessionEpoch: this.epoch, sequence, placements: [...placements] };
+  acknowledge(
+    placements: readonly PlacementKey[],
+    sequence = this.heartbeats.at(-1)?.sequence ?? 0n,
+    pace: { readonly intervalMs?: number; readonly spreadMs?: number } = {},
+  ): void {
+    const heartbeatInterval = pace.intervalMs === undefined ? undefined : toDuration(pace.intervalMs);
+    const reconnectSpread = pace.spreadMs === undefined ? undefined : toDuration(pace.spreadMs);
+    const value = {
+      sessionEpoch: this.epoch,
+      sequence,
+      placements: [...placements],
+      heartbeatInterval,
+      reconnectSpread,
+    };
     this.#handlers.onMessage({ message: { $case: 'heartbeatAck', value } });
   }
 
@@ -151,8 +174,8 @@ export class ScriptedSession {
   }
 
   /** The connection breaks. */
-  drop(reason = 'UNAVAILABLE: gone'): void {
-    this.#handlers.onClose(reason);
+  drop(reason = 'UNAVAILABLE: gone', holder?: End['holder']): void {
+    this.#handlers.onClose({ reason, ...(holder && { holder }) });
   }
 
   private get epoch(): { holderEpoch: bigint; counter: bigint } {

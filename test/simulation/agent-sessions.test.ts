@@ -219,14 +219,20 @@ describe('who may speak', () => {
   test('a message of another session epoch ends the stream', async () => {
     const agent = await servingAgent();
     const sessionEpoch = { ...agent.epoch, counter: agent.epoch.counter + 1n };
-    await agent.say({ $case: 'heartbeat', value: { sessionEpoch, sequence: 1n, tables: [] } });
+    await agent.say({
+      $case: 'heartbeat',
+      value: { sessionEpoch, sequence: 1n, tables: [], acknowledgedSequence: 0n },
+    });
     expect(agent.ended).toMatchObject({ kind: 'invalid-field' });
   });
 
   test('a stream begins with a hello and nothing else', async () => {
     const agent = new PlayedAgent(installation);
     const sessionEpoch = { holderEpoch: 1n, counter: 1n };
-    await agent.say({ $case: 'heartbeat', value: { sessionEpoch, sequence: 1n, tables: [] } });
+    await agent.say({
+      $case: 'heartbeat',
+      value: { sessionEpoch, sequence: 1n, tables: [], acknowledgedSequence: 0n },
+    });
     expect(agent.ended).toMatchObject({ kind: 'invalid-field' });
   });
 

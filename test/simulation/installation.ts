@@ -371,7 +371,7 @@ export class Wire implements SessionTransport {
     const [toAgent, toServer] = [this.#direction(isUp), this.#direction(isUp)];
     if (!this.#installation.isUp) {
       const refuse = () => {
-        if (isOpen) handlers.onClose('connection refused');
+        if (isOpen) handlers.onClose({ reason: 'connection refused' });
         isOpen = false;
       };
       toAgent(refuse);
@@ -382,7 +382,7 @@ export class Wire implements SessionTransport {
     const close = (reason: string) => {
       if (!isOpen) return;
       isOpen = false;
-      handlers.onClose(reason);
+      handlers.onClose({ reason });
     };
     const stream = this.#installation.plane.agents.open({
       send: (message) => {

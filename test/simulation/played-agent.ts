@@ -101,8 +101,9 @@ export class PlayedAgent {
     return this.say({ $case: 'deliveryAck', value: { sessionEpoch: this.epoch, table: this.state(more) } });
   }
 
-  heartbeat(sequence: bigint, tables: TableState[]): Promise<void> {
-    return this.say({ $case: 'heartbeat', value: { sessionEpoch: this.epoch, sequence, tables } });
+  heartbeat(sequence: bigint, tables: TableState[], acknowledgedSequence = 0n): Promise<void> {
+    const value = { sessionEpoch: this.epoch, sequence, tables, acknowledgedSequence };
+    return this.say({ $case: 'heartbeat', value });
   }
 
   async breaks(): Promise<void> {

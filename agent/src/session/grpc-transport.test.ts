@@ -3,12 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { credentials, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
+import { Status } from '@leasehold/proto/google/rpc/status';
 import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../../test/fakes/virtual-clock.js';
-import { grpcTransport } from './grpc-transport.js';
+import { type GrpcTransportOptions, grpcTransport } from './grpc-transport.js';
+import type { SessionEnd } from './session-transport.js';
 
 type Call = ServerDuplexStream<SessionRequest, SessionResponse>;
 
@@ -16,6 +19,7 @@ let directory: string;
 let target: string;
 let server: Server;
 let onCall: (call: Call) => void;
+let onEnd: (end: SessionEnd) => void;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'leasehold-grpc-'));
@@ -32,23 +36,48 @@ afterEach(() => {
 });
 
 const HEARTBEAT: SessionRequest = {
-  message: { $case: 'heartbeat', value: { sessionEpoch: { holderEpoch: 1n, counter: 2n }, sequence: 3n, tables: [] } },
+  message: {
+    $case: 'heartbeat',
+    value: { sessionEpoch: { holderEpoch: 1n, counter: 2n }, sequence: 3n, tables: [], acknowledgedSequence: 2n },
+  },
 };
 const ACK: SessionResponse = {
   message: {
     $case: 'heartbeatAck',
-    value: { sessionEpoch: { holderEpoch: 1n, counter: 2n }, sequence: 3n, placements: [] },
+    value: {
+      sessionEpoch: { holderEpoch: 1n, counter: 2n },
+      sequence: 3n,
+      placements: [],
+      heartbeatInterval: { seconds: 2n, nanos: 0 },
+      reconnectSpread: undefined,
+    },
   },
 };
 
-/** Opens a session; resolves with the first thing that comes of it. */
-function dial(to = target, clock = new VirtualClock()) {
-  const transport = grpcTransport(credentials.createInsecure(), clock);
-  let channel: ReturnType<typeof transport.open> | undefined;
-  const first = new Promise<SessionResponse | string>((resolve) => {
-    channel = transport.open(to, { onMessage: resolve, onClose: resolve });
+function transportWith(options: Partial<GrpcTransportOptions>) {
+  return grpcTransport({
+    credentials: credentials.createInsecure(),
+    clock: new VirtualClock(),
+    mayFollow: () => true,
+    lookup: () => Promise.reject(new Error('no names here')),
+    ...options,
   });
-  return { channel, first };
+}
+
+/** Opens a session; resolves with the first thing that comes of it. */
+function dial(to = target, transport = transportWith({})) {
+  let channel: ReturnType<typeof transport.open> | undefined;
+  const end = new Promise<SessionEnd>((resolve) => {
+    onEnd = resolve;
+  });
+  const first = new Promise<SessionResponse | string>((resolve) => {
+    const onClose = (why: SessionEnd) => {
+      onEnd(why);
+      resolve(why.reason);
+    };
+    channel = transport.open(to, { onMessage: resolve, onClose });
+  });
+  return { channel, first, end };
 }
 
 test('what is sent arrives, and so does the answer', async () => {
@@ -81,7 +110,7 @@ test('a server that stands still is left: its kernel takes the connection, and n
   await new Promise<void>((resolve) => frozen.listen(path, resolve));
   const accepted = once(frozen, 'connection');
   const clock = new VirtualClock();
-  const { first } = dial(`unix:${path}`, clock);
+  const { first } = dial(`unix:${path}`, transportWith({ clock }));
   await accepted;
   await clock.advance(10_000);
   expect(await first).toBe('No connection within 10 s');
@@ -91,6 +120,101 @@ test('a server that stands still is left: its kernel takes the connection, and n
 test('a refusal says its status', async () => {
   onCall = (call) => call.emit('error', { code: status.ABORTED, details: 'Another session of this host began' });
   expect(await dial().first).toBe('ABORTED: Another session of this host began');
+});
+
+describe('a server that does not lead', () => {
+  const NAMED = { holder: 's2', agent_endpoint: '10.0.0.2:7069', holder_epoch: '7', store_uid: 'u', incarnation: '2' };
+
+  const refuseWith = (reason: string, metadata: Record<string, string>) => {
+    const info = ErrorInfo.encode({ reason, domain: 'leasehold', metadata }).finish();
+    const details = [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) }];
+    const said = new Metadata();
+    said.set('grpc-status-details-bin', Buffer.from(Status.encode({ code: 14, message: 'm', details }).finish()));
+    onCall = (call) => call.emit('error', { code: status.UNAVAILABLE, details: 'Server s2 leads', metadata: said });
+  };
+
+  test('says who does', async () => {
+    refuseWith('NO_HOLDER', NAMED);
+    const of = { storeUid: 'u', incarnation: 2n, holderEpoch: 7n };
+    const holder = { endpoint: '10.0.0.2:7069', of };
+    expect(await dial().end).toEqual({ reason: 'UNAVAILABLE: Server s2 leads', holder });
+  });
+
+  test('and says nobody, or says it of another refusal, is not followed', async () => {
+    refuseWith('NO_HOLDER', { holder: 's2' });
+    expect(await dial().end).toEqual({ reason: 'UNAVAILABLE: Server s2 leads' });
+    refuseWith('STORE_UNAVAILABLE', NAMED);
+    expect(await dial().end).toEqual({ reason: 'UNAVAILABLE: Server s2 leads' });
+  });
+
+  test('is not followed to where no configured server could be', async () => {
+    refuseWith('NO_HOLDER', NAMED);
+    const { reason, holder } = await dial(target, transportWith({ mayFollow: () => false })).end;
+    expect(holder).toBeUndefined();
+    expect(reason).toContain('10.0.0.2:7069');
+  });
+
+  test('and says it in bytes that mean nothing names nobody', async () => {
+    const said = new Metadata();
+    said.set('grpc-status-details-bin', Buffer.from([0xff, 0xff, 0xff]));
+    onCall = (call) => call.emit('error', { code: status.UNAVAILABLE, details: 'm', metadata: said });
+    expect(await dial().end).toEqual({ reason: 'UNAVAILABLE: m' });
+  });
+});
+
+test('of a name with several addresses each session dials the next, and asks for it by its name', async () => {
+  const called: string[] = [];
+  const serve = async (address: string) => {
+    const each = new Server();
+    const session = (call: Call) => {
+      called.push(`${address} as ${call.getHost()}`);
+      call.end();
+    };
+    each.addService(HostAgentServiceService, { session });
+    const insecure = ServerCredentials.createInsecure();
+    const port = await new Promise<number>((resolve, reject) => {
+      each.bindAsync(address, insecure, (error, bound) => (error ? reject(error) : resolve(bound)));
+    });
+    return { each, port };
+  };
+  const first = await serve('127.0.0.1:0');
+  const second = await serve(`127.0.0.2:${first.port}`);
+  const lookup = () => Promise.resolve(['127.0.0.1', '127.0.0.2']);
+  const transport = transportWith({ lookup });
+  const name = `servers.example:${first.port}`;
+  for (let i = 0; i < 3; i++) await dial(name, transport).first;
+  const at = (address: string) => `${address} as ${name}`;
+  expect(called).toEqual([at('127.0.0.1:0'), at(`127.0.0.2:${first.port}`), at('127.0.0.1:0')]);
+  for (const { each } of [first, second]) each.forceShutdown();
+});
+
+test('what is sent before the address is known arrives', async () => {
+  const got = new Promise<SessionRequest>((resolve) => {
+    onCall = (call) => call.on('data', resolve);
+  });
+  let found: (addresses: readonly string[]) => void = () => undefined;
+  const lookup = () =>
+    new Promise<readonly string[]>((resolve) => {
+      found = resolve;
+    });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (e, bound) => (e ? reject(e) : resolve(bound)));
+  });
+  const { channel } = dial(`servers.example:${port}`, transportWith({ lookup }));
+  channel?.send(HEARTBEAT);
+  found(['127.0.0.1']);
+  expect(await got).toEqual(HEARTBEAT);
+  channel?.close();
+});
+
+test('a name without an address is a reason, and one that is not found in time, too', async () => {
+  const lost = transportWith({ lookup: () => Promise.reject(new Error('getaddrinfo ENOTFOUND servers.example')) });
+  const reason = 'No address of servers.example: getaddrinfo ENOTFOUND servers.example';
+  expect(await dial('servers.example:1', lost).first).toBe(reason);
+  const clock = new VirtualClock();
+  const { first } = dial('servers.example:1', transportWith({ clock, lookup: () => new Promise(() => undefined) }));
+  await clock.advance(10_000);
+  expect(await first).toBe('No connection within 10 s');
 });
 
 test('a session that the server ends is over', async () => {

@@ -5,12 +5,24 @@
 //       is away leaves those unanswered too, and its session must stay.
 //   T3. Keepalive begins with the connection. A server that stands still gets one all the same, from its kernel, and never
 //       speaks: it is left as soon as keepalive would have left it.
+//   T4. Of a name with several addresses each session dials the next one: who answers at the first need not lead.
 
-import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
-import type { Clock } from '@leasehold/program/clock';
+import { isIP } from 'node:net';
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ClientDuplexStream,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import type { Clock, Timer } from '@leasehold/program/clock';
+import { formatEndpoint, parseTarget } from '@leasehold/program/option-values';
+import { ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
+import { Status } from '@leasehold/proto/google/rpc/status';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
-import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
-import type { SessionChannel, SessionHandlers, SessionTransport } from './session-transport.js';
+import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import { fromRefusal, type NamedHolder } from './named-holder.js';
+import type { SessionChannel, SessionEnd, SessionHandlers, SessionTransport } from './session-transport.js';
 
 const CHANNEL_OPTIONS = {
   // The pool would share connections, and their waits, between attempts.
@@ -24,45 +36,134 @@ const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 8 * 1024 * 1024,
 };
 
+type Call = ClientDuplexStream<SessionRequest, SessionResponse>;
+
+const AUTHORITY = 'grpc.default_authority';
+
 const SPEAKS_WITHIN_MS = 10_000;
 const MAX_REASON_LENGTH = 300;
 
-/** Opens sessions over gRPC. */
-export function grpcTransport(credentials: ChannelCredentials, clock: Pick<Clock, 'after'>): SessionTransport {
-  return { open: (server, handlers) => openSession(server, credentials, clock, handlers) };
+/** What sessions over gRPC need. */
+export interface GrpcTransportOptions {
+  readonly credentials: ChannelCredentials;
+  readonly clock: Pick<Clock, 'after'>;
+  /** Whether a server that another one names may be dialled as the configured ones are. */
+  readonly mayFollow: (server: string) => boolean;
+  /** The addresses of a host name; rejects when there are none. */
+  readonly lookup: (name: string) => Promise<readonly string[]>;
 }
 
-function openSession(
-  server: string,
-  credentials: ChannelCredentials,
-  clock: Pick<Clock, 'after'>,
-  handlers: SessionHandlers,
-): SessionChannel {
-  const client = new HostAgentServiceClient(server, credentials, CHANNEL_OPTIONS);
-  const call = client.session();
-  const patience = clock.after(SPEAKS_WITHIN_MS, () => end(`No connection within ${SPEAKS_WITHIN_MS / 1_000} s`));
-  let closed = false;
-  const end = (reason?: string) => {
-    if (closed) return;
-    closed = true;
-    patience.cancel();
-    call.cancel();
-    client.close();
-    if (reason !== undefined) handlers.onClose(reason);
+/** Opens sessions over gRPC. */
+export function grpcTransport(options: GrpcTransportOptions): SessionTransport {
+  const turns = new Map<string, number>();
+  const nextOf = (server: string, addresses: readonly string[]) => {
+    const turn = turns.get(server) ?? 0;
+    turns.set(server, turn + 1);
+    return addresses[turn % addresses.length];
   };
-  call.on('data', (response: SessionResponse) => {
-    if (!closed) handlers.onMessage(response);
-  });
-  // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
-  call.on('error', (error: ServiceError) => end(describe(error)));
-  call.on('end', () => end('Server ended the session'));
-  client.waitForReady(Number.POSITIVE_INFINITY, () => patience.cancel());
-  return {
-    send: (request) => {
-      if (!closed) call.write(request);
-    },
-    close: () => end(),
-  };
+  return { open: (server, handlers) => new GrpcSession(server, nextOf, options, handlers) };
+}
+
+type NextOf = (server: string, addresses: readonly string[]) => string | undefined;
+
+class GrpcSession implements SessionChannel {
+  readonly #options: GrpcTransportOptions;
+  readonly #handlers: SessionHandlers;
+  readonly #patience: Timer;
+  /** What is to be sent once the address is known. */
+  readonly #waiting: SessionRequest[] = [];
+  #dialled: { readonly client: HostAgentServiceClient; readonly call: Call } | undefined;
+  #closed = false;
+
+  constructor(server: string, nextOf: NextOf, options: GrpcTransportOptions, handlers: SessionHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#patience = options.clock.after(SPEAKS_WITHIN_MS, () =>
+      this.#end({ reason: `No connection within ${SPEAKS_WITHIN_MS / 1_000} s` }),
+    );
+    const name = nameIn(server);
+    if (name) void this.#resolve(server, name, nextOf);
+    else this.#dial(server, CHANNEL_OPTIONS);
+  }
+
+  async #resolve(server: string, { host, port }: { host: string; port: number }, nextOf: NextOf): Promise<void> {
+    let address: string | undefined;
+    let problem = 'it has none';
+    try {
+      address = nextOf(server, await this.#options.lookup(host));
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    if (this.#closed) return;
+    if (address === undefined) this.#end({ reason: `No address of ${host}: ${problem}` });
+    // The name is what the server is asked for, and known by.
+    else this.#dial(formatEndpoint({ kind: 'tcp', host: address, port }), { ...CHANNEL_OPTIONS, [AUTHORITY]: server });
+  }
+
+  #dial(target: string, options: ChannelOptions): void {
+    const client = new HostAgentServiceClient(target, this.#options.credentials, options);
+    const call = client.session();
+    this.#dialled = { client, call };
+    call.on('data', (response: SessionResponse) => {
+      if (!this.#closed) this.#handlers.onMessage(response);
+    });
+    // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
+    call.on('error', (error: ServiceError) => this.#end(this.#endOf(error)));
+    call.on('end', () => this.#end({ reason: 'Server ended the session' }));
+    client.waitForReady(Number.POSITIVE_INFINITY, () => this.#patience.cancel());
+    for (const request of this.#waiting.splice(0)) call.write(request);
+  }
+
+  #endOf(error: ServiceError): SessionEnd {
+    const holder = holderOf(error);
+    const reason = describe(error);
+    if (!holder) return { reason };
+    if (this.#options.mayFollow(holder.endpoint)) return { reason, holder };
+    return { reason: `${reason} (at ${holder.endpoint}, which would be reached without TLS)` };
+  }
+
+  send(request: SessionRequest): void {
+    if (this.#closed) return;
+    if (this.#dialled) this.#dialled.call.write(request);
+    else this.#waiting.push(request);
+  }
+
+  close(): void {
+    this.#end(undefined);
+  }
+
+  #end(why: SessionEnd | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#patience.cancel();
+    this.#dialled?.call.cancel();
+    this.#dialled?.client.close();
+    if (why) this.#handlers.onClose(why);
+  }
+}
+
+/** The name and port of a server that is not given by its address. */
+function nameIn(server: string): { readonly host: string; readonly port: number } | undefined {
+  const parsed = parseTarget(server);
+  if (!parsed.ok || parsed.value.kind !== 'tcp') return undefined;
+  // The addresses of localhost are one server's.
+  return isIP(parsed.value.host) !== 0 || parsed.value.host === 'localhost' ? undefined : parsed.value;
+}
+
+const DETAILS = 'grpc-status-details-bin';
+
+/** Whom a refusal names as the server that leads. */
+function holderOf({ metadata }: ServiceError): NamedHolder | undefined {
+  const [bytes] = metadata.get(DETAILS);
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  try {
+    const info = Status.decode(bytes).details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'));
+    const { reason, metadata: said } = ErrorInfo.decode(info?.value ?? new Uint8Array());
+    return reason === 'NO_HOLDER' ? fromRefusal(said) : undefined;
+  } catch {
+    // Not what it should be: then it names nobody.
+    return undefined;
+  }
 }
 
 // What grpc-js says of a server that it cannot connect to. The time makes every attempt another reason.

@@ -16,6 +16,7 @@ import type {
 import { type AttachmentDifference, difference } from './attachment-difference.js';
 import type { Acknowledged } from './authority.js';
 import { type AgentDescription, helloParts } from './hello.js';
+import { isOver, type NamedHolder } from './named-holder.js';
 import { Session, type SessionAction, type SessionTerms, type StoreIdentity } from './session.js';
 import type { SessionControl, SessionRunner } from './session-runner.js';
 import type { SessionChannel } from './session-transport.js';
@@ -29,7 +30,8 @@ export interface SessionHost {
   readonly dropTables: () => void;
   /** Resolves when the identity is on the disk. */
   readonly adopt: (identity: StoreIdentity) => Promise<void>;
-  readonly opened: (terms: SessionTerms) => void;
+  /** What is dictated, when the session opens and whenever it changes. */
+  readonly dictated: (terms: SessionTerms) => void;
   readonly acknowledged: (ack: Acknowledged, placements: readonly PlacementKey[]) => void;
   readonly deliver: (delivery: Delivery) => void;
   /** Asks the wire of a network. */
@@ -91,6 +93,10 @@ export class SessionDriver implements SessionRunner {
   end(): void {
     this.#present?.heartbeat?.cancel();
     this.#present = undefined;
+  }
+
+  mayLead(holder: NamedHolder): boolean {
+    return !isOver(holder, this.#host.identity());
   }
 
   /** Acknowledges a network's deliveries. */
@@ -155,10 +161,16 @@ export class SessionDriver implements SessionRunner {
         void this.#adopt(present, action);
         return;
       case 'opened':
-        this.#host.opened(action.terms);
+        this.#host.dictated(action.terms);
         present.control.opened();
-        this.#scheduleHeartbeat(present, action.terms);
+        present.control.spread(action.terms.spreadMs);
+        this.#scheduleHeartbeat(present);
         this.attachmentsChanged();
+        return;
+      case 'paced':
+        // The heartbeat that is due comes as it was to come: the server counts on the new interval from that one on.
+        this.#host.dictated(action.terms);
+        present.control.spread(action.terms.spreadMs);
         return;
       case 'acknowledged': {
         const authorityMs = present.session.terms?.authorityMs ?? 0;
@@ -188,14 +200,20 @@ export class SessionDriver implements SessionRunner {
     if (present === this.#present) this.#perform(present, present.session.adopted());
   }
 
-  #scheduleHeartbeat(present: Present, terms: SessionTerms): void {
+  #scheduleHeartbeat(present: Present): void {
     const { clock, entropy } = this.#ports;
+    const { session, channel } = present;
+    const { terms } = session;
+    if (!terms) return;
     const jitter = 1 - JITTER + 2 * JITTER * entropy.random();
     present.heartbeat = clock.after(terms.intervalMs * jitter, () => {
-      this.#scheduleHeartbeat(present, terms);
-      const sequence = present.session.nextHeartbeat(clock.now());
-      const value = { sessionEpoch: { ...terms.epoch }, sequence, tables: this.#nextTables(present) };
-      present.channel.send({ message: { $case: 'heartbeat', value } });
+      // At one moment: a heartbeat says by which acknowledgement its agent waits for the next.
+      this.#scheduleHeartbeat(present);
+      const { acknowledgedSequence } = session;
+      const sequence = session.nextHeartbeat(clock.now());
+      const tables = this.#nextTables(present);
+      const value = { sessionEpoch: { ...terms.epoch }, sequence, tables, acknowledgedSequence };
+      channel.send({ message: { $case: 'heartbeat', value } });
     });
   }
 

@@ -1,12 +1,21 @@
 // How a session reaches a server. The real one is gRPC; simulations have their own.
 
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import type { NamedHolder } from './named-holder.js';
+
+/** Why a session is over. */
+export interface SessionEnd {
+  /** For people. */
+  readonly reason: string;
+  /** The server that leads, when one that does not named it. */
+  readonly holder?: NamedHolder;
+}
 
 /** What a session tells its owner. Never called from inside `open`, `send` or `close`. */
 export interface SessionHandlers {
   onMessage(response: SessionResponse): void;
-  /** Once, last, unless `close` was called first. `reason` is for people. */
-  onClose(reason: string): void;
+  /** Once, last, unless `close` was called first. */
+  onClose(end: SessionEnd): void;
 }
 
 /** An open or opening session. */

@@ -1,4 +1,4 @@
-import type { SessionResponse, Welcome } from '@leasehold/proto/ipam/v1/session';
+import type { HeartbeatAck, SessionResponse, Welcome } from '@leasehold/proto/ipam/v1/session';
 import { describe, expect, test } from 'vitest';
 import { compareEpochs, Session, type StoreIdentity } from './session.js';
 
@@ -12,13 +12,21 @@ function welcome(override: Partial<Welcome> = {}): SessionResponse {
     authority: { seconds: 60n, nanos: 0 },
     storeUid: 'store-1',
     incarnation: 2n,
+    reconnectSpread: undefined,
     ...override,
   };
   return { message: { $case: 'welcome', value } };
 }
 
-function ack(sequence: bigint, sessionEpoch = EPOCH): SessionResponse {
-  return { message: { $case: 'heartbeatAck', value: { sessionEpoch, sequence, placements: [] } } };
+function ack(sequence: bigint, more: Partial<HeartbeatAck> = {}): SessionResponse {
+  const value = {
+    sessionEpoch: EPOCH,
+    sequence,
+    placements: [],
+    heartbeatInterval: undefined,
+    reconnectSpread: undefined,
+  };
+  return { message: { $case: 'heartbeatAck', value: { ...value, ...more } } };
 }
 
 function delivery(sequence: bigint, sessionEpoch = EPOCH): SessionResponse {
@@ -43,7 +51,7 @@ describe('welcome', () => {
     expect(session.receive(welcome())).toEqual([{ kind: 'adopt', identity, dropTables: undefined }]);
     expect(session.receive(delivery(1n))).toEqual([]);
     expect(session.terms).toBeUndefined();
-    const terms = { epoch: EPOCH, intervalMs: 1_500, authorityMs: 60_000 };
+    const terms = { epoch: EPOCH, intervalMs: 1_500, authorityMs: 60_000, spreadMs: 0 };
     expect(session.adopted()).toMatchObject([
       { kind: 'opened', terms },
       { kind: 'acknowledged', sentMs: 100, placements: [] },
@@ -126,13 +134,36 @@ describe('heartbeats', () => {
     expect(session.receive(ack(1n))).toEqual([]);
   });
 
+  test('an acknowledgement dictates interval and spread anew, and what it leaves out stays', () => {
+    const session = open();
+    for (const sentMs of [1, 2, 3]) session.nextHeartbeat(sentMs);
+    const terms = { epoch: EPOCH, intervalMs: 4_000, authorityMs: 60_000, spreadMs: 0 };
+    const slower = ack(1n, { heartbeatInterval: { seconds: 4n, nanos: 0 } });
+    expect(session.receive(slower)).toMatchObject([{ kind: 'paced', terms }, { kind: 'acknowledged' }]);
+    expect(session.terms).toEqual(terms);
+    expect(session.receive(ack(2n))).toMatchObject([{ kind: 'acknowledged' }]);
+    session.receive(ack(3n, { reconnectSpread: { seconds: 7n, nanos: 0 } }));
+    expect(session.terms).toEqual({ ...terms, spreadMs: 7_000 });
+  });
+
+  test('what an older acknowledgement dictates does not undo a newer one', () => {
+    const session = open();
+    for (const sentMs of [1, 2]) session.nextHeartbeat(sentMs);
+    session.receive(ack(2n, { heartbeatInterval: { seconds: 4n, nanos: 0 } }));
+    expect(session.receive(ack(1n, { heartbeatInterval: { seconds: 2n, nanos: 0 } }))).toEqual([]);
+    expect(session.terms?.intervalMs).toBe(4_000);
+    expect(session.acknowledgedSequence).toBe(2n);
+  });
+
   test('an acknowledgement of one that was never sent ends the session', () => {
     expect(open().receive(ack(1n))).toEqual(closed('Heartbeat acknowledged that was never sent'));
   });
 
   test('an acknowledgement of another session ends it', () => {
     const other = { holderEpoch: 3n, counter: 8n };
-    expect(open().receive(ack(0n, other))).toEqual(closed('Heartbeat acknowledged for another session'));
+    expect(open().receive(ack(0n, { sessionEpoch: other }))).toEqual(
+      closed('Heartbeat acknowledged for another session'),
+    );
   });
 });
 

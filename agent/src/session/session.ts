@@ -22,13 +22,15 @@ export interface StoreIdentity {
   readonly highestEpoch: Epoch;
 }
 
-/** What the server dictates for the session. */
+/** What the server dictates for the session, as it said it last. */
 export interface SessionTerms {
   readonly epoch: Epoch;
   /** Between heartbeats. */
   readonly intervalMs: number;
   /** S: how long the agent may answer after the send of its last acknowledged heartbeat. */
   readonly authorityMs: number;
+  /** How far to spread the first attempt after the stream broke. */
+  readonly spreadMs: number;
 }
 
 /** What is to be done, in this order. */
@@ -36,6 +38,8 @@ export type SessionAction =
   /** Write the identity to disk, then call `adopted()`. `dropTables`: they are another store's, answer nobody from them. */
   | { readonly kind: 'adopt'; readonly identity: StoreIdentity; readonly dropTables: string | undefined }
   | { readonly kind: 'opened'; readonly terms: SessionTerms }
+  /** Interval and spread are others from now on. */
+  | { readonly kind: 'paced'; readonly terms: SessionTerms }
   /** A heartbeat was acknowledged. */
   | { readonly kind: 'acknowledged'; readonly sentMs: number; readonly placements: readonly PlacementKey[] }
   | { readonly kind: 'deliver'; readonly delivery: Delivery }
@@ -73,6 +77,11 @@ export class Session {
     return this.#phase.kind === 'open' ? this.#phase.terms : undefined;
   }
 
+  /** The highest heartbeat that is acknowledged; the hello is 0. */
+  get acknowledgedSequence(): bigint {
+    return this.#firstUnacknowledged - 1n;
+  }
+
   /** Takes the sequence of the next heartbeat, which is sent at `sentMs`. */
   nextHeartbeat(sentMs: number): bigint {
     return this.#firstUnacknowledged + BigInt(this.#sentMs.push(sentMs)) - 1n;
@@ -93,7 +102,7 @@ export class Session {
     }
     switch (message?.$case) {
       case 'heartbeatAck':
-        return this.#heartbeatAck(message.value, phase.terms.epoch);
+        return this.#heartbeatAck(message.value, phase.terms);
       case 'delivery':
         return this.#delivery(message.value, phase.terms.epoch);
       case 'welcome':
@@ -123,17 +132,32 @@ export class Session {
     }
     const refusal = this.#known && refuse(this.#known, welcome, epoch);
     if (refusal) return this.#close(refusal);
-    this.#phase = { kind: 'adopting', terms: { epoch, intervalMs, authorityMs }, waiting: [] };
+    this.#phase = {
+      kind: 'adopting',
+      terms: { epoch, intervalMs, authorityMs, spreadMs: toMs(welcome.reconnectSpread) },
+      waiting: [],
+    };
     const identity = { storeUid: welcome.storeUid, incarnation: welcome.incarnation, highestEpoch: epoch };
     return [{ kind: 'adopt', identity, dropTables: this.#known && whyFresh(this.#known, welcome) }];
   }
 
-  #heartbeatAck(ack: HeartbeatAck, epoch: Epoch): SessionAction[] {
-    if (!isOf(epoch, ack.sessionEpoch)) return this.#close('Heartbeat acknowledged for another session');
+  #heartbeatAck(ack: HeartbeatAck, terms: SessionTerms): SessionAction[] {
+    if (!isOf(terms.epoch, ack.sessionEpoch)) return this.#close('Heartbeat acknowledged for another session');
     if (ack.sequence >= this.#firstUnacknowledged + BigInt(this.#sentMs.length)) {
       return this.#close('Heartbeat acknowledged that was never sent');
     }
-    return this.#acknowledge(ack.sequence, ack.placements);
+    const acknowledged = this.#acknowledge(ack.sequence, ack.placements);
+    // What a later one said holds.
+    return acknowledged.length > 0 ? [...this.#pace(ack, terms), ...acknowledged] : [];
+  }
+
+  #pace(ack: HeartbeatAck, before: SessionTerms): SessionAction[] {
+    const intervalMs = toMs(ack.heartbeatInterval) || before.intervalMs;
+    const spreadMs = ack.reconnectSpread ? toMs(ack.reconnectSpread) : before.spreadMs;
+    if (intervalMs === before.intervalMs && spreadMs === before.spreadMs) return [];
+    const terms = { ...before, intervalMs, spreadMs };
+    this.#phase = { kind: 'open', terms };
+    return [{ kind: 'paced', terms }];
   }
 
   #acknowledge(sequence: bigint, placements: readonly PlacementKey[]): SessionAction[] {

@@ -8,8 +8,9 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
-import { heartbeatIntervalMs, type Liveness, liveness } from '../domain/liveness.js';
+import { type Liveness, liveness } from '../domain/liveness.js';
 import type { Network, Placement } from '../domain/network.js';
+import { allBackMs, type Pace, paceOf } from '../domain/pace.js';
 import type { Breaker, BreakerState, MakeBreaker } from '../ports/breaker.js';
 import type { HostObserver, ObservedHost } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
@@ -36,7 +37,8 @@ export interface FleetOptions {
   readonly makeBreaker: MakeBreaker;
 }
 
-// Agents look for a server every 5 s at most; twice that is for those that were unlucky once.
+// Agents look for a server every 5 s at most; twice that is for those that were unlucky once. Of many hosts the last ones
+// need longer: they spread, and wait to be let in.
 const RECONNECT_GRACE_MS = 10_000;
 
 /** All hosts. */
@@ -57,12 +59,16 @@ export class Fleet {
     return this.#reconnectingUntilMs;
   }
 
+  get #graceMs(): number {
+    return RECONNECT_GRACE_MS + allBackMs(this.#options.view.hosts.size);
+  }
+
   /** This server begins to lead: nothing is known of any host. */
   beginTerm(): void {
     this.close();
     this.#breakers.clear();
     this.#agesFromMs = this.#options.clock.now();
-    this.#reconnectingUntilMs = this.#agesFromMs + RECONNECT_GRACE_MS;
+    this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;
   }
 
   /** Every host's age starts anew. */
@@ -70,9 +76,14 @@ export class Fleet {
     this.#agesFromMs = this.#options.clock.now();
   }
 
-  /** How often agents shall send heartbeats. */
+  /** How fast agents shall speak and come back, now. */
+  get pace(): Pace {
+    return paceOf(this.#options.view.hosts.size);
+  }
+
+  /** How often agents shall send heartbeats, now. */
   get intervalMs(): number {
-    return heartbeatIntervalMs(this.#options.view.hosts.size);
+    return this.pace.intervalMs;
   }
 
   /** Every host now. */
@@ -83,14 +94,16 @@ export class Fleet {
   /** One host now. */
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
-    const brokenSinceMs = observed?.brokenSinceMs;
-    const wasAway = brokenSinceMs !== undefined && brokenSinceMs <= this.#agesFromMs;
-    const agesFromMs = wasAway ? this.#agesFromMs + RECONNECT_GRACE_MS : this.#agesFromMs;
+    const now = this.#options.clock.now();
+    // While this server forgot all ages nobody could come back: who was away then gets as long as after a start.
+    const wasAway = observed?.brokenSinceMs !== undefined && observed.brokenSinceMs <= this.#agesFromMs;
+    const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
     const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, agesFromMs);
-    // By the interval its agent was told: that of today may be shorter.
-    const intervalMs = observed?.intervalMs ?? this.intervalMs;
-    const age = liveness(lastHeardMs, wasAway ? undefined : brokenSinceMs, this.#options.clock.now(), intervalMs);
-    const silentForMs = Math.max(0, this.#options.clock.now() - lastHeardMs);
+    const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
+    // By what its agent was told: that of today may be shorter.
+    const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
+    const age = liveness({ lastHeardMs, brokenSinceMs, intervalMs, returnMs }, now);
+    const silentForMs = Math.max(0, now - lastHeardMs);
     const heard = observed !== undefined && observed.lastHeardMs >= this.#agesFromMs;
     return {
       host,

@@ -70,6 +70,7 @@ export class Manager {
   #massSilence: MassSilence | undefined;
   #isUnsure = false;
   #isRunning = false;
+  #ranMs = Number.NEGATIVE_INFINITY;
   #again = false;
   #planningMs = 0;
   readonly #epoch: number;
@@ -147,9 +148,10 @@ export class Manager {
 
   async #runWhileWoken(): Promise<void> {
     const { clock } = this.#context;
-    for (let first = true; this.#again && !this.#stopping.signal.aborted; first = false) {
-      // When hosts come by the thousand, one run for many of them.
-      if (!first) await delay(clock, this.#paceMs, this.#stopping.signal);
+    while (this.#again && !this.#stopping.signal.aborted) {
+      // When hosts come by the thousand, one run for many of them, however far apart they come.
+      const restMs = this.#ranMs + this.#paceMs - clock.now();
+      if (restMs > 0) await delay(clock, restMs, this.#stopping.signal);
       this.#again = false;
       // Here, not in the timer: after a stall an event may come first, and would cancel the timer that tells.
       if (this.#timer) this.#noticeStall();
@@ -160,6 +162,7 @@ export class Manager {
         this.#context.log.error('manager run failed', { error });
       }
       if (!this.#stopping.signal.aborted) this.#arm();
+      this.#ranMs = clock.now();
     }
     // In the same turn as the look at what woke it: who wakes it from now on is not missed.
     this.#isRunning = false;
@@ -175,8 +178,7 @@ export class Manager {
     let dueMs = now + (this.#isUnsure ? UNSURE_MS : IDLE_MS);
     for (const { observed } of this.#fleet.look().values()) {
       if (!observed) continue;
-      const { lastHeardMs, brokenSinceMs, intervalMs } = observed;
-      const change = nextLivenessChangeMs(lastHeardMs, brokenSinceMs, now, intervalMs);
+      const change = nextLivenessChangeMs(observed, now);
       if (change !== undefined) dueMs = Math.min(dueMs, change);
     }
     this.#dueMs = dueMs;
@@ -323,7 +325,7 @@ export class Manager {
       failureDomain: host.failureDomain,
       liveness,
       steady: nowMs - unwellMs >= STEADY_AFTER_MS,
-      quiet: !observed || isQuiet(observed.lastHeardMs, observed.brokenSinceMs, nowMs, observed.intervalMs),
+      quiet: !observed || isQuiet(observed, nowMs),
       heard,
       silentForMs,
       connected: observed?.connected ?? false,

@@ -312,10 +312,31 @@ export function outcomeUnknown(): Refused {
   return refuse('outcome-unknown', `${message}; repeat the same request, it will find out`);
 }
 
+/** The server that leads, as others know it. */
+interface LeadingServer {
+  readonly server: string;
+  readonly epoch: number;
+  readonly agentAdvertise: string;
+}
+
+/** The same to an agent, which knows of holders and stores itself. */
+export function noHolderOf(
+  store: { readonly storeUid: string; readonly incarnation: number },
+  holder: LeadingServer | undefined,
+): Refused {
+  const { message, metadata } = noHolder(holder).error;
+  const of = { store_uid: store.storeUid, incarnation: String(store.incarnation) };
+  return refuse('no-holder', message, { ...metadata, ...of });
+}
+
 /** What was asked needs the server that leads, and this one does not know it or cannot reach it. */
-export function noHolder(holder: { readonly server: string; readonly agentAdvertise: string } | undefined): Refused {
+export function noHolder(holder: LeadingServer | undefined): Refused {
   if (!holder) return refuse('no-holder', 'No server leads now, one will within seconds; try again');
-  const metadata = { holder: holder.server, ...(holder.agentAdvertise && { agent_endpoint: holder.agentAdvertise }) };
+  const metadata = {
+    holder: holder.server,
+    holder_epoch: String(holder.epoch),
+    ...(holder.agentAdvertise && { agent_endpoint: holder.agentAdvertise }),
+  };
   return refuse('no-holder', `Server ${holder.server} leads, ask it; try again`, metadata);
 }
 

@@ -99,10 +99,12 @@ export interface ObservedHost {
   readonly connected: boolean;
   /** When its last heartbeat or hello arrived. */
   readonly lastHeardMs: number;
-  /** How often it was told to send heartbeats. */
+  /** How often it may be sending heartbeats, by what it was told and said that it knows. */
   readonly intervalMs: number;
   /** When its session broke; undefined while connected. */
   readonly brokenSinceMs: number | undefined;
+  /** How long after that its agent may wait, as it was told, and then be waiting to be let in. */
+  readonly returnMs: number;
   readonly attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
 }
 

@@ -102,6 +102,17 @@ export const METRICS = {
     help: 'How long after it was made a change of the store was seen, in seconds, by the clock of the store',
     buckets: SECONDS,
   },
+  agentAcceptSeconds: {
+    kind: 'histogram',
+    name: 'leasehold_agent_accept_seconds',
+    help: 'How long a new connection of an agent waited until it was let in, in seconds',
+    buckets: SECONDS,
+  },
+  agentConnectionsRefused: {
+    kind: 'counter',
+    name: 'leasehold_agent_connections_refused_total',
+    help: 'New connections of agents that were closed, because too many waited to be let in or they waited too long',
+  },
   tableDrifts: {
     kind: 'counter',
     name: 'leasehold_table_drifts_total',

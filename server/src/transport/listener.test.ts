@@ -1,5 +1,10 @@
 // A listener with real connections: what a refusal must not do to the connection it is sent on.
 
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   CreateSubnetRequest,
@@ -9,6 +14,7 @@ import {
 } from '@leasehold/proto/ipam/v1/ipam_service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MemoryLog } from '../../../test/fakes/memory-log.js';
+import { VirtualClock } from '../../../test/fakes/virtual-clock.js';
 import { networkNotFound } from '../domain/errors.js';
 import { fromCreateSubnet } from './convert/subnet.js';
 import { orThrow } from './errors.js';
@@ -19,9 +25,9 @@ import { unary } from './unary.js';
 let listener: Listener;
 let client: IpamServiceClient;
 
-beforeEach(async () => {
+// Two calls are enough: one is refused for its fields, the other for what it names.
+function twoCalls() {
   const log = new MemoryLog();
-  // Two calls are enough: one is refused for its fields, the other for what it names.
   const handlers = {
     createSubnet: unary(log, (request: CreateSubnetRequest) => {
       orThrow(fromCreateSubnet(request));
@@ -29,9 +35,12 @@ beforeEach(async () => {
     }),
     getNetwork: unary(log, ({ networkId }: GetNetworkRequest) => orThrow(networkNotFound(networkId))),
   };
-  const service = { name: 'ipam.v1.IpamService', definition: IpamServiceService, handlers };
+  return { name: 'ipam.v1.IpamService', definition: IpamServiceService, handlers };
+}
+
+beforeEach(async () => {
   const anyPort = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  listener = await listen([anyPort], service, ENGINE_LIMITS, readDescriptors());
+  listener = await listen([anyPort], twoCalls(), ENGINE_LIMITS, readDescriptors());
   const [endpoint] = listener.endpoints;
   if (endpoint?.kind !== 'tcp') throw new Error('Not listening');
   client = new IpamServiceClient(`127.0.0.1:${endpoint.port}`, credentials.createInsecure());
@@ -56,8 +65,8 @@ function createSubnet(ranges: number): Promise<ServiceError | null> {
   return new Promise((resolve) => client.createSubnet(request, new Metadata(), soon(), resolve));
 }
 
-function getNetwork(networkId: string): Promise<ServiceError | null> {
-  return new Promise((resolve) => client.getNetwork({ networkId }, new Metadata(), soon(), resolve));
+function getNetwork(networkId: string, of = client): Promise<ServiceError | null> {
+  return new Promise((resolve) => of.getNetwork({ networkId }, new Metadata(), soon(), resolve));
 }
 
 describe('a request that is wrong in hundreds of places', () => {
@@ -73,5 +82,87 @@ describe('a refusal', () => {
   test('of an id that cannot be, however long, leaves the connection as it is', async () => {
     expect((await getNetwork('x'.repeat(500_000)))?.code).toBe(status.NOT_FOUND);
     expect((await getNetwork('red'))?.details).toBe('There is no network red');
+  });
+});
+
+describe('a listener that lets in by a rate', () => {
+  const LIMITS = { perSecond: 10, atOnce: 2, maxWaiting: 2, maxWaitMs: 1_000, inOrderMs: 500 };
+  const NOT_FOUND = { code: status.NOT_FOUND };
+  let clock: VirtualClock;
+  let counted: string[];
+  let paced: Listener;
+  let directory: string;
+  let path: string;
+  let clients: IpamServiceClient[];
+
+  beforeEach(async () => {
+    clock = new VirtualClock();
+    counted = [];
+    clients = [];
+    directory = mkdtempSync(join(tmpdir(), 'leasehold-listener-'));
+    path = join(directory, 's');
+    const metrics = { count: (name: string) => void counted.push(name), observe: () => undefined };
+    const accepting = { limits: LIMITS, clock, metrics };
+    const endpoints = [
+      { kind: 'unix', path },
+      { kind: 'tcp', host: 'localhost', port: 0 },
+    ] as const;
+    paced = await listen(endpoints, twoCalls(), ENGINE_LIMITS, readDescriptors(), accepting);
+  });
+
+  afterEach(async () => {
+    for (const each of clients) each.close();
+    await paced.drain(0);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const ask = (to = `unix:${path}`) => {
+    const dialled = new IpamServiceClient(to, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+    clients.push(dialled);
+    return getNetwork('red', dialled);
+  };
+  /** Resolves when the other side hung up. */
+  const hangsUp = async () => {
+    const socket = connect(path);
+    await once(socket, 'connect');
+    return once(socket, 'close');
+  };
+
+  test('answers at once while few come, on sockets and on all addresses of localhost', async () => {
+    const [, tcp] = paced.endpoints;
+    if (tcp?.kind !== 'tcp') throw new Error('Not listening');
+    expect(await ask()).toMatchObject(NOT_FOUND);
+    expect(await ask(`127.0.0.1:${tcp.port}`)).toMatchObject(NOT_FOUND);
+  });
+
+  test('lets others wait for their turn, and nothing of what they said is lost', async () => {
+    await Promise.all([ask(), ask()]);
+    let isAnswered = false;
+    const third = ask().then((answer) => {
+      isAnswered = true;
+      return answer;
+    });
+    // Its connection is there, but is not let in before time passes.
+    await ask(`unix:${join(directory, 'nobody')}`);
+    expect(isAnswered).toBe(false);
+    // Until then, however long this machine takes to bring the connection.
+    while (!isAnswered) await clock.advance(20);
+    expect(await third).toMatchObject(NOT_FOUND);
+  });
+
+  test('hangs up on those that are too many, and counts them', async () => {
+    await Promise.all([ask(), ask()]);
+    const waiting = [hangsUp(), hangsUp(), hangsUp()];
+    await Promise.race(waiting);
+    expect(counted).toEqual(['agentConnectionsRefused']);
+    await paced.drain(0);
+    await Promise.all(waiting);
+    expect(counted).toHaveLength(3);
+  });
+
+  test('says why it cannot listen', async () => {
+    const accepting = { limits: LIMITS, clock, metrics: { count: () => undefined, observe: () => undefined } };
+    const again = listen([...paced.endpoints].slice(1), twoCalls(), ENGINE_LIMITS, readDescriptors(), accepting);
+    await expect(again).rejects.toThrow('it is in use by another program');
   });
 });

@@ -138,6 +138,11 @@ export interface Welcome {
   storeUid: string;
   /** Its incarnation. */
   incarnation: bigint;
+  /**
+   * When the stream of this session breaks the agent waits a random part of this before it dials first. Absent or 0: it
+   * dials at once.
+   */
+  reconnectSpread: Duration | undefined;
 }
 
 /** Says that the agent lives. */
@@ -150,6 +155,11 @@ export interface Heartbeat {
   sequence: bigint;
   /** Every table the agent has. */
   tables: TableState[];
+  /**
+   * The highest heartbeat of this session whose acknowledgement the agent has; the welcome acknowledges 0. The agent waits
+   * by what that one dictated until its next heartbeat.
+   */
+  acknowledgedSequence: bigint;
 }
 
 /** Acknowledges a heartbeat, after the server made sure that it still leads. */
@@ -162,6 +172,12 @@ export interface HeartbeatAck {
   sequence: bigint;
   /** The placements whose authority it prolongs. */
   placements: PlacementKey[];
+  /** How often to send heartbeats from the next one on. Absent: as before. */
+  heartbeatInterval:
+    | Duration
+    | undefined;
+  /** As in the welcome, from now on. Absent: as before. */
+  reconnectSpread: Duration | undefined;
 }
 
 /** Names a placement on an agent. */
@@ -1325,7 +1341,14 @@ export const TableState: MessageFns<TableState> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { sessionEpoch: undefined, heartbeatInterval: undefined, authority: undefined, storeUid: "", incarnation: 0n };
+  return {
+    sessionEpoch: undefined,
+    heartbeatInterval: undefined,
+    authority: undefined,
+    storeUid: "",
+    incarnation: 0n,
+    reconnectSpread: undefined,
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -1347,6 +1370,9 @@ export const Welcome: MessageFns<Welcome> = {
         throw new globalThis.Error("value provided for field message.incarnation of type uint64 too large");
       }
       writer.uint32(40).uint64(message.incarnation);
+    }
+    if (message.reconnectSpread !== undefined) {
+      Duration.encode(message.reconnectSpread, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1404,6 +1430,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.incarnation = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reconnectSpread = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1435,6 +1469,11 @@ export const Welcome: MessageFns<Welcome> = {
         ? globalThis.String(object.store_uid)
         : "",
       incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
+      reconnectSpread: isSet(object.reconnectSpread)
+        ? Duration.fromJSON(object.reconnectSpread)
+        : isSet(object.reconnect_spread)
+        ? Duration.fromJSON(object.reconnect_spread)
+        : undefined,
     };
   },
 
@@ -1454,6 +1493,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.incarnation !== 0n) {
       obj.incarnation = message.incarnation.toString();
+    }
+    if (message.reconnectSpread !== undefined) {
+      obj.reconnectSpread = Duration.toJSON(message.reconnectSpread);
     }
     return obj;
   },
@@ -1476,12 +1518,15 @@ export const Welcome: MessageFns<Welcome> = {
     message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
       ? BigInt(object.incarnation)
       : 0n;
+    message.reconnectSpread = (object.reconnectSpread !== undefined && object.reconnectSpread !== null)
+      ? Duration.fromPartial(object.reconnectSpread)
+      : undefined;
     return message;
   },
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { sessionEpoch: undefined, sequence: 0n, tables: [] };
+  return { sessionEpoch: undefined, sequence: 0n, tables: [], acknowledgedSequence: 0n };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1497,6 +1542,12 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     for (const v of message.tables) {
       TableState.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.acknowledgedSequence !== 0n) {
+      if (BigInt.asUintN(64, message.acknowledgedSequence) !== message.acknowledgedSequence) {
+        throw new globalThis.Error("value provided for field message.acknowledgedSequence of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.acknowledgedSequence);
     }
     return writer;
   },
@@ -1538,6 +1589,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             message.tables.push(TableState.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.acknowledgedSequence = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1559,6 +1618,11 @@ export const Heartbeat: MessageFns<Heartbeat> = {
         : undefined,
       sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
       tables: globalThis.Array.isArray(object?.tables) ? object.tables.map((e: any) => TableState.fromJSON(e)) : [],
+      acknowledgedSequence: isSet(object.acknowledgedSequence)
+        ? BigInt(object.acknowledgedSequence)
+        : isSet(object.acknowledged_sequence)
+        ? BigInt(object.acknowledged_sequence)
+        : 0n,
     };
   },
 
@@ -1573,6 +1637,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     if (message.tables?.length) {
       obj.tables = message.tables.map((e) => TableState.toJSON(e));
     }
+    if (message.acknowledgedSequence !== 0n) {
+      obj.acknowledgedSequence = message.acknowledgedSequence.toString();
+    }
     return obj;
   },
 
@@ -1586,12 +1653,21 @@ export const Heartbeat: MessageFns<Heartbeat> = {
       : undefined;
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.tables = object.tables?.map((e) => TableState.fromPartial(e)) || [];
+    message.acknowledgedSequence = (object.acknowledgedSequence !== undefined && object.acknowledgedSequence !== null)
+      ? BigInt(object.acknowledgedSequence)
+      : 0n;
     return message;
   },
 };
 
 function createBaseHeartbeatAck(): HeartbeatAck {
-  return { sessionEpoch: undefined, sequence: 0n, placements: [] };
+  return {
+    sessionEpoch: undefined,
+    sequence: 0n,
+    placements: [],
+    heartbeatInterval: undefined,
+    reconnectSpread: undefined,
+  };
 }
 
 export const HeartbeatAck: MessageFns<HeartbeatAck> = {
@@ -1607,6 +1683,12 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
     }
     for (const v of message.placements) {
       PlacementKey.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.heartbeatInterval !== undefined) {
+      Duration.encode(message.heartbeatInterval, writer.uint32(34).fork()).join();
+    }
+    if (message.reconnectSpread !== undefined) {
+      Duration.encode(message.reconnectSpread, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1648,6 +1730,22 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
             message.placements.push(PlacementKey.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.heartbeatInterval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reconnectSpread = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1671,6 +1769,16 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
       placements: globalThis.Array.isArray(object?.placements)
         ? object.placements.map((e: any) => PlacementKey.fromJSON(e))
         : [],
+      heartbeatInterval: isSet(object.heartbeatInterval)
+        ? Duration.fromJSON(object.heartbeatInterval)
+        : isSet(object.heartbeat_interval)
+        ? Duration.fromJSON(object.heartbeat_interval)
+        : undefined,
+      reconnectSpread: isSet(object.reconnectSpread)
+        ? Duration.fromJSON(object.reconnectSpread)
+        : isSet(object.reconnect_spread)
+        ? Duration.fromJSON(object.reconnect_spread)
+        : undefined,
     };
   },
 
@@ -1685,6 +1793,12 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
     if (message.placements?.length) {
       obj.placements = message.placements.map((e) => PlacementKey.toJSON(e));
     }
+    if (message.heartbeatInterval !== undefined) {
+      obj.heartbeatInterval = Duration.toJSON(message.heartbeatInterval);
+    }
+    if (message.reconnectSpread !== undefined) {
+      obj.reconnectSpread = Duration.toJSON(message.reconnectSpread);
+    }
     return obj;
   },
 
@@ -1698,6 +1812,12 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
       : undefined;
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.placements = object.placements?.map((e) => PlacementKey.fromPartial(e)) || [];
+    message.heartbeatInterval = (object.heartbeatInterval !== undefined && object.heartbeatInterval !== null)
+      ? Duration.fromPartial(object.heartbeatInterval)
+      : undefined;
+    message.reconnectSpread = (object.reconnectSpread !== undefined && object.reconnectSpread !== null)
+      ? Duration.fromPartial(object.reconnectSpread)
+      : undefined;
     return message;
   },
 };

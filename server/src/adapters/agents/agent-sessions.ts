@@ -18,9 +18,11 @@ import type {
   TableState,
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
-import { type IpamError, invalidField, noHolder, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
+import { type IpamError, invalidField, noHolderOf, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
-import { liveness } from '../../domain/liveness.js';
+import { type Heard, liveness } from '../../domain/liveness.js';
+import { lettingInMs, type Pace } from '../../domain/pace.js';
 import type {
   DhcpProvider,
   HostObserver,
@@ -38,26 +40,30 @@ import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { Sightings } from '../../ports/sightings.js';
 import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
+import { Beginnings } from './beginnings.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
+import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment } from './wire.js';
+import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Which store it is. */
+  readonly store: Pick<StoreSettings, 'storeUid' | 'incarnation'>;
   /** As they were read in this term; undefined: not yet. */
   readonly settings: () => StoreSettings | undefined;
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
-  /** How often agents shall send heartbeats, now. */
-  readonly heartbeatIntervalMs: () => number;
+  /** How fast agents shall speak and come back, now. */
+  readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
   readonly commandTimeoutMs: number;
 }
@@ -65,7 +71,8 @@ export interface AgentSessionsOptions {
 interface HostRecord {
   session: AgentSession | undefined;
   lastHeardMs: number;
-  intervalMs: number;
+  /** What its agent was told in its last session, as far as it may be going by it. */
+  dictated: Dictated;
   brokenSinceMs: number | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   undecided: IsUndecided | undefined;
@@ -98,6 +105,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #unflushed = new Set<NetworkId>();
   readonly #reports: HostReports;
   readonly #probes: Probes;
+  readonly #breaks = new RecentBreaks();
+  readonly #beginnings: Beginnings;
   #counter = 0;
   #closed = false;
   #drifts = 0;
@@ -106,6 +115,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#options = options;
     this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
+    this.#beginnings = new Beginnings(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -209,7 +219,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       record = {
         session: undefined,
         lastHeardMs: Number.NEGATIVE_INFINITY,
-        intervalMs: this.#options.heartbeatIntervalMs(),
+        dictated: welcomed(this.#options.pace()),
         brokenSinceMs: undefined,
         provided: undefined,
         undecided: undefined,
@@ -225,6 +235,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return record;
   }
 
+  #noHolder(): IpamError {
+    return noHolderOf(this.#options.store, this.#options.lease.holder).error;
+  }
+
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
     const { lease, directory, clock } = this.#options;
@@ -232,12 +246,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
-    if (this.#closed) return storeUnavailable('The server stops').error;
-    if (!lease.isSelf) return noHolder(lease.holder).error;
+    if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
+    if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
+    if (!lease.isSelf) return this.#noHolder();
     if (!this.#options.settings()) return storeUnavailable('This server just began to lead').error;
     await lease.confirm();
     const { epoch: holderEpoch } = lease;
-    if (holderEpoch === undefined) return noHolder(lease.holder).error;
+    if (holderEpoch === undefined) return this.#noHolder();
     const { failureDomain, backend, agentVersion } = hello;
     const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
     const greeted = this.#record(hostId.value);
@@ -262,7 +277,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     isOpen: () => boolean,
   ): AgentSession | IpamError {
     const { log, lease, clock } = this.#options;
-    if (lease.epoch !== holderEpoch) return noHolder(lease.holder).error;
+    if (lease.epoch !== holderEpoch) return this.#noHolder();
     const settings = this.#options.settings();
     if (!settings) return storeUnavailable('This server just began to lead').error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
@@ -279,25 +294,22 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const record = this.#record(hostId);
     const older = record.session;
     if (older) this.#keepTakenIn(record, older);
+    const pace = this.#options.pace();
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
       lastSignMs: clock.now(),
-      intervalMs: this.#options.heartbeatIntervalMs(),
+      dictated: welcomed(pace),
       brokenSinceMs: undefined,
       attachments: session.attachments,
       about,
     });
     older?.end(sessionSuperseded(hostId).error);
-    const { intervalMs: heartbeatIntervalMs } = record;
     session.say({
       $case: 'welcome',
       value: {
         sessionEpoch: epoch,
-        heartbeatInterval: {
-          seconds: BigInt(Math.floor(heartbeatIntervalMs / 1000)),
-          nanos: (heartbeatIntervalMs % 1000) * 1e6,
-        },
+        ...toWirePace(pace),
         authority: { seconds: BigInt(settings.authorityS), nanos: 0 },
         storeUid: settings.storeUid,
         incarnation: BigInt(settings.incarnation),
@@ -317,12 +329,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   /** Ends a session once it was silent for so long that its host counts as gone, whatever its socket says. */
   #watch(record: HostRecord, session: AgentSession): void {
     const { clock, log } = this.#options;
-    const limitMs = LOST_INTERVALS * record.intervalMs;
-    const dueMs = Math.max(record.lastHeardMs + limitMs, clock.now() + record.intervalMs);
+    const { intervalMs } = slowest(record.dictated);
+    const dueMs = Math.max(record.lastHeardMs + LOST_INTERVALS * intervalMs, clock.now() + intervalMs);
     clock.after(dueMs - clock.now(), () => {
       if (record.session !== session || this.#closed) return;
       // A timer that comes late says that this server stood still, and what was said meanwhile is not read yet.
-      const isLate = clock.now() - dueMs > record.intervalMs;
+      const isLate = clock.now() - dueMs > intervalMs;
+      const limitMs = LOST_INTERVALS * slowest(record.dictated).intervalMs;
       if (isLate || clock.now() - record.lastHeardMs < limitMs) {
         this.#watch(record, session);
         return;
@@ -350,7 +363,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }
     switch (message.$case) {
       case 'heartbeat':
-        this.#heartbeat(session, message.value.sequence, message.value.tables);
+        record.dictated = knows(record.dictated, message.value.acknowledgedSequence);
+        this.#heartbeat(session, record, message.value.sequence, message.value.tables);
         return undefined;
       case 'deliveryAck':
         if (message.value.table && session.acknowledged(message.value.table, this.#wallTimeMs())) this.#changed();
@@ -367,7 +381,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }
   }
 
-  #heartbeat(session: AgentSession, sequence: bigint, tables: readonly TableState[]): void {
+  #heartbeat(session: AgentSession, record: HostRecord, sequence: bigint, tables: readonly TableState[]): void {
     const { clock, lease, log, metrics } = this.#options;
     const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
@@ -384,7 +398,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     }));
     const acknowledge = () => {
       if (this.#hosts.get(session.hostId)?.session !== session) return;
-      session.say({ $case: 'heartbeatAck', value: { sessionEpoch: session.epoch, sequence, placements } });
+      const pace = this.#options.pace();
+      record.dictated = told(record.dictated, pace, sequence);
+      const value = { sessionEpoch: session.epoch, sequence, placements, ...toWirePace(pace) };
+      session.say({ $case: 'heartbeatAck', value });
     };
     lease.confirm().then(acknowledge, (error: unknown) => {
       log.warn('heartbeat not acknowledged: the lease could not be confirmed', { host: session.hostId, error });
@@ -443,6 +460,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#keepTakenIn(record, session);
     record.session = undefined;
     record.brokenSinceMs = this.#options.clock.now();
+    this.#breaks.add(record.brokenSinceMs);
     this.#options.log.info('agent session ended', { host: session.hostId, session: Number(session.epoch.counter) });
     this.#changed();
   }
@@ -473,8 +491,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   host(hostId: HostId): ObservedHost | undefined {
     const record = this.#hosts.get(hostId);
     if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
-    const { session, lastHeardMs, intervalMs, brokenSinceMs, attachments } = record;
-    return { hostId, connected: session !== undefined, lastHeardMs, intervalMs, brokenSinceMs, attachments };
+    const { session, attachments } = record;
+    return { hostId, connected: session !== undefined, ...this.#heardOf(record), attachments };
+  }
+
+  #heardOf({ lastHeardMs, brokenSinceMs, dictated }: HostRecord): Heard {
+    const { intervalMs, spreadMs } = slowest(dictated);
+    const returnMs = spreadMs + lettingInMs(this.#breaks.count(this.#options.clock.now()));
+    return { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
   }
 
   forget(hostId: HostId): void {
@@ -513,9 +537,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   #isLive(hostId: HostId): boolean {
     const record = this.#hosts.get(hostId);
-    if (!record) return false;
-    const { lastHeardMs, brokenSinceMs, intervalMs } = record;
-    return liveness(lastHeardMs, brokenSinceMs, this.#options.clock.now(), intervalMs) !== 'down';
+    return record !== undefined && liveness(this.#heardOf(record), this.#options.clock.now()) !== 'down';
   }
 
   async waitReady(
@@ -549,7 +571,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
     this.#servers.clear();
-    this.#end(records, noHolder(this.#options.lease.holder).error);
+    this.#end(records, this.#noHolder());
   }
 
   /** Ends every session and all waiting: this server stops. */

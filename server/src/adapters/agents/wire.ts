@@ -1,9 +1,11 @@
 // What is provided, as it goes to agents, and what agents report, as the control plane reads it.
 
+import type { Duration } from '@leasehold/proto/google/protobuf/duration';
 import type { HostAttachment } from '@leasehold/proto/ipam/v1/host';
 import { ConflictKind as WireConflictKind } from '@leasehold/proto/ipam/v1/reservation';
 import type {
   Assignment,
+  HeartbeatAck,
   Hello,
   SessionEpoch,
   SessionRequest,
@@ -16,6 +18,7 @@ import { type FieldViolation, invalidField, invalidFields, type Result, success 
 import type { ForeignServer } from '../../domain/host.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import type { Subnet } from '../../domain/network.js';
+import type { Pace } from '../../domain/pace.js';
 import { MAX_RESERVATION_ID_LENGTH, type SlotKey } from '../../domain/reservation-id.js';
 import { serviceAddress } from '../../domain/service-address.js';
 import type { ObservedAttachment, ProvidedNetwork } from '../../ports/dhcp-provider.js';
@@ -46,6 +49,18 @@ function toAssignedSubnet(subnet: Subnet): Assignment['subnets'][number] {
     options: subnet.options.map(({ code, value }) => ({ code, value })),
     leaseSeconds: subnet.leaseTimeS,
   };
+}
+
+/** What is dictated, as welcomes and acknowledgements tell it. */
+export function toWirePace({
+  intervalMs,
+  spreadMs,
+}: Pace): Required<Pick<HeartbeatAck, 'heartbeatInterval' | 'reconnectSpread'>> {
+  return { heartbeatInterval: toDuration(intervalMs), reconnectSpread: toDuration(spreadMs) };
+}
+
+function toDuration(ms: number): Duration {
+  return { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1e6 };
 }
 
 /** Reads a host id. */
