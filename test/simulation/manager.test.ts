@@ -155,6 +155,25 @@ describe('the managers of several servers', () => {
 
   const wait = (ms: number) => new Promise<void>((resolve) => void group.clock.after(ms, () => resolve()));
 
+  test('stop a dead host as well as that goes, once another one serves, and tell nobody anything twice', async () => {
+    const h1 = await agentAt(a, 'h1');
+    await h1.acknowledge();
+    const h2 = await agentAt(a, 'h2');
+    // Its stream is open, and it says nothing any more.
+    await until(() => h2.actions.includes('snapshotEnd'), 5_000, h2.beat);
+    expect(h1.actions).not.toContain('unassignment');
+    await h2.acknowledge();
+    await until(() => h1.actions.includes('unassignment'), 1_000, h2.beat);
+    const told = [h1, h2].map(({ actions }) => actions);
+    for (let n = 0; n < 5; n++) {
+      // It wakes the manager, and the host was told before.
+      await group.during(a.plane.useCases.networks.update(RED, { labels: { n: String(n) } }, ''));
+      await beating(1_000, () => h2.heartbeat(BigInt(100 + n), [h2.state()]));
+    }
+    expect([h1, h2].map(({ actions }) => actions)).toEqual(told);
+    expect(told[1]?.filter((action) => action === 'assignment')).toHaveLength(1);
+  });
+
   test('plan again from what somebody else wrote between plan and write', async () => {
     const b = await group.start();
     const { networks } = a.plane.useCases.context.store;
