@@ -16,8 +16,8 @@ export interface StageOptions {
   readonly hosts: number;
   /** How many servers each network wants. */
   readonly networks: Readonly<Record<string, number>>;
-  /** The environment of agents. */
-  readonly agentEnv?: Readonly<Record<string, string>>;
+  /** The environment of the agent of a host. */
+  readonly agentEnv?: (hostId: string) => Readonly<Record<string, string>>;
 }
 
 /** A reservation. */
@@ -58,7 +58,10 @@ export class FaultStage implements AsyncDisposable {
   }
 
   /** Everything is served. The stage disposes of the cluster. */
-  static async start(cluster: Cluster, { hosts: count, networks, agentEnv = {} }: StageOptions): Promise<FaultStage> {
+  static async start(
+    cluster: Cluster,
+    { hosts: count, networks, agentEnv = () => ({}) }: StageOptions,
+  ): Promise<FaultStage> {
     const ids = Object.keys(networks);
     const taps = new Map<string, Wiretap>();
     for (const id of ids) taps.set(id, await Wiretap.start(await cluster.wire(id), BUILTIN));
@@ -67,7 +70,7 @@ export class FaultStage implements AsyncDisposable {
     for (let n = 1; n <= count; n++) {
       const host = await cluster.idleHost(`h${n}`, ids);
       for (const id of ids) senders.set(`${host.hostId} ${id}`, await ethernetAddress(host, id));
-      await host.startAgent([], agentEnv);
+      await host.startAgent([], agentEnv(host.hostId));
       hosts.push(host);
     }
     const stage = new FaultStage(cluster, hosts, networks, taps, senders);
