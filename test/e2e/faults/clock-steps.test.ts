@@ -17,7 +17,7 @@ import { FaultStage } from './fault-stage.js';
 const NETWORK = 'red';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const HEARTBEATS = 3;
+const HEARTBEATS = 2;
 const HALF_INTERVAL_MS = 500;
 const AUTHORITY_S = 7;
 

@@ -12,7 +12,7 @@ import { hasTool } from '../../support/tools.js';
 import { FaultStage } from './fault-stage.js';
 
 const [RED, BLUE] = ['red', 'blue'];
-const FLAPS = 8;
+const FLAPS = 6;
 
 describe.skipIf(!(await hasTool('nft')))('of four hosts', () => {
   let stage: FaultStage;
