@@ -21,6 +21,12 @@ export interface Spread {
 /** Tells a person that something long goes on. */
 export type Progress = (line: string) => void;
 
+/** What a person may choose. */
+export interface BenchmarkOptions {
+  /** How many faults of each kind are made. */
+  readonly faults: number;
+}
+
 /** One benchmark. Throws when what it measured was not what it should be, such as answers that were refusals. */
 export interface Benchmark {
   readonly name: string;
@@ -29,7 +35,7 @@ export interface Benchmark {
   readonly needsMongod?: boolean;
   /** Whether it is left out where all are run. */
   readonly onlyByName?: boolean;
-  run(progress: Progress): Promise<readonly Measurement[]>;
+  run(progress: Progress, options: BenchmarkOptions): Promise<readonly Measurement[]>;
 }
 
 /** Something is missing here without which there is nothing to measure; the message says what. */

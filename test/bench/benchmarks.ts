@@ -2,6 +2,7 @@
 
 import type { Benchmark } from './benchmark.js';
 import { dhcpPeers } from './dhcp-peers.js';
+import { failover } from './failover.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
@@ -29,6 +30,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   dhcpPeers,
   snapshot,
   flood,
+  failover,
   goIpam,
 ];
 
