@@ -16,6 +16,7 @@ test('placements that follow one another are right', () => {
     FIRST,
     FIRST,
     { ...FIRST, counter: 8, placements: ['h1 6', 'h3 8'] },
+    { ...FIRST, counter: 8, wanted: 1, placements: ['h1 6', 'h3 8'] },
     { ...FIRST, counter: 9, wanted: 1, placements: ['h2 9'], holderEpoch: 4 },
     { ...FIRST, networkId: 'blue', placements: ['h3 6'], holderEpoch: 1 },
   ];

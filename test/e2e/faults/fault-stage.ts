@@ -10,6 +10,9 @@ import { type Guest, startUdhcpc } from '../../support/udhcpc.js';
 import { Wiretap } from '../../support/wiretap.js';
 import { BUILTIN } from '../guests/guest-backend.js';
 
+// A server that the machine did not let run says so for a minute.
+const UNBRAKED_WITHIN_MS = 90_000;
+
 /** What there is. */
 export interface StageOptions {
   /** How many hosts, `h1` and so on, each with every network. */
@@ -127,6 +130,16 @@ export class FaultStage implements AsyncDisposable {
       const isHere = liveness === 'up' && attachments.length > 0 && attachments.every(({ ready }) => ready);
       return isHere && all.every(({ state }) => state === 'serving');
     });
+  }
+
+  /** What keeps the manager from moving placements now. */
+  async brakes(): Promise<readonly string[]> {
+    return (await this.leasehold.status()).brakes.map(({ kind }) => kind);
+  }
+
+  /** Resolves when nothing does. */
+  async unbraked(): Promise<void> {
+    await eventually('no brake is engaged', async () => (await this.brakes()).length === 0, UNBRAKED_WITHIN_MS);
   }
 
   /** A MAC that nobody has. */

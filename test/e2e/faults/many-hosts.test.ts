@@ -14,7 +14,7 @@ import { FaultStage } from './fault-stage.js';
 const [RED, BLUE] = ['red', 'blue'];
 const FLAPS = 6;
 
-describe.skipIf(!(await hasTool('nft')))('of four hosts', () => {
+describe.skipIf(!(await hasTool('nft')))('of four hosts', { timeout: 150_000 }, () => {
   let stage: FaultStage;
 
   beforeAll(async () => {
@@ -59,7 +59,7 @@ describe.skipIf(!(await hasTool('nft')))('of four hosts', () => {
     const booting = await stage.reserve(RED);
 
     await Promise.all(stage.hosts.map(({ machine }) => machine.cut('both')));
-    await eventually('the brake is shown', async () => (await brakes()).includes('MASS_SILENCE'));
+    await eventually('the brake is shown', async () => (await stage.brakes()).includes('MASS_SILENCE'));
     for (const host of stage.hosts) await becomes(host, 'down');
     expect(await shown()).toContain('MASS_SILENCE');
     expect(await guest.renew()).toMatchObject({ kind: 'renew' });
@@ -68,7 +68,7 @@ describe.skipIf(!(await hasTool('nft')))('of four hosts', () => {
 
     await Promise.all(stage.hosts.map(({ machine }) => machine.heal()));
     for (const host of stage.hosts) await becomes(host, 'up');
-    await eventually('no brake is engaged', async () => (await brakes()).length === 0);
+    await stage.unbraked();
     expect(await stage.settled()).toEqual(before);
     for (const each of [guest, booted]) expect(await each.renew()).toMatchObject({ kind: 'renew' });
     await prober.answerSince(monotonicMs());
@@ -80,10 +80,6 @@ describe.skipIf(!(await hasTool('nft')))('of four hosts', () => {
       `${hostId} is ${liveness}`,
       async () => (await stage.leasehold.hosts.get(hostId)).liveness === liveness,
     );
-  }
-
-  async function brakes(): Promise<readonly string[]> {
-    return (await stage.leasehold.status()).brakes.map(({ kind }) => kind);
   }
 
   /** What an operator sees. */
