@@ -25,6 +25,18 @@ interface Fault {
 }
 
 const FAULTS: readonly Fault[] = [
+  {
+    name: 'loses its agent',
+    begin: (host) => host.killAgent(),
+    end: (host) => host.startAgent(),
+    answers: false,
+  },
+  {
+    name: 'loses the interface of one network',
+    begin: ({ namespace }) => namespace.linkDown(bridgeOf(SINGLE)),
+    end: ({ namespace }) => namespace.linkUp(bridgeOf(SINGLE)),
+    answers: false,
+  },
   { name: 'dies', begin: die, end: reboot, answers: false },
   {
     name: 'stands still',
