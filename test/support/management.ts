@@ -14,8 +14,10 @@ const BRIDGE = 'mgmt';
 // One in each lab at a time, and labs are one after another: files of these tests do not run side by side.
 const HERE = 'mgmt-here';
 const OURS = '10.254.0.1';
+
 /** Where members of a replica set listen (replica-set.ts). */
-const STORE_PORTS = '20000-32000';
+export const STORE_PORTS = { first: 20_000, last: 31_999 };
+const STORE_RANGE = `${STORE_PORTS.first}-${STORE_PORTS.last}`;
 
 /** See the top of the file. */
 export class Management implements AsyncDisposable {
@@ -40,7 +42,7 @@ export class Management implements AsyncDisposable {
       `table ip ${BRIDGE} {`,
       '  chain arriving {',
       '    type nat hook prerouting priority -100',
-      `    iifname "${HERE}" tcp dport ${STORE_PORTS} dnat to 127.0.0.1`,
+      `    iifname "${HERE}" tcp dport ${STORE_RANGE} dnat to 127.0.0.1`,
       '  }',
       '}',
     );
@@ -57,7 +59,7 @@ export class Management implements AsyncDisposable {
       `table ip ${BRIDGE} {`,
       '  chain asking {',
       '    type nat hook output priority -100',
-      `    ip daddr 127.0.0.1 tcp dport ${STORE_PORTS} dnat to ${OURS}`,
+      `    ip daddr 127.0.0.1 tcp dport ${STORE_RANGE} dnat to ${OURS}`,
       '  }',
       '  chain leaving {',
       '    type nat hook postrouting priority 100',
@@ -97,7 +99,8 @@ export class Machine {
       ...drops('in', `iifname "${CARD}" ${from}drop`),
       '  }',
       '  chain said {',
-      '    type filter hook output priority 0',
+      // Not at `output`: there, what is led from loopback to MongoDB still seems to stay on loopback.
+      '    type filter hook postrouting priority 0',
       ...drops('out', `oifname "${CARD}" ${to}drop`),
       '  }',
       '}',
