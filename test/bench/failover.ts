@@ -30,11 +30,11 @@ const HOSTS = ['h1', 'h2'];
 const TOLD_EVERY = 10;
 /** A silence that is over before a client repeats its question (RFC 2131 §4.1) costs it one repetition at most. */
 const BEFORE_RETRY_S = 3;
-/** Of others, by default, from the last heartbeat to the new server: as they document it. */
+/** Figures of others with their default settings, not measured here. */
 const PUBLISHED = [
   { name: 'published: OpenStack Neutron, at best', value: 120, unit: 's' },
   { name: 'published: OpenStack Neutron, at worst', value: 187, unit: 's' },
-  { name: 'published: Kea, and then 10 unanswered clients', value: 60, unit: 's' },
+  { name: 'published: Kea, and 10 unanswered clients', value: 60, unit: 's' },
 ] as const satisfies readonly Measurement[];
 
 interface Fault {
