@@ -14,6 +14,7 @@ import { temporaryDirectory } from '../support/sandbox.js';
 import { TestServer } from '../support/test-server.js';
 import {
   type Benchmark,
+  type BenchmarkOptions,
   type Measurement,
   NotMeasuredError,
   type Progress,
@@ -42,7 +43,7 @@ export const agents: Benchmark = {
   run,
 };
 
-async function run(progress: Progress, size: Size): Promise<readonly Measurement[]> {
+async function run(progress: Progress, { size }: BenchmarkOptions): Promise<readonly Measurement[]> {
   const count = AGENTS[size];
   expectDescriptors(count);
   using directory = temporaryDirectory('agents-');

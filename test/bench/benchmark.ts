@@ -21,6 +21,13 @@ export interface Spread {
 /** Tells a person that something long goes on. */
 export type Progress = (line: string) => void;
 
+/** What a person may choose. */
+export interface BenchmarkOptions {
+  /** How many faults of each kind are made. */
+  readonly faults: number;
+  readonly size: Size;
+}
+
 /** One benchmark. Throws when what it measured was not what it should be, such as answers that were refusals. */
 export interface Benchmark {
   readonly name: string;
@@ -29,7 +36,7 @@ export interface Benchmark {
   readonly needsMongod?: boolean;
   /** Whether it is left out where all are run. */
   readonly onlyByName?: boolean;
-  run(progress: Progress, size: Size): Promise<readonly Measurement[]>;
+  run(progress: Progress, options: BenchmarkOptions): Promise<readonly Measurement[]>;
 }
 
 /** `quick`: only to see that it runs, where a benchmark has such a size; its numbers say nothing of targets. */

@@ -4,6 +4,7 @@ import { agents } from './agents.js';
 import type { Benchmark } from './benchmark.js';
 import { changeToAgents } from './change-to-agents.js';
 import { dhcpPeers } from './dhcp-peers.js';
+import { failover } from './failover.js';
 import { fill, mongodbFill } from './fill.js';
 import { firstOffer } from './first-offer.js';
 import { fixedBody } from './fixed-body.js';
@@ -35,6 +36,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   flood,
   agents,
   changeToAgents,
+  failover,
   goIpam,
 ];
 

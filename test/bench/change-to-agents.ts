@@ -9,7 +9,14 @@ import { setTimeout } from 'node:timers/promises';
 import type { Leasehold } from '@leasehold/sdk';
 import { Cluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
-import { type Benchmark, type Measurement, type Progress, percentile, type Size } from './benchmark.js';
+import {
+  type Benchmark,
+  type BenchmarkOptions,
+  type Measurement,
+  type Progress,
+  percentile,
+  type Size,
+} from './benchmark.js';
 import { macOf } from './load.js';
 import { ManyAgents, monotonicMs } from './many-agents.js';
 import { startReplicaSet } from './target.js';
@@ -31,7 +38,7 @@ export const changeToAgents: Benchmark = {
   run,
 };
 
-async function run(progress: Progress, size: Size): Promise<readonly Measurement[]> {
+async function run(progress: Progress, { size }: BenchmarkOptions): Promise<readonly Measurement[]> {
   await using set = await startReplicaSet();
   await using cluster = await Cluster.startSeveral({ store: set.uri('changes'), servers: 2 });
   const [holder, other] = cluster.servers.map((server) => server.client());

@@ -17,11 +17,12 @@ import { GO_IPAM_VARIABLES } from './go-ipam-server.js';
 import type { RunOptions } from './run-benchmarks.js';
 import { NO_MONGOD_VARIABLE } from './target.js';
 
-const HELP = `Usage: npm run bench -- [--only NAME]... [--quick] [--output FILE]
+const HELP = `Usage: npm run bench -- [--only NAME]... [--quick] [--faults N] [--output FILE]
 
 Options:
   --only NAME    run only this benchmark; repeatable (default: all but go-ipam)
   --quick        smaller, where a benchmark can: to see that it runs, not what comes out
+  --faults N     faults of each kind in failover (default: 50)
   --output FILE  where the results go as JSON (default: bench-results.json)
   --help         print this
 
@@ -75,6 +76,7 @@ function readArgs(args: readonly string[]): RunOptions | undefined | string {
   const options = {
     only: { type: 'string', multiple: true, default: [] as string[] },
     quick: { type: 'boolean', default: false },
+    faults: { type: 'string', default: '50' },
     output: { type: 'string', default: 'bench-results.json' },
     help: { type: 'boolean', default: false },
   } as const;
@@ -84,7 +86,9 @@ function readArgs(args: readonly string[]): RunOptions | undefined | string {
     const unknown = values.only.find((name) => !BENCHMARKS.some((each) => each.name === name));
     if (unknown !== undefined) return `there is no benchmark ${unknown}`;
     const size = values.quick ? 'quick' : 'full';
-    return { only: values.only, size, output: resolve(process.env['INIT_CWD'] ?? '.', values.output) };
+    const faults = Number(values.faults);
+    if (!(Number.isInteger(faults) && faults > 0)) return `--faults ${values.faults} is no number above 0`;
+    return { only: values.only, size, faults, output: resolve(process.env['INIT_CWD'] ?? '.', values.output) };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -2,16 +2,22 @@
 // results.
 
 import { writeFileSync } from 'node:fs';
-import { type Benchmark, formatTable, isMet, type Measurement, NotMeasuredError, type Size } from './benchmark.js';
+import {
+  type Benchmark,
+  type BenchmarkOptions,
+  formatTable,
+  isMet,
+  type Measurement,
+  NotMeasuredError,
+} from './benchmark.js';
 import { selectBenchmarks } from './benchmarks.js';
 import { childArgument } from './child.js';
 import { formatEnvironment, readEnvironment } from './environment.js';
 
 /** What to run. */
-export interface RunOptions {
+export interface RunOptions extends BenchmarkOptions {
   /** Names; empty: all that need not be named. */
   readonly only: readonly string[];
-  readonly size: Size;
   /** Path of the results. */
   readonly output: string;
 }
@@ -25,13 +31,13 @@ interface Result {
   readonly notMeasured?: string;
 }
 
-async function main({ only, output, size }: RunOptions): Promise<number> {
+async function main({ only, output, ...options }: RunOptions): Promise<number> {
   const environment = await readEnvironment();
   for (const line of formatEnvironment(environment)) console.log(line);
   const results: Result[] = [];
   for (const benchmark of selectBenchmarks(only)) {
     console.log(`\n${benchmark.name}: ${benchmark.summary}`);
-    const result = await measure(benchmark, size);
+    const result = await measure(benchmark, options);
     results.push(result);
     if (result.notMeasured !== undefined) console.log(`  NOT MEASURED: ${result.notMeasured}`);
     else for (const line of formatTable(result.measurements)) console.log(`  ${line}`);
@@ -45,11 +51,11 @@ async function main({ only, output, size }: RunOptions): Promise<number> {
   return results.some(({ notMeasured }) => notMeasured !== undefined) ? 1 : 0;
 }
 
-async function measure({ name, run }: Benchmark, size: Size): Promise<Result> {
+async function measure({ name, run }: Benchmark, options: BenchmarkOptions): Promise<Result> {
   const startMs = performance.now();
   const seconds = () => Math.round((performance.now() - startMs) / 1_000);
   try {
-    const measurements = await run((line) => console.log(`  ... ${line}`), size);
+    const measurements = await run((line) => console.log(`  ... ${line}`), options);
     return { name, seconds: seconds(), measurements: measurements.map((each) => ({ ...each, met: isMet(each) })) };
   } catch (error) {
     if (!(error instanceof NotMeasuredError)) console.error(error);

@@ -1,11 +1,15 @@
 // The helpers of test/support, tried in a small way: a test over a broken wire proves nothing.
 
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { type Machine, Management, STORE_PORTS } from '../support/management.js';
 import { type Bridge, Lab, type Namespace, type Nic, uplinkOf } from '../support/netns.js';
 import { WatchedProcess } from '../support/processes.js';
 import { temporaryDirectory } from '../support/sandbox.js';
+import { hasTool } from '../support/tools.js';
 import { runUdhcpc, startUdhcpc } from '../support/udhcpc.js';
 import { findUdhcpc } from '../support/udhcpc-binary.js';
 
@@ -88,3 +92,56 @@ test('a namespace has no IPv6 addresses', async () => {
   const guest = await lab.guest(await lab.wire('red'), 'vm1', MAC);
   expect((await guest.namespace.run('ip', ['-6', 'address'])).stdout).toBe('');
 });
+
+test.skipIf(!(await hasTool('nft')))(
+  'a machine reaches others and MongoDB, and a cut in any direction ends that until it is mended',
+  async () => {
+    await using lab = new Lab();
+    await using management = await Management.start(lab);
+    const [machine, other] = [
+      await management.plug(await lab.namespace('one')),
+      await management.plug(await lab.namespace('other')),
+    ];
+    const mongod = await listenAsMongod();
+    await using listener = new WatchedProcess(
+      process.execPath,
+      ['-e', "require('net').createServer((socket) => socket.end()).listen(7069, () => console.log('listens'))"],
+      { namespace: other.namespace },
+    );
+    await listener.waitForLine('listens');
+    const { port } = mongod.address() as AddressInfo;
+    const reached = () => Promise.all([reaches(machine, '127.0.0.1', port), reaches(machine, other.address, 7069)]);
+
+    expect(await reached()).toEqual([true, true]);
+    for (const direction of ['in', 'out', 'both'] as const) {
+      await machine.cut(direction);
+      expect(await reached()).toEqual([false, false]);
+      await machine.cut(direction, 'store');
+      expect(await reached()).toEqual([false, true]);
+    }
+    await machine.heal();
+    expect(await reached()).toEqual([true, true]);
+    mongod.close();
+  },
+);
+
+/** Listens on loopback where a member of a replica set would. */
+async function listenAsMongod() {
+  for (let port = STORE_PORTS.first; ; port++) {
+    const server = createServer((socket) => socket.end());
+    server.listen(port, '127.0.0.1');
+    const isHere = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (isHere) return server;
+  }
+}
+
+/** Whether a connection comes about within a second: over a cut it never does. */
+async function reaches({ namespace }: Machine, host: string, port: number): Promise<boolean> {
+  const program = `
+    require('net').connect(${port}, '${host}').on('connect', () => process.exit(0));
+    setTimeout(() => process.exit(1), 1_000);`;
+  return (await namespace.run(process.execPath, ['-e', program])).code === 0;
+}

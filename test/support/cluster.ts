@@ -1,10 +1,12 @@
 // A whole small cluster for tests and the demo: real servers, real agents on hosts of their own, and wires between them.
-// Everything lives in a sandbox; servers and agents, in different namespaces, meet over unix sockets.
+// Everything lives in a sandbox; servers and agents, in different namespaces, meet over unix sockets, or over a network of
+// their own that can be cut.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Leasehold } from '@leasehold/sdk';
 import { eventually } from './eventually.js';
+import { type Machine, Management } from './management.js';
 import { type Bridge, Lab, type Namespace, type Nic } from './netns.js';
 import { startProgram, type WatchedProcess } from './processes.js';
 import { temporaryDirectory } from './sandbox.js';
@@ -17,6 +19,8 @@ export interface ClusterOptions {
   /** The store as `--store` names it. */
   readonly store: string;
   readonly servers: number;
+  /** Whether servers and hosts meet over a network of their own (management.ts). */
+  readonly overNetwork?: boolean;
 }
 
 /** A cluster. */
@@ -27,6 +31,7 @@ export class Cluster implements AsyncDisposable {
   readonly #directory = temporaryDirectory('cluster-');
   readonly #wires = new Map<string, Bridge>();
   readonly #hosts = new Map<string, TestHost>();
+  #management: Management | undefined;
 
   /** Nothing is started. Without options: one server, with a store of its own. */
   constructor(options?: ClusterOptions) {
@@ -45,10 +50,26 @@ export class Cluster implements AsyncDisposable {
   /** A cluster whose servers are up; the first one leads. */
   static async startSeveral(options: ClusterOptions, args: readonly string[] = []): Promise<Cluster> {
     const cluster = new Cluster(options);
+    if (options.overNetwork) await cluster.#joinByNetwork();
     const [first, ...others] = cluster.servers;
     await first.start(args);
     await Promise.all(others.map((server) => server.start(args)));
     return cluster;
+  }
+
+  /** A cluster of one server with a store of its own, whose server and hosts meet over a network. */
+  static async startOverNetwork(args: readonly string[] = []): Promise<Cluster> {
+    const cluster = new Cluster();
+    await cluster.#joinByNetwork();
+    await cluster.startServer(args);
+    return cluster;
+  }
+
+  async #joinByNetwork(): Promise<void> {
+    this.#management = await Management.start(this.lab);
+    for (const [n, server] of this.servers.entries()) {
+      server.moveTo(await this.#management.plug(await this.lab.namespace(`server${n}`)));
+    }
   }
 
   /** Where files of this cluster go. */
@@ -111,19 +132,22 @@ export class Cluster implements AsyncDisposable {
     }
     const directory = join(this.directory, hostId);
     mkdirSync(directory);
-    const host = new TestHost(hostId, namespace, directory, [...this.#serverArgs(), ...args]);
+    const machine = await this.#management?.plug(namespace);
+    const host = new TestHost(hostId, namespace, directory, [...this.#serverArgs(), ...args], machine);
     host.writeNetworks(networkIds.map((networkId) => `${networkId}=${bridgeOf(networkId)}`));
     this.#hosts.set(hostId, host);
     return host;
   }
 
   #serverArgs(): readonly string[] {
-    return this.servers.flatMap(({ agentEndpoint }) => ['--server', agentEndpoint]);
+    const servers = this.servers.flatMap(({ agentEndpoint }) => ['--server', agentEndpoint]);
+    return [this.#management ? '--insecure-network' : '--insecure', ...servers];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const host of this.#hosts.values()) await host.killAgent();
     for (const server of this.servers) await server[Symbol.asyncDispose]();
+    await this.#management?.[Symbol.asyncDispose]();
     await this.lab[Symbol.asyncDispose]();
     this.#directory[Symbol.dispose]();
   }
@@ -141,14 +165,22 @@ export class TestHost {
   readonly stateDirectory: string;
   readonly #networksFile: string;
   readonly #args: readonly string[];
+  readonly #machine: Machine | undefined;
   #agent: WatchedProcess | undefined;
 
-  constructor(hostId: string, namespace: Namespace, directory: string, args: readonly string[]) {
+  constructor(hostId: string, namespace: Namespace, directory: string, args: readonly string[], machine?: Machine) {
     this.hostId = hostId;
     this.namespace = namespace;
     this.stateDirectory = join(directory, 'state');
     this.#networksFile = join(directory, 'networks');
     this.#args = args;
+    this.#machine = machine;
+  }
+
+  /** The host on the network on which it meets the servers. */
+  get machine(): Machine {
+    if (!this.#machine) throw new Error(`${this.hostId} meets the servers over unix sockets`);
+    return this.#machine;
   }
 
   /** The agent. */
@@ -158,18 +190,17 @@ export class TestHost {
   }
 
   /** Starts the agent, on the state of the one before. `args`: more arguments, this time; of an option the last one counts. */
-  async startAgent(args: readonly string[] = []): Promise<void> {
+  async startAgent(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<void> {
     this.#agent = startProgram(
       'leasehold-agent',
       [
-        '--insecure',
         ...['--host-id', this.hostId],
         ...['--networks-file', this.#networksFile],
         ...['--state-dir', this.stateDirectory],
         ...this.#args,
         ...args,
       ],
-      { namespace: this.namespace },
+      { namespace: this.namespace, env },
     );
     await this.#agent.waitForLine(READY);
   }

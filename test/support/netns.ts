@@ -41,6 +41,12 @@ export class Namespace {
     return run('ip', ['netns', 'exec', this.name, command, ...args]);
   }
 
+  /** Runs a script of nft in here: all of it or nothing. */
+  async nft(...lines: readonly string[]): Promise<void> {
+    const inside = ['netns', 'exec', this.name, 'nft', '-f', '-'];
+    await runOrThrow('ip', inside, { input: `${lines.join('\n')}\n` });
+  }
+
   /** Pulls the plug of an interface. */
   linkDown(name: string): Promise<void> {
     return this.ip(`link set ${name} down`);
@@ -78,6 +84,14 @@ export class Lab implements AsyncDisposable {
     this.#namespaces.push(namespace);
     await namespace.run('sh', ['-c', IPV6_OFF]);
     await namespace.ip('link set lo up');
+    return namespace;
+  }
+
+  /** Where we run ourselves, to plug it into a bridge, too. What is made in it outlives the lab. */
+  async here(): Promise<Namespace> {
+    const namespace = new Namespace(`${this.#prefix}-here`);
+    await runOrThrow('ip', ['netns', 'attach', namespace.name, String(process.pid)]);
+    this.#namespaces.push(namespace);
     return namespace;
   }
 

@@ -1,6 +1,6 @@
 // `npm test`: every test, inside a sandbox, with one plain line at the end: `N passed, N failed`.
 //
-// Further arguments go to vitest: `npm test -- test/e2e/failover.test.ts`. What could not be run is said in one line;
+// Further arguments go to vitest: `npm test -- test/e2e/serving.test.ts`. What could not be run is said in one line;
 // under CI that is a failure, so that a machine that lost its namespaces does not stay green.
 
 import { existsSync, readFileSync } from 'node:fs';

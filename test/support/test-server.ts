@@ -1,10 +1,12 @@
 // A real server under test: its endpoints, its process, its clients, and what it counts. All endpoints are unix sockets,
-// so that any number of servers run side by side and are reached from every namespace.
+// so that any number of servers run side by side and are reached from every namespace; on a machine of its own, agents and
+// other servers reach it by network.
 
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type ConnectOptions, connect, type Leasehold } from '@leasehold/sdk';
+import type { Machine } from './management.js';
 import { type StartOptions, startProgram, type WatchedProcess } from './processes.js';
 
 const READY = 'is ready';
@@ -16,6 +18,7 @@ export class TestServer implements AsyncDisposable {
   readonly #store: string;
   readonly #clients: Leasehold[] = [];
   #process: WatchedProcess | undefined;
+  #machine: Machine | undefined;
 
   /** `directory`: where its sockets go; `suffix`: what tells them from those of other servers there. */
   constructor(directory: string, suffix: string, store: string) {
@@ -31,7 +34,7 @@ export class TestServer implements AsyncDisposable {
 
   /** The endpoint of agents. */
   get agentEndpoint(): string {
-    return this.#endpoint('agents');
+    return this.#machine ? `${this.#machine.address}:7069` : this.#endpoint('agents');
   }
 
   /** The endpoint of monitoring. */
@@ -43,6 +46,17 @@ export class TestServer implements AsyncDisposable {
     return `unix:${join(this.#directory, `${name}${this.#suffix}.sock`)}`;
   }
 
+  /** Puts it on a machine, from its next start on. */
+  moveTo(machine: Machine): void {
+    this.#machine = machine;
+  }
+
+  /** Its machine. */
+  get machine(): Machine {
+    if (!this.#machine) throw new Error('The server has no machine of its own');
+    return this.#machine;
+  }
+
   /** Its process, which is another after every start. */
   get process(): WatchedProcess {
     if (!this.#process) throw new Error('The server was not started');
@@ -51,15 +65,17 @@ export class TestServer implements AsyncDisposable {
 
   /** Starts it, on the data of the one before, and waits until it is ready. `args`: more arguments. */
   async start(args: readonly string[] = [], options: StartOptions = {}): Promise<void> {
+    const peers = this.#machine && `${this.#machine.address}:7067`;
     const all = [
-      '--insecure',
+      ...(peers ? ['--insecure-network', '--listen', peers, '--advertise', peers] : ['--insecure']),
       ...['--listen', this.apiEndpoint],
       ...['--agent-listen', this.agentEndpoint],
       ...['--metrics-listen', this.metricsEndpoint],
       ...['--store', this.#store],
       ...args,
     ];
-    this.#process = startProgram('leasehold-server', all, options);
+    const place = this.#machine ? { namespace: this.#machine.namespace } : {};
+    this.#process = startProgram('leasehold-server', all, { ...place, ...options });
     await this.#process.waitForLine(READY);
   }
 

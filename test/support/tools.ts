@@ -18,6 +18,7 @@ const TOOLS = {
   },
   dnsmasq: { probe: ['--version'], package: 'dnsmasq-base', tests: 'the tests of the dnsmasq backend' },
   dhclient: { probe: ['--version'], package: 'isc-dhcp-client', tests: 'the tests with dhclient as the guest' },
+  nft: { probe: ['list', 'ruleset'], package: 'nftables', tests: 'the tests of networks that are cut' },
   dhcpcd: { probe: ['--version'], package: 'dhcpcd-base', tests: 'the tests with dhcpcd as the guest' },
 } satisfies Readonly<Record<string, Tool>>;
 

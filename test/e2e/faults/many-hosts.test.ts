@@ -1,0 +1,90 @@
+// What befalls many hosts together says little about them: when all are cut off nothing moves, and it is said why. Hosts that
+// come and go lose what they serve once, to hosts that stay.
+
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster, type TestHost } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
+import { monotonicMs, QUESTIONS_BEFORE_RETRY } from '../../support/prober.js';
+import { repositoryRoot } from '../../support/repository.js';
+import { run } from '../../support/run.js';
+import { hasTool } from '../../support/tools.js';
+import { FaultStage } from './fault-stage.js';
+
+const [RED, BLUE] = ['red', 'blue'];
+const FLAPS = 6;
+
+describe.skipIf(!(await hasTool('nft')))('of four hosts', { timeout: 150_000 }, () => {
+  let stage: FaultStage;
+
+  beforeAll(async () => {
+    stage = await FaultStage.start(await Cluster.startOverNetwork(), { hosts: 4, networks: { [RED]: 1, [BLUE]: 1 } });
+  });
+
+  afterEach(() => stage.judge());
+
+  afterAll(() => stage[Symbol.asyncDispose]());
+
+  test('two that come and go lose what they serve once, and get nothing back', async () => {
+    const [red, blue] = [await stage.server(RED), await stage.server(BLUE)];
+    expect(red).not.toBe(blue);
+    const flapping = [red, blue];
+    await using prober = await stage.prober(RED);
+    await using guest = await stage.bound(await stage.reserve(BLUE));
+    const seen = new Set<string>();
+    for (let n = 0; n < FLAPS; n++) {
+      await Promise.all(flapping.map(({ machine }) => machine.cut('both')));
+      for (const host of flapping) await becomes(host, 'down');
+      for (const { networkId, hostId, epoch } of await stage.placed()) seen.add(`${networkId} ${hostId} ${epoch}`);
+      await Promise.all(flapping.map(({ machine }) => machine.heal()));
+      for (const host of flapping) await becomes(host, 'up');
+      for (const { networkId, hostId, epoch } of await stage.placed()) seen.add(`${networkId} ${hostId} ${epoch}`);
+    }
+    for (const host of flapping) await stage.back(host);
+    const after = await stage.settled();
+    expect(after.map(({ hostId }) => hostId)).not.toContain(red.hostId);
+    expect(after.map(({ hostId }) => hostId)).not.toContain(blue.hostId);
+    expect([...seen].toSorted()).toEqual(
+      after.map(({ networkId, hostId, epoch }) => `${networkId} ${hostId} ${epoch}`).toSorted(),
+    );
+    expect(await guest.renew()).toMatchObject({ kind: 'renew' });
+    await prober.answerSince(monotonicMs());
+    expect(prober.longestSilence()).toBeLessThan(QUESTIONS_BEFORE_RETRY);
+  });
+
+  test('all are cut off at once: nothing moves, guests are served, it is said why, and all is as before when they are back', async () => {
+    const before = await stage.settled();
+    await using prober = await stage.prober(RED);
+    await using guest = await stage.bound(await stage.reserve(BLUE));
+    const booting = await stage.reserve(RED);
+
+    await Promise.all(stage.hosts.map(({ machine }) => machine.cut('both')));
+    await eventually('the brake is shown', async () => (await stage.brakes()).includes('MASS_SILENCE'));
+    for (const host of stage.hosts) await becomes(host, 'down');
+    expect(await shown()).toContain('MASS_SILENCE');
+    expect(await guest.renew()).toMatchObject({ kind: 'renew' });
+    await using booted = await stage.bound(booting);
+    expect(await stage.placed()).toEqual(before);
+
+    await Promise.all(stage.hosts.map(({ machine }) => machine.heal()));
+    for (const host of stage.hosts) await becomes(host, 'up');
+    await stage.unbraked();
+    expect(await stage.settled()).toEqual(before);
+    for (const each of [guest, booted]) expect(await each.renew()).toMatchObject({ kind: 'renew' });
+    await prober.answerSince(monotonicMs());
+    expect(prober.longestSilence()).toBeLessThan(QUESTIONS_BEFORE_RETRY);
+  });
+
+  async function becomes({ hostId }: TestHost, liveness: 'up' | 'down'): Promise<void> {
+    await eventually(
+      `${hostId} is ${liveness}`,
+      async () => (await stage.leasehold.hosts.get(hostId)).liveness === liveness,
+    );
+  }
+
+  /** What an operator sees. */
+  async function shown(): Promise<string> {
+    const command = join(repositoryRoot, 'sdk/bin/leasehold.js');
+    return (await run(command, ['status', '--server', stage.cluster.apiEndpoint])).stdout;
+  }
+});
