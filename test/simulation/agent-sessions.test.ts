@@ -294,3 +294,70 @@ describe('who may speak', () => {
     expect(installation.plane.agents.readyServers('red' as NetworkId, address, reservationId)).toBe(0);
   });
 });
+
+describe('what a host has taken in', () => {
+  const takenInMs = () => installation.plane.agents.takenInMs('h1' as HostId, 'red' as NetworkId);
+  const now = () => installation.clock.now();
+
+  test('is nothing before its whole table is acknowledged, and then everything, as long as nothing is on its way', async () => {
+    const agent = new PlayedAgent(installation);
+    await agent.hello();
+    expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
+    await agent.acknowledge();
+    expect(takenInMs()).toBe(now());
+    await installation.advance(1_000);
+    expect(takenInMs()).toBe(now());
+  });
+
+  test('ends at a removal that it did not acknowledge, whatever its heartbeats say', async () => {
+    const agent = await servingAgent();
+    await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await agent.acknowledge();
+    await installation.advance(1_000);
+    const beforeMs = now();
+    await installation.tryRelease('red-a', '10.0.0.10');
+    await installation.advance(500);
+    expect(takenInMs()).toBeLessThanOrEqual(beforeMs);
+    await agent.heartbeat(1n, [agent.state()]);
+    expect(takenInMs()).toBeLessThanOrEqual(beforeMs);
+    await agent.acknowledge();
+    expect(takenInMs()).toBe(now());
+  });
+
+  test('grows with what it acknowledged, though more is on its way', async () => {
+    const agent = await servingAgent();
+    await installation.advance(1_000);
+    await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await installation.tryRelease('red-a', '10.0.0.10');
+    await installation.advance(0);
+    const [firstMs, first] = [now(), agent.state()];
+    await installation.advance(1_000);
+    await installation.reserve('red-a', '52:54:00:00:00:02', '10.0.0.11');
+    await installation.tryRelease('red-a', '10.0.0.11');
+    await installation.advance(500);
+    await agent.acknowledge({ sequence: first.sequence });
+    expect(takenInMs()).toBe(firstMs);
+  });
+
+  test('outlives its session, and not a table that turned out to be another', async () => {
+    const agent = await servingAgent();
+    await agent.breaks();
+    const brokenMs = now();
+    await installation.advance(5_000);
+    expect(takenInMs()).toBe(brokenMs);
+    const again = new PlayedAgent(installation);
+    await again.hello({ tables: [{ ...agent.state(), digest: Buffer.alloc(32, 1) }] });
+    expect(takenInMs()).toBe(brokenMs);
+    await again.acknowledge();
+    expect(takenInMs()).toBe(now());
+    await again.heartbeat(1n, [again.state({ digest: Buffer.alloc(32, 1) })]);
+    expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test('is everything when it has no table and was sent none', async () => {
+    await installation.createNetwork('blue');
+    await servingAgent();
+    expect(installation.plane.agents.takenInMs('h1' as HostId, 'blue' as NetworkId)).toBe(now());
+    expect(installation.plane.agents.takenInMs('h2' as HostId, 'blue' as NetworkId)).toBe(Number.NEGATIVE_INFINITY);
+  });
+});

@@ -79,9 +79,9 @@ export class Reclaimer {
   #takeOver(): void {
     const nowMs = this.#context.clock.now();
     for (let i = 0; i < AT_ONCE && this.#old; i++) {
-      const { value, done } = this.#old.next();
-      if (done) this.#old = undefined;
-      else this.#resting.released(value, nowMs, true);
+      const next = this.#old.next();
+      if (next.done) this.#old = undefined;
+      else this.#resting.released(next.value, nowMs, true);
     }
   }
 
