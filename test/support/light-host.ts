@@ -26,6 +26,11 @@ export interface LightHostPorts {
 export class LightHost {
   /** When its present session opened. */
   openedMs = Number.NEGATIVE_INFINITY;
+  #firstOpened = () => {};
+  /** Resolves when its first session opened. */
+  readonly opened = new Promise<void>((resolve) => {
+    this.#firstOpened = resolve;
+  });
   /** The tables it was sent. */
   readonly replicas = new Map<string, Replica>();
   /** When it had which reservation. */
@@ -57,6 +62,7 @@ export class LightHost {
       dictated: () => {
         if (this.#isNew) this.openedMs = this.#nowMs();
         this.#isNew = false;
+        this.#firstOpened();
       },
       acknowledged: () => undefined,
       deliver: (delivery) => this.#deliver(delivery),
