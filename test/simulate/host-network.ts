@@ -1,0 +1,296 @@
+// The kernel of a simulated host, as far as DHCP goes: interfaces, addresses and sockets, on segments. It is what the
+// product's agent and builtin backend get in place of the real one.
+//
+//   K1. The kernel goes on while processes are frozen: it answers ARP, and sockets fill up to a bound.
+//   K2. When the process ends its sockets are gone. Addresses stay on the interface.
+//   K3. An interface that was made again has another index and no address, and old sockets on it are deaf.
+
+import type { ReadLink } from '@leasehold/agent/attachments';
+import type { DhcpSockets, SocketEvents } from '@leasehold/agent/backends/builtin/dhcp-sockets';
+import type { Link } from '@leasehold/agent/backends/dhcp-backend';
+import type { PutAddress, ServiceAddresses } from '@leasehold/agent/backends/host/service-addresses';
+import type { FrameSocket, FrameSockets } from '@leasehold/agent/sentinel/frame-sockets';
+import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
+import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import {
+  arpOfBytes,
+  BROADCAST_ADDRESS,
+  type DhcpFrame,
+  dhcpFrame,
+  type Frame,
+  frameBytes,
+  UNSET_ADDRESS,
+} from './frames.js';
+import type { Segment, Station } from './segment.js';
+
+/** A DHCP socket holds this many messages that nobody reads; what comes then is lost. */
+const MAX_WAITING_MESSAGES = 512;
+/** As the ring of a raw socket. */
+const MAX_WAITING_FRAMES = 256;
+const LINK_LOCAL = 0xa9fe0000;
+
+const HEARD_OF_CLIENTS: ReadonlySet<number> = new Set([MESSAGE_TYPE.request, MESSAGE_TYPE.decline, MESSAGE_TYPE.release]);
+
+/** The process that a socket belongs to. */
+export interface HostProcess {
+  readonly isAlive: boolean;
+  /** Runs it in the process: at once, or when it goes on, or never. */
+  arrive(run: () => void): void;
+}
+
+/** Told of a DHCP question when it reaches a socket. */
+export type SocketWitness = (networkId: string, frame: DhcpFrame) => void;
+
+interface DhcpEar {
+  readonly process: HostProcess;
+  readonly index: number;
+  readonly events: SocketEvents;
+  readonly waiting: Uint8Array[];
+}
+
+interface RawEar {
+  readonly index: number;
+  readonly waiting: Uint8Array[];
+}
+
+/** One bridge of the host. */
+class Bridge implements Station {
+  readonly place: string;
+  readonly mac: Mac;
+  readonly segment: Segment;
+  readonly addresses = new Set<Ipv4>();
+  dhcp: DhcpEar | undefined;
+  raw: RawEar | undefined;
+  name: string;
+  index: number;
+  isUp = true;
+  witness: SocketWitness | undefined;
+
+  constructor(place: string, mac: Mac, segment: Segment, name: string, index: number) {
+    this.place = place;
+    this.mac = mac;
+    this.segment = segment;
+    this.name = name;
+    this.index = index;
+  }
+
+  wants(frame: Frame): boolean {
+    if (frame.kind === 'arp') return this.raw !== undefined || this.addresses.has(frame.targetAddress);
+    return this.#isForRaw(frame) || (frame.port === 67 && this.dhcp !== undefined);
+  }
+
+  owns(address: Ipv4): boolean {
+    return this.addresses.has(address);
+  }
+
+  receive(frame: Frame): void {
+    if (this.raw?.index === this.index && this.raw.waiting.length < MAX_WAITING_FRAMES) {
+      if (frame.kind === 'arp' || this.#isForRaw(frame)) this.raw.waiting.push(frameBytes(frame));
+    }
+    if (frame.kind === 'arp') this.#answerArp(frame);
+    else if (frame.port === 67) this.#hear(frame);
+  }
+
+  // The filter of the raw socket: what servers say, and what clients say to them.
+  #isForRaw({ port, message }: DhcpFrame): boolean {
+    if (!this.raw) return false;
+    const type = message?.options.get(OPTION.messageType)?.[0];
+    return port === 68 || (type !== undefined && HEARD_OF_CLIENTS.has(type));
+  }
+
+  #answerArp({ operation, targetAddress, sourceMac, senderAddress }: Frame & { readonly kind: 'arp' }): void {
+    if (operation !== 'request' || !this.addresses.has(targetAddress)) return;
+    const reply = { operation: 'reply', senderAddress: targetAddress, targetAddress: senderAddress } as const;
+    this.segment.send({ kind: 'arp', sourceMac: this.mac, destinationMac: sourceMac, ...reply }, this);
+  }
+
+  #hear(frame: DhcpFrame): void {
+    const ear = this.dhcp;
+    const { destinationAddress } = frame;
+    const isForHere = destinationAddress === BROADCAST_ADDRESS || this.addresses.has(destinationAddress);
+    if (ear?.index !== this.index || !isForHere || ear.waiting.length >= MAX_WAITING_MESSAGES) return;
+    this.witness?.(this.segment.networkId, frame);
+    ear.waiting.push(frame.payload);
+    ear.process.arrive(() => {
+      const bytes = ear.waiting.shift();
+      if (bytes && this.dhcp === ear) ear.events.onMessage(bytes);
+    });
+  }
+}
+
+/** See the top of the file. */
+export class HostNetwork {
+  readonly #hostId: string;
+  readonly #bridges = new Map<string, Bridge>();
+  #lastIndex = 0;
+
+  /** A host with a bridge `br-ID` for each network; `number`: makes its MACs. */
+  constructor(hostId: string, number: number, segments: ReadonlyMap<string, Segment>, witness?: SocketWitness) {
+    this.#hostId = hostId;
+    let n = 0;
+    for (const [networkId, segment] of segments) {
+      const mac = `52:54:01:00:${hex(number)}:${hex(++n)}` as Mac;
+      const bridge = new Bridge(hostId, mac, segment, bridgeOf(networkId), ++this.#lastIndex);
+      bridge.witness = witness;
+      this.#bridges.set(networkId, bridge);
+      segment.plug(bridge);
+    }
+  }
+
+  /** The interface of every network, as the agent is told. */
+  get networks(): ReadonlyMap<string, string> {
+    return new Map([...this.#bridges.keys()].map((networkId) => [networkId, bridgeOf(networkId)]));
+  }
+
+  readonly readLink: ReadLink = (name) => {
+    const bridge = this.#named(name);
+    if (!bridge) return { absent: `There is no interface ${name}` };
+    return bridge.isUp ? { name, index: bridge.index } : { absent: `Interface ${name} is down` };
+  };
+
+  /** What the builtin backend of a process hears and says. */
+  dhcpSockets(process: HostProcess): DhcpSockets {
+    return {
+      open: async (link, events) => {
+        const bridge = this.#at(link);
+        if (!bridge || !process.isAlive) return { ok: false, problem: `There is no interface ${link.name}` };
+        if (bridge.dhcp?.index === bridge.index) return { ok: false, problem: `UDP port 67 on ${link.name} is taken` };
+        const ear: DhcpEar = { process, index: link.index, events, waiting: [] };
+        bridge.dhcp = ear;
+        const send = (bytes: Uint8Array, address: Ipv4, onFailure: () => void) => {
+          if (bridge.dhcp === ear && process.isAlive) this.#say(bridge, bytes, address);
+          else onFailure();
+        };
+        const close = () => {
+          if (bridge.dhcp === ear) bridge.dhcp = undefined;
+        };
+        return { ok: true, value: { warning: undefined, send, close } };
+      },
+    };
+  }
+
+  /** What the sentinel of a process hears. */
+  frameSockets(process: HostProcess): FrameSockets {
+    return {
+      open: (link) => {
+        const bridge = this.#at(link);
+        if (!bridge) return { ok: false, problem: `There is no interface ${link.name}` };
+        const ear: RawEar = { index: link.index, waiting: [] };
+        bridge.raw = ear;
+        const socket: FrameSocket = {
+          mac: bridge.mac,
+          send: (bytes) => {
+            const frame = arpOfBytes(bytes, bridge.mac);
+            if (frame && bridge.raw === ear && process.isAlive) bridge.segment.send(frame, bridge);
+          },
+          read: () => ear.waiting.shift(),
+          close: () => {
+            if (bridge.raw === ear) bridge.raw = undefined;
+          },
+        };
+        return { ok: true, value: socket };
+      },
+    };
+  }
+
+  /** The addresses that a process puts and takes away. */
+  serviceAddresses(process: HostProcess): ServiceAddresses {
+    return {
+      put: async (link, address) => {
+        const bridge = this.#at(link);
+        if (!bridge || !process.isAlive) return { ok: false, problem: `Cannot find device "${link.name}"` };
+        bridge.addresses.add(address);
+        return { ok: true, value: undefined };
+      },
+      remove: async (link, address) => {
+        if (process.isAlive) this.#at(link)?.addresses.delete(address);
+      },
+      isPresent: (link, address) => this.#at(link)?.addresses.has(address) ?? false,
+      list: async () => ({ ok: true, value: this.#putAddresses() }),
+    };
+  }
+
+  /** The sockets of a process that ended. */
+  closeSockets(): void {
+    for (const bridge of this.#bridges.values()) {
+      bridge.dhcp = undefined;
+      bridge.raw = undefined;
+    }
+  }
+
+  /** The host lost its power: no address stays. */
+  forget(): void {
+    this.closeSockets();
+    for (const bridge of this.#bridges.values()) bridge.addresses.clear();
+  }
+
+  /** The interface goes down or up; guests of this host are on it. */
+  setUp(networkId: string, isUp: boolean): void {
+    const bridge = this.#of(networkId);
+    bridge.isUp = isUp;
+    bridge.segment.setBridge(this.#hostId, isUp);
+  }
+
+  /** From now on the interface has another name, until it has its own again. Guests notice nothing. */
+  rename(networkId: string, name = bridgeOf(networkId)): void {
+    this.#of(networkId).name = name;
+  }
+
+  /** The interface is deleted and made again under its name. */
+  makeAgain(networkId: string): void {
+    const bridge = this.#of(networkId);
+    bridge.index = ++this.#lastIndex;
+    bridge.addresses.clear();
+  }
+
+  /** Whether a process hears DHCP there. */
+  listens(networkId: string): boolean {
+    const bridge = this.#of(networkId);
+    return bridge.isUp && bridge.dhcp?.index === bridge.index;
+  }
+
+  /** The service addresses that its kernel answers ARP for, as text. */
+  addressesOf(networkId: string): readonly string[] {
+    return [...this.#of(networkId).addresses].map(formatIpv4).sort();
+  }
+
+  #say(bridge: Bridge, payload: Uint8Array, destinationAddress: Ipv4): void {
+    const [sourceAddress = UNSET_ADDRESS] = [...bridge.addresses].filter((address) => address >= LINK_LOCAL);
+    const isBroadcast = destinationAddress === BROADCAST_ADDRESS;
+    const destinationMac = isBroadcast ? undefined : bridge.segment.resolve(destinationAddress, bridge);
+    // Nobody answered ARP.
+    if (!isBroadcast && destinationMac === undefined) return;
+    const parts = { sourceMac: bridge.mac, destinationMac, sourceAddress, destinationAddress, payload };
+    bridge.segment.send(dhcpFrame({ ...parts, port: 68 }), bridge);
+  }
+
+  #putAddresses(): readonly PutAddress[] {
+    return [...this.#bridges.values()].flatMap((bridge) =>
+      [...bridge.addresses].map((address) => ({ link: { name: bridge.name, index: bridge.index }, address })),
+    );
+  }
+
+  #at({ name, index }: Link): Bridge | undefined {
+    const bridge = this.#named(name);
+    return bridge?.index === index ? bridge : undefined;
+  }
+
+  #named(name: string): Bridge | undefined {
+    for (const bridge of this.#bridges.values()) if (bridge.name === name) return bridge;
+    return undefined;
+  }
+
+  #of(networkId: string): Bridge {
+    const bridge = this.#bridges.get(networkId);
+    if (!bridge) throw new Error(`${this.#hostId} has no network ${networkId}`);
+    return bridge;
+  }
+}
+
+function bridgeOf(networkId: string): string {
+  return `br-${networkId}`;
+}
+
+function hex(n: number): string {
+  return (n & 255).toString(16).padStart(2, '0');
+}
