@@ -68,7 +68,8 @@ export class GuestHost {
     this.hostId = hostId;
     this.#parts = parts;
     this.#machine = this.#newBoot();
-    const asked = witness && ((networkId: string, frame: Parameters<SocketWitness>[1]) => witness.asked(hostId, networkId, frame));
+    const asked =
+      witness && ((networkId: string, frame: Parameters<SocketWitness>[1]) => witness.asked(hostId, networkId, frame));
     this.network = new HostNetwork(hostId, number, segments, asked);
   }
 

@@ -106,6 +106,7 @@ export class GuestWorld {
   /** A guest with a reservation, which starts. */
   async boot(n: number, place: string, traits: Partial<GuestTraits> = {}): Promise<SimulatedGuest> {
     await this.installation.reserve('red-a', macOf(n));
+    await this.advance(100);
     const guest = this.addGuest(n, place, traits);
     guest.start();
     await this.advance(2_000);

@@ -178,7 +178,10 @@ function due(state: GuestState, context: GuestContext): GuestStep {
   }
 }
 
-function prolongAgain(state: GuestState & { readonly kind: 'renewing' | 'rebinding' }, context: GuestContext): GuestStep {
+function prolongAgain(
+  state: GuestState & { readonly kind: 'renewing' | 'rebinding' },
+  context: GuestContext,
+): GuestStep {
   const { lease, xid, attempt } = state;
   if (context.nowMs >= lease.expiresMs) return expire(lease, context);
   if (context.nowMs < lease.t2Ms) return prolong('renewing', lease, xid, attempt + 1, context);
@@ -201,7 +204,8 @@ function hear(state: GuestState, message: DhcpMessage, context: GuestContext): G
     if (type !== MESSAGE_TYPE.offer || message.yiaddr === UNSET_ADDRESS) return stay(state);
     return request(message.yiaddr, server, state.xid, 0, context);
   }
-  if (type === MESSAGE_TYPE.nak) return stay({ kind: 'waiting', dueMs: context.nowMs + 500 + context.chance() * 2_500 });
+  if (type === MESSAGE_TYPE.nak)
+    return stay({ kind: 'waiting', dueMs: context.nowMs + 500 + context.chance() * 2_500 });
   if (type !== MESSAGE_TYPE.ack) return stay(state);
   const lease = leaseIn(message, server, state.sentMs);
   return lease ? accept(state, lease, context) : stay(state);
@@ -216,7 +220,10 @@ function accept(state: GuestState & Asking, lease: GuestLease, context: GuestCon
 function bind(lease: GuestLease, context: GuestContext): GuestStep {
   // The probes took their time, and a lease may be shorter.
   if (context.nowMs >= lease.expiresMs) return expire(lease, context);
-  return { state: { kind: 'bound', lease, dueMs: lease.t1Ms }, effects: [{ kind: 'announce', address: lease.address }] };
+  return {
+    state: { kind: 'bound', lease, dueMs: lease.t1Ms },
+    effects: [{ kind: 'announce', address: lease.address }],
+  };
 }
 
 function probe(lease: GuestLease, attempt: number, { nowMs }: GuestContext): GuestStep {

@@ -9,8 +9,8 @@ import type { ReadLink } from '@leasehold/agent/attachments';
 import type { DhcpSockets, SocketEvents } from '@leasehold/agent/backends/builtin/dhcp-sockets';
 import type { Link } from '@leasehold/agent/backends/dhcp-backend';
 import type { PutAddress, ServiceAddresses } from '@leasehold/agent/backends/host/service-addresses';
-import type { FrameSocket, FrameSockets } from '@leasehold/agent/sentinel/frame-sockets';
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
+import type { FrameSocket, FrameSockets } from '@leasehold/agent/sentinel/frame-sockets';
 import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
 import {
   arpOfBytes,
@@ -29,7 +29,11 @@ const MAX_WAITING_MESSAGES = 512;
 const MAX_WAITING_FRAMES = 256;
 const LINK_LOCAL = 0xa9fe0000;
 
-const HEARD_OF_CLIENTS: ReadonlySet<number> = new Set([MESSAGE_TYPE.request, MESSAGE_TYPE.decline, MESSAGE_TYPE.release]);
+const HEARD_OF_CLIENTS: ReadonlySet<number> = new Set([
+  MESSAGE_TYPE.request,
+  MESSAGE_TYPE.decline,
+  MESSAGE_TYPE.release,
+]);
 
 /** The process that a socket belongs to. */
 export interface HostProcess {

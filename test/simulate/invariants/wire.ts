@@ -142,7 +142,10 @@ export class WireRules implements HostWitness {
     while (first && nowMs - first.atMs > ANSWERED_WITHIN_MS) {
       const servedForMs = this.#authority.servingForMs(first.hostId, first.networkId);
       if (!first.isAnswered && servedForMs !== undefined && servedForMs > nowMs - first.atMs) {
-        this.#broken('L3', `${first.hostId} did not answer the ${first.what} of ${Math.round(nowMs - first.atMs)} ms ago`);
+        this.#broken(
+          'L3',
+          `${first.hostId} did not answer the ${first.what} of ${Math.round(nowMs - first.atMs)} ms ago`,
+        );
       }
       this.#open.shift();
       first = this.#open[0];
