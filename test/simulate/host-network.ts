@@ -28,6 +28,7 @@ const MAX_WAITING_MESSAGES = 512;
 /** As the ring of a raw socket. */
 const MAX_WAITING_FRAMES = 256;
 const LINK_LOCAL = 0xa9fe0000;
+const NOBODY = '00:00:00:00:00:00' as Mac;
 
 const HEARD_OF_CLIENTS: ReadonlySet<number> = new Set([
   MESSAGE_TYPE.request,
@@ -261,9 +262,8 @@ export class HostNetwork {
   #say(bridge: Bridge, payload: Uint8Array, destinationAddress: Ipv4): void {
     const [sourceAddress = UNSET_ADDRESS] = [...bridge.addresses].filter((address) => address >= LINK_LOCAL);
     const isBroadcast = destinationAddress === BROADCAST_ADDRESS;
-    const destinationMac = isBroadcast ? undefined : bridge.segment.resolve(destinationAddress, bridge);
-    // Nobody answered ARP.
-    if (!isBroadcast && destinationMac === undefined) return;
+    // Where nobody answers ARP it goes nowhere, but it was said: the rules of the wire hold for it too.
+    const destinationMac = isBroadcast ? undefined : (bridge.segment.resolve(destinationAddress, bridge) ?? NOBODY);
     const parts = { sourceMac: bridge.mac, destinationMac, sourceAddress, destinationAddress, payload };
     bridge.segment.send(dhcpFrame({ ...parts, port: 68 }), bridge);
   }
