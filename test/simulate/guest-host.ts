@@ -194,18 +194,27 @@ export class GuestHost {
   #gate(process: ProcessClock): SessionTransport {
     return {
       open: (server: string, handlers: SessionHandlers): SessionChannel => {
+        // After its end no handler is called, whatever still waits for the process to go on.
+        let isOpen = true;
         const inner = this.#parts.transport.open(server, {
-          onMessage: (response) => process.arrive(() => handlers.onMessage(response)),
+          onMessage: (response) =>
+            process.arrive(() => {
+              if (isOpen) handlers.onMessage(response);
+            }),
           onClose: (reason) => {
             this.#channels.delete(channel);
-            process.arrive(() => handlers.onClose(reason));
+            process.arrive(() => {
+              if (isOpen) handlers.onClose(reason);
+              isOpen = false;
+            });
           },
         });
         const channel: SessionChannel = {
           send: (request) => {
-            if (process.isAlive) inner.send(request);
+            if (process.isAlive && isOpen) inner.send(request);
           },
           close: () => {
+            isOpen = false;
             this.#channels.delete(channel);
             inner.close();
           },
