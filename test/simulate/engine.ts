@@ -29,6 +29,8 @@ export interface Promises {
   /** A release is about to be asked for: from now on the reservation may end. */
   releasing(networkId: NetworkId, mac: string, reservationId: ReservationId): void;
   released(reservationId: ReservationId): void;
+  /** Every answer to this request said that nothing was done. */
+  notDone(request: RequestKey): void;
 }
 
 const PATIENCE_MS = 25_000;
@@ -129,9 +131,10 @@ export class Engine {
     if (before.kind !== 'held') this.#known.set(key, { kind: 'unknown' });
     const what = `reserve ${network.name} ${mac}${address ? ` ${address}` : ''}`;
     const answer = await this.#ask(request.via, what, (cases, call) => cases.reserve.reserve(command, call));
-    if (answer.kind !== 'answer') return;
-    if (!answer.result.ok) {
-      if (before.kind === 'free' && !answer.wasUnknown) this.#known.set(key, before);
+    if (answer.kind !== 'answer' || !answer.result.ok) {
+      if (answer.wasUnknown) return;
+      if (requestKey) this.#promises.notDone(requestKey);
+      if (before.kind === 'free') this.#known.set(key, before);
       return;
     }
     const { tenure, created } = answer.result.value;

@@ -12,7 +12,7 @@ does. docs/simulation.md says how to read a failure.
 Options:
   --seeds N    how many schedules (default: 100)
   --from S     the first seed (default: 1)
-  --minutes M  how long each one is, in virtual minutes (default: 15 to 25, as its seed says)
+  --minutes M  how long each one is, in virtual minutes (default: 5 to 20, as its seed says)
   --trace      print what happened also of schedules in which all was well
   --help       print this
 `;

@@ -4,6 +4,8 @@ import { Seeded } from './seeded.js';
 
 /** How an installation is made. */
 export interface Setup {
+  /** `still`: every host is well and nobody changes what is wanted of them, so that nothing may move (S7, S8). */
+  readonly mood: 'any' | 'still';
   readonly servers: readonly string[];
   readonly hosts: readonly string[];
   readonly networks: readonly NetworkSetup[];
@@ -95,7 +97,9 @@ export interface Schedule {
 }
 
 const MINUTE_MS = 60_000;
-const WARM_MS = 20_000;
+/** Until then networks are made and placed. */
+export const WARM_MS = 20_000;
+
 const FAULTS_APART_MS = 15_000;
 const REQUESTS_APART_MS = 3_000;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
@@ -104,7 +108,7 @@ const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
 export function scheduleOf(seed: number, minutes?: number): Schedule {
   const chance = new Seeded(seed).of('schedule');
   const setup = setupOf(chance.of('setup'));
-  const endMs = (minutes ?? chance.between(15, 25)) * MINUTE_MS;
+  const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
   const actions = [...faults(setup, endMs, chance.of('faults')), ...requests(setup, endMs, chance.of('requests'))];
   return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
 }
@@ -112,6 +116,7 @@ export function scheduleOf(seed: number, minutes?: number): Schedule {
 function setupOf(chance: Seeded): Setup {
   const count = 3 + chance.below(3);
   return {
+    mood: chance.chance(0.2) ? 'still' : 'any',
     servers: ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 3, 3])),
     hosts: Array.from({ length: count }, (_, i) => `h${i + 1}`),
     networks: ['red', 'blue'].slice(0, chance.pick([1, 2])).map((name, i) => ({
@@ -183,6 +188,7 @@ function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Faul
     { kind: 'lose-watch', server },
     { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
   ];
+  if (setup.mood === 'still') return chance.pick(ofOthers);
   return chance.pick(sameHost !== undefined || chance.chance(0.6) ? ofHost : ofOthers);
 }
 
@@ -206,7 +212,7 @@ function request(setup: Setup, chance: Seeded): Asked {
     const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
     return { kind: 'reserve', network, mac, hasRequestId, ...(address !== undefined && { address }) };
   }
-  if (chance.chance(0.8)) {
+  if (setup.mood === 'still' || chance.chance(0.8)) {
     const by = chance.pick(['id', 'request', 'guarded-address'] as const);
     return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
   }

@@ -21,6 +21,8 @@ export class ServerNode {
   #store: LinkedStore | undefined;
   #plane: ControlPlane | undefined;
   #starts = 0;
+  /** Whether it may have begun to act since it was looked at. */
+  isTouched = false;
 
   constructor(around: Surroundings, name: string, drift: number, startControlPlane: StartControlPlane) {
     this.name = name;
@@ -51,6 +53,9 @@ export class ServerNode {
     const { base, storePlace, chance, watchLagMs, trace, sessions, defect } = this.#around;
     const process = this.machine.start();
     this.#process = process;
+    process.onTurn = () => {
+      this.isTouched = true;
+    };
     const concern = `${this.name} start ${++this.#starts}`;
     const log = new TracedLog(
       (line) => process.isAlive && trace.say(this.name, line),
@@ -100,7 +105,10 @@ export class ServerNode {
   stop(): void {
     const process = this.#process;
     const plane = this.#plane;
-    if (!process || !plane) return this.kill();
+    if (!process || !plane) {
+      this.kill();
+      return;
+    }
     const over = () => {
       if (this.#process === process) this.kill();
     };

@@ -4,7 +4,7 @@ import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { Host } from '@leasehold/server/domain/host';
 import type { NetworkId, ReservationId } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
-import type { Slot } from '@leasehold/server/domain/slot';
+import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import type { PositionedChange } from '@leasehold/server/ports/store';
 import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { Promises } from '../engine.js';
@@ -23,6 +23,7 @@ interface Promised {
 export class StoreInvariants implements Promises {
   readonly #disk: MemoryDisk;
   readonly #report: Report;
+  readonly #mayMove: () => boolean;
   /** Told of every address that is reserved. */
   readonly #reserved: (networkId: NetworkId, address: Ipv4) => void;
   readonly #promised = new Map<string, Promised>();
@@ -30,9 +31,16 @@ export class StoreInvariants implements Promises {
   /** Those that somebody asked to release: they may end whenever that request is carried out. */
   readonly #doomed = new Set<ReservationId>();
 
-  constructor(disk: MemoryDisk, report: Report, reserved: (networkId: NetworkId, address: Ipv4) => void) {
+  /** `mayMove`: whether placements may change now. */
+  constructor(
+    disk: MemoryDisk,
+    report: Report,
+    mayMove: () => boolean,
+    reserved: (networkId: NetworkId, address: Ipv4) => void,
+  ) {
     this.#disk = disk;
     this.#report = report;
+    this.#mayMove = mayMove;
     this.#reserved = reserved;
     disk.listen((changes) => {
       for (const change of changes) this.#changed(change);
@@ -60,6 +68,12 @@ export class StoreInvariants implements Promises {
 
   released(reservationId: ReservationId): void {
     this.#released.add(reservationId);
+  }
+
+  notDone(request: RequestKey): void {
+    const made = this.#disk.byRequest(request);
+    if (made)
+      this.#report('S3', `request ${request.id} was told that nothing was done, and made ${made.reservationId}`);
   }
 
   /** Everything that was promised. */
@@ -124,6 +138,13 @@ export class StoreInvariants implements Promises {
       this.#report('S1', `${networkId} has ${network.placements.length} placements`);
     }
     const hosts = network.placements.map(({ hostId }) => hostId);
+    const placed = textOfPlacements(network);
+    if (placed !== textOfPlacements(before) && !this.#mayMove()) {
+      this.#report(
+        'S8',
+        `${networkId} was on ${textOfPlacements(before)} and is moved to ${placed}, though all hosts are well`,
+      );
+    }
     if (new Set(hosts).size < hosts.length) this.#report('S1', `${networkId} is placed twice on one host: ${hosts}`);
   }
 
@@ -132,6 +153,10 @@ export class StoreInvariants implements Promises {
       this.#report('S6', `the revision of ${host.hostId} fell to ${host.revision}`);
     }
   }
+}
+
+function textOfPlacements({ placements }: Network): string {
+  return placements.map(({ hostId, epoch }) => `${hostId}/${epoch}`).join(' ');
 }
 
 function textOf({ networkId, address, mac, state, reservationId }: Slot): string {
