@@ -1,0 +1,227 @@
+// What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
+
+import { Seeded } from './seeded.js';
+
+/** How an installation is made. */
+export interface Setup {
+  /** `still`: every host is well and nobody changes what is wanted of them, so that nothing may move (S7, S8). */
+  readonly mood: 'any' | 'still';
+  readonly servers: readonly string[];
+  readonly hosts: readonly string[];
+  readonly networks: readonly NetworkSetup[];
+  /** S. */
+  readonly authorityS: number;
+  readonly watchLagMs: number;
+  readonly usualLatencyMs: number;
+  /** How many packets are slow. */
+  readonly slowShare: number;
+  readonly slowLatencyMs: number;
+  /** Whether messages go through their encoding. */
+  readonly isEncoded: boolean;
+  /** How far wrong clocks go, either way. */
+  readonly drift: number;
+}
+
+/** A network with one subnet, of the same name. */
+export interface NetworkSetup {
+  readonly name: string;
+  readonly cidr: string;
+  readonly dhcpServerCount: number;
+  readonly leaseTimeS: number;
+  readonly reuseDelayS: number;
+  readonly macs: readonly string[];
+}
+
+/** What happens at some time. A fault ends by itself after `forMs`. */
+export type Action = { readonly atMs: number } & Deed;
+
+/** Something that happens. */
+export type Deed = Fault | Request;
+
+/** What goes wrong, until it does not any more. */
+export type Fault =
+  | { readonly kind: 'kill-server' | 'stop-server' | 'stall-server'; readonly server: string; readonly forMs: number }
+  | { readonly kind: 'kill-servers'; readonly forMs: number }
+  | {
+      readonly kind: 'kill-host' | 'reboot-host' | 'stall-host' | 'unplug-host';
+      readonly host: string;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'disk'; readonly host: string; readonly disk: 'full' | 'slow'; readonly forMs: number }
+  /** Ways between every one of some machines and every one of others. */
+  | {
+      readonly kind: 'cut';
+      readonly of: readonly string[];
+      readonly from: readonly string[];
+      readonly way: 'both' | 'there' | 'back';
+      readonly forMs: number;
+    }
+  | { readonly kind: 'store-trouble'; readonly brokenShare: number; readonly lateShare: number; readonly forMs: number }
+  | { readonly kind: 'lose-watch'; readonly server: string }
+  | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
+
+/** What engines and operators ask for, at one of the servers first. */
+export type Request = { readonly via: number } & (
+  | {
+      readonly kind: 'reserve';
+      readonly network: number;
+      readonly mac: number;
+      /** Which address of the subnet, the first one being 1; undefined: any. */
+      readonly address?: number;
+      readonly hasRequestId: boolean;
+    }
+  | {
+      readonly kind: 'release';
+      readonly network: number;
+      readonly mac: number;
+      readonly guestStopped: boolean;
+      readonly by: 'id' | 'request' | 'guarded-address';
+    }
+  | { readonly kind: 'count'; readonly network: number; readonly dhcpServerCount: number }
+  | {
+      readonly kind: 'subnet';
+      readonly network: number;
+      readonly change: 'lease-time' | 'exclude' | 'include' | 'gateway' | 'no-gateway' | 'delete' | 'create';
+    }
+  | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
+  | { readonly kind: 'delete-host'; readonly host: string }
+);
+
+/** What a run is. */
+export interface Schedule {
+  readonly seed: number;
+  readonly setup: Setup;
+  readonly actions: readonly Action[];
+  /** When everything is healed. */
+  readonly endMs: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Until then networks are made and placed. */
+export const WARM_MS = 20_000;
+
+const FAULTS_APART_MS = 15_000;
+const REQUESTS_APART_MS = 3_000;
+const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
+
+/** The schedule of a seed; `minutes`: how long, if that is not left to the seed. */
+export function scheduleOf(seed: number, minutes?: number): Schedule {
+  const chance = new Seeded(seed).of('schedule');
+  const setup = setupOf(chance.of('setup'));
+  const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
+  const actions = [...faults(setup, endMs, chance.of('faults')), ...requests(setup, endMs, chance.of('requests'))];
+  return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
+}
+
+function setupOf(chance: Seeded): Setup {
+  const count = 3 + chance.below(3);
+  return {
+    mood: chance.chance(0.2) ? 'still' : 'any',
+    servers: ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 3, 3])),
+    hosts: Array.from({ length: count }, (_, i) => `h${i + 1}`),
+    networks: ['red', 'blue'].slice(0, chance.pick([1, 2])).map((name, i) => ({
+      name,
+      cidr: `10.0.${i}.0/${chance.pick([28, 29])}`,
+      dhcpServerCount: chance.pick([1, 2, 2]),
+      leaseTimeS: 120,
+      reuseDelayS: 30,
+      macs: Array.from({ length: 8 }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+    })),
+    authorityS: Math.round(chance.between(60, 120)),
+    watchLagMs: chance.pick([2, 20, 200, 1_500]),
+    usualLatencyMs: chance.pick([1, 5, 20]),
+    slowShare: chance.pick([0, 0.01, 0.05]),
+    slowLatencyMs: chance.pick([100, 500]),
+    isEncoded: chance.chance(0.2),
+    drift: 0.01,
+  };
+}
+
+function hex(n: number): string {
+  return n.toString(16).padStart(2, '0');
+}
+
+function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
+  const actions: Action[] = [];
+  // Some runs are calm, so that what takes long without trouble happens too.
+  const apartMs = FAULTS_APART_MS * chance.pick([0.5, 1, 1, 3]);
+  for (let atMs = WARM_MS; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
+    // Most schedules that matter take several faults of the same machine.
+    const host = chance.pick(setup.hosts);
+    const times = chance.chance(0.2) ? 3 : 1;
+    for (let i = 0; i < times; i++) {
+      actions.push({
+        atMs: atMs + i * chance.between(0, 5_000),
+        ...fault(setup, times > 1 ? host : undefined, chance),
+      });
+    }
+  }
+  return actions;
+}
+
+function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Fault {
+  const host = sameHost ?? chance.pick(setup.hosts);
+  const server = chance.pick(setup.servers);
+  const forMs = chance.pick(LENGTHS_MS) * chance.between(0.5, 1.5);
+  const shortMs = chance.pick(LENGTHS_MS.slice(0, 4)) * chance.between(0.5, 1.5);
+  const way = chance.pick(['both', 'both', 'there', 'back'] as const);
+  const ofHost: readonly Fault[] = [
+    { kind: 'kill-host', host, forMs },
+    { kind: 'reboot-host', host, forMs },
+    { kind: 'stall-host', host, forMs },
+    { kind: 'unplug-host', host, forMs: shortMs },
+    { kind: 'cut', of: [host], from: setup.servers, way, forMs },
+    { kind: 'cut', of: [host], from: setup.servers, way, forMs },
+    { kind: 'cut', of: [host], from: [server], way, forMs },
+    { kind: 'disk', host, disk: chance.pick(['full', 'slow'] as const), forMs: shortMs },
+    { kind: 'step-clock', machine: host, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
+  const ofOthers: readonly Fault[] = [
+    { kind: 'kill-server', server, forMs },
+    { kind: 'stop-server', server, forMs },
+    { kind: 'stall-server', server, forMs },
+    { kind: 'kill-servers', forMs: shortMs },
+    { kind: 'cut', of: [server], from: ['store'], way, forMs },
+    { kind: 'cut', of: setup.servers, from: ['store'], way, forMs: shortMs },
+    { kind: 'cut', of: setup.hosts, from: setup.servers, way, forMs: shortMs },
+    { kind: 'store-trouble', brokenShare: chance.between(0, 0.5), lateShare: chance.random(), forMs },
+    { kind: 'lose-watch', server },
+    { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
+  if (setup.mood === 'still') return chance.pick(ofOthers);
+  return chance.pick(sameHost !== undefined || chance.chance(0.6) ? ofHost : ofOthers);
+}
+
+function requests(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
+  const actions: Action[] = [];
+  const apartMs = REQUESTS_APART_MS * chance.pick([0.5, 1, 2]);
+  for (let atMs = WARM_MS / 2; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
+    actions.push({ atMs, via: chance.below(setup.servers.length), ...request(setup, chance) });
+  }
+  return actions;
+}
+
+type Asked = Request extends infer R ? (R extends Request ? Omit<R, 'via'> : never) : never;
+
+function request(setup: Setup, chance: Seeded): Asked {
+  const network = chance.below(setup.networks.length);
+  const mac = chance.below(setup.networks[network]?.macs.length ?? 1);
+  const host = chance.pick(setup.hosts);
+  const hasRequestId = chance.chance(0.5);
+  if (chance.chance(0.45)) {
+    const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
+    return { kind: 'reserve', network, mac, hasRequestId, ...(address !== undefined && { address }) };
+  }
+  if (setup.mood === 'still' || chance.chance(0.8)) {
+    const by = chance.pick(['id', 'request', 'guarded-address'] as const);
+    return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
+  }
+  return chance.pick<Asked>([
+    { kind: 'count', network, dhcpServerCount: chance.pick([1, 2, 2, 3]) },
+    { kind: 'subnet', network, change: chance.pick(['lease-time', 'exclude', 'include', 'gateway', 'no-gateway']) },
+    { kind: 'subnet', network, change: chance.pick(['delete', 'create', 'create']) },
+    { kind: 'host', host, patch: { maintenance: chance.chance(0.4) } },
+    { kind: 'host', host, patch: { managed: chance.chance(0.7) } },
+    { kind: 'delete-host', host },
+  ]);
+}
