@@ -95,6 +95,8 @@ export interface GuestStep {
 /** A guest that was never on. */
 export const NEW_GUEST: GuestState = { kind: 'off', remembered: undefined };
 
+/** A timer may be so much early, by what a clock that drifts loses in a division. */
+const TIMER_EARLY_MS = 1e-3;
 const PROBES = 2;
 const PROBE_WAIT_MS = 200;
 const MAX_ATTEMPTS = 5;
@@ -155,8 +157,9 @@ function stop(state: GuestState, releases: boolean, context: GuestContext): Gues
   return { state: off, effects: [{ kind: 'send', message, to: lease.server }] };
 }
 
-function due(state: GuestState, context: GuestContext): GuestStep {
-  if (!('dueMs' in state) || context.nowMs < state.dueMs) return stay(state);
+function due(state: GuestState, { nowMs, ...rest }: GuestContext): GuestStep {
+  if (!('dueMs' in state) || nowMs < state.dueMs - TIMER_EARLY_MS) return stay(state);
+  const context: GuestContext = { ...rest, nowMs: Math.max(nowMs, state.dueMs) };
   switch (state.kind) {
     case 'waiting':
       return discover(context);

@@ -3,9 +3,9 @@
 //
 //   K1. The kernel goes on while processes are frozen: it answers ARP, and sockets fill up to a bound.
 //   K2. When the process ends its sockets are gone. Addresses stay on the interface.
-//   K3. An interface that was made again has another index and no address, and old sockets on it are deaf.
+//   K3. An interface that was made again has another index and no address, and old sockets on it are deaf. Guests of the
+//       host are on it, too.
 
-import type { ReadLink } from '@leasehold/agent/attachments';
 import type { DhcpSockets, SocketEvents } from '@leasehold/agent/backends/builtin/dhcp-sockets';
 import type { Link } from '@leasehold/agent/backends/dhcp-backend';
 import type { PutAddress, ServiceAddresses } from '@leasehold/agent/backends/host/service-addresses';
@@ -21,6 +21,7 @@ import {
   frameBytes,
   UNSET_ADDRESS,
 } from './frames.js';
+import type { VirtualProcess } from './node.js';
 import type { Segment, Station } from './segment.js';
 
 /** A DHCP socket holds this many messages that nobody reads; what comes then is lost. */
@@ -36,21 +37,14 @@ const HEARD_OF_CLIENTS: ReadonlySet<number> = new Set([
   MESSAGE_TYPE.release,
 ]);
 
-/** The process that a socket belongs to. */
-export interface HostProcess {
-  readonly isAlive: boolean;
-  /** Runs it in the process: at once, or when it goes on, or never. */
-  arrive(run: () => void): void;
-}
-
-/** Told of a DHCP question when it reaches a socket. */
+/** Told of a DHCP question when a process that runs has read it. */
 export type SocketWitness = (networkId: string, frame: DhcpFrame) => void;
 
 interface DhcpEar {
-  readonly process: HostProcess;
+  readonly process: VirtualProcess;
   readonly index: number;
   readonly events: SocketEvents;
-  readonly waiting: Uint8Array[];
+  readonly waiting: DhcpFrame[];
 }
 
 interface RawEar {
@@ -66,17 +60,16 @@ class Bridge implements Station {
   readonly addresses = new Set<Ipv4>();
   dhcp: DhcpEar | undefined;
   raw: RawEar | undefined;
-  name: string;
-  index: number;
-  isUp = true;
+  readonly name: string;
+  /** 0: it is not there. */
+  index = 0;
   witness: SocketWitness | undefined;
 
-  constructor(place: string, mac: Mac, segment: Segment, name: string, index: number) {
+  constructor(place: string, mac: Mac, segment: Segment, name: string) {
     this.place = place;
     this.mac = mac;
     this.segment = segment;
     this.name = name;
-    this.index = index;
   }
 
   wants(frame: Frame): boolean {
@@ -114,11 +107,12 @@ class Bridge implements Station {
     const { destinationAddress } = frame;
     const isForHere = destinationAddress === BROADCAST_ADDRESS || this.addresses.has(destinationAddress);
     if (ear?.index !== this.index || !isForHere || ear.waiting.length >= MAX_WAITING_MESSAGES) return;
-    this.witness?.(this.segment.networkId, frame);
-    ear.waiting.push(frame.payload);
+    ear.waiting.push(frame);
     ear.process.arrive(() => {
-      const bytes = ear.waiting.shift();
-      if (bytes && this.dhcp === ear) ear.events.onMessage(bytes);
+      const read = ear.waiting.shift();
+      if (!read || this.dhcp !== ear) return;
+      ear.events.onMessage(read.payload);
+      this.witness?.(this.segment.networkId, read);
     });
   }
 }
@@ -127,7 +121,7 @@ class Bridge implements Station {
 export class HostNetwork {
   readonly #hostId: string;
   readonly #bridges = new Map<string, Bridge>();
-  #lastIndex = 0;
+  #isOn = true;
 
   /** A host with a bridge `br-ID` for each network; `number`: makes its MACs. */
   constructor(hostId: string, number: number, segments: ReadonlyMap<string, Segment>, witness?: SocketWitness) {
@@ -135,26 +129,15 @@ export class HostNetwork {
     let n = 0;
     for (const [networkId, segment] of segments) {
       const mac = `52:54:01:00:${hex(number)}:${hex(++n)}` as Mac;
-      const bridge = new Bridge(hostId, mac, segment, bridgeOf(networkId), ++this.#lastIndex);
+      const bridge = new Bridge(hostId, mac, segment, bridgeOf(networkId));
       bridge.witness = witness;
       this.#bridges.set(networkId, bridge);
       segment.plug(bridge);
     }
   }
 
-  /** The interface of every network, as the agent is told. */
-  get networks(): ReadonlyMap<string, string> {
-    return new Map([...this.#bridges.keys()].map((networkId) => [networkId, bridgeOf(networkId)]));
-  }
-
-  readonly readLink: ReadLink = (name) => {
-    const bridge = this.#named(name);
-    if (!bridge) return { absent: `There is no interface ${name}` };
-    return bridge.isUp ? { name, index: bridge.index } : { absent: `Interface ${name} is down` };
-  };
-
   /** What the builtin backend of a process hears and says. */
-  dhcpSockets(process: HostProcess): DhcpSockets {
+  dhcpSockets(process: VirtualProcess): DhcpSockets {
     return {
       open: async (link, events) => {
         const bridge = this.#at(link);
@@ -175,7 +158,7 @@ export class HostNetwork {
   }
 
   /** What the sentinel of a process hears. */
-  frameSockets(process: HostProcess): FrameSockets {
+  frameSockets(process: VirtualProcess): FrameSockets {
     return {
       open: (link) => {
         const bridge = this.#at(link);
@@ -199,7 +182,7 @@ export class HostNetwork {
   }
 
   /** The addresses that a process puts and takes away. */
-  serviceAddresses(process: HostProcess): ServiceAddresses {
+  serviceAddresses(process: VirtualProcess): ServiceAddresses {
     return {
       put: async (link, address) => {
         const bridge = this.#at(link);
@@ -223,35 +206,29 @@ export class HostNetwork {
     }
   }
 
-  /** The host lost its power: no address stays. */
-  forget(): void {
-    this.closeSockets();
-    for (const bridge of this.#bridges.values()) bridge.addresses.clear();
+  /** Without power no address stays, and nothing passes its bridges. */
+  setPower(isOn: boolean): void {
+    this.#isOn = isOn;
+    for (const bridge of this.#bridges.values()) {
+      if (!isOn) bridge.addresses.clear();
+      bridge.segment.setBridge(this.#hostId, isOn && bridge.index !== 0);
+    }
   }
 
-  /** The interface goes down or up; guests of this host are on it. */
-  setUp(networkId: string, isUp: boolean): void {
-    const bridge = this.#of(networkId);
-    bridge.isUp = isUp;
-    bridge.segment.setBridge(this.#hostId, isUp);
-  }
-
-  /** From now on the interface has another name, until it has its own again. Guests notice nothing. */
-  rename(networkId: string, name = bridgeOf(networkId)): void {
-    this.#of(networkId).name = name;
-  }
-
-  /** The interface is deleted and made again under its name. */
-  makeAgain(networkId: string): void {
-    const bridge = this.#of(networkId);
-    bridge.index = ++this.#lastIndex;
-    bridge.addresses.clear();
+  /** Interfaces by name that are there, with their indices. One with a new index has no address, and is heard by nobody. */
+  setLinks(links: ReadonlyMap<string, number>): void {
+    for (const bridge of this.#bridges.values()) {
+      const index = links.get(bridge.name) ?? 0;
+      if (index !== bridge.index) bridge.addresses.clear();
+      bridge.index = index;
+      bridge.segment.setBridge(this.#hostId, this.#isOn && index !== 0);
+    }
   }
 
   /** Whether a process hears DHCP there. */
   listens(networkId: string): boolean {
     const bridge = this.#of(networkId);
-    return bridge.isUp && bridge.dhcp?.index === bridge.index;
+    return bridge.index !== 0 && bridge.dhcp?.index === bridge.index;
   }
 
   /** The service addresses that its kernel answers ARP for, as text. */
@@ -276,7 +253,7 @@ export class HostNetwork {
 
   #at({ name, index }: Link): Bridge | undefined {
     const bridge = this.#named(name);
-    return bridge?.index === index ? bridge : undefined;
+    return index !== 0 && bridge?.index === index ? bridge : undefined;
   }
 
   #named(name: string): Bridge | undefined {

@@ -4,7 +4,6 @@ import { type Agent, type AgentConfig, type AgentPorts, createAgent } from '@lea
 import type { DhcpBackend } from '@leasehold/agent/backends/dhcp-backend';
 import type { FrameSockets } from '@leasehold/agent/sentinel/frame-sockets';
 import { StateStore } from '@leasehold/agent/state/state-store';
-import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import { MemoryFiles } from '../fakes/memory-files.js';
@@ -18,10 +17,14 @@ export type MakeAgent = (ports: AgentPorts, config: AgentConfig) => Agent;
 
 /** What a host's side of the wire is: made anew for every start of the agent. */
 export interface HostWire {
-  backend(parts: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Log }): DhcpBackend;
-  readonly frameSockets: FrameSockets;
+  backend(parts: { readonly clock: VirtualProcess; readonly entropy: Entropy; readonly log: Log }): DhcpBackend;
+  frameSockets(process: VirtualProcess): FrameSockets;
   /** The agent's process was killed: its sockets are gone. */
   killed(): void;
+  /** The machine has power, or has it no more. */
+  powered?(isOn: boolean): void;
+  /** The interfaces that are there, by name, with their indices. */
+  linked?(links: ReadonlyMap<string, number>): void;
 }
 
 /** What a host is. */
@@ -98,7 +101,7 @@ export class HostNode {
         entropy,
         log,
         transport: sessions.transportOf(process),
-        frameSockets: wire.frameSockets,
+        frameSockets: wire.frameSockets(process),
         backend,
         state: new StateStore({ files: this.#files, entropy, log }),
         readLink: (name) => {
@@ -133,12 +136,14 @@ export class HostNode {
     this.machine.powerOff();
     this.kill();
     this.#files.loseCache();
+    this.#options.wire.powered?.(false);
   }
 
   /** The machine boots, and the agent with it. */
   boot(): void {
     if (this.machine.isUp) return;
     this.machine.boot();
+    this.#options.wire.powered?.(true);
     this.#around.sessions.network.booted(this.machine);
     this.start();
   }
@@ -146,6 +151,7 @@ export class HostNode {
   /** Its interfaces go. */
   unplug(): void {
     this.#links.clear();
+    this.#options.wire.linked?.(this.#links);
   }
 
   /** Its interfaces are there again, as others. */
@@ -153,6 +159,7 @@ export class HostNode {
     for (const networkId of this.#options.networkIds) {
       if (!this.#links.has(linkOf(networkId))) this.#links.set(linkOf(networkId), ++this.#lastLink);
     }
+    this.#options.wire.linked?.(this.#links);
   }
 
   /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */

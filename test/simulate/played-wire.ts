@@ -8,7 +8,7 @@ import type { HostWire } from './host-node.js';
 export function playedWire(): HostWire {
   return {
     backend: () => new FakeDhcpBackend(),
-    frameSockets: new FakeWire(),
+    frameSockets: () => new FakeWire(),
     killed() {},
   };
 }

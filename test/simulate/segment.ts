@@ -5,9 +5,10 @@
 //   L2. A cut counts when a frame is sent, and in one direction only: what is on its way arrives.
 //   L3. Who is not plugged in when a frame arrives does not get it.
 
-import type { Clock } from '@leasehold/program/clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Frame } from './frames.js';
+import type { Seeded } from './seeded.js';
+import type { World } from './world.js';
 
 /** Something with an interface on the segment. */
 export interface Station {
@@ -43,18 +44,17 @@ export class Segment {
   conditions: WireConditions;
   /** Called in this order. */
   readonly witnesses: FrameWitness[] = [];
-  readonly #clock: Clock;
-  readonly #chance: () => number;
+  readonly #world: World;
+  readonly #chance: Seeded;
   readonly #stations = new Set<Station>();
   /** `FROM TO`. */
   readonly #cuts = new Set<string>();
   readonly #down = new Set<string>();
 
-  /** `clock`: the world's. `chance`: a number from 0 to 1. */
-  constructor(networkId: string, clock: Clock, chance: () => number, conditions: WireConditions = GOOD_WIRE) {
+  constructor(networkId: string, world: World, chance: Seeded, conditions: WireConditions = GOOD_WIRE) {
     this.networkId = networkId;
     this.conditions = conditions;
-    this.#clock = clock;
+    this.#world = world;
     this.#chance = chance;
   }
 
@@ -81,6 +81,11 @@ export class Segment {
         this.cut(other, place);
       }
     }
+  }
+
+  /** That way is whole again. */
+  mend(from: string, to: string): void {
+    this.#cuts.delete(`${from} ${to}`);
   }
 
   /** Everybody reaches everybody again. */
@@ -116,24 +121,23 @@ export class Segment {
       const isReached = this.reaches(from.place, station.place) && this.reaches(station.place, from.place);
       if (station !== from && isReached && station.owns(address)) owners.push(station.mac);
     }
-    return owners.length > 1 ? owners[Math.floor(this.#chance() * owners.length)] : owners[0];
+    return owners.length > 1 ? this.#chance.pick(owners) : owners[0];
   }
 
   #carry(frame: Frame, from: Station, to: Station): void {
     if (from.place === to.place) return this.#deliver(frame, to, LOCAL_DELAY_MS);
     const { loss, duplication } = this.conditions;
-    if (loss > 0 && this.#chance() < loss) return;
+    if (loss > 0 && this.#chance.chance(loss)) return;
     this.#deliver(frame, to, this.#delayMs());
-    if (duplication > 0 && this.#chance() < duplication) this.#deliver(frame, to, this.#delayMs());
+    if (duplication > 0 && this.#chance.chance(duplication)) this.#deliver(frame, to, this.#delayMs());
   }
 
   #delayMs(): number {
-    const [least, most] = this.conditions.delayMs;
-    return least + this.#chance() * (most - least);
+    return this.#chance.between(...this.conditions.delayMs);
   }
 
   #deliver(frame: Frame, to: Station, delayMs: number): void {
-    this.#clock.after(delayMs, () => {
+    this.#world.after(delayMs, () => {
       if (this.#stations.has(to) && !this.#down.has(to.place)) to.receive(frame);
     });
   }

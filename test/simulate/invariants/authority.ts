@@ -32,6 +32,7 @@ interface Session {
 }
 
 interface Machine {
+  readonly bootId: string;
   readonly clock: Clock;
   readonly networks: Map<string, Reckoned>;
   intervalMs: number;
@@ -44,11 +45,13 @@ const BEHIND_INTERVALS = 3;
 export class AuthorityReckoning {
   readonly #machines = new Map<string, Machine>();
 
-  /** Listens between an agent and its network. */
-  watch(hostId: string, clock: Clock, transport: SessionTransport): SessionTransport {
+  /** Listens between a process of an agent and its network. */
+  watch(hostId: string, bootId: string, clock: Clock, transport: SessionTransport): SessionTransport {
     const before = this.#machines.get(hostId);
-    const isSameBoot = before?.clock === clock;
-    const machine: Machine = isSameBoot ? before : { clock, networks: new Map(), intervalMs: 1_000 };
+    const isSameBoot = before?.bootId === bootId;
+    const machine: Machine = isSameBoot ? before : { bootId, clock, networks: new Map(), intervalMs: 1_000 };
+    // What another process said of its service is not sure any more.
+    for (const reckoned of machine.networks.values()) reckoned.servingSinceMs = undefined;
     this.#machines.set(hostId, machine);
     return {
       open: (server, handlers) => {
@@ -73,16 +76,6 @@ export class AuthorityReckoning {
         return channel;
       },
     };
-  }
-
-  /** The agent was meddled with: nothing that it said of its service is sure any more. */
-  interrupted(hostId: string): void {
-    for (const reckoned of this.#machines.get(hostId)?.networks.values() ?? []) reckoned.servingSinceMs = undefined;
-  }
-
-  /** The machine rebooted: what it was allowed is over. */
-  rebooted(hostId: string): void {
-    this.#machines.delete(hostId);
   }
 
   /** Whether the host may answer in the network now. */

@@ -1,24 +1,19 @@
 // What the store promises, for the rules of the wire: read from the documents themselves, which every commit changes.
 
-import type { Clock } from '@leasehold/program/clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { NetworkId, ReservationId } from '@leasehold/server/domain/ids';
 import type { MemoryDisk } from '../../fakes/memory-disk.js';
+import type { World } from '../world.js';
 import type { WireTruth } from './wire.js';
 
-/** The truth of one disk. `changed`: called with whatever network and MAC a commit touched. */
-export function storeTruth(
-  disk: MemoryDisk,
-  clock: Clock,
-  changed: (networkId: string, mac: Mac) => void = () => undefined,
-): WireTruth {
+/** The truth of one disk. */
+export function storeTruth(disk: MemoryDisk, world: World): WireTruth {
   const reservedMs = new Map<ReservationId, number>();
   disk.listen((changes) => {
     for (const change of changes) {
       if (change.kind !== 'slot') continue;
-      const { networkId, mac, reservationId, state } = change.slot;
-      if (state === 'reserved' && !reservedMs.has(reservationId)) reservedMs.set(reservationId, clock.now());
-      changed(networkId, mac);
+      const { reservationId, state } = change.slot;
+      if (state === 'reserved' && !reservedMs.has(reservationId)) reservedMs.set(reservationId, world.nowMs);
     }
   });
   return {

@@ -8,8 +8,8 @@
 //        a host that was heard within three intervals.
 //   I1   All answers in a network carry one server identifier, and come from it.
 //   Q1   An answer has its question: that MAC and xid.
-//   L3   What a guest with a reservation asks is answered by every host that it reaches and that serves the network, within
-//        two seconds.
+//   L3   What a guest with a reservation asks is answered at once by every host that hears it, says to serve the network, and
+//        was heard of late.
 
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import type { DhcpMessage } from '@leasehold/agent/domain/dhcp/message';
@@ -18,8 +18,8 @@ import type { SessionTransport } from '@leasehold/agent/session/session-transpor
 import type { Clock } from '@leasehold/program/clock';
 import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
 import type { DhcpFrame, Frame } from '../frames.js';
-import type { HostWitness } from '../guest-host.js';
 import type { Segment, Station } from '../segment.js';
+import type { World } from '../world.js';
 import { AuthorityReckoning } from './authority.js';
 
 /** What the store has, as the run knows it. Times are the world's. */
@@ -49,27 +49,15 @@ export interface WireViolation {
   readonly text: string;
 }
 
-interface Question {
-  readonly hostId: string;
-  readonly networkId: string;
-  readonly mac: Mac;
-  readonly atMs: number;
-  readonly what: string;
-  isAnswered: boolean;
-}
-
 /** A reservation is in every table that is up to date, and an agent that serves has its sockets, after this long. */
 const SETTLED_MS = 10_000;
-/** An answer waits for a second at most, but for guests that declined. */
-const ANSWERED_WITHIN_MS = 2_000;
 const DECLINE_FORGOTTEN_MS = 600_000;
 const MAX_QUESTIONS = 4;
 
 /** See the top of the file. */
-export class WireRules implements HostWitness {
-  /** What was broken, in order. */
-  readonly violations: WireViolation[] = [];
-  readonly #clock: Clock;
+export class WireRules {
+  readonly #world: World;
+  readonly #report: (violation: WireViolation) => void;
   readonly #truth: WireTruth;
   readonly #authority = new AuthorityReckoning();
   readonly #guests = new Set<Leaseholder>();
@@ -77,12 +65,14 @@ export class WireRules implements HostWitness {
   /** The last questions of a MAC, newest first. */
   readonly #questions = new Map<Mac, DhcpMessage[]>();
   readonly #declined = new Map<Mac, number>();
-  /** Of guests that a host must answer, in the order of their times. */
-  #open: Question[] = [];
+  /** The last answer of each host. */
+  readonly #answers = new Map<string, { readonly mac: Mac; readonly xid: number; readonly atMs: number }>();
 
-  constructor(clock: Clock, truth: WireTruth) {
-    this.#clock = clock;
+  /** `report`: called with whatever is broken. */
+  constructor(world: World, truth: WireTruth, report: (violation: WireViolation) => void) {
+    this.#world = world;
     this.#truth = truth;
+    this.#report = report;
   }
 
   /** Watches a segment. */
@@ -106,50 +96,18 @@ export class WireRules implements HostWitness {
     }
   }
 
-  watch(hostId: string, clock: Clock, transport: SessionTransport): SessionTransport {
-    return this.#authority.watch(hostId, clock, transport);
+  /** Listens between an agent and its network; `clock`: of its machine, in this boot. */
+  watch(hostId: string, bootId: string, clock: Clock, transport: SessionTransport): SessionTransport {
+    return this.#authority.watch(hostId, bootId, clock, transport);
   }
 
-  readonly asked = (hostId: string, networkId: string, { message }: DhcpFrame): void => {
-    this.settle();
+  /** An agent that runs has read a question, and done what it does about it. */
+  asked(hostId: string, networkId: string, { message }: DhcpFrame): void {
     if (!message || !this.#mustAnswer(hostId, networkId, message)) return;
-    const { mac } = message;
-    const what = `${typeOf(message)} of ${mac} in ${networkId}`;
-    this.#open.push({ hostId, networkId, mac, atMs: this.#clock.now(), what, isAnswered: false });
-  };
-
-  meddled(hostId: string): void {
-    this.#authority.interrupted(hostId);
-    this.#excuse(hostId);
-  }
-
-  ended(hostId: string, what: 'process' | 'machine'): void {
-    this.meddled(hostId);
-    if (what === 'machine') this.#authority.rebooted(hostId);
-  }
-
-  /** The store or the control plane changed something of a MAC: what was asked before may be answered otherwise. */
-  changed(networkId: string, mac: Mac): void {
-    for (const question of this.#open) {
-      if (question.networkId === networkId && question.mac === mac) question.isAnswered = true;
-    }
-  }
-
-  /** Judges what should have been answered by now. */
-  settle(): void {
-    const nowMs = this.#clock.now();
-    let first = this.#open[0];
-    while (first && nowMs - first.atMs > ANSWERED_WITHIN_MS) {
-      const servedForMs = this.#authority.servingForMs(first.hostId, first.networkId);
-      if (!first.isAnswered && servedForMs !== undefined && servedForMs > nowMs - first.atMs) {
-        this.#broken(
-          'L3',
-          `${first.hostId} did not answer the ${first.what} of ${Math.round(nowMs - first.atMs)} ms ago`,
-        );
-      }
-      this.#open.shift();
-      first = this.#open[0];
-    }
+    const { mac, xid } = message;
+    const last = this.#answers.get(hostId);
+    if (last?.mac === mac && last.xid === xid && last.atMs === this.#world.nowMs) return;
+    this.#broken('L3', `${hostId} does not answer the ${typeOf(message)} of ${mac} in ${networkId}`);
   }
 
   #sent(networkId: string, frame: Frame, from: Station): void {
@@ -160,7 +118,7 @@ export class WireRules implements HostWitness {
 
   #question(message: DhcpMessage): void {
     const { mac } = message;
-    if (typeOf(message) === 'decline') this.#declined.set(mac, this.#clock.now());
+    if (typeOf(message) === 'decline') this.#declined.set(mac, this.#world.nowMs);
     const before = this.#questions.get(mac);
     if (!before) this.#questions.set(mac, [message]);
     else if (before.unshift(message) > MAX_QUESTIONS) before.pop();
@@ -168,9 +126,7 @@ export class WireRules implements HostWitness {
 
   #answer(networkId: string, frame: DhcpFrame, answer: DhcpMessage, hostId: string): void {
     const { mac } = answer;
-    for (const question of this.#open) {
-      if (question.hostId === hostId && question.mac === mac) question.isAnswered = true;
-    }
+    this.#answers.set(hostId, { mac, xid: answer.xid, atMs: this.#world.nowMs });
     const type = typeOf(answer);
     const said = `${hostId} says ${type} ${formatIpv4(answer.yiaddr)} to ${mac} in ${networkId}`;
     const allowed = this.#truth.allowed(networkId, mac);
@@ -196,7 +152,7 @@ export class WireRules implements HostWitness {
 
   #checkNak(networkId: string, hostId: string, questions: readonly DhcpMessage[], said: string): void {
     if (!this.#authority.mayRefuse(hostId, networkId)) this.#broken('N1', `${said}: it was not heard of late`);
-    const nowMs = this.#clock.now();
+    const nowMs = this.#world.nowMs;
     for (const question of questions) {
       const address = askedAddress(question);
       if (address === undefined) continue;
@@ -207,7 +163,7 @@ export class WireRules implements HostWitness {
   }
 
   #mustAnswer(hostId: string, networkId: string, message: DhcpMessage): boolean {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#world.nowMs;
     const { mac } = message;
     const type = typeOf(message);
     if (message.giaddr !== 0 || message.op !== 'request' || (type !== 'discover' && type !== 'request')) return false;
@@ -224,12 +180,8 @@ export class WireRules implements HostWitness {
     return isForUs && askedAddress(message) === address;
   }
 
-  #excuse(hostId: string): void {
-    for (const question of this.#open) if (question.hostId === hostId) question.isAnswered = true;
-  }
-
   #broken(rule: WireViolation['rule'], text: string): void {
-    this.violations.push({ rule, atMs: this.#clock.now(), text });
+    this.#report({ rule, atMs: this.#world.nowMs, text });
   }
 }
 
