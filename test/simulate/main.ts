@@ -1,27 +1,28 @@
-// `npm run simulate`: many schedules, each from its seed; a failing one is told with what happened last.
+// `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
 
 import { parseArgs } from 'node:util';
-import { runSchedule } from './run.js';
-import { scheduleOf } from './schedule.js';
+import { type CrewOptions, runSeeds } from './crew.js';
+import type { Outcome } from './run.js';
+import { MOODS, type Mood } from './schedule.js';
 
-const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--workers W] [--trace]
+const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
 
-Runs the control plane and its agents in virtual time, with random faults, and checks that nothing that must never happen
-does. docs/simulation.md says how to read a failure.
+Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
+docs/simulation.md says how to read a failure.
 
 Options:
   --seeds N    how many schedules (default: 100)
   --from S     the first seed (default: 1)
   --minutes M  how long each one is, in virtual minutes (default: 5 to 20, as its seed says)
-  --trace      print what happened also of schedules in which all was well
+  --mood MOOD  what goes wrong: any; restarts: servers are restarted, and nothing may move; sick: whatever else befalls
+               the control plane, and nothing may move (default: any)
+  --workers W  threads (default: 2)
+  --lines L    how much of what happened is printed of a broken one (default: 40)
   --help       print this
 `;
 
-interface Options {
-  readonly seeds: number;
-  readonly from: number;
-  readonly minutes: number | undefined;
-  readonly trace: boolean;
+interface Options extends CrewOptions {
+  readonly lines: number;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -34,23 +35,33 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  let failures = 0;
-  let turns = 0;
   const startMs = performance.now();
-  for (let seed = options.from; seed < options.from + options.seeds; seed++) {
-    const outcome = await runSchedule(scheduleOf(seed, options.minutes));
+  const broken: Outcome[] = [];
+  let [ran, turns, virtualMs] = [0, 0, 0];
+  const seconds = () => (performance.now() - startMs) / 1_000;
+  await runSeeds(options, (outcome) => {
+    ran++;
     turns += outcome.turns;
-    const { violation } = outcome;
-    if (options.trace) console.log(outcome.trace.join('\n'));
-    if (options.trace) console.log(outcome.counts);
-    if (!violation) continue;
-    failures++;
-    if (!options.trace && failures <= 3) console.log(outcome.trace.slice(-40).join('\n'));
-    console.log(`seed ${seed}: ${violation.invariant} at ${(violation.atMs / 1_000).toFixed(3)} s: ${violation.what}`);
-  }
-  const seconds = (performance.now() - startMs) / 1_000;
-  console.log(`${options.seeds} schedules, ${failures} broken, ${turns} turns, ${seconds.toFixed(1)} s`);
-  return failures > 0 ? 1 : 0;
+    virtualMs += outcome.virtualMs;
+    if (outcome.violation) {
+      broken.push(outcome);
+      tell(outcome, options.lines);
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${options.seeds}, ${seconds().toFixed(0)} s `);
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r');
+  const hours = (virtualMs / 3_600_000).toFixed(1);
+  console.log(
+    `${ran} schedules, ${broken.length} broken; ${hours} virtual hours, ${turns} turns, ${seconds().toFixed(1)} s`,
+  );
+  return broken.length > 0 ? 1 : 0;
+}
+
+function tell({ seed, violation, trace }: Outcome, lines: number): void {
+  if (!violation) return;
+  const last = lines > 0 ? `${trace.slice(-lines).join('\n')}\n` : '';
+  const { invariant, what, atMs } = violation;
+  console.log(`\n${last}seed ${seed}: ${invariant} at ${(atMs / 1_000).toFixed(3)} s: ${what}`);
 }
 
 /** What to run; undefined: help is wanted; a string: what is wrong. */
@@ -59,21 +70,30 @@ function readArgs(args: readonly string[]): Options | undefined | string {
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
-    trace: { type: 'boolean', default: false },
+    mood: { type: 'string' },
+    workers: { type: 'string', default: '2' },
+    lines: { type: 'string', default: '40' },
     help: { type: 'boolean', default: false },
   } as const;
   try {
     const { values } = parseArgs({ args: [...args], options });
     if (values.help) return undefined;
-    const [seeds, from] = [Number(values.seeds), Number(values.from)];
-    if (!Number.isInteger(seeds) || seeds < 1) return '--seeds is a number from 1';
-    if (!Number.isInteger(from) || from < 0) return '--from is a number from 0';
+    const { mood } = values;
+    if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
     const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
     if (minutes !== undefined && !(minutes > 0)) return '--minutes is a number above 0';
-    return { seeds, from, minutes, trace: values.trace };
+    const numbers = { seeds: Number(values.seeds), from: Number(values.from), workers: Number(values.workers) };
+    for (const [name, value] of Object.entries(numbers)) {
+      if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
+    }
+    return { ...numbers, minutes, mood, lines: Number(values.lines) };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function isMood(text: string): text is Mood {
+  return MOODS.some((mood) => mood === text);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -2,10 +2,17 @@
 
 import { Seeded } from './seeded.js';
 
+/**
+ * What goes wrong in a run: anything; or hosts are well, nobody changes what is wanted of them, and nothing may move:
+ * while servers are restarted (S7), or while whatever else of the control plane is sick (S8).
+ */
+export const MOODS = ['any', 'restarts', 'sick'] as const;
+/** One of them. */
+export type Mood = (typeof MOODS)[number];
+
 /** How an installation is made. */
 export interface Setup {
-  /** `still`: every host is well and nobody changes what is wanted of them, so that nothing may move (S7, S8). */
-  readonly mood: 'any' | 'still';
+  readonly mood: Mood;
   readonly servers: readonly string[];
   readonly hosts: readonly string[];
   readonly networks: readonly NetworkSetup[];
@@ -104,10 +111,16 @@ const FAULTS_APART_MS = 15_000;
 const REQUESTS_APART_MS = 3_000;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
 
-/** The schedule of a seed; `minutes`: how long, if that is not left to the seed. */
-export function scheduleOf(seed: number, minutes?: number): Schedule {
+/** What is not left to the seed. */
+export interface ScheduleOptions {
+  readonly minutes?: number | undefined;
+  readonly mood?: Mood | undefined;
+}
+
+/** The schedule of a seed. */
+export function scheduleOf(seed: number, { minutes, mood }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = setupOf(chance.of('setup'));
+  const setup = { ...setupOf(chance.of('setup')), ...(mood && { mood }) };
   const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
   const actions = [...faults(setup, endMs, chance.of('faults')), ...requests(setup, endMs, chance.of('requests'))];
   return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
@@ -116,7 +129,7 @@ export function scheduleOf(seed: number, minutes?: number): Schedule {
 function setupOf(chance: Seeded): Setup {
   const count = 3 + chance.below(3);
   return {
-    mood: chance.chance(0.2) ? 'still' : 'any',
+    mood: 'any',
     servers: ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 3, 3])),
     hosts: Array.from({ length: count }, (_, i) => `h${i + 1}`),
     networks: ['red', 'blue'].slice(0, chance.pick([1, 2])).map((name, i) => ({
@@ -176,6 +189,14 @@ function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Faul
     { kind: 'disk', host, disk: chance.pick(['full', 'slow'] as const), forMs: shortMs },
     { kind: 'step-clock', machine: host, byMs: chance.between(-86_400_000, 86_400_000) },
   ];
+  const quickMs = chance.between(100, 3_000);
+  const ofRestarts: readonly Fault[] = [
+    { kind: 'kill-server', server, forMs: quickMs },
+    { kind: 'stop-server', server, forMs: quickMs },
+    { kind: 'kill-servers', forMs: quickMs },
+    { kind: 'lose-watch', server },
+    { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
   const ofOthers: readonly Fault[] = [
     { kind: 'kill-server', server, forMs },
     { kind: 'stop-server', server, forMs },
@@ -188,7 +209,8 @@ function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Faul
     { kind: 'lose-watch', server },
     { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
   ];
-  if (setup.mood === 'still') return chance.pick(ofOthers);
+  if (setup.mood === 'restarts') return chance.pick(ofRestarts);
+  if (setup.mood === 'sick') return chance.pick(ofOthers);
   return chance.pick(sameHost !== undefined || chance.chance(0.6) ? ofHost : ofOthers);
 }
 
@@ -212,7 +234,7 @@ function request(setup: Setup, chance: Seeded): Asked {
     const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
     return { kind: 'reserve', network, mac, hasRequestId, ...(address !== undefined && { address }) };
   }
-  if (setup.mood === 'still' || chance.chance(0.8)) {
+  if (setup.mood !== 'any' || chance.chance(0.8)) {
     const by = chance.pick(['id', 'request', 'guarded-address'] as const);
     return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
   }
