@@ -33,6 +33,14 @@ export interface Promises {
   notDone(request: RequestKey): void;
 }
 
+/** The machines whose vNICs the MACs are. */
+export interface GuestPower {
+  /** It has its reservation. */
+  start(networkId: string, mac: string): void;
+  /** It is off when this returns. */
+  stop(networkId: string, mac: string): void;
+}
+
 const PATIENCE_MS = 25_000;
 const AGAIN_MS = 400;
 const ATTEMPTS = 8;
@@ -45,17 +53,25 @@ export class Engine {
   readonly #setup: Setup;
   readonly #servers: readonly ServerNode[];
   readonly #promises: Promises;
+  readonly #power: GuestPower | undefined;
   readonly #machine: Machine;
   readonly #known = new Map<string, Known>();
   readonly #busy = new Set<string>();
   readonly #counts = new Map<string, number>();
   #asked = 0;
 
-  constructor(around: Surroundings, setup: Setup, servers: readonly ServerNode[], promises: Promises) {
+  constructor(
+    around: Surroundings,
+    setup: Setup,
+    servers: readonly ServerNode[],
+    promises: Promises,
+    power: GuestPower | undefined,
+  ) {
     this.#around = around;
     this.#setup = setup;
     this.#servers = servers;
     this.#promises = promises;
+    this.#power = power;
     this.#machine = new Machine(around.world, 'engine', 0);
   }
 
@@ -141,6 +157,7 @@ export class Engine {
     if (!('state' in tenure) || tenure.state !== 'reserved') return;
     this.#known.set(key, { kind: 'held', address: tenure.address, reservationId: tenure.reservationId });
     this.#promises.reserved(id(network), mac, tenure.address, tenure.reservationId, created);
+    this.#power?.start(network.name, mac);
   }
 
   async #release(
@@ -163,6 +180,7 @@ export class Engine {
     };
     this.#known.set(key, { kind: 'unknown' });
     this.#promises.releasing(id(network), mac, reservationId);
+    if (guestStopped) this.#power?.stop(network.name, mac);
     const what = `release ${network.name} ${mac} ${formatIpv4(address)}${guestStopped ? ' stopped' : ''}`;
     const answer = await this.#ask(request.via, what, (cases, call) => cases.release.release(command, call));
     if (answer.kind !== 'answer' || !answer.result.ok) return;

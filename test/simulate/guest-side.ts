@@ -8,6 +8,7 @@ import { BuiltinBackend } from '@leasehold/agent/backends/builtin/builtin-backen
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { DhcpFrame } from './frames.js';
 import type { GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { HostNetwork } from './host-network.js';
@@ -67,8 +68,7 @@ export class GuestSide {
 
   /** The wire of a host: the product's builtin backend on its segments. */
   wireOf(hostId: string): HostWire {
-    const asked = (...question: Parameters<WireRules['asked']> extends [string, ...infer R] ? R : never) =>
-      this.rules.asked(hostId, ...question);
+    const asked = (networkId: string, frame: DhcpFrame) => this.rules.asked(hostId, networkId, frame);
     const network = new HostNetwork(hostId, this.#networks.size + 1, this.segments, asked);
     this.#networks.set(hostId, network);
     return {
@@ -168,7 +168,8 @@ export class GuestSide {
         };
       }
       case 'strange-talk': {
-        const stranger = new Stranger(STRANGER, deed.host, segment, chance.of(`stranger ${this.#parts.world.nowMs}`));
+        const own = chance.of(`stranger ${this.#parts.world.nowMs}`);
+        const stranger = new Stranger(STRANGER, deed.host, segment, () => own.random());
         const addresses = [...this.#guests.values()].flatMap(({ lease }) => (lease ? [lease.address, lease.server] : []));
         for (let i = 0; i < deed.times; i++) stranger.say([...addresses, (2 ** 32 - 1) as Ipv4, 0 as Ipv4]);
         return () => segment.unplug(stranger);

@@ -1,5 +1,6 @@
 // An installation as a schedule makes it: servers on one store, hosts, engines, and what is done to them.
 
+import { createAgent } from '@leasehold/agent/agent';
 import { startControlPlane } from '@leasehold/server/control-plane';
 import { MemoryDisk } from '../fakes/memory-disk.js';
 import { openMemoryStore } from '../fakes/memory-store.js';
@@ -8,6 +9,9 @@ import { HostNode, type MakeAgent } from './host-node.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
+import { GuestSide } from './guest-side.js';
+import type { GuestDeed } from './guest-schedule.js';
+import type { WireViolation } from './invariants/wire.js';
 import type { Fault, Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { ServerNode, type StartControlPlane } from './server-node.js';
@@ -31,6 +35,8 @@ export class Installation {
   readonly servers: readonly ServerNode[];
   readonly hosts: readonly HostNode[];
   readonly engine: Engine;
+  /** Of a setup with guests. */
+  readonly guests: GuestSide | undefined;
   readonly #around: Surroundings;
   readonly #store: Machine;
 
@@ -42,6 +48,7 @@ export class Installation {
       readonly witness: SessionWitness;
       readonly promises: (disk: MemoryDisk) => Promises;
       readonly defect: (what: string) => void;
+      readonly wire: (violation: WireViolation) => void;
     },
   ) {
     const { world, trace, disk } = this;
@@ -64,6 +71,11 @@ export class Installation {
     const drift = () => drifts.between(-setup.drift, setup.drift);
     const start = parts.startControlPlane ?? startControlPlane;
     this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(), start));
+    const guests = setup.hasGuests
+      ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.wire })
+      : undefined;
+    this.guests = guests;
+    const makeAgent = guests ? guests.watched(parts.makeAgent ?? createAgent) : parts.makeAgent;
     this.hosts = setup.hosts.map(
       (hostId) =>
         new HostNode(this.#around, {
@@ -72,11 +84,11 @@ export class Installation {
           networkIds: setup.networks.map(({ name }) => name),
           servers: setup.servers,
           failureDomain: '',
-          wire: playedWire(),
-          ...(parts.makeAgent && { makeAgent: parts.makeAgent }),
+          wire: guests?.wireOf(hostId) ?? playedWire(),
+          ...(makeAgent && { makeAgent }),
         }),
     );
-    this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk));
+    this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk), guests);
   }
 
   /** Starts every server and every host. */
@@ -87,9 +99,9 @@ export class Installation {
   }
 
   /** Does what goes wrong, and undoes it later. */
-  suffer(fault: Fault): void {
+  suffer(fault: Fault | GuestDeed): void {
     this.trace.say('fault', textOf(fault));
-    const undo = this.#begin(fault);
+    const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
     if (!undo || !('forMs' in fault)) return;
     this.world.after(fault.forMs, () => {
       this.trace.say('fault', `over: ${textOf(fault)}`);
@@ -173,6 +185,7 @@ export class Installation {
   heal(): void {
     this.trace.say('fault', 'everything is healed');
     this.network.healAll();
+    this.guests?.heal();
     this.#around.storePlace.trouble.brokenShare = 0;
     for (const each of [...this.servers, ...this.hosts]) each.process?.resume();
     for (const server of this.servers) server.start();
@@ -202,7 +215,7 @@ function stall({ process }: ServerNode | HostNode): () => void {
   return () => process?.resume();
 }
 
-function textOf({ kind, ...rest }: Fault): string {
+function textOf({ kind, ...rest }: Fault | GuestDeed): string {
   const values = Object.entries(rest).map(([key, value]) => {
     const text = typeof value === 'number' ? String(Math.round(value * 100) / 100) : String(value);
     return key === 'forMs' ? `for ${(Number(value) / 1_000).toFixed(1)} s` : text;

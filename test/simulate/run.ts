@@ -61,6 +61,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
       return invariants;
     },
     defect: (what) => report('defect', what),
+    wire: ({ rule, text }) => report(rule, text),
   });
   const { world, disk, trace, hosts, servers, engine } = installation;
   const afterTurn = () => {

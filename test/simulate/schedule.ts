@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
 
 /**
@@ -27,6 +28,8 @@ export interface Setup {
   readonly isEncoded: boolean;
   /** How far wrong clocks go, either way. */
   readonly drift: number;
+  /** Whether there are guests, on wires, and hosts answer them with packets. */
+  readonly hasGuests: boolean;
 }
 
 /** A network with one subnet, of the same name. */
@@ -43,7 +46,7 @@ export interface NetworkSetup {
 export type Action = { readonly atMs: number } & Deed;
 
 /** Something that happens. */
-export type Deed = Fault | Request;
+export type Deed = Fault | GuestDeed | Request;
 
 /** What goes wrong, until it does not any more. */
 export type Fault =
@@ -109,20 +112,27 @@ export const WARM_MS = 20_000;
 
 const FAULTS_APART_MS = 15_000;
 const REQUESTS_APART_MS = 3_000;
+/** They cost time: some runs do without. */
+const GUESTS_SHARE = 0.3;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
 
 /** What is not left to the seed. */
 export interface ScheduleOptions {
   readonly minutes?: number | undefined;
   readonly mood?: Mood | undefined;
+  readonly hasGuests?: boolean | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = { ...setupOf(chance.of('setup')), ...(mood && { mood }) };
+  const setup = { ...setupOf(chance.of('setup')), ...(mood && { mood }), ...(hasGuests !== undefined && { hasGuests }) };
   const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
-  const actions = [...faults(setup, endMs, chance.of('faults')), ...requests(setup, endMs, chance.of('requests'))];
+  const actions: Action[] = [
+    ...faults(setup, endMs, chance.of('faults')),
+    ...requests(setup, endMs, chance.of('requests')),
+    ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
+  ];
   return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
 }
 
@@ -147,6 +157,7 @@ function setupOf(chance: Seeded): Setup {
     slowLatencyMs: chance.pick([100, 500]),
     isEncoded: chance.chance(0.2),
     drift: 0.01,
+    hasGuests: chance.of('guests').chance(GUESTS_SHARE),
   };
 }
 

@@ -52,7 +52,8 @@ export interface WireViolation {
 /** A reservation is in every table that is up to date, and an agent that serves has its sockets, after this long. */
 const SETTLED_MS = 10_000;
 const DECLINE_FORGOTTEN_MS = 600_000;
-const MAX_QUESTIONS = 4;
+/** A host that stood still answers what was asked long ago. */
+const MAX_QUESTIONS = 200;
 
 /** See the top of the file. */
 export class WireRules {
