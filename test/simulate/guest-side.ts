@@ -6,8 +6,8 @@
 
 import { BuiltinBackend } from '@leasehold/agent/backends/builtin/builtin-backend';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { DhcpFrame } from './frames.js';
 import type { GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';
@@ -170,7 +170,9 @@ export class GuestSide {
       case 'strange-talk': {
         const own = chance.of(`stranger ${this.#parts.world.nowMs}`);
         const stranger = new Stranger(STRANGER, deed.host, segment, () => own.random());
-        const addresses = [...this.#guests.values()].flatMap(({ lease }) => (lease ? [lease.address, lease.server] : []));
+        const addresses = [...this.#guests.values()].flatMap(({ lease }) =>
+          lease ? [lease.address, lease.server] : [],
+        );
         for (let i = 0; i < deed.times; i++) stranger.say([...addresses, (2 ** 32 - 1) as Ipv4, 0 as Ipv4]);
         return () => segment.unplug(stranger);
       }

@@ -1,147 +1,185 @@
-// Hosts and guests on wires under the control plane of an `Installation`, with the rules of the wire watched at every
-// frame. Everything is drawn from one seed.
+// One server, hosts and guests on one wire, in a test's hands: what a run draws from its seed is said here.
 
-import type { Ipv4, Mac } from '@leasehold/proto/values';
-import { formatIpv4 } from '@leasehold/proto/values';
-import { MemoryLog } from '../fakes/memory-log.js';
-import { seededNumbers } from '../fakes/seeded-numbers.js';
-import { Installation, Wire } from '../simulation/installation.js';
+import { createAgent } from '@leasehold/agent/agent';
+import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import { startControlPlane } from '@leasehold/server/control-plane';
+import type { Result } from '@leasehold/server/domain/errors';
+import type { NetworkId, SubnetId } from '@leasehold/server/domain/ids';
+import type { Slot } from '@leasehold/server/domain/slot';
+import type { UseCases } from '@leasehold/server/transport/ipam-service';
+import { MemoryDisk } from '../fakes/memory-disk.js';
+import { openMemoryStore } from '../fakes/memory-store.js';
+import { CALL, releaseCommand, reserveCommand, subnetSettings } from '../simulation/commands.js';
 import type { GuestTraits } from './guest.js';
-import { GuestHost } from './guest-host.js';
-import { storeTruth } from './invariants/store-truth.js';
-import { WireRules } from './invariants/wire.js';
-import { MachineClock } from './machine.js';
-import { GOOD_WIRE, Segment, type WireConditions } from './segment.js';
-import { SimulatedGuest } from './simulated-guest.js';
+import { GuestSide } from './guest-side.js';
+import { HostNode } from './host-node.js';
+import type { WireViolation } from './invariants/wire.js';
+import { Network } from './network.js';
+import { Machine } from './node.js';
+import { Seeded } from './seeded.js';
+import { GOOD_WIRE, type Segment } from './segment.js';
+import { ServerNode } from './server-node.js';
+import { SessionNetwork } from './session-network.js';
+import type { SimulatedGuest } from './simulated-guest.js';
+import type { Surroundings } from './surroundings.js';
+import { Trace } from './trace.js';
+import { World } from './world.js';
 
-/** What may be other than it is. */
-export interface GuestWorldOptions {
-  readonly seed?: number;
-  /** S, in seconds. */
-  readonly authorityS?: number;
-  /** L, in seconds. */
-  readonly leaseTimeS?: number;
-  readonly dhcpServerCount?: number;
-  readonly conditions?: WireConditions;
-  /** The rates of the hosts' clocks, in turn. */
-  readonly rates?: readonly number[];
-}
+/** S, in seconds. */
+export const AUTHORITY_S = 60;
+/** L, in seconds. */
+export const LEASE_S = 120;
 
-/** A guest that does what RFC 2131 says. */
-export const GOOD_GUEST: Omit<GuestTraits, 'mac'> = {
+const GOOD_GUEST: Omit<GuestTraits, 'mac'> = {
   ...{ patience: 'rfc', renewsOnLink: true, probes: false, remembers: true, overstays: false },
 };
 
-/** One network, `red`, on these hosts. */
+/** The network `red` on these hosts, which one of them serves. */
 export class GuestWorld {
-  readonly installation: Installation;
+  readonly world = new World();
+  readonly disk = new MemoryDisk();
+  readonly chance: Seeded;
   readonly segment: Segment;
-  readonly rules: WireRules;
-  readonly hosts = new Map<string, GuestHost>();
-  readonly wires = new Map<string, Wire>();
-  readonly guests: SimulatedGuest[] = [];
-  readonly logs = new Map<string, MemoryLog>();
-  /** What was seen, in order: two runs of a seed see the same. */
-  readonly trace: string[] = [];
-  readonly #seed: number;
-  #streams = 0;
+  readonly side: GuestSide;
+  readonly hosts: readonly HostNode[];
+  /** What passed the wire, as `PORT TYPE`. */
+  readonly frames: string[] = [];
+  readonly #network: Network;
+  readonly #server: ServerNode;
+  #violation: WireViolation | undefined;
 
-  constructor({ seed = 1, authorityS = 60, conditions = GOOD_WIRE }: GuestWorldOptions) {
-    this.#seed = seed;
-    this.installation = new Installation({ authorityS });
-    const { clock, disk } = this.installation;
-    this.segment = new Segment('red', clock, this.numbers(), conditions);
-    const changed = (networkId: string, mac: Mac) => this.rules.changed(networkId, mac);
-    this.rules = new WireRules(clock, storeTruth(disk, clock, changed));
-    this.rules.follow(this.segment);
-    this.segment.witnesses.push((frame, from) => {
-      const what = frame.kind === 'dhcp' ? `${frame.port} ${frame.message?.options.get(53)?.[0]}` : frame.operation;
-      this.trace.push(`${clock.now().toFixed(3)} ${from.place} ${frame.sourceMac} ${what}`);
+  constructor(hostIds: readonly string[], { seed = 1, drift = 0 } = {}) {
+    const { world, disk } = this;
+    const chance = new Seeded(seed);
+    this.chance = chance;
+    const trace = new Trace(world);
+    this.#network = new Network(world, chance.of('network'), { usualMs: 1, slowShare: 0, slowMs: 1 });
+    const defect = (what: string) => {
+      throw new Error(what);
+    };
+    const around: Surroundings = {
+      ...{ world, trace, chance, defect, watchLagMs: () => 1 },
+      sessions: new SessionNetwork(this.#network, { said: () => undefined, told: () => undefined }, false),
+      base: openMemoryStore({ disk, shared: true, authorityS: AUTHORITY_S }),
+      storePlace: {
+        network: this.#network,
+        machine: new Machine(world, 'store', 0),
+        trouble: { brokenShare: 0, lateShare: 0 },
+      },
+    };
+    this.#server = new ServerNode(around, 's1', 0, startControlPlane);
+    const networks = [
+      { name: 'red', cidr: '10.0.0.0/24', dhcpServerCount: 1, leaseTimeS: LEASE_S, reuseDelayS: 30, macs: [] },
+    ];
+    this.side = new GuestSide({
+      ...{ world, disk, trace, chance: chance.of('guests'), setup: { hosts: hostIds, networks, drift } },
+      report: (violation) => {
+        this.#violation ??= violation;
+      },
+    });
+    this.hosts = hostIds.map((hostId) => this.#makeHost(hostId, around));
+    const segment = this.side.segments.get('red');
+    if (!segment) throw new Error('There is no wire');
+    this.segment = segment;
+    segment.conditions = GOOD_WIRE;
+    segment.witnesses.push((frame) => {
+      const type = frame.kind === 'dhcp' ? frame.message?.options.get(53)?.[0] : frame.operation;
+      this.frames.push(`${frame.kind === 'dhcp' ? frame.port : 'arp'} ${type}`);
     });
   }
 
-  /** A running server, these hosts, and the network with a subnet, served by one host or as many as are said. */
-  static async start(hostIds: readonly string[], options: GuestWorldOptions = {}): Promise<GuestWorld> {
-    const world = new GuestWorld(options);
-    const { installation } = world;
-    await installation.startServer();
-    for (const [i, hostId] of hostIds.entries()) world.addHost(hostId, options.rates?.[i]);
-    await installation.advance(100);
-    await installation.createNetwork('red', { dhcpServerCount: options.dhcpServerCount ?? 1 });
-    await installation.createSubnet('red', 'red-a', '10.0.0.0/24', {
-      ...{ leaseTimeS: options.leaseTimeS ?? 120, reuseDelayS: 30 },
-    });
-    await installation.advance(5_000);
-    return world;
+  static async start(hostIds: readonly string[] = ['h1', 'h2', 'h3'], more: { drift?: number } = {}) {
+    const made = new GuestWorld(hostIds, more);
+    made.#server.start();
+    for (const host of made.hosts) host.start();
+    await made.advance(8_000);
+    const settings = { displayName: '', labels: {}, dhcpServerCount: 1, ipamEnabled: true };
+    await made.#ask((cases) => cases.networks.create('red' as NetworkId, settings, CALL));
+    const subnet = subnetSettings('10.0.0.0/24', { leaseTimeS: LEASE_S, reuseDelayS: 30 });
+    await made.#ask((cases) => cases.subnets.create('red' as NetworkId, 'red' as SubnetId, subnet, CALL));
+    await made.advance(5_000);
+    return made;
   }
 
-  addHost(hostId: string, rate = 1): GuestHost {
-    const wire = new Wire(this.installation);
-    const log = new MemoryLog();
-    const host = new GuestHost({
-      ...{ hostId, rate, log, transport: wire, witness: this.rules, chance: this.numbers() },
-      number: this.hosts.size + 1,
-      segments: new Map([['red', this.segment]]),
-      clock: this.installation.clock,
-    });
-    this.logs.set(hostId, log);
-    this.wires.set(hostId, wire);
-    this.hosts.set(hostId, host);
-    host.start();
-    return host;
+  /** Lets time pass; a rule of the wire that was broken is thrown. */
+  async advance(ms: number): Promise<void> {
+    await this.world.runUntil(this.world.nowMs + ms, () => this.#violation === undefined);
+    if (this.#violation) throw new Error(`${this.#violation.rule}: ${this.#violation.text}`);
   }
 
-  /** A guest of this MAC on a host, which is off; `rate`: of its clock. */
-  addGuest(n: number, place: string, traits: Partial<GuestTraits> = {}, rate = 1): SimulatedGuest {
-    const guest = new SimulatedGuest({
-      traits: { ...GOOD_GUEST, ...traits, mac: macOf(n) },
-      ...{ place, segment: this.segment, chance: this.numbers() },
-      clock: new MachineClock(this.installation.clock, rate),
-      onLease: (leased) => this.rules.leased(leased),
-    });
-    this.guests.push(guest);
+  async reserve(n: number, address?: string): Promise<Slot> {
+    const { tenure } = await this.#ask((cases) =>
+      cases.reserve.reserve(reserveCommand('red', macOf(n), address), CALL),
+    );
+    return tenure as Slot;
+  }
+
+  async release(address: Ipv4 | undefined, guestStopped = false): Promise<void> {
+    const command = { ...releaseCommand('red', textOf(address)), guestStopped };
+    await this.#ask((cases) => cases.release.release(command, CALL));
+  }
+
+  /** A guest on a host, which is off. */
+  guest(n: number, place: string, traits: Partial<GuestTraits> = {}): SimulatedGuest {
+    const guest = this.side.guest('red', macOf(n), { ...GOOD_GUEST, ...traits });
+    guest.migrate(place);
     return guest;
   }
 
-  /** A guest with a reservation, which starts. */
+  /** A guest with a reservation, which is started. */
   async boot(n: number, place: string, traits: Partial<GuestTraits> = {}): Promise<SimulatedGuest> {
-    await this.installation.reserve('red-a', macOf(n));
-    await this.advance(100);
-    const guest = this.addGuest(n, place, traits);
+    await this.reserve(n);
+    const guest = this.guest(n, place, traits);
     guest.start();
     await this.advance(2_000);
     return guest;
   }
 
-  host(hostId: string): GuestHost {
-    const host = this.hosts.get(hostId);
+  host(hostId: string): HostNode {
+    const host = this.hosts.find((each) => each.hostId === hostId);
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;
   }
 
-  /** The only host whose agent serves now, by its placement. */
-  get serving(): GuestHost {
-    const [line = ''] = this.installation.placements('red').filter((each) => each.endsWith(' serving'));
-    return this.host(line.split(' ')[0] ?? '');
+  /** The host that is to serve. */
+  get placed(): HostNode {
+    const [placement] = this.disk.networks.get('red' as NetworkId)?.placements ?? [];
+    return this.host(placement?.hostId ?? '');
   }
 
-  /** Moves time forward; what was broken meanwhile is thrown. */
-  async advance(ms: number): Promise<void> {
-    await this.installation.advance(ms);
-    this.rules.settle();
-    const [first] = this.rules.violations;
-    if (first) throw new Error(`${first.rule} at ${first.atMs}: ${first.text}`);
+  /** One of the other hosts. */
+  get other(): string {
+    const { placed } = this;
+    return this.hosts.find((host) => host !== placed)?.hostId ?? '';
   }
 
-  /** Ends everything. */
-  async stop(): Promise<void> {
-    for (const host of this.hosts.values()) host.kill();
-    await this.installation.stop();
+  /** From now on nothing passes between a host and the server. */
+  cutOff(hostId: string): void {
+    this.#network.cut(hostId, 's1');
+    this.#network.cut('s1', hostId);
   }
 
-  /** Another row of numbers of this seed. */
-  numbers(): () => number {
-    return seededNumbers(this.#seed * 1_000 + ++this.#streams);
+  /** Everything passes again. */
+  mend(): void {
+    this.#network.healAll();
+  }
+
+  async #ask<T>(ask: (cases: UseCases) => Promise<Result<T>>): Promise<T> {
+    const { plane } = this.#server;
+    if (!plane) throw new Error('The server is down');
+    const asked = ask(plane.useCases);
+    await this.advance(100);
+    const result = await asked;
+    if (!result.ok) throw new Error(result.error.message);
+    return result.value;
+  }
+
+  #makeHost(hostId: string, around: Surroundings): HostNode {
+    return new HostNode(around, {
+      ...{ hostId, drift: 0, networkIds: ['red'], servers: ['s1'], failureDomain: '' },
+      wire: this.side.wireOf(hostId),
+      makeAgent: this.side.watched(createAgent),
+    });
   }
 }
 

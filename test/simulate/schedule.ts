@@ -126,7 +126,11 @@ export interface ScheduleOptions {
 /** The schedule of a seed. */
 export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = { ...setupOf(chance.of('setup')), ...(mood && { mood }), ...(hasGuests !== undefined && { hasGuests }) };
+  const setup = {
+    ...setupOf(chance.of('setup')),
+    ...(mood && { mood }),
+    ...(hasGuests !== undefined && { hasGuests }),
+  };
   const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
   const actions: Action[] = [
     ...faults(setup, endMs, chance.of('faults')),

@@ -125,7 +125,10 @@ export class Segment {
   }
 
   #carry(frame: Frame, from: Station, to: Station): void {
-    if (from.place === to.place) return this.#deliver(frame, to, LOCAL_DELAY_MS);
+    if (from.place === to.place) {
+      this.#deliver(frame, to, LOCAL_DELAY_MS);
+      return;
+    }
     const { loss, duplication } = this.conditions;
     if (loss > 0 && this.#chance.chance(loss)) return;
     this.#deliver(frame, to, this.#delayMs());

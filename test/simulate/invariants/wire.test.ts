@@ -8,10 +8,12 @@ import { TableState } from '@leasehold/proto/ipam/v1/session';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { assignmentOf, ScriptedServer } from '../../fakes/scripted-server.js';
-import { VirtualClock } from '../../fakes/virtual-clock.js';
 import { BROADCAST_ADDRESS, type DhcpFrame, dhcpFrame, UNSET_ADDRESS } from '../frames.js';
+import { Machine, type VirtualProcess } from '../node.js';
+import { Seeded } from '../seeded.js';
 import { Segment, type Station } from '../segment.js';
-import { type Leaseholder, WireRules } from './wire.js';
+import { World } from '../world.js';
+import { type Leaseholder, WireRules, type WireTruth, type WireViolation } from './wire.js';
 
 const MAC = '52:54:00:00:00:01' as Mac;
 const STRANGER = '52:54:00:00:00:99' as Mac;
@@ -20,7 +22,9 @@ const OTHER = 0x0a00000b as Ipv4;
 const SERVER = 0xa9fe0101 as Ipv4;
 const S_MS = 60_000;
 
-let clock: VirtualClock;
+let world: World;
+let clock: VirtualProcess;
+let violations: WireViolation[];
 let segment: Segment;
 let rules: WireRules;
 let server: ScriptedServer;
@@ -28,18 +32,23 @@ let channel: SessionChannel;
 let allowed: Map<Mac, Ipv4[]>;
 let reservedSinceMs: number | undefined;
 let beats = 0n;
+let bootId = 'boot-1';
 
 beforeEach(async () => {
-  clock = new VirtualClock(0);
-  segment = new Segment('red', clock, () => 0.5);
+  world = new World();
+  clock = new Machine(world, 'h1', 0).start();
+  violations = [];
+  segment = new Segment('red', world, new Seeded(1));
   allowed = new Map([[MAC, [OURS]]]);
   reservedSinceMs = 0;
-  rules = new WireRules(clock, {
+  const truth: WireTruth = {
     allowed: (_networkId, mac) => new Set(allowed.get(mac)),
     reservedSinceMs: (_networkId, mac, address) => (mac === MAC && address === OURS ? reservedSinceMs : undefined),
-  });
+  };
+  rules = new WireRules(world, truth, (violation) => violations.push(violation));
   rules.follow(segment);
   beats = 0n;
+  bootId = 'boot-1';
   server = new ScriptedServer();
   begin();
   await serveFor(12_000);
@@ -47,7 +56,9 @@ beforeEach(async () => {
 
 /** The agent of h1 begins a session, and gets the table. */
 function begin(): void {
-  channel = rules.watch('h1', clock, server).open('s', { onMessage: () => undefined, onClose: () => undefined });
+  channel = rules
+    .watch('h1', bootId, clock, server)
+    .open('s', { onMessage: () => undefined, onClose: () => undefined });
   channel.send({ message: { $case: 'hello', value: {} as never } });
   server.session.welcome({ authorityMs: S_MS });
   server.session.deliverTable('red', 1n, assignmentOf('u1'), []);
@@ -59,10 +70,14 @@ function beat(isAcknowledged = true, serving = true): void {
   if (isAcknowledged) server.session.acknowledge([{ networkId: 'red', placementEpoch: 1n }], beats);
 }
 
+function advance(ms: number): Promise<void> {
+  return world.runUntil(world.nowMs + ms, () => true);
+}
+
 async function serveFor(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 1_000) {
     beat();
-    await clock.advance(1_000);
+    await advance(1_000);
   }
 }
 
@@ -110,7 +125,7 @@ function answers(type: 'offer' | 'ack' | 'nak', said: Said = {}): void {
   segment.send(frame(type, 68, said), station('52:54:01:00:01:01' as Mac, said.host ?? 'h1'));
 }
 
-const broken = () => rules.violations.map(({ rule }) => rule);
+const broken = () => violations.map(({ rule }) => rule);
 
 describe('an answer', () => {
   test('of the reserved address, by a host with authority, to who asked, breaks nothing', () => {
@@ -118,7 +133,7 @@ describe('an answer', () => {
     answers('offer', { yiaddr: OURS });
     asks('request', { requested: OURS, server: SERVER });
     answers('ack', { yiaddr: OURS });
-    expect(rules.violations).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
   test('to a MAC that nothing is promised breaks S10, whatever it is', () => {
@@ -162,12 +177,12 @@ describe('authority', () => {
 
   test('ends S after the send of the last heartbeat that was acknowledged', async () => {
     beat();
-    await clock.advance(1_000);
+    await advance(1_000);
     beat(false);
-    await clock.advance(S_MS - 1_001);
+    await advance(S_MS - 1_001);
     offer();
     expect(broken()).toEqual([]);
-    await clock.advance(1);
+    await advance(1);
     offer();
     expect(broken()).toEqual(['A1']);
   });
@@ -175,10 +190,12 @@ describe('authority', () => {
   test('that lapsed does not come back by an acknowledgement, but by a table in the session', async () => {
     // What a session confirmed does not count for the next.
     beats = 0n;
-    channel = rules.watch('h1', clock, server).open('s', { onMessage: () => undefined, onClose: () => undefined });
+    channel = rules
+      .watch('h1', bootId, clock, server)
+      .open('s', { onMessage: () => undefined, onClose: () => undefined });
     channel.send({ message: { $case: 'hello', value: {} as never } });
     server.session.welcome({ authorityMs: S_MS });
-    await clock.advance(S_MS);
+    await advance(S_MS);
     beat();
     offer();
     expect(broken()).toEqual(['A1']);
@@ -188,14 +205,17 @@ describe('authority', () => {
   });
 
   test('is over with the placement, and with the boot; not with the process', () => {
-    rules.ended('h1', 'process');
+    begin();
     offer();
     expect(broken()).toEqual([]);
     server.session.deliver('red', 1n, { $case: 'unassignment', value: {} });
     offer();
     expect(broken()).toEqual(['A1']);
     server.session.deliver('red', 2n, { $case: 'tableConfirmation', value: {} });
-    rules.ended('h1', 'machine');
+    offer();
+    expect(broken()).toEqual(['A1']);
+    bootId = 'boot-2';
+    rules.watch('h1', bootId, clock, server);
     offer();
     expect(broken()).toEqual(['A1', 'A1']);
   });
@@ -219,18 +239,18 @@ describe('a NAK', () => {
   test('to who asks for another address is right, and while the reservation is young', async () => {
     asks('request', { requested: OTHER });
     answers('nak');
-    reservedSinceMs = clock.now() - 9_999;
+    reservedSinceMs = world.nowMs - 9_999;
     asks('request', { requested: OURS, xid: 2 });
     answers('nak', { xid: 2 });
     expect(broken()).toEqual([]);
   });
 
   test('by a host that was not heard for three intervals breaks N1', async () => {
-    await clock.advance(2_000);
+    await advance(2_000);
     asks('request', { requested: OTHER });
     answers('nak');
     expect(broken()).toEqual([]);
-    await clock.advance(1);
+    await advance(1);
     answers('nak');
     expect(broken()).toEqual(['N1']);
   });
@@ -239,58 +259,55 @@ describe('a NAK', () => {
 describe('silence', () => {
   const heard = (question: DhcpFrame) => rules.asked('h1', 'red', question);
 
-  async function wait(): Promise<void> {
-    await serveFor(3_000);
-    rules.settle();
-  }
-
-  test('to a DISCOVER, or a REQUEST for its own address, by a host that serves breaks L3', async () => {
+  test('to a DISCOVER, or a REQUEST for its own address, by a host that serves breaks L3', () => {
     heard(asks('discover'));
     heard(asks('request', { ciaddr: OURS, xid: 2 }));
-    await wait();
     expect(broken()).toEqual(['L3', 'L3']);
   });
 
-  test('is right to who was answered, or asked another server', async () => {
-    heard(asks('discover'));
+  test('is right to who was answered, asked another server, or for what is not its own', () => {
+    const question = asks('discover');
     answers('offer', { yiaddr: OURS });
+    heard(question);
     heard(asks('request', { requested: OURS, server: OTHER, xid: 2 }));
     heard(asks('request', { requested: OTHER, xid: 2 }));
     heard(asks('discover', { mac: STRANGER }));
-    await wait();
     expect(broken()).toEqual([]);
   });
 
-  test('is right of a host that says it does not serve, lost its session, was meddled with or killed', async () => {
+  test('is wrong to who was answered something else, or at another time', async () => {
+    asks('discover', { xid: 2 });
+    answers('offer', { yiaddr: OURS, xid: 2 });
     heard(asks('discover'));
+    asks('discover');
+    answers('offer', { yiaddr: OURS });
+    await serveFor(1_000);
+    heard(asks('discover'));
+    expect(broken()).toEqual(['L3', 'L3']);
+  });
+
+  test('is right of a host that says it does not serve, was not heard of late, or has just begun', async () => {
     beat(true, false);
-    await wait();
-    await serveFor(12_000);
     heard(asks('discover'));
-    rules.meddled('h1');
-    await wait();
     await serveFor(12_000);
+    await advance(2_001);
     heard(asks('discover'));
-    rules.ended('h1', 'process');
-    await wait();
-    await serveFor(12_000);
+    beats = 0n;
+    begin();
+    await serveFor(9_000);
     heard(asks('discover'));
-    await clock.advance(3_000);
-    rules.settle();
     expect(broken()).toEqual([]);
+    await serveFor(3_000);
+    heard(asks('discover'));
+    expect(broken()).toEqual(['L3']);
   });
 
-  test('is right where the reservation is young, changes, or was declined', async () => {
-    reservedSinceMs = clock.now() - 9_999;
+  test('is right where the reservation is young, or was declined', () => {
+    reservedSinceMs = world.nowMs - 9_999;
     heard(asks('discover'));
-    await wait();
     reservedSinceMs = 0;
-    heard(asks('discover'));
-    rules.changed('red', MAC);
-    await wait();
     asks('decline', { requested: OURS, server: SERVER });
     heard(asks('discover'));
-    await wait();
     expect(broken()).toEqual([]);
   });
 });
@@ -310,7 +327,7 @@ describe('a lease', () => {
   test('of another address, on another segment, or after the other one ended is right', () => {
     rules.leased(guest(MAC, OURS));
     rules.leased(guest(STRANGER, OTHER));
-    rules.leased(guest(STRANGER, OURS, new Segment('blue', clock, () => 0.5)));
+    rules.leased(guest(STRANGER, OURS, new Segment('blue', world, new Seeded(1))));
     const ended: { lease: { address: Ipv4 } | undefined } & Leaseholder = { ...guest(MAC, 12 as Ipv4) };
     rules.leased(ended);
     ended.lease = undefined;
