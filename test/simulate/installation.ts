@@ -5,6 +5,7 @@ import { MemoryDisk } from '../fakes/memory-disk.js';
 import { openMemoryStore } from '../fakes/memory-store.js';
 import { Engine, type Promises } from './engine.js';
 import { HostNode, type MakeAgent } from './host-node.js';
+import type { Report } from './invariants/store.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
@@ -14,6 +15,7 @@ import { ServerNode, type StartControlPlane } from './server-node.js';
 import { SessionNetwork, type SessionWitness } from './session-network.js';
 import type { Surroundings } from './surroundings.js';
 import { Trace } from './trace.js';
+import { Watcher } from './watcher.js';
 import { World } from './world.js';
 
 /** What stands in for parts of the product. */
@@ -31,6 +33,7 @@ export class Installation {
   readonly servers: readonly ServerNode[];
   readonly hosts: readonly HostNode[];
   readonly engine: Engine;
+  readonly watcher: Watcher;
   readonly #around: Surroundings;
   readonly #store: Machine;
 
@@ -41,7 +44,7 @@ export class Installation {
     watching: {
       readonly witness: SessionWitness;
       readonly promises: (disk: MemoryDisk) => Promises;
-      readonly defect: (what: string) => void;
+      readonly report: Report;
     },
   ) {
     const { world, trace, disk } = this;
@@ -58,7 +61,7 @@ export class Installation {
       base: openMemoryStore({ disk, shared: true, authorityS }),
       storePlace: { network: this.network, machine: this.#store, trouble: { brokenShare: 0, lateShare: 0 } },
       watchLagMs: () => lags.between(watchLagMs / 2, watchLagMs),
-      defect: watching.defect,
+      defect: (what) => watching.report('defect', what),
     };
     const drifts = chance.of('drift');
     const drift = () => drifts.between(-setup.drift, setup.drift);
@@ -77,6 +80,7 @@ export class Installation {
         }),
     );
     this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk));
+    this.watcher = new Watcher(this.#around, this.servers, disk, watching.report);
   }
 
   /** Starts every server and every host. */
@@ -84,6 +88,7 @@ export class Installation {
     for (const server of this.servers) server.start();
     for (const host of this.hosts) host.start();
     void this.engine.prepare();
+    this.watcher.start();
   }
 
   /** Does what goes wrong, and undoes it later. */

@@ -60,7 +60,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
       promises.push(invariants);
       return invariants;
     },
-    defect: (what) => report('defect', what),
+    report,
   });
   const { world, disk, trace, hosts, servers, engine } = installation;
   const afterTurn = () => {
@@ -107,7 +107,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     digest: trace.digest(),
     turns: world.turns,
     virtualMs: world.nowMs,
-    counts: engine.counts,
+    counts: new Map([...engine.counts, ['watched', installation.watcher.heard]]),
   };
 }
 
