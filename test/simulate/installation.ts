@@ -13,10 +13,14 @@ import type { Fault, Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { ServerNode, type StartControlPlane } from './server-node.js';
 import { SessionNetwork, type SessionWitness } from './session-network.js';
+import type { StoreTrouble } from './store-exchange.js';
+import { linkStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';
 import { Trace } from './trace.js';
 import { Watcher } from './watcher.js';
 import { World } from './world.js';
+
+const FLUSH_MS = 2;
 
 /** What stands in for parts of the product. */
 export interface Parts {
@@ -35,7 +39,7 @@ export class Installation {
   readonly engine: Engine;
   readonly watcher: Watcher;
   readonly #around: Surroundings;
-  readonly #store: Machine;
+  readonly #trouble: StoreTrouble = { brokenShare: 0, lateShare: 0 };
 
   constructor(
     seed: number,
@@ -51,17 +55,15 @@ export class Installation {
     const chance = new Seeded(seed);
     const { usualLatencyMs: usualMs, slowShare, slowLatencyMs: slowMs, watchLagMs, authorityS } = setup;
     this.network = new Network(world, chance.of('network'), { usualMs, slowShare, slowMs });
-    this.#store = new Machine(world, 'store', 0);
-    const lags = chance.of('watch');
     this.#around = {
       world,
       trace,
       chance: chance.of('nodes'),
       sessions: new SessionNetwork(this.network, watching.witness, setup.isEncoded),
-      base: openMemoryStore({ disk, shared: true, authorityS }),
-      storePlace: { network: this.network, machine: this.#store, trouble: { brokenShare: 0, lateShare: 0 } },
-      watchLagMs: () => lags.between(watchLagMs / 2, watchLagMs),
-      defect: (what) => watching.report('defect', what),
+      openStore: setup.isEmbedded
+        ? embedded(disk, authorityS)
+        : this.#shared(authorityS, watchLagMs, chance.of('watch')),
+      report: watching.report,
     };
     const drifts = chance.of('drift');
     const drift = () => drifts.between(-setup.drift, setup.drift);
@@ -81,6 +83,13 @@ export class Installation {
     );
     this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk));
     this.watcher = new Watcher(this.#around, this.servers, disk, watching.report);
+  }
+
+  #shared(authorityS: number, watchLagMs: number, lags: Seeded): Surroundings['openStore'] {
+    const base = openMemoryStore({ disk: this.disk, shared: true, authorityS });
+    const place = { network: this.network, machine: new Machine(this.world, 'store', 0), trouble: this.#trouble };
+    const lagMs = () => lags.between(watchLagMs / 2, watchLagMs);
+    return (process, chance) => linkStore({ base, place, process, chance, watchLagMs: lagMs });
   }
 
   /** Starts every server and every host. */
@@ -143,10 +152,10 @@ export class Installation {
       case 'cut':
         return this.#cut(fault);
       case 'store-trouble': {
-        const { trouble } = this.#around.storePlace;
-        Object.assign(trouble, { brokenShare: fault.brokenShare, lateShare: fault.lateShare });
+        const { brokenShare, lateShare } = fault;
+        Object.assign(this.#trouble, { brokenShare, lateShare });
         return () => {
-          trouble.brokenShare = 0;
+          this.#trouble.brokenShare = 0;
         };
       }
       case 'lose-watch':
@@ -178,7 +187,7 @@ export class Installation {
   heal(): void {
     this.trace.say('fault', 'everything is healed');
     this.network.healAll();
-    this.#around.storePlace.trouble.brokenShare = 0;
+    this.#trouble.brokenShare = 0;
     for (const each of [...this.servers, ...this.hosts]) each.process?.resume();
     for (const server of this.servers) server.start();
     for (const host of this.hosts) {
@@ -200,6 +209,14 @@ export class Installation {
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;
   }
+}
+
+/** The store that one server has to itself, on its own machine; a write takes a flush. */
+function embedded(disk: MemoryDisk, authorityS: number): Surroundings['openStore'] {
+  return (process) => ({
+    ...openMemoryStore({ disk, authorityS, delay: { clock: process, writeDelayMs: FLUSH_MS } }),
+    loseWatch() {},
+  });
 }
 
 function stall({ process }: ServerNode | HostNode): () => void {
