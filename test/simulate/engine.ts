@@ -121,6 +121,31 @@ export class Engine {
           cases.hosts.delete(request.host as HostId, ''),
         );
         return;
+      case 'bad':
+        if (network) void this.#askWrongly(network, request);
+        return;
+    }
+  }
+
+  /** S11: bad input is refused. */
+  async #askWrongly(
+    network: NetworkSetup,
+    { via, mistake }: Extract<Request, { readonly kind: 'bad' }>,
+  ): Promise<void> {
+    const subnetId = network.name as SubnetId;
+    const far = addressAt(network, 1_000);
+    const patch =
+      mistake === 'short-lease' ? { leaseTimeS: 1 } : { excludedRanges: [{ first: addressAt(network, 1), last: far }] };
+    const answer =
+      mistake === 'far-address'
+        ? await this.#ask(via, 'bad address', (cases, call) =>
+            cases.reserve.reserve(reserveCommand(network.name, network.macs[0] ?? '', formatIpv4(far)), call),
+          )
+        : await this.#ask(via, `bad ${mistake}`, (cases) =>
+            cases.subnets.update(subnetId, { networkId: undefined, patch, etag: '' }),
+          );
+    if (answer.kind === 'answer' && answer.result.ok && mistake !== 'far-address') {
+      this.#around.report('S11', `${mistake} was taken`);
     }
   }
 
@@ -146,7 +171,14 @@ export class Engine {
     const command = { ...reserveCommand(network.name, mac, address), request: requestKey };
     if (before.kind !== 'held') this.#known.set(key, { kind: 'unknown' });
     const what = `reserve ${network.name} ${mac}${address ? ` ${address}` : ''}`;
-    const answer = await this.#ask(request.via, what, (cases, call) => cases.reserve.reserve(command, call));
+    const reserve = (via: number) => this.#ask(via, what, (cases, call) => cases.reserve.reserve(command, call));
+    const twin = request.isTwice ? reserve(request.via + 1) : undefined;
+    const answer = await reserve(request.via);
+    const other = await twin;
+    if (twin && (answer.kind !== 'answer' || !answer.result.ok || other?.kind !== 'answer' || !other.result.ok)) {
+      // What became of the one that was not answered is found by the next request.
+      return;
+    }
     if (answer.kind !== 'answer' || !answer.result.ok) {
       if (answer.wasUnknown) return;
       if (requestKey) this.#promises.notDone(requestKey);
@@ -158,6 +190,10 @@ export class Engine {
     this.#known.set(key, { kind: 'held', address: tenure.address, reservationId: tenure.reservationId });
     this.#promises.reserved(id(network), mac, tenure.address, tenure.reservationId, created);
     this.#power?.start(network.name, mac);
+    if (other?.kind !== 'answer' || !other.result.ok) return;
+    const { value } = other.result;
+    this.#promises.reserved(id(network), mac, value.tenure.address, value.tenure.reservationId, false);
+    if (created && value.created) this.#around.report('S3', `${what} was made twice`);
   }
 
   async #release(
@@ -250,7 +286,7 @@ export class Engine {
     what: string,
     ask: (cases: UseCases, call: Call) => Promise<Result<T>>,
   ): Promise<Answer<T>> {
-    const { world, sessions, defect } = this.#around;
+    const { world, sessions, report } = this.#around;
     const { network } = sessions;
     return new Promise((resolve) => {
       world.after(PATIENCE_MS, () => resolve({ kind: 'unknown' }));
@@ -269,7 +305,11 @@ export class Engine {
             if (!process.isAlive) return;
             if (error instanceof OutcomeUnknownError) reply({ kind: 'unknown' });
             else if (error instanceof StoreUnavailableError) reply({ kind: 'not-done' });
-            else defect(`${server.name} answers ${what} with ${error instanceof Error ? error.stack : String(error)}`);
+            else
+              report(
+                'defect',
+                `${server.name} answers ${what} with ${error instanceof Error ? error.stack : String(error)}`,
+              );
           },
         );
       };

@@ -4,11 +4,14 @@ import { expect, test } from 'vitest';
 import { runSchedule } from './run.js';
 import { scheduleOf } from './schedule.js';
 
-test.each([1, 2, 3, 4, 5, 6])('seed %s: guests of every kind break no rule of the wire, nor does anybody else', async (seed) => {
-  const { violation, trace } = await runSchedule(scheduleOf(seed, { minutes: 5, hasGuests: true }));
-  expect(violation, trace.slice(-40).join('\n')).toBeUndefined();
-  expect(trace.some((line) => / has 10\.0\.\d\.\d+ of /.test(line))).toBe(true);
-});
+test.each([1, 2, 3, 4, 5, 6])(
+  'seed %s: guests of every kind break no rule of the wire, nor does anybody else',
+  async (seed) => {
+    const { violation, trace } = await runSchedule(scheduleOf(seed, { minutes: 5, hasGuests: true }));
+    expect(violation, trace.slice(-40).join('\n')).toBeUndefined();
+    expect(trace.some((line) => / has 10\.0\.\d\.\d+ of /.test(line))).toBe(true);
+  },
+);
 
 test('with guests, too, a seed sees the same again, and another one something else', async () => {
   const digests: string[] = [];

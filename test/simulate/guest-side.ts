@@ -13,8 +13,9 @@ import type { GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { HostNetwork } from './host-network.js';
 import type { HostWire, MakeAgent } from './host-node.js';
+import type { Report } from './invariants/store.js';
 import { storeTruth } from './invariants/store-truth.js';
-import { WireRules, type WireViolation } from './invariants/wire.js';
+import { WireRules } from './invariants/wire.js';
 import { Machine } from './node.js';
 import type { Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
@@ -32,7 +33,7 @@ export interface GuestSideParts {
   /** Of guests and wires alone. */
   readonly chance: Seeded;
   readonly setup: Pick<Setup, 'hosts' | 'networks' | 'drift'>;
-  readonly report: (violation: WireViolation) => void;
+  readonly report: Report;
 }
 
 const STRANGER = '52:54:00:ff:00:01' as Mac;
@@ -50,10 +51,7 @@ export class GuestSide {
   constructor(parts: GuestSideParts) {
     const { world, disk, trace, chance, setup, report } = parts;
     this.#parts = parts;
-    this.rules = new WireRules(world, storeTruth(disk, world), (violation) => {
-      trace.say('wire', `${violation.rule}: ${violation.text}`);
-      report(violation);
-    });
+    this.rules = new WireRules(world, storeTruth(disk, world), report);
     const conditions = chance.pick<WireConditions>([GOOD_WIRE, { delayMs: [0.1, 2], loss: 0.02, duplication: 0.02 }]);
     this.segments = new Map(
       setup.networks.map(({ name }) => [name, new Segment(name, world, chance.of(`wire ${name}`), conditions)]),

@@ -116,7 +116,7 @@ describe('a guest', () => {
 });
 
 test('guests with clocks that are one percent wrong keep their addresses', async () => {
-  world = await GuestWorld.start(['h1', 'h2'], { drift: 0.01 });
+  world = await GuestWorld.start({ drift: 0.01 });
   const guests = [await world.boot(1, 'h1'), await world.boot(2, 'h2')];
   await world.advance(1_000_000);
   expect(guests.map(({ state }) => state.kind)).toEqual(['bound', 'bound']);

@@ -79,7 +79,7 @@ export class HostNode {
   /** Starts the agent on what it left on its disk, if it does not run and there is power. */
   start(): void {
     if (this.#process || !this.machine.isUp) return;
-    const { chance, sessions, trace, defect, world } = this.#around;
+    const { chance, sessions, trace, report, world } = this.#around;
     const { hostId, servers, failureDomain, networkIds, wire, makeAgent = createAgent } = this.#options;
     const process = this.machine.start();
     this.#process = process;
@@ -90,7 +90,7 @@ export class HostNode {
     const entropy = chance.of(`${hostId} start ${++this.#starts}`);
     const log = new TracedLog(
       (line) => process.isAlive && trace.say(hostId, line),
-      (line) => process.isAlive && defect(`${hostId}: ${line}`),
+      (line) => process.isAlive && report('defect', `${hostId}: ${line}`),
     );
     const backend = new WatchedBackend(wire.backend({ clock: process, entropy, log }));
     this.#backend = backend;

@@ -8,7 +8,7 @@ import { Engine, type Promises } from './engine.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { GuestSide } from './guest-side.js';
 import { HostNode, type MakeAgent } from './host-node.js';
-import type { WireViolation } from './invariants/wire.js';
+import type { Report } from './invariants/store.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
@@ -16,9 +16,14 @@ import type { Fault, Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { ServerNode, type StartControlPlane } from './server-node.js';
 import { SessionNetwork, type SessionWitness } from './session-network.js';
+import type { StoreTrouble } from './store-exchange.js';
+import { linkStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';
 import { Trace } from './trace.js';
+import { Watcher } from './watcher.js';
 import { World } from './world.js';
+
+const FLUSH_MS = 2;
 
 /** What stands in for parts of the product. */
 export interface Parts {
@@ -37,8 +42,9 @@ export class Installation {
   readonly engine: Engine;
   /** Of a setup with guests. */
   readonly guests: GuestSide | undefined;
+  readonly watcher: Watcher;
   readonly #around: Surroundings;
-  readonly #store: Machine;
+  readonly #trouble: StoreTrouble = { brokenShare: 0, lateShare: 0 };
 
   constructor(
     seed: number,
@@ -47,32 +53,29 @@ export class Installation {
     watching: {
       readonly witness: SessionWitness;
       readonly promises: (disk: MemoryDisk) => Promises;
-      readonly defect: (what: string) => void;
-      readonly wire: (violation: WireViolation) => void;
+      readonly report: Report;
     },
   ) {
     const { world, trace, disk } = this;
     const chance = new Seeded(seed);
     const { usualLatencyMs: usualMs, slowShare, slowLatencyMs: slowMs, watchLagMs, authorityS } = setup;
     this.network = new Network(world, chance.of('network'), { usualMs, slowShare, slowMs });
-    this.#store = new Machine(world, 'store', 0);
-    const lags = chance.of('watch');
     this.#around = {
       world,
       trace,
       chance: chance.of('nodes'),
       sessions: new SessionNetwork(this.network, watching.witness, setup.isEncoded),
-      base: openMemoryStore({ disk, shared: true, authorityS }),
-      storePlace: { network: this.network, machine: this.#store, trouble: { brokenShare: 0, lateShare: 0 } },
-      watchLagMs: () => lags.between(watchLagMs / 2, watchLagMs),
-      defect: watching.defect,
+      openStore: setup.isEmbedded
+        ? embedded(disk, authorityS)
+        : this.#shared(authorityS, watchLagMs, chance.of('watch')),
+      report: watching.report,
     };
     const drifts = chance.of('drift');
     const drift = () => drifts.between(-setup.drift, setup.drift);
     const start = parts.startControlPlane ?? startControlPlane;
     this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(), start));
     const guests = setup.hasGuests
-      ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.wire })
+      ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.report })
       : undefined;
     this.guests = guests;
     const makeAgent = guests ? guests.watched(parts.makeAgent ?? createAgent) : parts.makeAgent;
@@ -89,6 +92,14 @@ export class Installation {
         }),
     );
     this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk), guests);
+    this.watcher = new Watcher(this.#around, this.servers, disk, watching.report);
+  }
+
+  #shared(authorityS: number, watchLagMs: number, lags: Seeded): Surroundings['openStore'] {
+    const base = openMemoryStore({ disk: this.disk, shared: true, authorityS });
+    const place = { network: this.network, machine: new Machine(this.world, 'store', 0), trouble: this.#trouble };
+    const lagMs = () => lags.between(watchLagMs / 2, watchLagMs);
+    return (process, chance) => linkStore({ base, place, process, chance, watchLagMs: lagMs });
   }
 
   /** Starts every server and every host. */
@@ -96,6 +107,7 @@ export class Installation {
     for (const server of this.servers) server.start();
     for (const host of this.hosts) host.start();
     void this.engine.prepare();
+    this.watcher.start();
   }
 
   /** Does what goes wrong, and undoes it later. */
@@ -150,10 +162,10 @@ export class Installation {
       case 'cut':
         return this.#cut(fault);
       case 'store-trouble': {
-        const { trouble } = this.#around.storePlace;
-        Object.assign(trouble, { brokenShare: fault.brokenShare, lateShare: fault.lateShare });
+        const { brokenShare, lateShare } = fault;
+        Object.assign(this.#trouble, { brokenShare, lateShare });
         return () => {
-          trouble.brokenShare = 0;
+          this.#trouble.brokenShare = 0;
         };
       }
       case 'lose-watch':
@@ -186,7 +198,7 @@ export class Installation {
     this.trace.say('fault', 'everything is healed');
     this.network.healAll();
     this.guests?.heal();
-    this.#around.storePlace.trouble.brokenShare = 0;
+    this.#trouble.brokenShare = 0;
     for (const each of [...this.servers, ...this.hosts]) each.process?.resume();
     for (const server of this.servers) server.start();
     for (const host of this.hosts) {
@@ -208,6 +220,14 @@ export class Installation {
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;
   }
+}
+
+/** The store that one server has to itself, on its own machine; a write takes a flush. */
+function embedded(disk: MemoryDisk, authorityS: number): Surroundings['openStore'] {
+  return (process) => ({
+    ...openMemoryStore({ disk, authorityS, delay: { clock: process, writeDelayMs: FLUSH_MS } }),
+    loseWatch() {},
+  });
 }
 
 function stall({ process }: ServerNode | HostNode): () => void {

@@ -60,8 +60,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
       promises.push(invariants);
       return invariants;
     },
-    defect: (what) => report('defect', what),
-    wire: ({ rule, text }) => report(rule, text),
+    report,
   });
   const { world, disk, trace, hosts, servers, engine } = installation;
   const afterTurn = () => {
@@ -108,7 +107,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     digest: trace.digest(),
     turns: world.turns,
     virtualMs: world.nowMs,
-    counts: engine.counts,
+    counts: new Map([...engine.counts, ['watched', installation.watcher.heard]]),
   };
 }
 

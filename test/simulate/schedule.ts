@@ -15,6 +15,8 @@ export type Mood = (typeof MOODS)[number];
 export interface Setup {
   readonly mood: Mood;
   readonly servers: readonly string[];
+  /** Whether the only server has the store to itself. */
+  readonly isEmbedded: boolean;
   readonly hosts: readonly string[];
   readonly networks: readonly NetworkSetup[];
   /** S. */
@@ -79,6 +81,8 @@ export type Request = { readonly via: number } & (
       /** Which address of the subnet, the first one being 1; undefined: any. */
       readonly address?: number;
       readonly hasRequestId: boolean;
+      /** Whether it is asked of two servers at once. */
+      readonly isTwice: boolean;
     }
   | {
       readonly kind: 'release';
@@ -95,6 +99,12 @@ export type Request = { readonly via: number } & (
     }
   | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
   | { readonly kind: 'delete-host'; readonly host: string }
+  /** What can only be refused. */
+  | {
+      readonly kind: 'bad';
+      readonly network: number;
+      readonly mistake: 'far-address' | 'short-lease' | 'wide-exclusion';
+    }
 );
 
 /** What a run is. */
@@ -142,17 +152,20 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleO
 
 function setupOf(chance: Seeded): Setup {
   const count = 3 + chance.below(3);
+  const servers = ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 2, 3, 3]));
   return {
     mood: 'any',
-    servers: ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 3, 3])),
+    servers,
+    isEmbedded: servers.length === 1 && chance.chance(0.7),
     hosts: Array.from({ length: count }, (_, i) => `h${i + 1}`),
     networks: ['red', 'blue'].slice(0, chance.pick([1, 2])).map((name, i) => ({
       name,
-      cidr: `10.0.${i}.0/${chance.pick([28, 29])}`,
+      // Fewer addresses than MACs want: each goes from one to the other.
+      cidr: `10.0.${i}.0/${chance.pick([28, 29, 29, 29])}`,
       dhcpServerCount: chance.pick([1, 2, 2]),
       leaseTimeS: 120,
       reuseDelayS: 30,
-      macs: Array.from({ length: 8 }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+      macs: Array.from({ length: chance.pick([3, 8, 10]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
     })),
     authorityS: Math.round(chance.between(60, 120)),
     watchLagMs: chance.pick([2, 20, 200, 1_500]),
@@ -190,6 +203,7 @@ function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] 
 function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Fault {
   const host = sameHost ?? chance.pick(setup.hosts);
   const server = chance.pick(setup.servers);
+  const hasRest = setup.servers.length > 1;
   const forMs = chance.pick(LENGTHS_MS) * chance.between(0.5, 1.5);
   const shortMs = chance.pick(LENGTHS_MS.slice(0, 4)) * chance.between(0.5, 1.5);
   const way = chance.pick(['both', 'both', 'there', 'back'] as const);
@@ -213,14 +227,14 @@ function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Faul
     { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
   ];
   const ofOthers: readonly Fault[] = [
-    { kind: 'kill-server', server, forMs },
-    { kind: 'stop-server', server, forMs },
-    { kind: 'stall-server', server, forMs },
+    { kind: 'kill-server', server, forMs: hasRest ? forMs : shortMs },
+    { kind: 'stop-server', server, forMs: shortMs },
+    { kind: 'stall-server', server, forMs: shortMs },
     { kind: 'kill-servers', forMs: shortMs },
-    { kind: 'cut', of: [server], from: ['store'], way, forMs },
+    { kind: 'cut', of: [server], from: ['store'], way, forMs: hasRest ? forMs : shortMs },
     { kind: 'cut', of: setup.servers, from: ['store'], way, forMs: shortMs },
     { kind: 'cut', of: setup.hosts, from: setup.servers, way, forMs: shortMs },
-    { kind: 'store-trouble', brokenShare: chance.between(0, 0.5), lateShare: chance.random(), forMs },
+    { kind: 'store-trouble', brokenShare: chance.between(0, 0.5), lateShare: chance.random(), forMs: shortMs },
     { kind: 'lose-watch', server },
     { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
   ];
@@ -245,11 +259,12 @@ function request(setup: Setup, chance: Seeded): Asked {
   const mac = chance.below(setup.networks[network]?.macs.length ?? 1);
   const host = chance.pick(setup.hosts);
   const hasRequestId = chance.chance(0.5);
+  const isTwice = chance.chance(0.1);
   if (chance.chance(0.45)) {
     const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
-    return { kind: 'reserve', network, mac, hasRequestId, ...(address !== undefined && { address }) };
+    return { kind: 'reserve', network, mac, hasRequestId, isTwice, ...(address !== undefined && { address }) };
   }
-  if (setup.mood !== 'any' || chance.chance(0.8)) {
+  if (setup.mood !== 'any' || chance.chance(0.83)) {
     const by = chance.pick(['id', 'request', 'guarded-address'] as const);
     return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
   }
@@ -260,5 +275,6 @@ function request(setup: Setup, chance: Seeded): Asked {
     { kind: 'host', host, patch: { maintenance: chance.chance(0.4) } },
     { kind: 'host', host, patch: { managed: chance.chance(0.7) } },
     { kind: 'delete-host', host },
+    { kind: 'bad', network, mistake: chance.pick(['far-address', 'short-lease', 'wide-exclusion']) },
   ]);
 }

@@ -4,7 +4,7 @@ import type { ControlPlane, ControlPlaneOptions } from '@leasehold/server/contro
 import type { WallTime } from '@leasehold/server/domain/ids';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { Machine, type VirtualProcess } from './node.js';
-import { type LinkedStore, linkStore } from './store-link.js';
+import type { LinkedStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';
 import { TracedLog } from './trace.js';
 
@@ -50,7 +50,7 @@ export class ServerNode {
   /** Starts it, if it does not run. */
   start(): void {
     if (this.#process) return;
-    const { base, storePlace, chance, watchLagMs, trace, sessions, defect } = this.#around;
+    const { openStore, chance, trace, sessions, report } = this.#around;
     const process = this.machine.start();
     this.#process = process;
     process.onTurn = () => {
@@ -59,9 +59,9 @@ export class ServerNode {
     const concern = `${this.name} start ${++this.#starts}`;
     const log = new TracedLog(
       (line) => process.isAlive && trace.say(this.name, line),
-      (line) => process.isAlive && defect(`${this.name}: ${line}`),
+      (line) => process.isAlive && report('defect', `${this.name}: ${line}`),
     );
-    const store = linkStore({ base, place: storePlace, process, chance: chance.of(`${concern} store`), watchLagMs });
+    const store = openStore(process, chance.of(`${concern} store`));
     this.#store = store;
     trace.say(this.name, 'starts');
     const starting = this.#startControlPlane({
@@ -113,7 +113,9 @@ export class ServerNode {
       if (this.#process === process) this.kill();
     };
     process.arrive(() => {
-      plane.stop().then(over, (error: Error) => this.#around.defect(`${this.name} stopping: ${error.message}`));
+      plane
+        .stop()
+        .then(over, (error: Error) => this.#around.report('defect', `${this.name} stopping: ${error.message}`));
     });
   }
 

@@ -1,9 +1,10 @@
 // What every node of a simulation is made with.
 
-import type { MemoryStore } from '../fakes/memory-store.js';
+import type { Report } from './invariants/store.js';
+import type { VirtualProcess } from './node.js';
 import type { Seeded } from './seeded.js';
 import type { SessionNetwork } from './session-network.js';
-import type { StorePlace } from './store-exchange.js';
+import type { LinkedStore } from './store-link.js';
 import type { Trace } from './trace.js';
 import type { World } from './world.js';
 
@@ -13,9 +14,8 @@ export interface Surroundings {
   readonly chance: Seeded;
   readonly trace: Trace;
   readonly sessions: SessionNetwork;
-  readonly base: MemoryStore;
-  readonly storePlace: StorePlace;
-  readonly watchLagMs: () => number;
-  /** A program said of itself that it is wrong, or did what none may. */
-  readonly defect: (what: string) => void;
+  /** Opens the store for a server's process; `chance`: what it draws. */
+  readonly openStore: (process: VirtualProcess, chance: Seeded) => LinkedStore;
+  /** Says that an invariant is broken. */
+  readonly report: Report;
 }

@@ -21,6 +21,7 @@ import type { DhcpFrame, Frame } from '../frames.js';
 import type { Segment, Station } from '../segment.js';
 import type { World } from '../world.js';
 import { AuthorityReckoning } from './authority.js';
+import type { Report } from './store.js';
 
 /** What the store has, as the run knows it. Times are the world's. */
 export interface WireTruth {
@@ -42,13 +43,6 @@ export interface Leaseholder {
   readonly lease: { readonly address: Ipv4 } | undefined;
 }
 
-/** A rule that was broken. */
-export interface WireViolation {
-  readonly rule: 'S2' | 'S10' | 'A1' | 'A2' | 'N1' | 'I1' | 'Q1' | 'L3';
-  readonly atMs: number;
-  readonly text: string;
-}
-
 /** A reservation is in every table that is up to date, and an agent that serves has its sockets, after this long. */
 const SETTLED_MS = 10_000;
 const DECLINE_FORGOTTEN_MS = 600_000;
@@ -58,7 +52,7 @@ const MAX_QUESTIONS = 200;
 /** See the top of the file. */
 export class WireRules {
   readonly #world: World;
-  readonly #report: (violation: WireViolation) => void;
+  readonly #report: Report;
   readonly #truth: WireTruth;
   readonly #authority = new AuthorityReckoning();
   readonly #guests = new Set<Leaseholder>();
@@ -70,7 +64,7 @@ export class WireRules {
   readonly #answers = new Map<string, { readonly mac: Mac; readonly xid: number; readonly atMs: number }>();
 
   /** `report`: called with whatever is broken. */
-  constructor(world: World, truth: WireTruth, report: (violation: WireViolation) => void) {
+  constructor(world: World, truth: WireTruth, report: Report) {
     this.#world = world;
     this.#truth = truth;
     this.#report = report;
@@ -181,8 +175,8 @@ export class WireRules {
     return isForUs && askedAddress(message) === address;
   }
 
-  #broken(rule: WireViolation['rule'], text: string): void {
-    this.#report({ rule, atMs: this.#world.nowMs, text });
+  #broken(rule: string, text: string): void {
+    this.#report(rule, text);
   }
 }
 
