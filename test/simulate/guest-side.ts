@@ -49,7 +49,7 @@ export class GuestSide {
   readonly #fallen = new Set<SimulatedGuest>();
 
   constructor(parts: GuestSideParts) {
-    const { world, disk, trace, chance, setup, report } = parts;
+    const { world, disk, chance, setup, report } = parts;
     this.#parts = parts;
     this.rules = new WireRules(world, storeTruth(disk, world), report);
     const conditions = chance.pick<WireConditions>([GOOD_WIRE, { delayMs: [0.1, 2], loss: 0.02, duplication: 0.02 }]);
