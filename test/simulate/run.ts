@@ -1,7 +1,6 @@
 // Runs one schedule and looks after every turn whether all invariants hold.
 
 import { formatIpv4 } from '@leasehold/proto/values';
-import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
 import { serversWanted } from '@leasehold/server/domain/placement';
 import { Installation, type Parts } from './installation.js';
 import { wrongAnswerAt, wrongAnswerOf } from './invariants/answers.js';
@@ -125,8 +124,8 @@ function unhealed({ disk, hosts }: Installation): readonly string[] {
     if (formerServers.length > 0) wrong.push(`${networkId} has former servers ${formerServers.map((f) => f.hostId)}`);
     if (mark) wrong.push(`${networkId} is marked`);
     for (const host of hosts) {
-      const isPlaced = placements.some(({ hostId }) => hostId === (host.hostId as HostId));
-      const served = [...host.served].find((each) => each.networkId === (networkId as NetworkId));
+      const isPlaced = placements.some(({ hostId }) => hostId === host.hostId);
+      const served = [...host.served].find((each) => each.networkId === networkId);
       if (!isPlaced) {
         if (served && served.gate.standing() !== 'silent') wrong.push(`${host.hostId} answers in ${networkId}`);
         continue;
