@@ -31,6 +31,7 @@ let server: ScriptedServer;
 let channel: SessionChannel;
 let allowed: Map<Mac, Ipv4[]>;
 let reservedSinceMs: number | undefined;
+let placedMs: number | undefined;
 let beats = 0n;
 let bootId = 'boot-1';
 
@@ -44,9 +45,11 @@ beforeEach(async () => {
   const truth: WireTruth = {
     allowed: (_networkId, mac) => new Set(allowed.get(mac)),
     reservedSinceMs: (_networkId, mac, address) => (mac === MAC && address === OURS ? reservedSinceMs : undefined),
+    placedSinceMs: () => placedMs,
   };
   rules = new WireRules(world, truth, (rule) => violations.push(rule));
   rules.follow(segment);
+  placedMs = 0;
   beats = 0n;
   bootId = 'boot-1';
   server = new ScriptedServer();
@@ -300,6 +303,14 @@ describe('silence', () => {
     await serveFor(3_000);
     heard(asks('discover'));
     expect(broken()).toEqual(['L3']);
+  });
+
+  test('is right of a host that the network was taken from, or was just given to', () => {
+    placedMs = undefined;
+    heard(asks('discover'));
+    placedMs = world.nowMs - 9_999;
+    heard(asks('discover'));
+    expect(broken()).toEqual([]);
   });
 
   test('is right where the reservation is young, or was declined', () => {

@@ -8,8 +8,8 @@
 //        a host that was heard within three intervals.
 //   I1   All answers in a network carry one server identifier, and come from it.
 //   Q1   An answer has its question: that MAC and xid.
-//   L3   What a guest with a reservation asks is answered at once by every host that hears it, says to serve the network, and
-//        was heard of late.
+//   L3   What a guest with a reservation asks is answered at once by every host that hears it, on which the network is
+//        placed, that says to serve it, and was heard of late.
 
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import type { DhcpMessage } from '@leasehold/agent/domain/dhcp/message';
@@ -32,6 +32,8 @@ export interface WireTruth {
   allowed(networkId: string, mac: Mac): ReadonlySet<Ipv4>;
   /** Since when the address is reserved for this MAC without a break, acknowledged; undefined: it is not. */
   reservedSinceMs(networkId: string, mac: Mac, address: Ipv4): number | undefined;
+  /** Since when the network is placed on the host; undefined: it is not, and the host is told no new reservation. */
+  placedSinceMs(networkId: string, hostId: string): number | undefined;
 }
 
 /** A guest, as far as its lease goes. */
@@ -164,6 +166,8 @@ export class WireRules {
     if (message.giaddr !== 0 || message.op !== 'request' || (type !== 'discover' && type !== 'request')) return false;
     const servingForMs = this.#authority.servingForMs(hostId, networkId);
     if (servingForMs === undefined || servingForMs < SETTLED_MS) return false;
+    const placedMs = this.#truth.placedSinceMs(networkId, hostId);
+    if (placedMs === undefined || nowMs - placedMs < SETTLED_MS) return false;
     if (nowMs - (this.#declined.get(mac) ?? Number.NEGATIVE_INFINITY) < DECLINE_FORGOTTEN_MS) return false;
     const [address, second] = this.#truth.allowed(networkId, mac);
     if (address === undefined || second !== undefined) return false;
