@@ -11,11 +11,17 @@ export type GuestDeed = { readonly network: number } & (
   /** In this direction alone. */
   | { readonly kind: 'cut-wire'; readonly from: string; readonly to: readonly string[]; readonly forMs: number }
   | { readonly kind: 'bad-wire'; readonly conditions: WireConditions; readonly forMs: number }
-  /** A machine that nobody knows says this many things. */
-  | { readonly kind: 'strange-talk'; readonly host: string; readonly times: number; readonly forMs: number }
+  /** A machine says this many things: one that nobody knows, or one that says to be a guest. */
+  | {
+      readonly kind: 'strange-talk';
+      readonly host: string;
+      readonly times: number;
+      readonly as?: number;
+      readonly forMs: number;
+    }
 );
 
-const APART_MS = 8_000;
+const APART_MS = 5_000;
 const LENGTHS_MS = [3_000, 20_000, 100_000];
 
 /** The deeds of a seed, in order. */
@@ -50,5 +56,6 @@ function deedOf(setup: Setup, chance: Seeded): GuestDeed {
       conditions: { delayMs, loss: chance.between(0, 0.3), duplication: chance.between(0, 0.3) },
     },
     { kind: 'strange-talk', network, host, times: 1 + chance.below(10), forMs: 5_000 },
+    { kind: 'strange-talk', network, host, times: 1 + chance.below(10), as: mac, forMs: 5_000 },
   ]);
 }

@@ -36,6 +36,7 @@ export interface GuestSideParts {
   readonly report: Report;
 }
 
+/** Nobody's. */
 const STRANGER = '52:54:00:ff:00:01' as Mac;
 
 /** See the top of the file. */
@@ -166,8 +167,9 @@ export class GuestSide {
         };
       }
       case 'strange-talk': {
+        const mac = (deed.as === undefined ? undefined : network.macs[deed.as]) ?? STRANGER;
         const own = chance.of(`stranger ${this.#parts.world.nowMs}`);
-        const stranger = new Stranger(STRANGER, deed.host, segment, () => own.random());
+        const stranger = new Stranger(mac as Mac, deed.host, segment, () => own.random());
         const addresses = [...this.#guests.values()].flatMap(({ lease }) =>
           lease ? [lease.address, lease.server] : [],
         );

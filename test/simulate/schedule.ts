@@ -123,7 +123,7 @@ export const WARM_MS = 20_000;
 const FAULTS_APART_MS = 15_000;
 const REQUESTS_APART_MS = 3_000;
 /** They cost time: some runs do without. */
-const GUESTS_SHARE = 0.3;
+const GUESTS_SHARE = 0.5;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
 
 /** What is not left to the seed. */
