@@ -32,7 +32,7 @@ export interface Outcome {
 // Long enough for backoffs, for brakes to let go, for breakers to close, and for hosts that did not confirm to be tried
 // again.
 const HEALED_MS = 420_000;
-const AFTERWARDS_MS = 20;
+const AFTERWARDS_MS = 1_500;
 const SETTLES_MS = 5_000;
 const LOOKS_EVERY_MS = 10_000;
 

@@ -121,6 +121,7 @@ const MINUTE_MS = 60_000;
 export const WARM_MS = 20_000;
 
 const FAULTS_APART_MS = 15_000;
+const MISFORTUNE_MS = 15_000;
 const REQUESTS_APART_MS = 3_000;
 /** They cost time: some runs do without. */
 const GUESTS_SHARE = 0.5;
@@ -187,21 +188,46 @@ function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] 
   // Some runs are calm, so that what takes long without trouble happens too.
   const apartMs = FAULTS_APART_MS * chance.pick([0.5, 1, 1, 3]);
   for (let atMs = WARM_MS; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
-    // Most schedules that matter take several faults of the same machine.
-    const host = chance.pick(setup.hosts);
-    const times = chance.chance(0.2) ? 3 : 1;
-    for (let i = 0; i < times; i++) {
-      actions.push({
-        atMs: atMs + i * chance.between(0, 5_000),
-        ...fault(setup, times > 1 ? host : undefined, chance),
-      });
-    }
+    const next = setup.mood === 'any' && chance.chance(0.25) ? misfortunes(setup, chance) : [fault(setup, chance)];
+    for (const each of next) actions.push({ atMs: atMs + chance.between(0, MISFORTUNE_MS), ...each });
   }
   return actions;
 }
 
-function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Fault {
-  const host = sameHost ?? chance.pick(setup.hosts);
+/**
+ * Most schedules that matter take several faults of the same machine: a host is cut off for long, or the server that may
+ * lead, and more happens to it meanwhile.
+ */
+function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
+  const forMs = chance.between(60_000, 400_000);
+  const shortMs = chance.between(200, 10_000);
+  const way = chance.pick(['both', 'there', 'back'] as const);
+  const server = chance.pick(setup.servers);
+  const host = chance.pick(setup.hosts);
+  if (chance.chance(0.3)) {
+    const others: readonly Fault[] = [
+      { kind: 'cut', of: [server], from: ['store'], way: chance.pick(['both', 'there', 'back']), forMs },
+      { kind: 'cut', of: [server], from: setup.hosts, way, forMs },
+      { kind: 'stall-server', server, forMs: chance.between(3_000, 30_000) },
+      { kind: 'cut', of: setup.hosts.filter((each) => each !== host), from: [server], way, forMs: forMs / 2 },
+      { kind: 'lose-watch', server },
+    ];
+    return [others[0] as Fault, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
+  }
+  const more: readonly Fault[] = [
+    { kind: 'kill-host', host, forMs: shortMs },
+    { kind: 'reboot-host', host, forMs: shortMs },
+    { kind: 'stall-host', host, forMs: chance.between(1_000, 200_000) },
+    { kind: 'unplug-host', host, forMs: shortMs },
+    { kind: 'disk', host, disk: chance.pick(['full', 'slow']), forMs: shortMs },
+    { kind: 'kill-servers', forMs: shortMs },
+  ];
+  const cut: Fault = { kind: 'cut', of: [host], from: setup.servers, way, forMs };
+  return [cut, chance.pick(more), chance.pick(more)].slice(0, 1 + chance.below(3));
+}
+
+function fault(setup: Setup, chance: Seeded): Fault {
+  const host = chance.pick(setup.hosts);
   const server = chance.pick(setup.servers);
   const hasRest = setup.servers.length > 1;
   const forMs = chance.pick(LENGTHS_MS) * chance.between(0.5, 1.5);
@@ -240,7 +266,7 @@ function fault(setup: Setup, sameHost: string | undefined, chance: Seeded): Faul
   ];
   if (setup.mood === 'restarts') return chance.pick(ofRestarts);
   if (setup.mood === 'sick') return chance.pick(ofOthers);
-  return chance.pick(sameHost !== undefined || chance.chance(0.6) ? ofHost : ofOthers);
+  return chance.pick(chance.chance(0.6) ? ofHost : ofOthers);
 }
 
 function requests(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {

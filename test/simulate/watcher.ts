@@ -3,7 +3,7 @@
 
 import type { WatchCommand, Watched } from '@leasehold/server/app/events';
 import { type Event, eventsOf } from '@leasehold/server/domain/events';
-import type { Position } from '@leasehold/server/ports/store';
+import { type Position, StoreUnavailableError } from '@leasehold/server/ports/store';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { Report } from './invariants/store.js';
 import type { Lane } from './network.js';
@@ -80,10 +80,14 @@ export class Watcher {
     if (!watch.ok) {
       if (watch.error.kind === 'invalid-field') this.#report('S12', `a token was refused: ${watch.error.message}`);
     } else {
-      for await (const each of watch.value.read()) {
-        lane.push(() => {
-          if (connection === this.#connection) this.#hear(each);
-        });
+      try {
+        for await (const each of watch.value.read()) {
+          lane.push(() => {
+            if (connection === this.#connection) this.#hear(each);
+          });
+        }
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) this.#report('defect', `a watch ended with ${String(error)}`);
       }
       watch.value.close();
     }
