@@ -2,10 +2,12 @@
 
 import { parseArgs } from 'node:util';
 import { type CrewOptions, runSeeds } from './crew.js';
-import type { Outcome } from './run.js';
-import { MOODS, type Mood } from './schedule.js';
+import { type Outcome, runSchedule } from './run.js';
+import { MOODS, type Mood, scheduleOf } from './schedule.js';
+import { shrink } from './shrink.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
+                              [--shrink R]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -18,11 +20,13 @@ Options:
                the control plane, and nothing may move (default: any)
   --workers W  threads (default: 2)
   --lines L    how much of what happened is printed of a broken one (default: 40)
+  --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
   --help       print this
 `;
 
 interface Options extends CrewOptions {
   readonly lines: number;
+  readonly shrinkRuns: number;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -50,11 +54,21 @@ async function main(args: readonly string[]): Promise<number> {
     if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${options.seeds}, ${seconds().toFixed(0)} s `);
   });
   if (process.stderr.isTTY) process.stderr.write('\r');
+  if (options.shrinkRuns > 0) for (const { seed } of broken) await tellShrunk(seed, options);
   const hours = (virtualMs / 3_600_000).toFixed(1);
   console.log(
     `${ran} schedules, ${broken.length} broken; ${hours} virtual hours, ${turns} turns, ${seconds().toFixed(1)} s`,
   );
   return broken.length > 0 ? 1 : 0;
+}
+
+async function tellShrunk(seed: number, options: Options): Promise<void> {
+  const { schedule, outcome, runs } = await shrink(scheduleOf(seed, options), runSchedule, options.shrinkRuns);
+  console.log(`\nseed ${seed} after ${runs} runs, ${schedule.actions.length} actions left:`);
+  for (const { atMs, ...rest } of schedule.actions) {
+    console.log(`${(atMs / 1_000).toFixed(3).padStart(9)} ${JSON.stringify(rest)}`);
+  }
+  tell(outcome, options.lines);
 }
 
 function tell({ seed, violation, trace }: Outcome, lines: number): void {
@@ -73,6 +87,7 @@ function readArgs(args: readonly string[]): Options | undefined | string {
     mood: { type: 'string' },
     workers: { type: 'string', default: '2' },
     lines: { type: 'string', default: '40' },
+    shrink: { type: 'string', default: '0' },
     help: { type: 'boolean', default: false },
   } as const;
   try {
@@ -86,7 +101,7 @@ function readArgs(args: readonly string[]): Options | undefined | string {
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
-    return { ...numbers, minutes, mood, lines: Number(values.lines) };
+    return { ...numbers, minutes, mood, lines: Number(values.lines), shrinkRuns: Number(values.shrink) };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -17,8 +17,9 @@ export interface NetworkPace {
   readonly slowMs: number;
 }
 
-// After a way is whole again TCP waits until it sends again what was lost.
-const SENT_AGAIN_MS = 2_000;
+// After a way is whole again TCP waits until it sends again what was lost: as long as the way was cut, about, because its
+// waits double, but some time at least.
+const SENT_AGAIN_MS = { least: 200, most: 5_000 };
 const QUICKEST_MS = 0.2;
 
 /** The network. */
@@ -43,26 +44,31 @@ export class Network {
 
   /** The way is whole again. */
   heal(from: string, to: string): void {
-    if (!this.#cuts.delete(wayName(from, to))) return;
+    const sinceMs = this.#cuts.get(wayName(from, to));
+    if (sinceMs === undefined) return;
+    this.#cuts.delete(wayName(from, to));
     for (const lane of this.#lanes) {
-      if (lane.from.name === from && lane.to.name === to) this.goOnSoon(lane);
+      if (lane.from.name === from && lane.to.name === to) this.#goOnSoon(lane, this.world.nowMs - sinceMs);
     }
   }
 
   /** A machine has power again. */
   booted(machine: Machine): void {
-    for (const lane of this.#lanes) if (lane.to === machine) this.goOnSoon(lane);
+    for (const lane of this.#lanes) if (lane.to === machine) this.#goOnSoon(lane, SENT_AGAIN_MS.most);
   }
 
   /** Every way is whole again. */
   healAll(): void {
-    this.#cuts.clear();
-    for (const lane of this.#lanes) this.goOnSoon(lane);
+    for (const way of [...this.#cuts.keys()]) {
+      const [from = '', to = ''] = way.split('>');
+      this.heal(from, to);
+    }
   }
 
-  /** What waited for a way is sent again after a while. */
-  goOnSoon(lane: Lane): void {
-    if (lane.isHeld) this.world.after(this.#chance.between(QUICKEST_MS, SENT_AGAIN_MS), () => lane.goOn());
+  #goOnSoon(lane: Lane, brokenMs: number): void {
+    if (!lane.isHeld) return;
+    const { least, most } = SENT_AGAIN_MS;
+    this.world.after(this.#chance.between(0, Math.max(least, Math.min(most, brokenMs))), () => lane.goOn());
   }
 
   /** Whether a packet that arrives now does arrive. */

@@ -185,10 +185,13 @@ function hex(n: number): string {
 
 function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
   const actions: Action[] = [];
-  // Some runs are calm, so that what takes long without trouble happens too.
-  const apartMs = FAULTS_APART_MS * chance.pick([0.5, 1, 1, 3]);
+  // Some runs are calm, so that what takes minutes of nothing else happens too.
+  const calm = chance.pick([0.5, 1, 2, 5, 10]);
+  const apartMs = FAULTS_APART_MS * calm;
+  const misfortune = calm < 5 ? 0.25 : 0.7;
   for (let atMs = WARM_MS; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
-    const next = setup.mood === 'any' && chance.chance(0.25) ? misfortunes(setup, chance) : [fault(setup, chance)];
+    const next =
+      setup.mood === 'any' && chance.chance(misfortune) ? misfortunes(setup, chance) : [fault(setup, chance)];
     for (const each of next) actions.push({ atMs: atMs + chance.between(0, MISFORTUNE_MS), ...each });
   }
   return actions;
