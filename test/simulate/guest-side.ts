@@ -7,6 +7,7 @@
 import { BuiltinBackend } from '@leasehold/agent/backends/builtin/builtin-backend';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { DhcpFrame } from './frames.js';
 import type { GuestTraits } from './guest.js';
@@ -177,6 +178,18 @@ export class GuestSide {
         return () => segment.unplug(stranger);
       }
     }
+  }
+
+  /** Guests that are on and do not have what is reserved for them. */
+  unserved(): readonly string[] {
+    return [...this.#guests.values()].flatMap(({ isOn, mac, segment: { networkId }, lease }) => {
+      const slots = this.#parts.disk.byMac(networkId as NetworkId, mac);
+      const reserved = slots.find(({ state }) => state === 'reserved');
+      if (!isOn || !reserved || lease?.address === reserved.address) return [];
+      return [
+        `${mac} of ${networkId} has ${textOf(lease?.address)}, and ${textOf(reserved.address)} is reserved for it`,
+      ];
+    });
   }
 
   /** Every wire is whole again. */

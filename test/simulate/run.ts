@@ -111,8 +111,8 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
 }
 
 /** What is not as it should be long after everything was healed (L1, L2). */
-function unhealed({ disk, hosts }: Installation): readonly string[] {
-  const wrong: string[] = [];
+function unhealed({ disk, hosts, guests }: Installation): readonly string[] {
+  const wrong: string[] = [...(guests?.unserved() ?? [])];
   for (const network of disk.networks.values()) {
     const { networkId, placements, formerServers, mark } = network;
     const stored = disk
