@@ -1,4 +1,4 @@
-// What guests may see, checked at every frame and every lease, with what the run knows of the store as the only truth.
+// What guests may see, checked at every frame and every lease, with what the store has as the only truth.
 //
 //   S2   No two live guests have leases of one address of a segment that run, by their own clocks.
 //   S10  A MAC to which the store promises nothing is answered nothing.
@@ -27,10 +27,10 @@ import type { Report } from './store.js';
 export interface WireTruth {
   /**
    * The addresses that a host with authority may tell this MAC now: of every slot that names it and was not freed,
-   * whether reserved or resting; and of writes that are under way or of unknown outcome.
+   * whether reserved or resting.
    */
   allowed(networkId: string, mac: Mac): ReadonlySet<Ipv4>;
-  /** Since when the address is reserved for this MAC without a break, acknowledged; undefined: it is not. */
+  /** Since when the address is reserved for this MAC without a break; undefined: it is not. */
   reservedSinceMs(networkId: string, mac: Mac, address: Ipv4): number | undefined;
   /** Since when the network is placed on the host; undefined: it is not, and the host is told no new reservation. */
   placedSinceMs(networkId: string, hostId: string): number | undefined;
