@@ -35,6 +35,10 @@ export async function shrink(
     return true;
   };
   await tries(best.actions);
+  // Most kinds have nothing to do with it.
+  for (const kind of new Set(best.actions.map((action) => action.kind))) {
+    await tries(best.actions.filter((action) => action.kind !== kind));
+  }
   for (let size = Math.ceil(best.actions.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let end = best.actions.length; end > 0; end -= size) {
       const { actions } = best;
