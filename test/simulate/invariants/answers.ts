@@ -1,0 +1,40 @@
+// S4, as tables show it: while a host may answer X for one MAC, nobody reserved X for another.
+
+import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { MemoryDisk } from '../../fakes/memory-disk.js';
+import type { HostNode } from '../host-node.js';
+
+/** What is wrong with what a host may answer now; undefined: nothing. */
+export function wrongAnswerOf(host: HostNode, disk: MemoryDisk): string | undefined {
+  for (const { networkId, table, gate } of host.served) {
+    if (table.size === 0 || gate.standing() === 'silent') continue;
+    for (const { entry } of table.leases()) {
+      const problem = wrong(disk, networkId, entry.address, entry.mac);
+      if (problem) return `${host.hostId} ${problem}`;
+    }
+  }
+  return undefined;
+}
+
+/** The same, of one address that was just reserved. */
+export function wrongAnswerAt(
+  host: HostNode,
+  disk: MemoryDisk,
+  networkId: NetworkId,
+  address: Ipv4,
+): string | undefined {
+  for (const served of host.served) {
+    const entry = served.networkId === networkId ? served.table.at(address) : undefined;
+    if (!entry || served.gate.standing() === 'silent') continue;
+    const problem = wrong(disk, networkId, address, entry.mac);
+    if (problem) return `${host.hostId} ${problem}`;
+  }
+  return undefined;
+}
+
+function wrong(disk: MemoryDisk, networkId: string, address: Ipv4, mac: string): string | undefined {
+  const slot = disk.slot(networkId as NetworkId, address);
+  if (slot?.state !== 'reserved' || slot.mac === mac) return undefined;
+  return `may answer ${formatIpv4(address)} of ${networkId} for ${mac}, and it is reserved for ${slot.mac}`;
+}

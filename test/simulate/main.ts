@@ -1,0 +1,114 @@
+// `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
+
+import { parseArgs } from 'node:util';
+import { type CrewOptions, runSeeds } from './crew.js';
+import { type Outcome, runSchedule } from './run.js';
+import { MOODS, type Mood, scheduleOf } from './schedule.js';
+import { shrink } from './shrink.js';
+
+const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
+                              [--shrink R]
+
+Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
+docs/simulation.md says how to read a failure.
+
+Options:
+  --seeds N    how many schedules (default: 100)
+  --from S     the first seed (default: 1)
+  --minutes M  how long each one is, in virtual minutes (default: 5 to 20, as its seed says)
+  --mood MOOD  what goes wrong: any; restarts: servers are restarted, and nothing may move; sick: whatever else befalls
+               the control plane, and nothing may move (default: any)
+  --workers W  threads (default: 2)
+  --lines L    how much of what happened is printed of a broken one (default: 40)
+  --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
+  --help       print this
+`;
+
+interface Options extends CrewOptions {
+  readonly lines: number;
+  readonly shrinkRuns: number;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = readArgs(args);
+  if (typeof options === 'string') {
+    console.error(`simulate: ${options} (see --help)`);
+    return 2;
+  }
+  if (!options) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const startMs = performance.now();
+  const broken: Outcome[] = [];
+  let [ran, turns, virtualMs] = [0, 0, 0];
+  const seconds = () => (performance.now() - startMs) / 1_000;
+  await runSeeds(options, (outcome) => {
+    ran++;
+    turns += outcome.turns;
+    virtualMs += outcome.virtualMs;
+    if (outcome.violation) {
+      broken.push(outcome);
+      tell(outcome, options.lines);
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${options.seeds}, ${seconds().toFixed(0)} s `);
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r');
+  if (options.shrinkRuns > 0) for (const { seed } of broken) await tellShrunk(seed, options);
+  const hours = (virtualMs / 3_600_000).toFixed(1);
+  console.log(
+    `${ran} schedules, ${broken.length} broken; ${hours} virtual hours, ${turns} turns, ${seconds().toFixed(1)} s`,
+  );
+  return broken.length > 0 ? 1 : 0;
+}
+
+async function tellShrunk(seed: number, options: Options): Promise<void> {
+  const { schedule, outcome, runs } = await shrink(scheduleOf(seed, options), runSchedule, options.shrinkRuns);
+  console.log(`\nseed ${seed} after ${runs} runs, ${schedule.actions.length} actions left:`);
+  for (const { atMs, ...rest } of schedule.actions) {
+    console.log(`${(atMs / 1_000).toFixed(3).padStart(9)} ${JSON.stringify(rest)}`);
+  }
+  tell(outcome, options.lines);
+}
+
+function tell({ seed, violation, trace }: Outcome, lines: number): void {
+  if (!violation) return;
+  const last = lines > 0 ? `${trace.slice(-lines).join('\n')}\n` : '';
+  const { invariant, what, atMs } = violation;
+  console.log(`\n${last}seed ${seed}: ${invariant} at ${(atMs / 1_000).toFixed(3)} s: ${what}`);
+}
+
+/** What to run; undefined: help is wanted; a string: what is wrong. */
+function readArgs(args: readonly string[]): Options | undefined | string {
+  const options = {
+    seeds: { type: 'string', default: '100' },
+    from: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    mood: { type: 'string' },
+    workers: { type: 'string', default: '2' },
+    lines: { type: 'string', default: '40' },
+    shrink: { type: 'string', default: '0' },
+    help: { type: 'boolean', default: false },
+  } as const;
+  try {
+    const { values } = parseArgs({ args: [...args], options });
+    if (values.help) return undefined;
+    const { mood } = values;
+    if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
+    const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+    if (minutes !== undefined && !(minutes > 0)) return '--minutes is a number above 0';
+    const numbers = { seeds: Number(values.seeds), from: Number(values.from), workers: Number(values.workers) };
+    for (const [name, value] of Object.entries(numbers)) {
+      if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
+    }
+    return { ...numbers, minutes, mood, lines: Number(values.lines), shrinkRuns: Number(values.shrink) };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function isMood(text: string): text is Mood {
+  return MOODS.some((mood) => mood === text);
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,309 @@
+// What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
+
+import { type GuestDeed, guestDeeds } from './guest-schedule.js';
+import { Seeded } from './seeded.js';
+
+/**
+ * What goes wrong in a run: anything; or hosts are well, nobody changes what is wanted of them, and nothing may move:
+ * while servers are restarted (S7), or while whatever else of the control plane is sick (S8).
+ */
+export const MOODS = ['any', 'restarts', 'sick'] as const;
+/** One of them. */
+export type Mood = (typeof MOODS)[number];
+
+/** How an installation is made. */
+export interface Setup {
+  readonly mood: Mood;
+  readonly servers: readonly string[];
+  /** Whether the only server has the store to itself. */
+  readonly isEmbedded: boolean;
+  readonly hosts: readonly string[];
+  readonly networks: readonly NetworkSetup[];
+  /** S. */
+  readonly authorityS: number;
+  readonly watchLagMs: number;
+  readonly usualLatencyMs: number;
+  /** How many packets are slow. */
+  readonly slowShare: number;
+  readonly slowLatencyMs: number;
+  /** Whether messages go through their encoding. */
+  readonly isEncoded: boolean;
+  /** How far wrong clocks go, either way. */
+  readonly drift: number;
+  /** Whether there are guests, on wires, and hosts answer them with packets. */
+  readonly hasGuests: boolean;
+}
+
+/** A network with one subnet, of the same name. */
+export interface NetworkSetup {
+  readonly name: string;
+  readonly cidr: string;
+  readonly dhcpServerCount: number;
+  readonly leaseTimeS: number;
+  readonly reuseDelayS: number;
+  readonly macs: readonly string[];
+}
+
+/** What happens at some time. A fault ends by itself after `forMs`. */
+export type Action = { readonly atMs: number } & Deed;
+
+/** Something that happens. */
+export type Deed = Fault | GuestDeed | Request;
+
+/** What goes wrong, until it does not any more. */
+export type Fault =
+  | { readonly kind: 'kill-server' | 'stop-server' | 'stall-server'; readonly server: string; readonly forMs: number }
+  | { readonly kind: 'kill-servers'; readonly forMs: number }
+  | {
+      readonly kind: 'kill-host' | 'reboot-host' | 'stall-host' | 'unplug-host';
+      readonly host: string;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'disk'; readonly host: string; readonly disk: 'full' | 'slow'; readonly forMs: number }
+  /** Ways between every one of some machines and every one of others. */
+  | {
+      readonly kind: 'cut';
+      readonly of: readonly string[];
+      readonly from: readonly string[];
+      readonly way: 'both' | 'there' | 'back';
+      readonly forMs: number;
+    }
+  | { readonly kind: 'store-trouble'; readonly brokenShare: number; readonly lateShare: number; readonly forMs: number }
+  | { readonly kind: 'lose-watch'; readonly server: string }
+  | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
+
+/** What engines and operators ask for, at one of the servers first. */
+export type Request = { readonly via: number } & (
+  | {
+      readonly kind: 'reserve';
+      readonly network: number;
+      readonly mac: number;
+      /** Which address of the subnet, the first one being 1; undefined: any. */
+      readonly address?: number;
+      readonly hasRequestId: boolean;
+      /** Whether it is asked of two servers at once. */
+      readonly isTwice: boolean;
+    }
+  | {
+      readonly kind: 'release';
+      readonly network: number;
+      readonly mac: number;
+      readonly guestStopped: boolean;
+      readonly by: 'id' | 'request' | 'guarded-address';
+    }
+  | { readonly kind: 'count'; readonly network: number; readonly dhcpServerCount: number }
+  | {
+      readonly kind: 'subnet';
+      readonly network: number;
+      readonly change: 'lease-time' | 'exclude' | 'include' | 'gateway' | 'no-gateway' | 'delete' | 'create';
+    }
+  | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
+  | { readonly kind: 'delete-host'; readonly host: string }
+  /** What can only be refused. */
+  | {
+      readonly kind: 'bad';
+      readonly network: number;
+      readonly mistake: 'far-address' | 'short-lease' | 'wide-exclusion';
+    }
+);
+
+/** What a run is. */
+export interface Schedule {
+  readonly seed: number;
+  readonly setup: Setup;
+  readonly actions: readonly Action[];
+  /** When everything is healed. */
+  readonly endMs: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Until then networks are made and placed. */
+export const WARM_MS = 20_000;
+
+const FAULTS_APART_MS = 15_000;
+const MISFORTUNE_MS = 15_000;
+const REQUESTS_APART_MS = 3_000;
+/** They cost time: some runs do without. */
+const GUESTS_SHARE = 0.5;
+const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
+
+/** What is not left to the seed. */
+export interface ScheduleOptions {
+  readonly minutes?: number | undefined;
+  readonly mood?: Mood | undefined;
+  readonly hasGuests?: boolean | undefined;
+}
+
+/** The schedule of a seed. */
+export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
+  const chance = new Seeded(seed).of('schedule');
+  const setup = {
+    ...setupOf(chance.of('setup')),
+    ...(mood && { mood }),
+    ...(hasGuests !== undefined && { hasGuests }),
+  };
+  const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
+  const actions: Action[] = [
+    ...faults(setup, endMs, chance.of('faults')),
+    ...requests(setup, endMs, chance.of('requests')),
+    ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
+  ];
+  return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
+}
+
+function setupOf(chance: Seeded): Setup {
+  const count = 3 + chance.below(3);
+  const servers = ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 2, 3, 3]));
+  return {
+    mood: 'any',
+    servers,
+    isEmbedded: servers.length === 1 && chance.chance(0.7),
+    hosts: Array.from({ length: count }, (_, i) => `h${i + 1}`),
+    networks: ['red', 'blue'].slice(0, chance.pick([1, 2])).map((name, i) => ({
+      name,
+      // Fewer addresses than MACs want: each goes from one to the other.
+      cidr: `10.0.${i}.0/${chance.pick([28, 29, 29, 29])}`,
+      dhcpServerCount: chance.pick([1, 2, 2]),
+      leaseTimeS: 120,
+      reuseDelayS: 30,
+      macs: Array.from({ length: chance.pick([3, 8, 10]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+    })),
+    authorityS: Math.round(chance.between(60, 120)),
+    watchLagMs: chance.pick([2, 20, 200, 1_500]),
+    usualLatencyMs: chance.pick([1, 5, 20]),
+    slowShare: chance.pick([0, 0.01, 0.05]),
+    slowLatencyMs: chance.pick([100, 500]),
+    isEncoded: chance.chance(0.2),
+    drift: 0.01,
+    hasGuests: chance.of('guests').chance(GUESTS_SHARE),
+  };
+}
+
+function hex(n: number): string {
+  return n.toString(16).padStart(2, '0');
+}
+
+function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
+  const actions: Action[] = [];
+  // Some runs are calm, so that what takes minutes of nothing else happens too.
+  const calm = chance.pick([0.5, 1, 2, 5, 10]);
+  const apartMs = FAULTS_APART_MS * calm;
+  const misfortune = calm < 5 ? 0.25 : 0.7;
+  for (let atMs = WARM_MS; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
+    const next =
+      setup.mood === 'any' && chance.chance(misfortune) ? misfortunes(setup, chance) : [fault(setup, chance)];
+    for (const each of next) actions.push({ atMs: atMs + chance.between(0, MISFORTUNE_MS), ...each });
+  }
+  return actions;
+}
+
+/**
+ * Most schedules that matter take several faults of the same machine: a host is cut off for long, or the server that may
+ * lead, and more happens to it meanwhile.
+ */
+function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
+  const forMs = chance.between(60_000, 400_000);
+  const shortMs = chance.between(200, 10_000);
+  const way = chance.pick(['both', 'there', 'back'] as const);
+  const server = chance.pick(setup.servers);
+  const host = chance.pick(setup.hosts);
+  if (chance.chance(0.3)) {
+    const others: readonly Fault[] = [
+      { kind: 'cut', of: [server], from: ['store'], way: chance.pick(['both', 'there', 'back']), forMs },
+      { kind: 'cut', of: [server], from: setup.hosts, way, forMs },
+      { kind: 'stall-server', server, forMs: chance.between(3_000, 30_000) },
+      { kind: 'cut', of: setup.hosts.filter((each) => each !== host), from: [server], way, forMs: forMs / 2 },
+      { kind: 'lose-watch', server },
+    ];
+    return [others[0] as Fault, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
+  }
+  const more: readonly Fault[] = [
+    { kind: 'kill-host', host, forMs: shortMs },
+    { kind: 'reboot-host', host, forMs: shortMs },
+    { kind: 'stall-host', host, forMs: chance.between(1_000, 200_000) },
+    { kind: 'unplug-host', host, forMs: shortMs },
+    { kind: 'disk', host, disk: chance.pick(['full', 'slow']), forMs: shortMs },
+    { kind: 'kill-servers', forMs: shortMs },
+  ];
+  const cut: Fault = { kind: 'cut', of: [host], from: setup.servers, way, forMs };
+  return [cut, chance.pick(more), chance.pick(more)].slice(0, 1 + chance.below(3));
+}
+
+function fault(setup: Setup, chance: Seeded): Fault {
+  const host = chance.pick(setup.hosts);
+  const server = chance.pick(setup.servers);
+  const hasRest = setup.servers.length > 1;
+  const forMs = chance.pick(LENGTHS_MS) * chance.between(0.5, 1.5);
+  const shortMs = chance.pick(LENGTHS_MS.slice(0, 4)) * chance.between(0.5, 1.5);
+  const way = chance.pick(['both', 'both', 'there', 'back'] as const);
+  const ofHost: readonly Fault[] = [
+    { kind: 'kill-host', host, forMs },
+    { kind: 'reboot-host', host, forMs },
+    { kind: 'stall-host', host, forMs },
+    { kind: 'unplug-host', host, forMs: shortMs },
+    { kind: 'cut', of: [host], from: setup.servers, way, forMs },
+    { kind: 'cut', of: [host], from: setup.servers, way, forMs },
+    { kind: 'cut', of: [host], from: [server], way, forMs },
+    { kind: 'disk', host, disk: chance.pick(['full', 'slow'] as const), forMs: shortMs },
+    { kind: 'step-clock', machine: host, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
+  const quickMs = chance.between(100, 3_000);
+  const ofRestarts: readonly Fault[] = [
+    { kind: 'kill-server', server, forMs: quickMs },
+    { kind: 'stop-server', server, forMs: quickMs },
+    { kind: 'kill-servers', forMs: quickMs },
+    { kind: 'lose-watch', server },
+    { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
+  const ofOthers: readonly Fault[] = [
+    { kind: 'kill-server', server, forMs: hasRest ? forMs : shortMs },
+    { kind: 'stop-server', server, forMs: shortMs },
+    { kind: 'stall-server', server, forMs: shortMs },
+    { kind: 'kill-servers', forMs: shortMs },
+    { kind: 'cut', of: [server], from: ['store'], way, forMs: hasRest ? forMs : shortMs },
+    { kind: 'cut', of: setup.servers, from: ['store'], way, forMs: shortMs },
+    { kind: 'cut', of: setup.hosts, from: setup.servers, way, forMs: shortMs },
+    { kind: 'store-trouble', brokenShare: chance.between(0, 0.5), lateShare: chance.random(), forMs: shortMs },
+    { kind: 'lose-watch', server },
+    { kind: 'step-clock', machine: server, byMs: chance.between(-86_400_000, 86_400_000) },
+  ];
+  if (setup.mood === 'restarts') return chance.pick(ofRestarts);
+  if (setup.mood === 'sick') return chance.pick(ofOthers);
+  return chance.pick(chance.chance(0.6) ? ofHost : ofOthers);
+}
+
+function requests(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
+  const actions: Action[] = [];
+  const apartMs = REQUESTS_APART_MS * chance.pick([0.5, 1, 2]);
+  for (let atMs = WARM_MS / 2; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
+    actions.push({ atMs, via: chance.below(setup.servers.length), ...request(setup, chance) });
+  }
+  return actions;
+}
+
+type Asked = Request extends infer R ? (R extends Request ? Omit<R, 'via'> : never) : never;
+
+function request(setup: Setup, chance: Seeded): Asked {
+  const network = chance.below(setup.networks.length);
+  const mac = chance.below(setup.networks[network]?.macs.length ?? 1);
+  const host = chance.pick(setup.hosts);
+  const hasRequestId = chance.chance(0.5);
+  const isTwice = chance.chance(0.1);
+  if (chance.chance(0.45)) {
+    const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
+    return { kind: 'reserve', network, mac, hasRequestId, isTwice, ...(address !== undefined && { address }) };
+  }
+  if (setup.mood !== 'any' || chance.chance(0.83)) {
+    const by = chance.pick(['id', 'request', 'guarded-address'] as const);
+    return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
+  }
+  return chance.pick<Asked>([
+    { kind: 'count', network, dhcpServerCount: chance.pick([1, 2, 2, 3]) },
+    { kind: 'subnet', network, change: chance.pick(['lease-time', 'exclude', 'include', 'gateway', 'no-gateway']) },
+    { kind: 'subnet', network, change: chance.pick(['delete', 'create', 'create']) },
+    { kind: 'host', host, patch: { maintenance: chance.chance(0.4) } },
+    { kind: 'host', host, patch: { managed: chance.chance(0.7) } },
+    { kind: 'delete-host', host },
+    { kind: 'bad', network, mistake: chance.pick(['far-address', 'short-lease', 'wide-exclusion']) },
+  ]);
+}

@@ -1,0 +1,22 @@
+// A thread of `npm run simulate`: runs the seeds it is sent, several at a time, because every turn of a run waits for a
+// turn of the event loop.
+
+import { parentPort } from 'node:worker_threads';
+import { runSchedule } from './run.js';
+import { type ScheduleOptions, scheduleOf } from './schedule.js';
+
+/** What a worker is sent. */
+export interface Order extends ScheduleOptions {
+  readonly seed: number;
+}
+
+if (!parentPort) throw new Error('worker.ts runs in a thread of main.ts');
+const port = parentPort;
+port.on('message', ({ seed, ...options }: Order) => {
+  runSchedule(scheduleOf(seed, options)).then(
+    (outcome) => port.postMessage(outcome),
+    (error: unknown) => {
+      throw error;
+    },
+  );
+});
