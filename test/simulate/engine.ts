@@ -95,10 +95,16 @@ export class Engine {
     const network = 'network' in request ? this.#setup.networks[request.network] : undefined;
     switch (request.kind) {
       case 'reserve':
-        if (network) void this.#ofMac(network, request.mac, (mac) => this.#reserve(network, mac, request));
+        if (network) {
+          const index = request.isNew ? this.#next(network, request.mac, 'free') : request.mac;
+          void this.#ofMac(network, index, (mac) => this.#reserve(network, mac, request));
+        }
         return;
       case 'release':
-        if (network) void this.#ofMac(network, request.mac, (mac) => this.#release(network, mac, request));
+        if (network) {
+          const index = this.#next(network, request.mac, 'held');
+          void this.#ofMac(network, index, (mac) => this.#release(network, mac, request));
+        }
         return;
       case 'count':
         if (network) {
@@ -147,6 +153,16 @@ export class Engine {
     if (answer.kind === 'answer' && answer.result.ok && mistake !== 'far-address') {
       this.#around.report('S11', `${mistake} was taken`);
     }
+  }
+
+  /** The next MAC of which this is known, from one on; that one if there is none. */
+  #next({ name, macs }: NetworkSetup, from: number, kind: Known['kind']): number {
+    for (let i = 0; i < macs.length; i++) {
+      const index = (from + i) % macs.length;
+      const key = `${name} ${macs[index]}`;
+      if (!this.#busy.has(key) && (this.#known.get(key)?.kind ?? 'free') === kind) return index;
+    }
+    return from;
   }
 
   async #ofMac(network: NetworkSetup, index: number, work: (mac: string) => Promise<void>): Promise<void> {

@@ -78,6 +78,8 @@ export type Request = { readonly via: number } & (
       readonly kind: 'reserve';
       readonly network: number;
       readonly mac: number;
+      /** Whether it is the next MAC that has no address, from that one on. */
+      readonly isNew: boolean;
       /** Which address of the subnet, the first one being 1; undefined: any. */
       readonly address?: number;
       readonly hasRequestId: boolean;
@@ -87,6 +89,7 @@ export type Request = { readonly via: number } & (
   | {
       readonly kind: 'release';
       readonly network: number;
+      /** Of the next MAC that has an address, from this one on. */
       readonly mac: number;
       readonly guestStopped: boolean;
       readonly by: 'id' | 'request' | 'guarded-address';
@@ -166,7 +169,7 @@ function setupOf(chance: Seeded): Setup {
       dhcpServerCount: chance.pick([1, 2, 2]),
       leaseTimeS: 120,
       reuseDelayS: 30,
-      macs: Array.from({ length: chance.pick([3, 8, 10]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+      macs: Array.from({ length: chance.pick([3, 12, 24, 24]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
     })),
     authorityS: Math.round(chance.between(60, 120)),
     watchLagMs: chance.pick([2, 20, 200, 1_500]),
@@ -207,7 +210,7 @@ function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
   const way = chance.pick(['both', 'there', 'back'] as const);
   const server = chance.pick(setup.servers);
   const host = chance.pick(setup.hosts);
-  if (chance.chance(0.3)) {
+  if (chance.chance(0.2)) {
     const others: readonly Fault[] = [
       { kind: 'cut', of: [server], from: ['store'], way: chance.pick(['both', 'there', 'back']), forMs },
       { kind: 'cut', of: [server], from: setup.hosts, way, forMs },
@@ -269,7 +272,8 @@ function fault(setup: Setup, chance: Seeded): Fault {
   ];
   if (setup.mood === 'restarts') return chance.pick(ofRestarts);
   if (setup.mood === 'sick') return chance.pick(ofOthers);
-  return chance.pick(chance.chance(0.6) ? ofHost : ofOthers);
+  // Whenever another server leads, every wait for an address begins anew.
+  return chance.pick(chance.chance(0.8) ? ofHost : ofOthers);
 }
 
 function requests(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
@@ -289,9 +293,10 @@ function request(setup: Setup, chance: Seeded): Asked {
   const host = chance.pick(setup.hosts);
   const hasRequestId = chance.chance(0.5);
   const isTwice = chance.chance(0.1);
+  const isNew = chance.chance(0.7);
   if (chance.chance(0.45)) {
     const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
-    return { kind: 'reserve', network, mac, hasRequestId, isTwice, ...(address !== undefined && { address }) };
+    return { kind: 'reserve', network, mac, isNew, hasRequestId, isTwice, ...(address !== undefined && { address }) };
   }
   if (setup.mood !== 'any' || chance.chance(0.83)) {
     const by = chance.pick(['id', 'request', 'guarded-address'] as const);
