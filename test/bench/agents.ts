@@ -19,7 +19,6 @@ import {
   NotMeasuredError,
   type Progress,
   percentile,
-  type Size,
 } from './benchmark.js';
 import { cpuSeconds } from './child.js';
 import { ManyAgents, monotonicMs } from './many-agents.js';

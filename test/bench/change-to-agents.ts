@@ -9,14 +9,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Leasehold } from '@leasehold/sdk';
 import { Cluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
-import {
-  type Benchmark,
-  type BenchmarkOptions,
-  type Measurement,
-  type Progress,
-  percentile,
-  type Size,
-} from './benchmark.js';
+import { type Benchmark, type BenchmarkOptions, type Measurement, type Progress, percentile } from './benchmark.js';
 import { macOf } from './load.js';
 import { ManyAgents, monotonicMs } from './many-agents.js';
 import { startReplicaSet } from './target.js';

@@ -44,7 +44,7 @@ async function main({ only, output, ...options }: RunOptions): Promise<number> {
   }
   writeFileSync(
     output,
-    `${JSON.stringify({ time: new Date().toISOString(), size, environment, results }, undefined, 2)}\n`,
+    `${JSON.stringify({ time: new Date().toISOString(), size: options.size, environment, results }, undefined, 2)}\n`,
   );
   for (const line of summarize(results)) console.log(line);
   console.log(`\nResults: ${output}`);

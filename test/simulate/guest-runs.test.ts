@@ -29,7 +29,7 @@ test('with guests, too, a seed sees the same again, and another one something el
 function cutOffForLong(): Schedule {
   const schedule = scheduleOf(1, { minutes: 5, hasGuests: true });
   const { hosts, servers, networks } = schedule.setup;
-  const asked = { atMs: 22_000, via: 0, kind: 'reserve', hasRequestId: false, isTwice: false } as const;
+  const asked = { atMs: 22_000, via: 0, kind: 'reserve', isNew: false, hasRequestId: false, isTwice: false } as const;
   const reserves = networks.flatMap(({ macs }, network) => macs.map((_, mac): Action => ({ ...asked, network, mac })));
   const cut: Action = { atMs: 40_000, kind: 'cut', of: hosts, from: servers, way: 'both', forMs: 240_000 };
   return { ...schedule, actions: [...reserves, cut] };

@@ -8,7 +8,13 @@
 //       whether there is a session.
 //   C4. A process that stands still is connected to all the same, by its kernel, and says nothing.
 
-import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
+import { fromRefusal } from '@leasehold/agent/session/named-holder';
+import type {
+  SessionChannel,
+  SessionEnd,
+  SessionHandlers,
+  SessionTransport,
+} from '@leasehold/agent/session/session-transport';
 import { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import type { IpamError } from '@leasehold/server/domain/errors';
 import type { Lane, Network } from './network.js';
@@ -109,7 +115,7 @@ class Connection {
     this.#toAgent = network.lane(machine, agent.machine);
     agent.onKill(() => this.#leftByAgent(agent.machine.isUp));
     agent.after(PATIENCE_MS, () => {
-      if (!this.#isHeard) this.#loseAgent('No connection within 10 s');
+      if (!this.#isHeard) this.#loseAgent({ reason: 'No connection within 10 s' });
     });
     this.#askFromAgent(0);
     this.#toServer.push(() => this.#arrived(listener()));
@@ -134,12 +140,12 @@ class Connection {
   #arrived(listener: Listener | undefined): void {
     if (!listener) {
       this.#isServerOpen = false;
-      this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent('connection refused')));
+      this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent({ reason: 'connection refused' })));
       return;
     }
     const { process, streams } = listener;
     this.#server = process;
-    process.onKill(() => this.#leftByServer(process.machine.isUp, 'Server is gone'));
+    process.onKill(() => this.#leftByServer(process.machine.isUp, { reason: 'Server is gone' }));
     process.arrive(() => this.#accept(streams));
   }
 
@@ -153,7 +159,7 @@ class Connection {
         if (this.#isServerOpen) this.#sendToAgent(this.#encoded(SessionResponse, message));
       },
       end: (error) => {
-        this.#leftByServer(true, error?.message ?? 'Server ended the session');
+        this.#leftByServer(true, endOf(error));
         const stream = this.#stream;
         this.#server?.after(0, () => stream?.closed());
       },
@@ -164,7 +170,7 @@ class Connection {
   #sendToServer(request: SessionRequest): void {
     this.#toServer.push(() => {
       if (!this.#server?.isAlive) {
-        this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent('connection reset')));
+        this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent({ reason: 'connection reset' })));
         return;
       }
       this.#server.arrive(() => {
@@ -196,23 +202,23 @@ class Connection {
     this.#closeLanes();
   }
 
-  #leftByServer(tells: boolean, reason: string): void {
+  #leftByServer(tells: boolean, end: SessionEnd): void {
     if (!this.#isServerOpen) return;
     this.#isServerOpen = false;
-    if (tells) this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent(reason)));
+    if (tells) this.#toAgent.push(() => this.#agent.arrive(() => this.#loseAgent(end)));
     this.#closeLanes();
   }
 
   /** The agent learns that the connection is over. */
-  #loseAgent(reason: string): void {
+  #loseAgent(end: SessionEnd): void {
     if (!this.#isAgentOpen) return;
     this.#leftByAgent(true);
-    this.#handlers.onClose(reason);
+    this.#handlers.onClose(end);
   }
 
   #loseServer(): void {
     if (!this.#isServerOpen) return;
-    this.#leftByServer(true, 'broken');
+    this.#leftByServer(true, { reason: 'broken' });
     this.#stream?.closed();
   }
 
@@ -227,7 +233,7 @@ class Connection {
       if (!this.#isAgentOpen) return;
       const now = this.#isAnswered(this.#server) ? 0 : missed + 1;
       if (now < ANSWERS_MISSED) this.#askFromAgent(now);
-      else this.#loseAgent('keepalive');
+      else this.#loseAgent({ reason: 'keepalive' });
     });
   }
 
@@ -244,4 +250,11 @@ class Connection {
     if (!peer?.isAlive || peer.isStalled) return false;
     return this.#sessions.network.isWhole(this.#agent.machine, this.#machine);
   }
+}
+
+/** What an agent learns of a session that its server ended: what the real transport reads from the refusal. */
+function endOf(error: IpamError | undefined): SessionEnd {
+  const reason = error?.message ?? 'Server ended the session';
+  const holder = error?.kind === 'no-holder' ? fromRefusal(error.metadata) : undefined;
+  return holder ? { reason, holder } : { reason };
 }

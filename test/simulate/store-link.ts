@@ -45,7 +45,11 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
   const watch = new Watch(options);
   return {
     kind: 'mongodb',
-    settings: base.settings,
+    get settings() {
+      return base.settings;
+    },
+    readSettings: () => exchange.read(() => base.readSettings()),
+    lowerAuthorityCeiling: () => exchange.write(() => base.lowerAuthorityCeiling()),
     networks: networkStore(base, exchange, watch),
     slots: slotStore(base, exchange),
     history: {

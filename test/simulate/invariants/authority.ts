@@ -135,6 +135,7 @@ export class AuthorityReckoning {
       case 'heartbeatAck': {
         const sentMs = session.sent.get(message.value.sequence);
         if (sentMs === undefined) return;
+        if (message.value.heartbeatInterval) session.intervalMs = inMs(message.value.heartbeatInterval);
         machine.intervalMs = session.intervalMs;
         session.ackedMs = Math.max(session.ackedMs ?? sentMs, sentMs);
         for (const { networkId, placementEpoch } of message.value.placements) {

@@ -69,7 +69,12 @@ function begin(): void {
 
 function beat(isAcknowledged = true, serving = true): void {
   const tables = [TableState.fromPartial({ networkId: 'red', placementEpoch: 1n, serving })];
-  channel.send({ message: { $case: 'heartbeat', value: { sessionEpoch: undefined, sequence: ++beats, tables } } });
+  channel.send({
+    message: {
+      $case: 'heartbeat',
+      value: { sessionEpoch: undefined, sequence: ++beats, acknowledgedSequence: 0n, tables },
+    },
+  });
   if (isAcknowledged) server.session.acknowledge([{ networkId: 'red', placementEpoch: 1n }], beats);
 }
 
