@@ -16,7 +16,7 @@ export default defineConfig({
           testTimeout: 60_000,
           include: [
             '{proto,program,server,agent,sdk}/src/**/*.test.ts',
-            'test/{architecture,conformance,simulation,support,fakes}/**/*.test.ts',
+            'test/{architecture,conformance,simulate,simulation,support,fakes}/**/*.test.ts',
           ],
         },
       },

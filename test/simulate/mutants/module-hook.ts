@@ -1,0 +1,18 @@
+// Runs in Node's thread for module hooks (https://nodejs.org/api/module.html#customization-hooks): edits one module.
+
+import type { LoadHook } from 'node:module';
+import { type Mutant, mutated } from './mutation.js';
+
+let target: { readonly url: string; readonly mutant: Mutant } | undefined;
+
+/** Called by `register` with its data. */
+export function initialize(data: { readonly url: string; readonly mutant: Mutant }): void {
+  target = data;
+}
+
+/** Called for every module. */
+export const load: LoadHook = async (url, context, nextLoad) => {
+  const loaded = await nextLoad(url, context);
+  if (!target || url !== target.url) return loaded;
+  return { ...loaded, source: mutated(String(loaded.source), target.mutant) };
+};
