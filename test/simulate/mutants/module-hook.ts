@@ -14,5 +14,7 @@ export function initialize(data: { readonly url: string; readonly mutant: Mutant
 export const load: LoadHook = async (url, context, nextLoad) => {
   const loaded = await nextLoad(url, context);
   if (!target || url !== target.url) return loaded;
-  return { ...loaded, source: mutated(String(loaded.source), target.mutant) };
+  // A module comes as bytes, unless another hook was there first.
+  const source = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source);
+  return { ...loaded, source: mutated(source, target.mutant) };
 };

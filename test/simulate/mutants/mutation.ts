@@ -29,7 +29,8 @@ export function switchOn(mutant: Mutant): void {
 export function mutated(source: string, { name, edits }: Pick<Mutant, 'name' | 'edits'>): string {
   return edits.reduce((text, [from, to]) => {
     const places = text.split(from).length - 1;
-    if (places !== 1) throw new Error(`Mutant ${name}: "${from}" fits ${places} places: write it for the source as it is`);
+    if (places !== 1)
+      throw new Error(`Mutant ${name}: "${from}" fits ${places} places: write it for the source as it is`);
     return text.replace(from, () => to);
   }, source);
 }
