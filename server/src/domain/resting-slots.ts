@@ -103,7 +103,7 @@ export class RestingSlots {
     // What no store says of a slot that it only sums up is found out when it matters.
     const vouched = slot.vouched === undefined ? undefined : slot.vouched && slot.chainSoFar !== 'unvouched';
     if (known?.reservationId === reservationId) {
-      this.#change(known, { vouched, reuseDelayS, leaseTimeCeilingS }, nowMs);
+      this.#change(known, { vouched: vouched ?? known.vouched, reuseDelayS, leaseTimeCeilingS }, nowMs);
       return;
     }
     const chainSeenMs = isOld ? undefined : slot.chainSoFar === undefined ? nowMs : this.#chainSeenMs(slot);
