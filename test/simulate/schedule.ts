@@ -155,7 +155,7 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleO
 }
 
 function setupOf(chance: Seeded): Setup {
-  const count = 3 + chance.below(3);
+  const count = chance.pick([3, 3, 4, 5]);
   const servers = ['s1', 's2', 's3'].slice(0, chance.pick([1, 2, 2, 3, 3]));
   return {
     mood: 'any',
@@ -166,10 +166,10 @@ function setupOf(chance: Seeded): Setup {
       name,
       // Fewer addresses than MACs want: each goes from one to the other.
       cidr: `10.0.${i}.0/${chance.pick([28, 29, 29, 29])}`,
-      dhcpServerCount: chance.pick([1, 2, 2]),
+      dhcpServerCount: chance.pick([1, 2, 2, 3]),
       leaseTimeS: 120,
       reuseDelayS: 30,
-      macs: Array.from({ length: chance.pick([3, 12, 24, 24]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+      macs: Array.from({ length: chance.pick([3, 24, 40, 60]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
     })),
     authorityS: Math.round(chance.between(60, 120)),
     watchLagMs: chance.pick([2, 20, 200, 1_500]),
@@ -207,7 +207,7 @@ function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] 
 function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
   const forMs = chance.between(60_000, 400_000);
   const shortMs = chance.between(200, 10_000);
-  const way = chance.pick(['both', 'there', 'back'] as const);
+  const way = chance.pick(['both', 'both', 'there', 'back'] as const);
   const server = chance.pick(setup.servers);
   const host = chance.pick(setup.hosts);
   if (chance.chance(0.2)) {
@@ -294,11 +294,12 @@ function request(setup: Setup, chance: Seeded): Asked {
   const hasRequestId = chance.chance(0.5);
   const isTwice = chance.chance(0.1);
   const isNew = chance.chance(0.7);
-  if (chance.chance(0.45)) {
+  // More than are released: tables are full of addresses that others wait for.
+  if (chance.chance(0.6)) {
     const address = chance.chance(0.2) ? 1 + chance.below(8) : undefined;
     return { kind: 'reserve', network, mac, isNew, hasRequestId, isTwice, ...(address !== undefined && { address }) };
   }
-  if (setup.mood !== 'any' || chance.chance(0.83)) {
+  if (setup.mood !== 'any' || chance.chance(0.75)) {
     const by = chance.pick(['id', 'request', 'guarded-address'] as const);
     return { kind: 'release', network, mac, guestStopped: chance.chance(0.5), by };
   }
