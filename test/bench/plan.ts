@@ -279,6 +279,7 @@ function observerOf(networks: readonly Network[], nowMs: number): HostObserver {
     table: (hostId, networkId) => tables.get(hostId)?.get(networkId),
     onChange: () => ({ close: () => {} }),
     takenInMs: () => nowMs,
+    firstHeardMs: nowMs,
     lastSignMs: () => nowMs,
     isPresent: () => true,
     probe: async () => 'unknown',

@@ -27,3 +27,31 @@ test.each([3, 4, 10].flatMap((hosts) => [0, 130, 377, 611, 900].map((afterMs) =>
     await installation.stop();
   },
 );
+
+// When an agent dials next depends on when it was cut off: one of these returns just after the others became suspect.
+test.each(Array.from({ length: 25 }, (_, n) => 7_000 + 480 * n))(
+  'when nobody came in time after a start, the first one to return takes nothing from the others (%i ms)',
+  async (afterMs) => {
+    const networkIds = ['n0', 'n1', 'n2'];
+    const installation = await Installation.start({ h0: networkIds, h1: networkIds, h2: networkIds });
+    for (const [n, networkId] of networkIds.entries()) {
+      await installation.createNetwork(networkId, { dhcpServerCount: 1 });
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+    }
+    await installation.advance(20_000);
+    const placed = () => networkIds.map((id) => installation.placements(id).map((line) => line.split(' ')[0]));
+    const before = placed();
+    expect(new Set(before.flat()).size).toBe(3);
+    for (const host of installation.hosts.values()) host.wire.cut();
+    await installation.killServer();
+    await installation.startServer();
+    await installation.advance(afterMs);
+    installation.host('h0').wire.heal();
+    await installation.advance(3_000);
+    installation.host('h1').wire.heal();
+    installation.host('h2').wire.heal();
+    await installation.advance(30_000);
+    expect(placed()).toEqual(before);
+    await installation.stop();
+  },
+);

@@ -2,13 +2,13 @@
 //
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
-//       was not heard yet gets until every living agent must have found the server; so does, after a stall, one whose
-//       stream was broken then.
+//       was not heard yet gets until every living agent must have found the server, counted from when the first one did:
+//       before that nobody knows whether they can. So does, after a stall, one whose stream was broken then.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
-import { type Liveness, liveness } from '../domain/liveness.js';
+import { type Heard, type Liveness, liveness, nextLivenessChangeMs } from '../domain/liveness.js';
 import type { Network, Placement } from '../domain/network.js';
 import { allBackMs, type Pace, paceOf } from '../domain/pace.js';
 import type { Breaker, BreakerState, MakeBreaker } from '../ports/breaker.js';
@@ -26,6 +26,8 @@ export interface HostNow {
   /** Counted from when it must have been heard again after a start. */
   readonly silentForMs: number;
   readonly liveness: Liveness;
+  /** When its liveness may change next if nothing more is heard; undefined: it cannot. */
+  readonly changeMs: number | undefined;
   readonly breaker: BreakerState;
 }
 
@@ -46,7 +48,8 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #breakers = new Map<HostId, Breaker>();
   readonly #onBreaker = new Set<() => void>();
-  #reconnectingUntilMs = 0;
+  #termFromMs = 0;
+  #termGraceMs = 0;
   #agesFromMs = 0;
 
   constructor(options: FleetOptions) {
@@ -56,7 +59,7 @@ export class Fleet {
 
   /** Until then agents may still be on their way to a server that just began to lead. */
   get reconnectingUntilMs(): number {
-    return this.#reconnectingUntilMs;
+    return Math.max(this.#termFromMs, this.#options.observer.firstHeardMs ?? 0) + this.#termGraceMs;
   }
 
   get #graceMs(): number {
@@ -68,7 +71,8 @@ export class Fleet {
     this.close();
     this.#breakers.clear();
     this.#agesFromMs = this.#options.clock.now();
-    this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;
+    this.#termFromMs = this.#agesFromMs;
+    this.#termGraceMs = this.#graceMs;
   }
 
   /** Every host's age starts anew. */
@@ -98,11 +102,11 @@ export class Fleet {
     // While this server forgot all ages nobody could come back: who was away then gets as long as after a start.
     const wasAway = observed?.brokenSinceMs !== undefined && observed.brokenSinceMs <= this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, agesFromMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, agesFromMs);
     const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
     // By what its agent was told: that of today may be shorter.
     const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
-    const age = liveness({ lastHeardMs, brokenSinceMs, intervalMs, returnMs }, now);
+    const known: Heard = { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
     const silentForMs = Math.max(0, now - lastHeardMs);
     const heard = observed !== undefined && observed.lastHeardMs >= this.#agesFromMs;
     return {
@@ -110,7 +114,8 @@ export class Fleet {
       observed,
       heard,
       silentForMs,
-      liveness: age,
+      liveness: liveness(known, now),
+      changeMs: nextLivenessChangeMs(known, now),
       breaker: this.#breakers.get(host.hostId)?.state ?? 'closed',
     };
   }

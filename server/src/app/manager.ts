@@ -20,7 +20,7 @@ import {
   recentLosses,
 } from '../domain/brakes.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
-import { isQuiet, nextLivenessChangeMs } from '../domain/liveness.js';
+import { isQuiet } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
@@ -176,11 +176,8 @@ export class Manager {
     const { clock } = this.#context;
     const now = clock.now();
     let dueMs = now + (this.#isUnsure ? UNSURE_MS : IDLE_MS);
-    for (const { observed } of this.#fleet.look().values()) {
-      if (!observed) continue;
-      const change = nextLivenessChangeMs(observed, now);
-      if (change !== undefined) dueMs = Math.min(dueMs, change);
-    }
+    // Of hosts that were not heard yet, too: when all are silent after a start, the first to return must find that noticed.
+    for (const { changeMs } of this.#fleet.look().values()) dueMs = Math.min(dueMs, changeMs ?? dueMs);
     this.#dueMs = dueMs;
     this.#timer = clock.after(dueMs - now, () => this.wake());
   }

@@ -57,6 +57,8 @@ export interface ProvidedReservation {
 
 /** What the provider sees of the hosts. All spans are on this machine's monotonic clock. */
 export interface HostObserver {
+  /** When the first host was heard since this server leads. */
+  readonly firstHeardMs: number | undefined;
   /** A host that was heard since this server leads. */
   host(hostId: HostId): ObservedHost | undefined;
   /** What of a network was seen before this moment, the host has taken in since this server leads: table and disk. */

@@ -108,6 +108,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #breaks = new RecentBreaks();
   readonly #beginnings: Beginnings;
   #counter = 0;
+  #firstHeardMs: number | undefined;
   #closed = false;
   #drifts = 0;
 
@@ -295,6 +296,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const older = record.session;
     if (older) this.#keepTakenIn(record, older);
     const pace = this.#options.pace();
+    this.#firstHeardMs ??= clock.now();
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
@@ -474,6 +476,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     record.takenInMs = this.#options.clock.now();
   }
 
+  get firstHeardMs(): number | undefined {
+    return this.#firstHeardMs;
+  }
+
   takenInMs(hostId: HostId, networkId: NetworkId): number {
     const record = this.#hosts.get(hostId);
     return record ? takenIn(record, record.session, networkId) : Number.NEGATIVE_INFINITY;
@@ -568,6 +574,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
 
   /** Forgets what every host was told and ends every session: this server does not lead any more. */
   stepDown(): void {
+    this.#firstHeardMs = undefined;
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
     this.#servers.clear();
