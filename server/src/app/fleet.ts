@@ -3,7 +3,7 @@
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
 //       was not heard yet gets until every living agent must have found the server, counted from when the first one did:
-//       before that nobody knows whether they can. So does, after a stall, one whose stream was broken then.
+//       before that nobody knows whether they can. So does, after a stall, one whose stream broke meanwhile.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -99,8 +99,9 @@ export class Fleet {
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
     const now = this.#options.clock.now();
-    // While this server forgot all ages nobody could come back: who was away then gets as long as after a start.
-    const wasAway = observed?.brokenSinceMs !== undefined && observed.brokenSinceMs <= this.#agesFromMs;
+    // While this server stood still nobody could come back: who left then gets as long as after a start. When it left is
+    // not known: after a stall timers run before sockets are read, and ages are forgotten before streams are found broken.
+    const wasAway = observed?.brokenSinceMs !== undefined && observed.lastHeardMs < this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
     const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, agesFromMs);
     const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
