@@ -9,14 +9,14 @@ const RED = ['52:54:00:00:00:0a=10.0.0.10', '52:54:00:00:00:0b=10.0.0.11'];
 const RED_1 = { networkId: 'red', placementEpoch: 1n };
 const S = 60_000;
 
-function makeWorld(): AgentWorld {
+function makeWorld(servers: readonly string[] = ['a']): AgentWorld {
   return new AgentWorld(({ clock, entropy, log, files, server, wire, backend, readLink, bootId }) =>
     createAgent(
       {
         ...{ clock, entropy, log, backend, readLink, transport: server, frameSockets: wire },
         state: new StateStore({ files, entropy, log }),
       },
-      { hostId: 'h1', servers: ['a', 'b'], failureDomain: 'rack-1', agentVersion: '0.1.0', bootId },
+      { hostId: 'h1', servers, failureDomain: 'rack-1', agentVersion: '0.1.0', bootId },
     ),
   );
 }

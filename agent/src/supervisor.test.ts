@@ -5,7 +5,7 @@ import { MemoryLog } from '../../test/fakes/memory-log.js';
 import { ScriptedServer } from '../../test/fakes/scripted-server.js';
 import { VirtualClock } from '../../test/fakes/virtual-clock.js';
 import type { NamedHolder } from './session/named-holder.js';
-import type { SessionControl } from './session/session-runner.js';
+import type { Greeting, SessionControl } from './session/session-runner.js';
 import { MIN_UPTIME_MS, Supervisor } from './supervisor.js';
 
 // random() is below 1: with this the waits are almost their upper bounds.
@@ -25,6 +25,15 @@ function start(servers = ['a'], random = ALMOST_ONE) {
     receive: (response: SessionResponse) => void runner.received.push(response),
     end: () => void runner.ended++,
     mayLead: (holder: NamedHolder) => holder.of?.storeUid !== 'over',
+    leadsLater: (holder: NamedHolder) => holder.of?.storeUid === 'later',
+    /** What comes of what is answered to a hello beside the session. */
+    answer: 'taken' as ReturnType<Greeting['answered']>,
+    greet: () => ({
+      answered: (_response: SessionResponse, control: SessionControl) => {
+        if (runner.answer === 'taken') runner.control = control;
+        return runner.answer;
+      },
+    }),
   };
   const supervisor = new Supervisor({ clock, log, transport, entropy: new FixedEntropy(random) }, servers, runner);
   supervisor.start();
@@ -83,22 +92,22 @@ describe('after an open session', () => {
   test('the first attempt is spread as far as that dictated last, the next ones are not', async () => {
     const world = start();
     world.runner.control?.opened();
-    world.runner.control?.spread(3_000);
-    world.runner.control?.spread(47_500);
+    world.runner.control?.dictated({ intervalMs: 1_000, spreadMs: 3_000 });
+    world.runner.control?.dictated({ intervalMs: 20_000, spreadMs: 47_500 });
     await world.clock.advance(MIN_UPTIME_MS);
     expect(await waits(world, 3)).toEqual([47_500, 200, 400]);
   });
 
   test('an attempt that came to no session is not spread', async () => {
     const world = start();
-    world.runner.control?.spread(47_500);
+    world.runner.control?.dictated({ intervalMs: 20_000, spreadMs: 47_500 });
     expect(await waits(world, 1)).toEqual([100]);
   });
 
   test('it is spread to who is named as well: the others were named it, too', async () => {
     const world = start();
     world.runner.control?.opened();
-    world.runner.control?.spread(10_000);
+    world.runner.control?.dictated({ intervalMs: 4_000, spreadMs: 10_000 });
     world.transport.session.drop('', { endpoint: 'b' });
     expect(Math.round((world.clock.nextDue() ?? 0) - world.clock.now())).toBe(10_000);
   });
