@@ -166,8 +166,11 @@ export class Supervisor {
   }
 
   #acknowledged(): void {
+    const { asked } = this.#unanswered;
     this.#unanswered = { sinceMs: this.#ports.clock.now(), asked: 0 };
+    if (asked === 0) return;
     this.#endAsked();
+    this.#scheduleAsking();
   }
 
   /** Others are asked when nothing was acknowledged by then, and again. */

@@ -12,6 +12,8 @@ export interface HolderLease {
   readonly holder: Pick<HolderRecord, 'server' | 'epoch' | 'advertise' | 'agentAdvertise'> | undefined;
   /** Whether that is this server. */
   readonly isSelf: boolean;
+  /** Whether another server, or this one, is likely to lead in a moment. */
+  readonly isChanging: boolean;
   /** Resolves after a renewal that began after this call was confirmed; rejects when this server does not lead. */
   confirm(): Promise<void>;
 }

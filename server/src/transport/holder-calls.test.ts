@@ -37,6 +37,7 @@ class SaidLease implements HolderLease {
   epoch = undefined;
   sinceMs = undefined;
   isSelf = false;
+  isChanging = false;
   holder: HolderLease['holder'];
   async confirm(): Promise<void> {}
 }
