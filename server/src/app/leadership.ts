@@ -63,7 +63,7 @@ function exclusiveLeadership(holder: ExclusiveHolder, name: ServerName, clock: C
   return {
     epoch,
     sinceMs: clock.now(),
-    holder: { ...name, epoch },
+    holder: { ...name, epoch, beat: 0 },
     isSelf: true,
     isChanging: false,
     confirm: () => holder.confirm(),

@@ -9,7 +9,7 @@ export interface HolderLease {
   /** Since when this server leads, on its monotonic clock; undefined: it does not. */
   readonly sinceMs: number | undefined;
   /** The server that leads, as far as this one knows; undefined: none. */
-  readonly holder: Pick<HolderRecord, 'server' | 'epoch' | 'advertise' | 'agentAdvertise'> | undefined;
+  readonly holder: Omit<HolderRecord, 'instance'> | undefined;
   /** Whether that is this server. */
   readonly isSelf: boolean;
   /** Whether another server, or this one, is likely to lead in a moment. */

@@ -44,6 +44,7 @@ import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js'
 import { Beginnings } from './beginnings.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
+import { NamedHolders } from './named-holders.js';
 import { Probes } from './probes.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
@@ -113,6 +114,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #breaks = new RecentBreaks();
   readonly #beginnings: Beginnings;
   readonly #waitingHellos: WaitingHellos;
+  readonly #named = new NamedHolders();
   /** Heartbeats that were not acknowledged since one was. */
   #unacknowledged = 0;
   #counter = 0;
@@ -124,7 +126,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
     this.#beginnings = new Beginnings(options.clock);
-    this.#waitingHellos = new WaitingHellos(options.clock, () => this.#closed || !this.#isLeadOpen());
+    this.#waitingHellos = new WaitingHellos(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -250,10 +252,21 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return noHolderOf(store, lease.isChanging ? undefined : lease.holder).error;
   }
 
-  /** Whether it is about to be known who leads, or this server does and is about to know how. */
-  #isLeadOpen(): boolean {
+  /** Waits until it is known who leads, as far as a host that comes shows that it is in doubt. */
+  #leadKnown(hostId: HostId, entries: number, isOpen: () => boolean): Promise<void> {
     const { lease, settings } = this.#options;
-    return lease.isSelf ? settings() === undefined : lease.isChanging;
+    const isInDoubt = () => lease.holder !== undefined && this.#named.wasNamed(hostId, lease.holder);
+    return this.#waitingHellos.wait(entries, isOpen, () => {
+      if (this.#closed) return true;
+      return lease.isSelf ? settings() !== undefined : !lease.isChanging && !isInDoubt();
+    });
+  }
+
+  /** The refusal of a server that does not lead. */
+  #notHere(hostId: HostId): IpamError {
+    const { holder } = this.#options.lease;
+    if (holder) this.#named.named(hostId, holder);
+    return this.#noHolder();
   }
 
   /** A whole hello arrived: begins the session, or says why not. */
@@ -264,9 +277,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
     if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
-    if (this.#isLeadOpen()) await this.#waitingHellos.wait(1 + hello.attachments.length + hello.tables.length, isOpen);
+    await this.#leadKnown(hostId.value, 1 + hello.attachments.length + hello.tables.length, isOpen);
     if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
-    if (!lease.isSelf) return this.#noHolder();
+    if (!lease.isSelf) return this.#notHere(hostId.value);
     if (!this.#options.settings()) return storeUnavailable('This server just began to lead').error;
     if (!(await this.#confirmed())) return storeUnavailable('This server cannot confirm that it leads').error;
     const { epoch: holderEpoch } = lease;

@@ -5,9 +5,9 @@ import { WaitingHellos } from './waiting-hellos.js';
 function start() {
   const clock = new VirtualClock(0);
   const world = { isKnown: false, wentOnMs: [] as number[] };
-  const waiting = new WaitingHellos(clock, () => world.isKnown);
+  const waiting = new WaitingHellos(clock);
   const come = (entries = 1, isOpen = () => true) =>
-    void waiting.wait(entries, isOpen).then(() => void world.wentOnMs.push(clock.now()));
+    void waiting.wait(entries, isOpen, () => world.isKnown).then(() => void world.wentOnMs.push(clock.now()));
   return { clock, world, come };
 }
 
