@@ -13,12 +13,13 @@ import { FaultStage } from './fault-stage.js';
 
 const [RED, BLUE] = ['red', 'blue'];
 const FLAPS = 6;
+const TURNS = 3;
 
-describe.skipIf(!(await hasTool('nft')))('of four hosts', { timeout: 150_000 }, () => {
+describe.skipIf(!(await hasTool('nft')))('of six hosts', { timeout: 150_000 }, () => {
   let stage: FaultStage;
 
   beforeAll(async () => {
-    stage = await FaultStage.start(await Cluster.startOverNetwork(), { hosts: 4, networks: { [RED]: 1, [BLUE]: 1 } });
+    stage = await FaultStage.start(await Cluster.startOverNetwork(), { hosts: 6, networks: { [RED]: 1, [BLUE]: 1 } });
   });
 
   afterEach(() => stage.judge());
@@ -50,6 +51,24 @@ describe.skipIf(!(await hasTool('nft')))('of four hosts', { timeout: 150_000 }, 
     expect(await guest.renew()).toMatchObject({ kind: 'renew' });
     await prober.answerSince(monotonicMs());
     expect(prober.longestSilence()).toBeLessThan(QUESTIONS_BEFORE_RETRY);
+  });
+
+  test('two that come and go in turns lose what they serve once, to hosts that stay', async () => {
+    const flapping = [await stage.server(RED), await stage.server(BLUE)];
+    const before = await stage.settled();
+    const seen = new Set(before.map(({ networkId, hostId, epoch }) => `${networkId} ${hostId} ${epoch}`));
+    for (let n = 0; n < TURNS; n++) {
+      for (const host of flapping) {
+        await host.machine.cut('both');
+        await becomes(host, 'down');
+        await host.machine.heal();
+        await becomes(host, 'up');
+        for (const { networkId, hostId, epoch } of await stage.placed()) seen.add(`${networkId} ${hostId} ${epoch}`);
+      }
+    }
+    const after = await stage.settled();
+    for (const { hostId } of flapping) expect(after.map((each) => each.hostId)).not.toContain(hostId);
+    expect(seen.size).toBe(before.length + after.length);
   });
 
   test('all are cut off at once: nothing moves, guests are served, it is said why, and all is as before when they are back', async () => {
