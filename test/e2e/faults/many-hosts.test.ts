@@ -19,7 +19,10 @@ describe.skipIf(!(await hasTool('nft')))('of six hosts', { timeout: 150_000 }, (
   let stage: FaultStage;
 
   beforeAll(async () => {
-    stage = await FaultStage.start(await Cluster.startOverNetwork(), { hosts: 6, networks: { [RED]: 1, [BLUE]: 1, [GREEN]: 0 } });
+    stage = await FaultStage.start(await Cluster.startOverNetwork(), {
+      hosts: 6,
+      networks: { [RED]: 1, [BLUE]: 1, [GREEN]: 0 },
+    });
   });
 
   afterEach(() => stage.judge());
