@@ -9,14 +9,14 @@ const RED = ['52:54:00:00:00:0a=10.0.0.10', '52:54:00:00:00:0b=10.0.0.11'];
 const RED_1 = { networkId: 'red', placementEpoch: 1n };
 const S = 60_000;
 
-function makeWorld(): AgentWorld {
+function makeWorld(servers: readonly string[] = ['a']): AgentWorld {
   return new AgentWorld(({ clock, entropy, log, files, server, wire, backend, readLink, bootId }) =>
     createAgent(
       {
         ...{ clock, entropy, log, backend, readLink, transport: server, frameSockets: wire },
         state: new StateStore({ files, entropy, log }),
       },
-      { hostId: 'h1', servers: ['a', 'b'], failureDomain: 'rack-1', agentVersion: '0.1.0', bootId },
+      { hostId: 'h1', servers, failureDomain: 'rack-1', agentVersion: '0.1.0', bootId },
     ),
   );
 }
@@ -28,6 +28,63 @@ async function heartbeats(world: AgentWorld, ms: number): Promise<void> {
     world.session.acknowledge([RED_1]);
   }
 }
+
+describe('a session that takes the place of one in which nothing was acknowledged', () => {
+  const ASKED_AFTER = 6_000;
+
+  /** Serves `red`, and has just asked another server. */
+  async function asked() {
+    const world = makeWorld(['a', 'b']);
+    await world.serveRed();
+    const { session } = world;
+    await world.clock.advance(ASKED_AFTER);
+    expect(world.server.sessions.map(({ server }) => server)).toEqual(['a', 'b']);
+    return { world, old: session };
+  }
+
+  test('confirms the table that its hello told of, and its acknowledgements count from the hello', async () => {
+    const { world, old } = await asked();
+    const { tables } = world.session.hello[0] ?? { tables: [] };
+    expect(tables).toMatchObject([{ networkId: 'red', placementEpoch: 1n, sequence: 0n, serving: true }]);
+    const greeted = world.clock.now();
+    await world.clock.advance(3_000);
+    await world.welcome({ holderEpoch: 2n });
+    expect(old.closedByAgent).toBe(true);
+    world.session.deliver('red', 1n, { $case: 'assignment', value: assignmentOf('u1') });
+    world.session.deliver('red', 1n, { $case: 'tableConfirmation', value: {} });
+    await world.clock.advance(0);
+    expect(world.session.acks).toMatchObject([{ networkId: 'red', sequence: 2n }]);
+    // Asked half a second before at the most.
+    await world.clock.advance(greeted - 1_000 + S - world.clock.now());
+    expect(world.backend.answers('red')).toEqual(RED);
+    await world.clock.advance(1_000);
+    expect(world.backend.answers('red')).toEqual([]);
+  });
+
+  test('begins with another hello when the table changed since', async () => {
+    const { world, old } = await asked();
+    old.deliver('red', 1n, { $case: 'tableDelta', value: { put: [entryOf(12)], remove: [] } });
+    await world.clock.advance(100);
+    await world.welcome({ holderEpoch: 2n });
+    expect(world.server.sessions.map(({ server }) => server)).toEqual(['a', 'b', 'b']);
+    expect(old.closedByAgent).toBe(true);
+    expect(world.server.sessions[1]?.closedByAgent).toBe(true);
+    expect(world.session.hello[0]?.tables).toMatchObject([{ networkId: 'red', entries: 3n }]);
+    expect(world.session.hello[0]?.highestEpoch).toEqual({ holderEpoch: 1n, counter: 1n });
+  });
+
+  test.each([
+    ['another store', { storeUid: 'store-2', holderEpoch: 2n }],
+    ['an older holder', { holderEpoch: 0n }],
+  ])('is not one of %s', async (_, terms) => {
+    const { world, old } = await asked();
+    await world.welcome(terms);
+    expect(world.session.closedByAgent).toBe(true);
+    expect(old.closedByAgent).toBe(false);
+    old.acknowledge([RED_1]);
+    expect(world.backend.answers('red')).toEqual(RED);
+  });
+});
 
 describe('authority', () => {
   test('a confirmed table is answered from until S after the send of the last acknowledged heartbeat', async () => {

@@ -5,7 +5,7 @@ import { MemoryLog } from '../../test/fakes/memory-log.js';
 import { ScriptedServer } from '../../test/fakes/scripted-server.js';
 import { VirtualClock } from '../../test/fakes/virtual-clock.js';
 import type { NamedHolder } from './session/named-holder.js';
-import type { SessionControl } from './session/session-runner.js';
+import type { Greeting, SessionControl } from './session/session-runner.js';
 import { MIN_UPTIME_MS, Supervisor } from './supervisor.js';
 
 // random() is below 1: with this the waits are almost their upper bounds.
@@ -25,6 +25,15 @@ function start(servers = ['a'], random = ALMOST_ONE) {
     receive: (response: SessionResponse) => void runner.received.push(response),
     end: () => void runner.ended++,
     mayLead: (holder: NamedHolder) => holder.of?.storeUid !== 'over',
+    leadsLater: (holder: NamedHolder) => holder.of?.storeUid === 'later',
+    /** What comes of what is answered to a hello beside the session. */
+    answer: 'taken' as ReturnType<Greeting['answered']>,
+    greet: () => ({
+      answered: (_response: SessionResponse, control: SessionControl) => {
+        if (runner.answer === 'taken') runner.control = control;
+        return runner.answer;
+      },
+    }),
   };
   const supervisor = new Supervisor({ clock, log, transport, entropy: new FixedEntropy(random) }, servers, runner);
   supervisor.start();
@@ -83,22 +92,22 @@ describe('after an open session', () => {
   test('the first attempt is spread as far as that dictated last, the next ones are not', async () => {
     const world = start();
     world.runner.control?.opened();
-    world.runner.control?.spread(3_000);
-    world.runner.control?.spread(47_500);
+    world.runner.control?.dictated({ intervalMs: 1_000, spreadMs: 3_000 });
+    world.runner.control?.dictated({ intervalMs: 20_000, spreadMs: 47_500 });
     await world.clock.advance(MIN_UPTIME_MS);
     expect(await waits(world, 3)).toEqual([47_500, 200, 400]);
   });
 
   test('an attempt that came to no session is not spread', async () => {
     const world = start();
-    world.runner.control?.spread(47_500);
+    world.runner.control?.dictated({ intervalMs: 20_000, spreadMs: 47_500 });
     expect(await waits(world, 1)).toEqual([100]);
   });
 
   test('it is spread to who is named as well: the others were named it, too', async () => {
     const world = start();
     world.runner.control?.opened();
-    world.runner.control?.spread(10_000);
+    world.runner.control?.dictated({ intervalMs: 4_000, spreadMs: 10_000 });
     world.transport.session.drop('', { endpoint: 'b' });
     expect(Math.round((world.clock.nextDue() ?? 0) - world.clock.now())).toBe(10_000);
   });
@@ -192,6 +201,117 @@ test('an open session stays, however long', async () => {
   world.runner.control?.opened();
   await world.clock.advance(24 * 3_600_000);
   expect(world.transport.sessions).toHaveLength(1);
+});
+
+describe('while nothing is acknowledged', () => {
+  const LATER = { endpoint: 'c', of: { storeUid: 'later', incarnation: 1n, holderEpoch: 2n } };
+
+  /** A session with `a` in which nothing is acknowledged. */
+  async function unanswered(servers = ['a', 'b'], random = 0) {
+    const world = start(servers, random);
+    const { session } = world.transport;
+    world.runner.control?.opened();
+    return { ...world, session };
+  }
+
+  const dialled = ({ transport }: ReturnType<typeof start>) => transport.sessions.map(({ server }) => server);
+
+  test('another server is asked after five seconds, and the session stays', async () => {
+    const world = await unanswered();
+    await world.clock.advance(4_999);
+    expect(dialled(world)).toEqual(['a']);
+    await world.clock.advance(1);
+    expect(dialled(world)).toEqual(['a', 'b']);
+    expect(world.session.closedByAgent).toBe(false);
+    expect(world.runner.ended).toBe(0);
+  });
+
+  test('nobody is asked while heartbeats are acknowledged, or where there is no other', async () => {
+    const world = await unanswered();
+    for (let i = 0; i < 100; i++) {
+      await world.clock.advance(4_000);
+      world.runner.control?.acknowledged();
+    }
+    expect(dialled(world)).toEqual(['a']);
+    const alone = await unanswered(['a']);
+    await alone.clock.advance(3_600_000);
+    expect(dialled(alone)).toEqual(['a']);
+  });
+
+  test('the session of one that welcomes takes its place', async () => {
+    const world = await unanswered();
+    await world.clock.advance(5_000);
+    world.transport.session.welcome();
+    expect(world.session.closedByAgent).toBe(true);
+    expect(world.transport.session.closedByAgent).toBe(false);
+    world.runner.control?.opened();
+    // The old one says no more.
+    world.session.drop();
+    world.transport.session.welcome();
+    expect(world.runner.received).toHaveLength(1);
+    await world.clock.advance(4_999);
+    expect(dialled(world)).toEqual(['a', 'b']);
+  });
+
+  test('one that welcomes with tables that are others by now is dialled anew', async () => {
+    const world = await unanswered();
+    world.runner.answer = 'stale';
+    await world.clock.advance(5_000);
+    world.transport.session.welcome();
+    expect(dialled(world)).toEqual(['a', 'b', 'b']);
+    expect(world.transport.sessions.map(({ closedByAgent }) => closedByAgent)).toEqual([true, true, false]);
+    expect(world.runner.ended).toBe(1);
+  });
+
+  test('one that is nobody to go to, refuses or is silent is left, and asked again half as often', async () => {
+    const world = await unanswered();
+    world.runner.answer = 'refused';
+    await world.clock.advance(5_000);
+    world.transport.session.welcome();
+    expect(world.transport.session.closedByAgent).toBe(true);
+    await world.clock.advance(10_000);
+    world.transport.session.drop();
+    await world.clock.advance(20_000);
+    const third = world.transport.session;
+    await world.clock.advance(14_999);
+    expect(third.closedByAgent).toBe(false);
+    await world.clock.advance(1);
+    expect(third.closedByAgent).toBe(true);
+    expect(dialled(world)).toEqual(['a', 'b', 'b', 'b']);
+    expect(world.session.closedByAgent).toBe(false);
+  });
+
+  test('who is named as leading later is asked next, once, and who is not is not', async () => {
+    const world = await unanswered();
+    await world.clock.advance(5_000);
+    world.transport.session.drop('', { ...LATER, of: { ...LATER.of, storeUid: 'same' } });
+    expect(dialled(world)).toEqual(['a', 'b']);
+    await world.clock.advance(10_000);
+    world.transport.session.drop('', LATER);
+    expect(dialled(world)).toEqual(['a', 'b', 'b', 'c']);
+    world.transport.session.drop('', { ...LATER, endpoint: 'd' });
+    expect(dialled(world)).toEqual(['a', 'b', 'b', 'c']);
+  });
+
+  test('an acknowledgement after all ends the asking, and so does the end of the session', async () => {
+    const world = await unanswered();
+    await world.clock.advance(5_000);
+    world.runner.control?.acknowledged();
+    expect(world.transport.session.closedByAgent).toBe(true);
+    await world.clock.advance(5_000);
+    const asked = world.transport.session;
+    expect(dialled(world)).toEqual(['a', 'b', 'b']);
+    world.session.drop();
+    expect(asked.closedByAgent).toBe(true);
+    world.supervisor.stop();
+    await world.clock.advance(100_000);
+    expect(dialled(world)).toEqual(['a', 'b', 'b']);
+  });
+});
+
+test('all servers are tried before it waits long', async () => {
+  const world = start(['a', 'b', 'c']);
+  expect(await waits(world, 9)).toEqual([100, 100, 100, 100, 100, 200, 100, 100, 400]);
 });
 
 test('a session that the runner closes is closed, ended once and followed by another', async () => {

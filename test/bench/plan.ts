@@ -202,7 +202,10 @@ async function settledManager(networks: readonly Network[]) {
   const entropy = new FixedEntropy();
   const view = await View.open({ store, clock, entropy, log, metrics: NO_METRICS });
   const hosts = observerOf(networks, clock.now());
-  const lease = { epoch: 1, sinceMs: 0, holder: undefined, isSelf: true, confirm: async () => {} };
+  const lease = {
+    ...{ epoch: 1, sinceMs: 0, holder: undefined, isSelf: true, isChanging: false },
+    confirm: async () => {},
+  };
   const reuse = () => undefined;
   const context: Context = { store, view, hosts, lease, reuse, clock, entropy, log, metrics: NO_METRICS };
   const fleet = new Fleet({ view, observer: hosts, clock, makeBreaker: virtualBreakers(clock) });

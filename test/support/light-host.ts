@@ -76,7 +76,17 @@ export class LightHost {
         driver.begin(channel, control);
       },
       receive: (response) => driver.receive(response),
+      greet: (channel) => {
+        const greeting = driver.greet(channel);
+        const answered: typeof greeting.answered = (response, control) => {
+          const answer = greeting.answered(response, control);
+          if (answer === 'taken') this.#isNew = true;
+          return answer;
+        };
+        return { answered };
+      },
       mayLead: (holder) => driver.mayLead(holder),
+      leadsLater: (holder) => driver.leadsLater(holder),
       end: () => driver.end(),
     };
     this.#supervisor = new Supervisor(ports, servers, runner);

@@ -182,7 +182,9 @@ test('of a name with several addresses each session dials the next, and asks for
   const lookup = () => Promise.resolve(['127.0.0.1', '127.0.0.2']);
   const transport = transportWith({ lookup });
   const name = `servers.example:${first.port}`;
+  expect(transport.isSeveral?.(name)).toBe(false);
   for (let i = 0; i < 3; i++) await dial(name, transport).first;
+  expect([name, '127.0.0.1:7069'].map((each) => transport.isSeveral?.(each))).toEqual([true, false]);
   const at = (address: string) => `${address} as ${name}`;
   expect(called).toEqual([at('127.0.0.1:0'), at(`127.0.0.2:${first.port}`), at('127.0.0.1:0')]);
   for (const { each } of [first, second]) each.forceShutdown();

@@ -55,13 +55,16 @@ export interface GrpcTransportOptions {
 
 /** Opens sessions over gRPC. */
 export function grpcTransport(options: GrpcTransportOptions): SessionTransport {
-  const turns = new Map<string, number>();
+  const turns = new Map<string, { readonly turn: number; readonly addresses: number }>();
   const nextOf = (server: string, addresses: readonly string[]) => {
-    const turn = turns.get(server) ?? 0;
-    turns.set(server, turn + 1);
+    const turn = turns.get(server)?.turn ?? 0;
+    turns.set(server, { turn: turn + 1, addresses: addresses.length });
     return addresses[turn % addresses.length];
   };
-  return { open: (server, handlers) => new GrpcSession(server, nextOf, options, handlers) };
+  return {
+    open: (server, handlers) => new GrpcSession(server, nextOf, options, handlers),
+    isSeveral: (server) => (turns.get(server)?.addresses ?? 1) > 1,
+  };
 }
 
 type NextOf = (server: string, addresses: readonly string[]) => string | undefined;

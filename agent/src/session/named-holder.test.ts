@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fromRefusal, isOver } from './named-holder.js';
+import { fromRefusal, isLater, isOver } from './named-holder.js';
 
 const KNOWN = { storeUid: 'u', incarnation: 2n, highestEpoch: { holderEpoch: 5n, counter: 9n } };
 
@@ -29,6 +29,13 @@ describe('a named holder', () => {
     expect(isOver(named('1'), undefined)).toBe(false);
     expect(isOver(named('', { store_uid: '' }), KNOWN)).toBe(false);
   });
+});
+
+test('only a later holder of the same store and incarnation, that says so, leads after the one whose session was the last', () => {
+  const others = [named('5'), named('9', { incarnation: '3' }), named('9', { store_uid: 'v' }), named('x')];
+  expect([named('6'), ...others].map((holder) => isLater(holder, KNOWN))).toEqual([true, false, false, false, false]);
+  expect(isLater(named('6'), undefined)).toBe(false);
+  expect(isLater(named('x'), undefined)).toBe(false);
 });
 
 test('a refusal without an endpoint names nobody, and numbers that are none are not read', () => {

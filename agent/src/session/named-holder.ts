@@ -28,3 +28,9 @@ export function isOver({ of }: NamedHolder, known: StoreIdentity | undefined): b
   if (!of || of.storeUid !== known?.storeUid || of.incarnation > known.incarnation) return false;
   return of.incarnation < known.incarnation || of.holderEpoch < known.highestEpoch.holderEpoch;
 }
+
+/** Whether a holder leads the same store after the one whose session was the last. */
+export function isLater({ of }: NamedHolder, known: StoreIdentity | undefined): boolean {
+  if (of?.storeUid !== known?.storeUid || of?.incarnation !== known?.incarnation) return false;
+  return of !== undefined && known !== undefined && of.holderEpoch > known.highestEpoch.holderEpoch;
+}

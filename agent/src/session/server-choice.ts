@@ -6,6 +6,7 @@
 //       MAX_FOLLOWED are followed: servers that name each other cost a dial each, and then the wait of a failure.
 //   F3. The last server that was found by following and opened a session is tried in turn, too: those that are configured
 //       may be away while it just restarts. Nothing of it is kept beyond the process.
+//   F4. A round is over when every server was tried in turn once: nobody waits long because one of several is away.
 
 const MAX_FOLLOWED = 3;
 
@@ -18,6 +19,9 @@ export class ServerChoice {
   #named: string | undefined;
   /** Dialled since, and with, the last one that was not named. */
   #asked: string[] = [];
+  /** Tried in turn in the present round. */
+  #tried = 0;
+  #nextOther = 0;
 
   constructor(configured: readonly string[]) {
     this.#configured = configured;
@@ -33,8 +37,26 @@ export class ServerChoice {
   }
 
   #inTurn(): string | undefined {
-    const turns = this.#found === undefined ? this.#configured : [...this.#configured, this.#found];
+    const turns = this.#turns();
+    this.#tried++;
     return turns[this.#next++ % turns.length];
+  }
+
+  #turns(): readonly string[] {
+    return this.#found === undefined ? this.#configured : [...this.#configured, this.#found];
+  }
+
+  /** Whether every server was tried since this was last so, or one was left that led; if so, another round begins. */
+  isRoundOver(): boolean {
+    if (this.#tried < this.#turns().length) return false;
+    this.#tried = 0;
+    return true;
+  }
+
+  /** Another one than `present`, in turn; undefined: there is none. */
+  other(present: string): string | undefined {
+    const others = this.#turns().filter((server) => server !== present);
+    return others[this.#nextOther++ % others.length];
   }
 
   /** A session with `server` is open. */
@@ -46,6 +68,7 @@ export class ServerChoice {
     }
     // It led: whoever it names later may have been asked before.
     this.#asked = [server];
+    this.#tried = this.#turns().length;
   }
 
   /** The one dialled last named `server`; answers whether that is who is dialled next. */

@@ -16,9 +16,9 @@ import type {
 import { type AttachmentDifference, difference } from './attachment-difference.js';
 import type { Acknowledged } from './authority.js';
 import { type AgentDescription, helloParts } from './hello.js';
-import { isOver, type NamedHolder } from './named-holder.js';
+import { isLater, isOver, type NamedHolder } from './named-holder.js';
 import { Session, type SessionAction, type SessionTerms, type StoreIdentity } from './session.js';
-import type { SessionControl, SessionRunner } from './session-runner.js';
+import type { Greeting, SessionControl, SessionRunner } from './session-runner.js';
 import type { SessionChannel } from './session-transport.js';
 
 /** What a session acts upon. */
@@ -73,13 +73,38 @@ export class SessionDriver implements SessionRunner {
   }
 
   begin(channel: SessionChannel, control: SessionControl): void {
-    const host = this.#host;
-    host.beginSession();
-    const identity = host.identity();
-    const attachments = host.attachments();
+    this.#host.beginSession();
+    this.#present = { ...this.#hello(channel, this.#host.tableStates()), control };
+  }
+
+  greet(channel: SessionChannel): Greeting {
+    // Sequences are the present session's.
+    const tables = this.#host.tableStates().map((table) => ({ ...table, sequence: 0n }));
+    const greeted = this.#hello(channel, tables);
+    return {
+      answered: (response, control) => {
+        const actions = greeted.session.receive(response);
+        const [action] = actions;
+        // Whoever would have all tables dropped has another store: no reason to leave who serves this one.
+        if (action?.kind !== 'adopt' || action.dropTables !== undefined) return 'refused';
+        this.end();
+        // A session's tables are measured by what they are at its begin, and that must be what its server was told.
+        this.#host.beginSession();
+        if (!areSameTables(tables, this.#host.tableStates())) return 'stale';
+        const present = { ...greeted, control };
+        this.#present = present;
+        this.#perform(present, actions);
+        return 'taken';
+      },
+    };
+  }
+
+  #hello(channel: SessionChannel, tables: readonly TableState[]): Omit<Present, 'control'> {
+    const identity = this.#host.identity();
+    const attachments = this.#host.attachments();
     const session = new Session(identity, this.#ports.clock.now());
-    this.#present = { session, channel, control, attachments, told: 0 };
-    for (const part of helloParts(this.#agent, identity, attachments, host.tableStates())) channel.send(part);
+    for (const part of helloParts(this.#agent, identity, attachments, tables)) channel.send(part);
+    return { session, channel, attachments, told: 0 };
   }
 
   receive(response: SessionResponse): void {
@@ -97,6 +122,10 @@ export class SessionDriver implements SessionRunner {
 
   mayLead(holder: NamedHolder): boolean {
     return !isOver(holder, this.#host.identity());
+  }
+
+  leadsLater(holder: NamedHolder): boolean {
+    return isLater(holder, this.#host.identity());
   }
 
   /** Acknowledges a network's deliveries. */
@@ -163,18 +192,19 @@ export class SessionDriver implements SessionRunner {
       case 'opened':
         this.#host.dictated(action.terms);
         present.control.opened();
-        present.control.spread(action.terms.spreadMs);
+        present.control.dictated(action.terms);
         this.#scheduleHeartbeat(present);
         this.attachmentsChanged();
         return;
       case 'paced':
         // The heartbeat that is due comes as it was to come: the server counts on the new interval from that one on.
         this.#host.dictated(action.terms);
-        present.control.spread(action.terms.spreadMs);
+        present.control.dictated(action.terms);
         return;
       case 'acknowledged': {
         const authorityMs = present.session.terms?.authorityMs ?? 0;
         this.#host.acknowledged({ sentMs: action.sentMs, authorityMs }, action.placements);
+        present.control.acknowledged();
         return;
       }
       case 'deliver':
@@ -225,4 +255,18 @@ export class SessionDriver implements SessionRunner {
     present.told = start + TABLES_PER_HEARTBEAT;
     return [...all, ...all].slice(start, present.told);
   }
+}
+
+/** Whether a hello that told of `told` would tell the same now. */
+function areSameTables(told: readonly TableState[], now: readonly TableState[]): boolean {
+  const isTold = (table: TableState, i: number) => {
+    const before = told[i];
+    return (
+      before?.networkId === table.networkId &&
+      before.networkUid === table.networkUid &&
+      before.placementEpoch === table.placementEpoch &&
+      before.digest.equals(table.digest)
+    );
+  };
+  return now.length === told.length && now.every(isTold);
 }

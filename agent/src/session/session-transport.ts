@@ -30,4 +30,6 @@ export interface SessionChannel {
 export interface SessionTransport {
   /** Dials `server` and opens a session at once; trouble comes through `onClose`. */
   open(server: string, handlers: SessionHandlers): SessionChannel;
+  /** Whether `server` is a name of several, of which each session dials the next one; absent: none is. */
+  isSeveral?(server: string): boolean;
 }

@@ -6,7 +6,7 @@
 
 import { type Clock, delay, type Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import { actingEpoch, beginLease, type LeaseState, mayTake, sawRecord } from '../domain/lease.js';
+import { actingEpoch, beginLease, isChanging, type LeaseState, mayTake, sawRecord } from '../domain/lease.js';
 import type { HolderLease } from '../ports/holder-lease.js';
 import {
   type ExclusiveHolder,
@@ -63,8 +63,9 @@ function exclusiveLeadership(holder: ExclusiveHolder, name: ServerName, clock: C
   return {
     epoch,
     sinceMs: clock.now(),
-    holder: { ...name, epoch },
+    holder: { ...name, epoch, beat: 0 },
     isSelf: true,
+    isChanging: false,
     confirm: () => holder.confirm(),
     async start(given) {
       events = given;
@@ -92,6 +93,7 @@ class SharedLeadership implements Leadership {
   #unansweredSinceMs: number | undefined;
   #timer: Timer | undefined;
   #isAway = false;
+  #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(store: HolderStore, name: ServerName, clock: Clock, log: Log) {
     this.#store = store;
@@ -117,6 +119,10 @@ class SharedLeadership implements Leadership {
 
   get isSelf(): boolean {
     return this.#state.kind === 'leading';
+  }
+
+  get isChanging(): boolean {
+    return isChanging(this.#state, this.#lookedMs, this.#clock.now());
   }
 
   async start(events: LeadershipEvents): Promise<void> {
@@ -169,6 +175,7 @@ class SharedLeadership implements Leadership {
   async #challenge(): Promise<void> {
     const readMs = this.#clock.now();
     const record = await this.#store.get();
+    this.#lookedMs = readMs;
     // A read proves nothing of the present: who leads by it renews before it acts.
     this.#saw(record?.instance === this.#name.instance ? await this.#store.renew(record) : record, readMs);
     if (mayTake(this.#state, this.#clock.now())) {

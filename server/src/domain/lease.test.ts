@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actingEpoch, beginLease, type LeaseRecord, type LeaseState, mayTake, sawRecord } from './lease.js';
+import { actingEpoch, beginLease, isChanging, type LeaseRecord, type LeaseState, mayTake, sawRecord } from './lease.js';
 
 const MINE = 'mine';
 
@@ -50,6 +50,28 @@ describe('a challenger may take the lead', () => {
 
   test('never while it leads itself', () => {
     expect(mayTake(leading(0), 1e9)).toBe(false);
+  });
+});
+
+describe('the lead is changing', () => {
+  const seen = (sinceMs: number) =>
+    sawRecord(beginLease(0), MINE, { instance: 'other', epoch: 3, beat: 1 }, sinceMs, sinceMs);
+
+  test('when the beat is overdue for longer than two looks can miss it, and for who leads never', () => {
+    expect(isChanging(seen(0), 2_000, 2_499)).toBe(false);
+    expect(isChanging(seen(0), 2_000, 2_500)).toBe(true);
+    expect(isChanging(leading(0), 9_000, 9_000)).toBe(false);
+  });
+
+  test('when there is no holder, or it gave the lead up', () => {
+    expect(isChanging(beginLease(0), 0, 0)).toBe(true);
+    const givenUp = sawRecord(beginLease(0), MINE, { instance: '', epoch: 3, beat: 9 }, 0, 0);
+    expect(isChanging(givenUp, 0, 0)).toBe(true);
+  });
+
+  test('not as far as one knows that cannot read the record', () => {
+    expect(isChanging(seen(0), 1_000, 3_499)).toBe(true);
+    expect(isChanging(seen(0), 1_000, 3_500)).toBe(false);
   });
 });
 

@@ -7,6 +7,8 @@
 
 const CHALLENGE_MS = 5_000;
 const ACT_MS = 4_000;
+// Of beats that come and are looked for every second two can be seen this far apart.
+const OVERDUE_MS = 2_500;
 
 /** What of the holder's record tells one renewal from the next. */
 export interface LeaseRecord {
@@ -45,6 +47,13 @@ export function sawRecord<Record extends LeaseRecord>(
 export function mayTake(state: LeaseState<LeaseRecord>, nowMs: number): boolean {
   if (state.kind === 'leading') return false;
   return state.seen === undefined || state.seen.instance === '' || nowMs - state.sinceMs >= CHALLENGE_MS;
+}
+
+/** Whether another server than the one in the record may lead soon; `lookedMs`: when the record was read last. */
+export function isChanging(state: LeaseState<LeaseRecord>, lookedMs: number, nowMs: number): boolean {
+  // Who cannot read it knows nothing of the beat.
+  if (state.kind === 'leading' || nowMs - lookedMs >= OVERDUE_MS) return false;
+  return state.seen === undefined || state.seen.instance === '' || nowMs - state.sinceMs >= OVERDUE_MS;
 }
 
 /** The epoch under which this server may act now; undefined: it may not. */

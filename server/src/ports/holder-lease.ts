@@ -9,9 +9,11 @@ export interface HolderLease {
   /** Since when this server leads, on its monotonic clock; undefined: it does not. */
   readonly sinceMs: number | undefined;
   /** The server that leads, as far as this one knows; undefined: none. */
-  readonly holder: Pick<HolderRecord, 'server' | 'epoch' | 'advertise' | 'agentAdvertise'> | undefined;
+  readonly holder: Omit<HolderRecord, 'instance'> | undefined;
   /** Whether that is this server. */
   readonly isSelf: boolean;
+  /** Whether another server, or this one, is likely to lead in a moment. */
+  readonly isChanging: boolean;
   /** Resolves after a renewal that began after this call was confirmed; rejects when this server does not lead. */
   confirm(): Promise<void>;
 }

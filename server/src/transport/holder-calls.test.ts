@@ -37,6 +37,7 @@ class SaidLease implements HolderLease {
   epoch = undefined;
   sinceMs = undefined;
   isSelf = false;
+  isChanging = false;
   holder: HolderLease['holder'];
   async confirm(): Promise<void> {}
 }
@@ -110,7 +111,7 @@ beforeEach(async () => {
   holder = await start('holder');
   follower = await start('follower');
   holder.lease.isSelf = true;
-  follower.lease.holder = { server: 'holder', epoch: 1, advertise: holder.target, agentAdvertise: '' };
+  follower.lease.holder = { server: 'holder', beat: 1, epoch: 1, advertise: holder.target, agentAdvertise: '' };
 });
 
 afterEach(async () => {
@@ -199,12 +200,12 @@ describe('what only the holder knows', () => {
     follower.lease.holder = undefined;
     expect((await getHost(follower, 'h1')).version).toBe('follower');
     const gone = await start('gone');
-    follower.lease.holder = { server: 'gone', epoch: 2, advertise: gone.target, agentAdvertise: '' };
+    follower.lease.holder = { server: 'gone', beat: 1, epoch: 2, advertise: gone.target, agentAdvertise: '' };
     await gone.listener.drain(0);
     expect((await getHost(follower, 'h1')).version).toBe('follower');
     holder.lease.isSelf = false;
-    holder.lease.holder = { server: 'follower', epoch: 3, advertise: follower.target, agentAdvertise: '' };
-    follower.lease.holder = { server: 'holder', epoch: 1, advertise: holder.target, agentAdvertise: '' };
+    holder.lease.holder = { server: 'follower', beat: 1, epoch: 3, advertise: follower.target, agentAdvertise: '' };
+    follower.lease.holder = { server: 'holder', beat: 1, epoch: 1, advertise: holder.target, agentAdvertise: '' };
     // Each takes the other one for the holder: whoever gets the call second answers it.
     expect((await getHost(follower, 'h1')).version).toBe('holder');
   });

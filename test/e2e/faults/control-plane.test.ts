@@ -60,14 +60,14 @@ describe.skipIf(!((await hasMongod()) && (await hasTool('nft'))))('the control p
     });
   });
 
-  test('cut off from MongoDB where it leads, leads from elsewhere, and nothing moves', async () => {
+  test('cut off from MongoDB where it leads, leads from elsewhere, where agents go, and nothing moves', async () => {
     await unnoticed(async (guest) => {
       const [leader, follower] = await roles();
       await leader.machine.cut('both', 'store');
       expect(await guest.renew()).toMatchObject({ kind: 'renew' });
       stage.leasehold = follower.client();
       await leads(follower);
-      // A limit: until then agents stay with the server that led.
+      await allUp();
       await leader.machine.heal();
     });
   });

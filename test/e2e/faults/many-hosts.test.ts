@@ -11,19 +11,48 @@ import { run } from '../../support/run.js';
 import { hasTool } from '../../support/tools.js';
 import { FaultStage } from './fault-stage.js';
 
-const [RED, BLUE] = ['red', 'blue'];
+const [RED, BLUE, GREEN] = ['red', 'blue', 'green'];
 const FLAPS = 6;
+const TURNS = 3;
 
-describe.skipIf(!(await hasTool('nft')))('of four hosts', { timeout: 150_000 }, () => {
+describe.skipIf(!(await hasTool('nft')))('of six hosts', { timeout: 150_000 }, () => {
   let stage: FaultStage;
 
   beforeAll(async () => {
-    stage = await FaultStage.start(await Cluster.startOverNetwork(), { hosts: 4, networks: { [RED]: 1, [BLUE]: 1 } });
+    stage = await FaultStage.start(await Cluster.startOverNetwork(), {
+      hosts: 6,
+      networks: { [RED]: 1, [BLUE]: 1, [GREEN]: 0 },
+    });
   });
 
   afterEach(() => stage.judge());
 
   afterAll(() => stage[Symbol.asyncDispose]());
+
+  test('two that come and go in turns lose what they serve, to hosts that stay, and never get it back', async () => {
+    const flapping = [await stage.server(RED), await stage.server(BLUE)];
+    const ids = flapping.map(({ hostId }) => hostId);
+    // So that whoever is back has less to do than all that stay.
+    await stage.leasehold.networks.update(GREEN, { dhcpServerCount: 4 });
+    await eventually('the others serve it', async () => (await stage.placed(GREEN)).length === 4);
+    expect((await stage.placed(GREEN)).filter(({ hostId }) => ids.includes(hostId))).toEqual([]);
+    const epochs = new Set<string>();
+    for (let n = 0; n < TURNS; n++) {
+      for (const host of flapping) {
+        await host.machine.cut('both');
+        await becomes(host, 'down');
+        await host.machine.heal();
+        await becomes(host, 'up');
+        const placed = [...(await stage.placed(RED)), ...(await stage.placed(BLUE))];
+        for (const { networkId, epoch } of placed) epochs.add(`${networkId} ${epoch}`);
+      }
+    }
+    await stage.leasehold.networks.update(GREEN, { dhcpServerCount: 0 });
+    const after = await stage.settled();
+    expect(after.filter(({ hostId }) => ids.includes(hostId))).toEqual([]);
+    // The first may have lost it to the second, which stayed so far.
+    expect(epochs.size).toBeLessThanOrEqual(3);
+  });
 
   test('two that come and go lose what they serve once, and get nothing back', async () => {
     const [red, blue] = [await stage.server(RED), await stage.server(BLUE)];

@@ -6,8 +6,9 @@
 //       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
 //       anybody out of ignorance.
 //   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
+//   P4. While the lead goes from one server to another hellos wait for who has it then (waiting-hellos.ts).
 
-import type { Clock } from '@leasehold/program/clock';
+import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type {
   AttachmentChange,
@@ -43,11 +44,13 @@ import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js'
 import { Beginnings } from './beginnings.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
+import { NamedHolders } from './named-holders.js';
 import { Probes } from './probes.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
+import { WaitingHellos } from './waiting-hellos.js';
 import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
@@ -92,6 +95,9 @@ interface HostRecord {
 const MAX_ATTACHMENTS = 4_096;
 // Long after a host was called down: until then its stream may still come to life.
 const LOST_INTERVALS = 10;
+// Longer than any renewal that a server needs to go on acting: one that takes more may be cut off from the store alone, and
+// its agents shall look elsewhere.
+const CONFIRM_WITHIN_MS = 5_000;
 
 /** The provider. */
 export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
@@ -107,6 +113,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #probes: Probes;
   readonly #breaks = new RecentBreaks();
   readonly #beginnings: Beginnings;
+  readonly #waitingHellos: WaitingHellos;
+  readonly #named = new NamedHolders();
+  /** Heartbeats that were not acknowledged since one was. */
+  #unacknowledged = 0;
   #counter = 0;
   #firstHeardMs: number | undefined;
   #closed = false;
@@ -117,6 +127,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
     this.#beginnings = new Beginnings(options.clock);
+    this.#waitingHellos = new WaitingHellos(options.clock);
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -237,7 +248,26 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   }
 
   #noHolder(): IpamError {
-    return noHolderOf(this.#options.store, this.#options.lease.holder).error;
+    const { lease, store } = this.#options;
+    // One whose beat is overdue is most likely dead.
+    return noHolderOf(store, lease.isChanging ? undefined : lease.holder).error;
+  }
+
+  /** Waits until it is known who leads, as far as a host that comes shows that it is in doubt. */
+  #leadKnown(hostId: HostId, entries: number, isOpen: () => boolean): Promise<void> {
+    const { lease, settings } = this.#options;
+    const isInDoubt = () => lease.holder !== undefined && this.#named.wasNamed(hostId, lease.holder);
+    return this.#waitingHellos.wait(entries, isOpen, () => {
+      if (this.#closed) return true;
+      return lease.isSelf ? settings() !== undefined : !lease.isChanging && !isInDoubt();
+    });
+  }
+
+  /** The refusal of a server that does not lead. */
+  #notHere(hostId: HostId): IpamError {
+    const { holder } = this.#options.lease;
+    if (holder) this.#named.named(hostId, holder);
+    return this.#noHolder();
   }
 
   /** A whole hello arrived: begins the session, or says why not. */
@@ -248,10 +278,11 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
     if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
+    await this.#leadKnown(hostId.value, 1 + hello.attachments.length + hello.tables.length, isOpen);
     if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
-    if (!lease.isSelf) return this.#noHolder();
+    if (!lease.isSelf) return this.#notHere(hostId.value);
     if (!this.#options.settings()) return storeUnavailable('This server just began to lead').error;
-    await lease.confirm();
+    if (!(await this.#confirmed())) return storeUnavailable('This server cannot confirm that it leads').error;
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return this.#noHolder();
     const { failureDomain, backend, agentVersion } = hello;
@@ -266,6 +297,15 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     } finally {
       greeted.greetings--;
     }
+  }
+
+  /** Whether it is sure within seconds that this server leads. */
+  #confirmed(): Promise<boolean> {
+    const { clock, lease } = this.#options;
+    const waiting = new AbortController();
+    const confirmed = lease.confirm().then(() => true);
+    const late = delay(clock, CONFIRM_WITHIN_MS, waiting.signal).then(() => false);
+    return Promise.race([confirmed, late]).finally(() => waiting.abort());
   }
 
   #begun(
@@ -399,6 +439,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       placementEpoch: BigInt(placementEpoch),
     }));
     const acknowledge = () => {
+      this.#confirmsAgain();
       if (this.#hosts.get(session.hostId)?.session !== session) return;
       const pace = this.#options.pace();
       record.dictated = told(record.dictated, pace, sequence);
@@ -406,8 +447,19 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       session.say({ $case: 'heartbeatAck', value });
     };
     lease.confirm().then(acknowledge, (error: unknown) => {
-      log.warn('heartbeat not acknowledged: the lease could not be confirmed', { host: session.hostId, error });
+      // Every host says so again every second.
+      if (this.#unacknowledged++ > 0) return;
+      log.warn('heartbeats are not acknowledged: the lease cannot be confirmed', {
+        host: session.hostId,
+        error: String(error),
+      });
     });
+  }
+
+  #confirmsAgain(): void {
+    if (this.#unacknowledged === 0) return;
+    this.#options.log.info('heartbeats are acknowledged again', { missed: this.#unacknowledged });
+    this.#unacknowledged = 0;
   }
 
   #probeAnswered(session: AgentSession, { probeId, usedBy, problem }: ProbeResult): IpamError | undefined {
