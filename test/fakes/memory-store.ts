@@ -83,6 +83,17 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       });
       settings = read();
     },
+    holdStill: {
+      async get() {
+        journal.check();
+        return disk.holdStill;
+      },
+      begin: (because) =>
+        journal.write(() => {
+          disk.holdStill ??= because;
+          return disk.holdStill;
+        }),
+    },
     disk,
     networks: networkStore(disk, journal),
     slots: slotStore(disk, journal),

@@ -6,6 +6,7 @@
 //       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
 //       anybody out of ignorance.
 //   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
+//   P4. An agent that knows more of this store than the store does is refused, and told of (domain/hold-still.ts).
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -19,7 +20,15 @@ import type {
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
 import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
-import { type IpamError, invalidField, noHolderOf, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import {
+  type IpamError,
+  invalidField,
+  noHolderOf,
+  sessionSuperseded,
+  storeOlder,
+  storeUnavailable,
+} from '../../domain/errors.js';
+import { type Seen, whyOlder } from '../../domain/hold-still.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { type Heard, liveness } from '../../domain/liveness.js';
 import { lettingInMs, type Pace } from '../../domain/pace.js';
@@ -48,7 +57,7 @@ import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
+import { fromAttachments, fromHostId, fromSeen, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
@@ -62,6 +71,8 @@ export interface AgentSessionsOptions {
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
+  /** A host knows more than the store does: it is an older copy of itself. `incarnation`: the one that the host knows. */
+  readonly knowsMore: (hostId: HostId, incarnation: number, reason: string) => void;
   /** How fast agents shall speak and come back, now. */
   readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
@@ -246,6 +257,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
+    const seen = fromSeen(hello);
+    if (!seen.ok) return seen.error;
     if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
     if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
     if (!lease.isSelf) return this.#noHolder();
@@ -253,6 +266,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     await lease.confirm();
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return this.#noHolder();
+    const older = this.#whyOlder(hostId.value, seen.value, holderEpoch);
+    if (older) return older;
     const { failureDomain, backend, agentVersion } = hello;
     const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
     const greeted = this.#record(hostId.value);
@@ -265,6 +280,16 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     } finally {
       greeted.greetings--;
     }
+  }
+
+  /** Refuses an agent that knows more than the store: what it has would be replaced by what is older (hold-still.ts). */
+  #whyOlder(hostId: HostId, seen: Seen | undefined, holderEpoch: number): IpamError | undefined {
+    const { store, knowsMore } = this.#options;
+    const { storeUid, incarnation } = store;
+    const reason = whyOlder(hostId, seen, { storeUid, incarnation, holderEpoch, counter: BigInt(this.#counter) });
+    if (reason === undefined) return undefined;
+    knowsMore(hostId, seen?.incarnation ?? incarnation, reason);
+    return storeOlder(hostId, reason).error;
   }
 
   #begun(

@@ -81,8 +81,18 @@ async function startStore(
   const stopping = new AbortController();
   const pruning = pruneLog(log, commit, clock, stopping.signal);
   let stored = settings;
+  // What they will be when all that is staged is flushed.
+  let staged = settings;
+  const change = async (next: (before: StoredSettings) => StoredSettings) => {
+    stored = await commit.submit(() => {
+      staged = next(staged);
+      putSettings(tables, staged);
+      return staged;
+    });
+    return stored;
+  };
   const { starts } = settings;
-  const shown = ({ starts: _, ...rest }: StoredSettings): StoreSettings => rest;
+  const shown = ({ starts: _s, holdStill: _h, ...rest }: StoredSettings): StoreSettings => rest;
   let closing: Promise<void> | undefined;
   return {
     kind: 'embedded',
@@ -94,9 +104,17 @@ async function startStore(
       return shown(stored);
     },
     async lowerAuthorityCeiling() {
-      const lower = { ...stored, authorityCeilingS: stored.authorityS };
-      await commit.submit(() => putSettings(tables, lower));
-      stored = lower;
+      await change((before) => ({ ...before, authorityCeilingS: before.authorityS }));
+    },
+    holdStill: {
+      async get() {
+        commit.check();
+        return stored.holdStill;
+      },
+      async begin(because) {
+        const { holdStill = because } = await change((before) => ({ holdStill: because, ...before }));
+        return holdStill;
+      },
     },
     networks: networks.store,
     slots: slotStore({ tables, codec, commit, tenures, networks }),
