@@ -119,7 +119,7 @@ function movingTests(place: () => MovingPlace): void {
   test('what held still does so no more after an import, in an incarnation that no host knows', async () => {
     await using there = place();
     await using next = place();
-    await importInto(there, printExport({ ...ARBITRARY_IDENTITY, holderEpoch: 5 }, STORE));
+    await importInto(there, printExport({ ...ARBITRARY_IDENTITY, holderEpoch: 5 }, []));
     const before = await there.open();
     await before.holdStill.begin({
       reason: 'h1 knows incarnation 8',
