@@ -89,6 +89,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       reported: (report) => hosts.reported(report),
     },
     sightings: new Sentinel({ store, clock, log, metrics }),
+    knewMore: () => holding.because?.hostIds ?? [],
     knowsMore: (hostId, incarnation, reason) => holding.told(hostId, incarnation, reason),
     pace: () => fleet.pace,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,

@@ -125,6 +125,7 @@ function movingTests(place: () => MovingPlace): void {
       reason: 'h1 knows incarnation 8',
       since: 1_767_225_600_000 as WallTime,
       incarnation: 8,
+      hostIds: [],
     });
     await before.close();
     await importInto(next, await exportFrom(there));

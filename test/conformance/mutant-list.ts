@@ -108,7 +108,7 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
   {
     name: 'the last reason to hold still stays',
     file: 'embedded-store.ts',
-    edit: ['({ holdStill: because, ...before })', '({ ...before, holdStill: because })'],
+    edit: ['joined(before.holdStill, because)', 'because'],
     caughtBy: 'why it holds still is kept',
   },
   {

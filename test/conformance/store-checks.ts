@@ -909,7 +909,12 @@ function holding(): readonly StoreCheck[] {
       needs: 'shared',
       async run(stage) {
         const stores = [stage.store, await stage.another(), await stage.another()];
-        const because = stores.map((_, n) => ({ reason: `r${n}`, since: host('h1').createTime, incarnation: 1 }));
+        const because = stores.map((_, n) => ({
+          reason: `r${n}`,
+          since: host('h1').createTime,
+          incarnation: 1,
+          hostIds: [],
+        }));
         const begun = await Promise.all(stores.map(({ holdStill }, n) => holdStill.begin(because[n] as HoldStill)));
         expect(because).toContainEqual(begun[0]);
         expect(begun).toEqual([begun[0], begun[0], begun[0]]);
@@ -1042,21 +1047,25 @@ function restarts(): readonly StoreCheck[] {
       },
     },
     {
-      name: 'why it holds still is kept, the first reason stays, and its settings are what they were',
+      name: 'why it holds still is kept, the first reason and all hosts, and its settings are what they were',
       async run(stage) {
-        const [first, second] = ['h1 knows more', 'h2 knows more'].map((reason, n) => ({
-          reason,
-          since: (host('h1').createTime + n) as HoldStill['since'],
-          incarnation: 1 + n,
-        })) as [HoldStill, HoldStill];
+        const because = (n: number): HoldStill => ({
+          reason: `h${n} knows more`,
+          since: (host('h1').createTime + n) as WallTime,
+          incarnation: n,
+          hostIds: [host(`h${n}`).hostId],
+        });
+        const [first, second] = [because(1), because(2)];
         const { settings, holdStill } = stage.store;
         expect(await holdStill.get()).toBeUndefined();
         expect(await holdStill.begin(first)).toEqual(first);
-        expect(await holdStill.begin(second)).toEqual(first);
+        const both = { ...first, incarnation: 2, hostIds: [...first.hostIds, ...second.hostIds] };
+        expect(await holdStill.begin(second)).toEqual(both);
+        expect(await holdStill.begin(first)).toEqual(both);
         await stage.store.lowerAuthorityCeiling();
-        expect(await holdStill.get()).toEqual(first);
+        expect(await holdStill.get()).toEqual(both);
         const after = await stage.reopen();
-        expect(await after.holdStill.get()).toEqual(first);
+        expect(await after.holdStill.get()).toEqual(both);
         expect(await after.readSettings()).toEqual(settings);
       },
     },

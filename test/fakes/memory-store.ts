@@ -8,6 +8,7 @@
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Change } from '@leasehold/server/domain/change';
+import { joined } from '@leasehold/server/domain/hold-still';
 import { isStill, type Revision } from '@leasehold/server/domain/ids';
 import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
 import {
@@ -90,7 +91,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       },
       begin: (because) =>
         journal.write(() => {
-          disk.holdStill ??= because;
+          disk.holdStill = joined(disk.holdStill, because);
           return disk.holdStill;
         }),
     },

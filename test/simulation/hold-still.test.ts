@@ -1,7 +1,7 @@
 // A server whose store is an older copy of itself: agents tell, and nothing is freed or handed out from then on.
 
 import { formatIpv4 } from '@leasehold/proto/values';
-import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
 import { StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Installation } from './installation.js';
@@ -65,7 +65,7 @@ describe('one server', () => {
   test('that lost what an agent knows hands out nothing, and the agent goes on with all that it has', async () => {
     await restore();
     expect(brakes()).toMatchObject([
-      { reason: expect.stringMatching(/Host h1 knows holder epoch 2 .* come to 1.*1 host/) },
+      { reason: expect.stringMatching(/Host h1 knows holder epoch 2 .* come to 1.*no other host says so/) },
     ]);
     expect(await asked(NEW)).toBe('holding-still');
     expect(await asked(NEW, '10.0.0.9')).toBe('holding-still');
@@ -86,11 +86,16 @@ describe('one server', () => {
     expect(installation.plane.useCases.context.reuse()).toBeUndefined();
   });
 
-  test('does not forget it, also when it was started so often that the agent follows it again', async () => {
+  test('does not forget it however often it is started, and lets the agent keep what it has', async () => {
     await restore();
     const since = brakes()[0]?.since;
     for (let starts = 0; starts < 3; starts++) await restart();
-    expect(installation.plane.agents.host('h1' as never)?.connected).toBe(true);
+    expect(installation.disk.starts).toBeGreaterThan(2);
+    expect(installation.answers('red')).toEqual([`h1 ${OLD}=10.0.0.3`, `h1 ${LATE}=10.0.0.4`]);
+    // One whose agent knows nothing of it is served.
+    await installation.addHost('h2', ['red']);
+    await installation.advance(BACK_MS);
+    expect(installation.plane.agents.host('h2' as HostId)?.connected).toBe(true);
     expect(brakes()).toMatchObject([{ since }]);
     expect(await asked(NEW)).toBe('holding-still');
   });
@@ -176,8 +181,8 @@ describe('several servers', () => {
   const at = (server: GroupServer) => ({ plane: server.plane, advance: (ms: number) => group.clock.advance(ms) });
   const holds = ({ plane }: GroupServer) =>
     plane.useCases.status.get().brakes.some(({ kind }) => kind === 'HOLD_STILL');
-  const tell = async (server: GroupServer, holderEpoch: bigint) => {
-    const agent = new PlayedAgent(at(server), 'h1');
+  const tell = async (server: GroupServer, holderEpoch: bigint, hostId = 'h1') => {
+    const agent = new PlayedAgent(at(server), hostId);
     await agent.hello({ storeUid: 'memory', incarnation: 1n, highestEpoch: { holderEpoch, counter: 1n } });
     return agent;
   };
@@ -197,6 +202,8 @@ describe('several servers', () => {
     await group.kill(a);
     await group.clock.advance(10_000);
     expect(group.acting()).toEqual([b.name]);
+    // It knows less than the new holder's epoch, and is refused all the same: what it has is kept.
+    expect((await tell(b, 1n)).ended).toMatchObject({ kind: 'holding-still' });
     const c = await group.start();
     expect(kindOf(await group.during(reserve(c, 'red', 2)))).toBe('holding-still');
     await group.clock.advance(2 * HOUR_MS);
@@ -213,8 +220,14 @@ describe('several servers', () => {
     await tell(a, 9n);
     expect(kindOf(await group.during(reserve(a, 'red', 2)))).toBe('holding-still');
     expect(group.disk.holdStill).toBeUndefined();
+    await tell(a, 7n, 'h2');
     await group.clock.advance(5_000);
     expect(group.disk.holdStill).toMatchObject({ reason: expect.stringContaining('holder epoch 9'), incarnation: 1 });
+    await tell(a, 8n, 'h3');
+    await group.clock.advance(2_000);
+    expect(group.disk.holdStill?.hostIds).toEqual(['h1', 'h2', 'h3']);
+    const [brake] = b?.plane.useCases.status.get().brakes ?? [];
+    expect(brake?.reason).toContain('3 hosts say so');
   });
 
   test('a deposed holder that has not noticed, and is told of its successor, is no older copy', async () => {

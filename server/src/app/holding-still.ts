@@ -7,15 +7,13 @@
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import type { HoldStill } from '../domain/hold-still.js';
+import { type HoldStill, joined } from '../domain/hold-still.js';
 import type { HostId, WallTime } from '../domain/ids.js';
 import type { Store } from '../ports/store.js';
 import { Periodic } from './periodic.js';
 import type { Brake } from './raised-brakes.js';
 
 const LOOK_EVERY_MS = 1_000;
-// Who they are is in the log; their number tells one broken agent from a restored store.
-const MAX_HOSTS = 10_000;
 
 /** Holds still, or looks whether it must. */
 export class HoldingStill {
@@ -23,10 +21,8 @@ export class HoldingStill {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #looking: Periodic;
-  /** The hosts that knew more since this server started. */
-  readonly #hosts = new Set<HostId>();
   #because: HoldStill | undefined;
-  #isDurable = false;
+  #stored: HoldStill | undefined;
   #isAway = false;
 
   constructor(store: Pick<Store, 'holdStill'>, clock: Clock, log: Log) {
@@ -55,32 +51,29 @@ export class HoldingStill {
   /** The same for people. */
   get brake(): Brake | undefined {
     if (!this.#because) return undefined;
-    const { reason, since } = this.#because;
-    const count = this.#hosts.size;
-    const many =
-      count === 0 ? '' : `; ${count === 1 ? '1 host says' : `${count} hosts say`} so since this server started`;
+    const { reason, since, hostIds } = this.#because;
+    const many = hostIds.length === 1 ? '; no other host says so' : `; ${hostIds.length} hosts say so`;
     const effect = 'no address is freed or handed out until the store is put right (docs/moving-stores.md)';
     return { kind: 'HOLD_STILL', reason: `${reason}${many}; ${effect}`, since: new Date(since) };
   }
 
   /** A host knows more than the store does. `incarnation`: the one that it knows. */
   told(hostId: HostId, incarnation: number, reason: string): void {
-    if (!this.#hosts.has(hostId) && this.#hosts.size < MAX_HOSTS) {
-      this.#hosts.add(hostId);
-      this.#log.warn('a host knows more than the store', { host: hostId, reason });
-    }
-    if (this.#because) return;
+    const before = this.#because;
+    if (before?.hostIds.includes(hostId) && incarnation <= before.incarnation) return;
     const since = this.#clock.wallTime().getTime() as WallTime;
-    this.#because = { reason, since, incarnation };
+    this.#because = joined(before, { reason, since, incarnation, hostIds: [hostId] });
+    this.#log.warn('a host knows more than the store', { host: hostId, reason });
+    if (before) return;
     this.#log.error('holding still: the store is older than what hosts know', { reason });
     void this.#look();
   }
 
   async #look(): Promise<void> {
-    if (this.#isDurable) return;
     const { holdStill } = this.#store;
+    const because = this.#because;
     try {
-      this.#know(this.#because ? await holdStill.begin(this.#because) : await holdStill.get());
+      this.#know(because && because !== this.#stored ? await holdStill.begin(because) : await holdStill.get());
       this.#isAway = false;
     } catch (error) {
       if (!this.#isAway && !this.#looking.isStopped) {
@@ -91,10 +84,16 @@ export class HoldingStill {
   }
 
   #know(stored: HoldStill | undefined): void {
-    if (!stored || this.#isDurable) return;
-    this.#isDurable = true;
-    this.#because = stored;
-    const { reason, since } = stored;
+    if (!stored) return;
+    if (!this.#stored) this.#logStored(stored);
+    this.#stored = stored;
+    // What was told meanwhile is written by the next look.
+    const all = joined(stored, this.#because ?? stored);
+    const isMore = all.incarnation > stored.incarnation || all.hostIds.length > stored.hostIds.length;
+    this.#because = isMore ? all : stored;
+  }
+
+  #logStored({ reason, since }: HoldStill): void {
     this.#log.warn('the store says to hold still', { reason, since: new Date(since).toISOString() });
   }
 }

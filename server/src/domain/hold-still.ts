@@ -4,6 +4,8 @@
 //       noticed is no older copy.
 //   H2. A session of this epoch can only have been begun by this server: a counter that it did not reach yet is of
 //       another run, under the same number.
+//   H3. A host that knew more once is refused whenever it names this incarnation, though the store come to a higher epoch by
+//       being started: what it has would be replaced by what is older.
 
 import type { HostId, WallTime } from './ids.js';
 
@@ -12,8 +14,20 @@ export interface HoldStill {
   /** For people. */
   readonly reason: string;
   readonly since: WallTime;
-  /** The incarnation that the host knew: one that ends this is higher. */
+  /** The highest that a host knew: one that ends this is higher. */
   readonly incarnation: number;
+  /** The hosts that knew more, as far as they are remembered. */
+  readonly hostIds: readonly HostId[];
+}
+
+// They are read once a second.
+const MAX_HOSTS = 10_000;
+
+/** What is known together: the first reason, and all hosts. */
+export function joined(before: HoldStill | undefined, because: HoldStill): HoldStill {
+  if (!before) return because;
+  const hostIds = [...new Set([...before.hostIds, ...because.hostIds])].slice(0, MAX_HOSTS);
+  return { ...before, incarnation: Math.max(before.incarnation, because.incarnation), hostIds };
 }
 
 /** What an agent has seen of a store. */
@@ -37,4 +51,9 @@ export function whyOlder(hostId: HostId, seen: Seen | undefined, here: Seen): st
     ? [`session ${seen.holderEpoch}/${seen.counter}`, `${here.holderEpoch}/${here.counter}`]
     : [`holder epoch ${seen.holderEpoch}`, `${here.holderEpoch}`];
   return `Host ${hostId} knows ${theirs} of this store, which has come to ${ours}: an old copy was restored`;
+}
+
+/** Whether it is one of the hosts that knew more (H3). */
+export function knewMore(hostId: HostId, seen: Seen | undefined, here: Seen, hostIds: readonly HostId[]): boolean {
+  return seen?.storeUid === here.storeUid && seen.incarnation === here.incarnation && hostIds.includes(hostId);
 }

@@ -72,7 +72,7 @@ export interface StoreSettings {
 /** Whether the store is known to be an older copy of itself; a new incarnation does not know it. */
 export interface HoldStillStore {
   get(): Promise<HoldStill | undefined>;
-  /** Resolves when it is durable. The first one stays; answers that. */
+  /** Resolves when it is durable, joined with what was known before; answers that. */
   begin(because: HoldStill): Promise<HoldStill>;
 }
 

@@ -28,7 +28,7 @@ import {
   storeOlder,
   storeUnavailable,
 } from '../../domain/errors.js';
-import { type Seen, whyOlder } from '../../domain/hold-still.js';
+import { knewMore, type Seen, whyOlder } from '../../domain/hold-still.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { type Heard, liveness } from '../../domain/liveness.js';
 import { lettingInMs, type Pace } from '../../domain/pace.js';
@@ -73,6 +73,8 @@ export interface AgentSessionsOptions {
   readonly sightings: Sightings;
   /** A host knows more than the store does: it is an older copy of itself. `incarnation`: the one that the host knows. */
   readonly knowsMore: (hostId: HostId, incarnation: number, reason: string) => void;
+  /** The hosts that did. */
+  readonly knewMore: () => readonly HostId[];
   /** How fast agents shall speak and come back, now. */
   readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
@@ -286,8 +288,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   #whyOlder(hostId: HostId, seen: Seen | undefined, holderEpoch: number): IpamError | undefined {
     const { store, knowsMore } = this.#options;
     const { storeUid, incarnation } = store;
-    const reason = whyOlder(hostId, seen, { storeUid, incarnation, holderEpoch, counter: BigInt(this.#counter) });
-    if (reason === undefined) return undefined;
+    const here = { storeUid, incarnation, holderEpoch, counter: BigInt(this.#counter) };
+    const reason = whyOlder(hostId, seen, here);
+    if (reason === undefined) {
+      if (!knewMore(hostId, seen, here, this.#options.knewMore())) return undefined;
+      return storeOlder(hostId, `Host ${hostId} knew more of this store than it has`).error;
+    }
     knowsMore(hostId, seen?.incarnation ?? incarnation, reason);
     return storeOlder(hostId, reason).error;
   }

@@ -10,6 +10,7 @@
 import { join } from 'node:path';
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
+import { joined } from '../../domain/hold-still.js';
 import type { Follower, Position, PositionedChange, Store, StoreSettings } from '../../ports/store.js';
 import { ChangeLog } from './change-log.js';
 import { RowCodec } from './codec.js';
@@ -112,7 +113,10 @@ async function startStore(
         return stored.holdStill;
       },
       async begin(because) {
-        const { holdStill = because } = await change((before) => ({ holdStill: because, ...before }));
+        const { holdStill = because } = await change((before) => ({
+          ...before,
+          holdStill: joined(before.holdStill, because),
+        }));
         return holdStill;
       },
     },

@@ -2,7 +2,7 @@
 
 import type { Document } from 'mongodb';
 import type { HoldStill } from '../../domain/hold-still.js';
-import type { WallTime } from '../../domain/ids.js';
+import type { HostId, WallTime } from '../../domain/ids.js';
 import type { HoldStillStore } from '../../ports/store.js';
 import type { Conversation, Exchange } from './exchange.js';
 import { findAll } from './read-back.js';
@@ -15,10 +15,14 @@ export function holdStillStore(exchange: Exchange): HoldStillStore {
     get: () => exchange.read('get hold still', read),
     begin: (because) =>
       exchange.write('hold still', async (talk) => {
-        const q = { _id: ID, hold_still: { $exists: false } };
-        const { reason, since, incarnation } = because;
-        const u = { $set: { hold_still: { reason, since, incarnation } } };
-        await talk.write({ update: 'settings', updates: [{ q, u }] });
+        const { reason, since, incarnation, hostIds } = because;
+        const first = {
+          q: { _id: ID, hold_still: { $exists: false } },
+          u: { $set: { hold_still: { reason, since } } },
+        };
+        const add = { $addToSet: { 'hold_still.host_ids': { $each: hostIds } } };
+        const more = { q: { _id: ID }, u: { $max: { 'hold_still.incarnation': incarnation }, ...add } };
+        await talk.write({ update: 'settings', updates: [first, more] });
         return (await read(talk)) ?? because;
       }),
   };
@@ -33,6 +37,11 @@ async function read(talk: Conversation): Promise<HoldStill | undefined> {
 export function toHoldStill(settings: Document): HoldStill | undefined {
   const stored = settings['hold_still'] as Document | undefined;
   if (!stored) return undefined;
-  const { reason, since, incarnation } = stored;
-  return { reason: reason as string, since: since as WallTime, incarnation: incarnation as number };
+  const { reason, since, incarnation, host_ids: hostIds } = stored;
+  return {
+    reason: reason as string,
+    since: since as WallTime,
+    incarnation: incarnation as number,
+    hostIds: hostIds as readonly HostId[],
+  };
 }
