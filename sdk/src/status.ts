@@ -58,7 +58,7 @@ export interface HolderStatus {
 
 /** Something that keeps the manager from moving placements. */
 export interface Brake {
-  /** `START`, `STALL`, `STORE`, `MASS_SILENCE` or `BUDGET`. */
+  /** `START`, `STALL`, `STORE`, `MASS_SILENCE`, `BUDGET` or `HOLD_STILL`. */
   readonly kind: string;
   /** Why, for people. */
   readonly reason: string;

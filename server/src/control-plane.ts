@@ -11,6 +11,7 @@ import { Deployment, tellSlot } from './app/deployment.js';
 import { Events } from './app/events.js';
 import { Fleet } from './app/fleet.js';
 import { HistoryPruner } from './app/history.js';
+import { HoldingStill } from './app/holding-still.js';
 import { HostAnswers } from './app/host-answers.js';
 import { hostStatus } from './app/host-status.js';
 import { Hosts } from './app/hosts.js';
@@ -72,6 +73,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const instance = newUid({ clock, entropy });
   const { advertise = '', agentAdvertise = '' } = options;
   const lease = leadershipOf(store, { instance, server: identity.name, advertise, agentAdvertise }, clock, log);
+  const holding = new HoldingStill(store, clock, log);
   // Widened, because the compiler does not see that starting the lease sets it.
   let term = undefined as Term | undefined;
   const agents = new AgentSessions({
@@ -87,6 +89,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       reported: (report) => hosts.reported(report),
     },
     sightings: new Sentinel({ store, clock, log, metrics }),
+    knewMore: () => holding.because?.hostIds ?? [],
+    knowsMore: (hostId, incarnation, reason) => holding.told(hostId, incarnation, reason),
     pace: () => fleet.pace,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
   });
@@ -98,8 +102,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics,
     listeners: [(shown) => tellSlot(agents, shown)],
   });
-  const reuse = () => (lease.epoch !== undefined && term?.isCounting ? term.reclaimer : undefined);
-  const context: Context = { store, view, hosts: agents, lease, reuse, clock, entropy, log, metrics };
+  await holding.start();
+  const holdsStill = () => holding.because;
+  const reuse = () => (lease.epoch !== undefined && term?.isCounting && !holding.because ? term.reclaimer : undefined);
+  const context: Context = { store, view, hosts: agents, lease, reuse, holdsStill, clock, entropy, log, metrics };
   const events = new Events(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
   const writes = new KeyedQueue();
@@ -138,12 +144,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     hosts,
     placements: new Placements(context, fleet),
     rebalance: new Rebalance(context, manager),
-    status: new Status(context, fleet, manager, identity),
+    status: new Status(context, fleet, manager, holding, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
     hostStatus: (host) => hostStatus(fleet, clock, host),
   };
   const stop = async () => {
     agents.close();
+    holding.stop();
     await lease.stop();
     fleet.close();
     view.close();

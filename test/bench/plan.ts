@@ -206,8 +206,8 @@ async function settledManager(networks: readonly Network[]) {
     ...{ epoch: 1, sinceMs: 0, holder: undefined, isSelf: true, isChanging: false },
     confirm: async () => {},
   };
-  const reuse = () => undefined;
-  const context: Context = { store, view, hosts, lease, reuse, clock, entropy, log, metrics: NO_METRICS };
+  const never = { reuse: () => undefined, holdsStill: () => undefined };
+  const context: Context = { store, view, hosts, lease, ...never, clock, entropy, log, metrics: NO_METRICS };
   const fleet = new Fleet({ view, observer: hosts, clock, makeBreaker: virtualBreakers(clock) });
   const deployment = new Deployment({ view, provider: SILENT, observer: hosts, fleet, log, epoch: 1 });
   const answers = new HostAnswers(context, 1, new KeyedQueue());

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
+import type { WallTime } from '@leasehold/server/domain/ids';
 import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
 import type { Counts, Documents, ImportTarget } from '@leasehold/server/ports/transfer';
 import { ARBITRARY_IDENTITY, arbitraryStore } from '@leasehold/server/testing/arbitrary-documents';
@@ -113,6 +114,25 @@ function movingTests(place: () => MovingPlace): void {
     const epoch = holder.kind === 'exclusive' ? holder.epoch : (await holder.take(await holder.get(), mine))?.epoch;
     await store.close();
     expect(epoch).toBe(42);
+  });
+
+  test('what held still does so no more after an import, in an incarnation that no host knows', async () => {
+    await using there = place();
+    await using next = place();
+    await importInto(there, printExport({ ...ARBITRARY_IDENTITY, holderEpoch: 5 }, []));
+    const before = await there.open();
+    await before.holdStill.begin({
+      reason: 'h1 knows incarnation 8',
+      since: 1_767_225_600_000 as WallTime,
+      incarnation: 8,
+      hostIds: [],
+    });
+    await before.close();
+    await importInto(next, await exportFrom(there));
+    const after = await next.open();
+    expect(await after.holdStill.get()).toBeUndefined();
+    expect(after.settings.incarnation).toBe(9);
+    await after.close();
   });
 
   test('an import that stopped anywhere is never served or exported, and is completed by another one', async () => {

@@ -105,6 +105,18 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
     edit: ["if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';", ''],
     caughtBy: 'a subnet id belongs to one network',
   },
+  {
+    name: 'the last reason to hold still stays',
+    file: 'embedded-store.ts',
+    edit: ['joined(before.holdStill, because)', 'because'],
+    caughtBy: 'why it holds still is kept',
+  },
+  {
+    name: 'a change of a setting undoes another',
+    file: 'embedded-store.ts',
+    edit: ['staged = next(staged);', 'staged = next(settings);'],
+    caughtBy: 'why it holds still is kept',
+  },
 ];
 
 /** Of the store on MongoDB. */
@@ -309,5 +321,11 @@ export const MONGODB_MUTANTS: readonly Case[] = [
     file: 'holder.ts',
     edit: ['{ epoch: seen.epoch, beat: seen.beat }', '{}'],
     caughtBy: 'of many that take the lead one gets it',
+  },
+  {
+    name: 'the last reason to hold still stays',
+    file: 'hold-still.ts',
+    edit: ['{ _id: ID, hold_still: { $exists: false } }', '{ _id: ID }'],
+    caughtBy: 'why it holds still is kept',
   },
 ];

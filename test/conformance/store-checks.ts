@@ -3,6 +3,7 @@
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { Change } from '@leasehold/server/domain/change';
+import type { HoldStill } from '@leasehold/server/domain/hold-still';
 import type { ReservationId, WallTime } from '@leasehold/server/domain/ids';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import {
@@ -904,6 +905,24 @@ function snapshots(): readonly StoreCheck[] {
 function holding(): readonly StoreCheck[] {
   return [
     {
+      name: 'of several that begin to hold still at once all know the same reason, and others read it',
+      needs: 'shared',
+      async run(stage) {
+        const stores = [stage.store, await stage.another(), await stage.another()];
+        const because = stores.map((_, n) => ({
+          reason: `r${n}`,
+          since: host('h1').createTime,
+          incarnation: 1,
+          hostIds: [],
+        }));
+        const begun = await Promise.all(stores.map(({ holdStill }, n) => holdStill.begin(because[n] as HoldStill)));
+        expect(because).toContainEqual(begun[0]);
+        expect(begun).toEqual([begun[0], begun[0], begun[0]]);
+        const fourth = await stage.another();
+        expect(await fourth.holdStill.get()).toEqual(begun[0]);
+      },
+    },
+    {
       name: 'of many that take the lead one gets it, and only that one renews it',
       needs: 'shared',
       async run(stage) {
@@ -1025,6 +1044,29 @@ function restarts(): readonly StoreCheck[] {
         await stage.store.lowerAuthorityCeiling();
         expect(await stage.store.readSettings()).toEqual(settings);
         expect((await stage.reopen()).settings).toEqual(settings);
+      },
+    },
+    {
+      name: 'why it holds still is kept, the first reason and all hosts, and its settings are what they were',
+      async run(stage) {
+        const because = (n: number): HoldStill => ({
+          reason: `h${n} knows more`,
+          since: (host('h1').createTime + n) as WallTime,
+          incarnation: n,
+          hostIds: [host(`h${n}`).hostId],
+        });
+        const [first, second] = [because(1), because(2)];
+        const { settings, holdStill } = stage.store;
+        expect(await holdStill.get()).toBeUndefined();
+        expect(await holdStill.begin(first)).toEqual(first);
+        const both = { ...first, incarnation: 2, hostIds: [...first.hostIds, ...second.hostIds] };
+        expect(await holdStill.begin(second)).toEqual(both);
+        expect(await holdStill.begin(first)).toEqual(both);
+        await stage.store.lowerAuthorityCeiling();
+        expect(await holdStill.get()).toEqual(both);
+        const after = await stage.reopen();
+        expect(await after.holdStill.get()).toEqual(both);
+        expect(await after.readSettings()).toEqual(settings);
       },
     },
     {

@@ -273,11 +273,13 @@ describe.skipIf(!(await hasMongod()))('from the embedded store to MongoDB', () =
     expect(await ended(...exporting)).toMatchObject({ code: 0 });
   });
 
-  test('agents refuse the store that was left, should somebody start a server on it', async () => {
+  test('a server on the store that was left refuses agents, and holds still', async () => {
     const from = host.agent.lines.length;
     await cluster.startServer(['--store', embedded()]);
-    const refused = await host.agent.waitForLine('Server has incarnation 1 of the store, 2 was seen', from);
+    const refused = await host.agent.waitForLine('knows incarnation 2 of this store, which has 1', from);
     expect(refused.fields).toMatchObject({ level: 'warn' });
+    const reserving = leasehold.reservations.reserve({ networkId: 'red', mac: '52:54:00:00:0c:09' });
+    expect(await refusalOf(reserving)).toMatchObject({ reason: 'HOLDING_STILL' });
   });
 
   async function readOnce(options: { readonly resumeToken?: string }) {

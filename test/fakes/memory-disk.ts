@@ -5,6 +5,7 @@
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Change } from '@leasehold/server/domain/change';
+import type { HoldStill } from '@leasehold/server/domain/hold-still';
 import type { Host } from '@leasehold/server/domain/host';
 import type { HostId, NetworkId, ReservationId, Revision } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
@@ -24,6 +25,7 @@ export class MemoryDisk {
   starts = 0;
   authorityS: number | undefined;
   authorityCeilingS = 0;
+  holdStill: HoldStill | undefined;
   holder: HolderRecord | undefined;
   /** The addresses that a MAC has in a network. */
   readonly #macs = new Map<string, Set<Ipv4>>();

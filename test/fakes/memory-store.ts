@@ -8,6 +8,7 @@
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Change } from '@leasehold/server/domain/change';
+import { joined } from '@leasehold/server/domain/hold-still';
 import { isStill, type Revision } from '@leasehold/server/domain/ids';
 import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
 import {
@@ -82,6 +83,17 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
         if (isStill) disk.authorityCeilingS = seen.authorityS;
       });
       settings = read();
+    },
+    holdStill: {
+      async get() {
+        journal.check();
+        return disk.holdStill;
+      },
+      begin: (because) =>
+        journal.write(() => {
+          disk.holdStill = joined(disk.holdStill, because);
+          return disk.holdStill;
+        }),
     },
     disk,
     networks: networkStore(disk, journal),

@@ -50,6 +50,10 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     },
     readSettings: () => exchange.read(() => base.readSettings()),
     lowerAuthorityCeiling: () => exchange.write(() => base.lowerAuthorityCeiling()),
+    holdStill: {
+      get: () => exchange.read(() => base.holdStill.get()),
+      begin: (because) => exchange.write(() => base.holdStill.begin(because)),
+    },
     networks: networkStore(base, exchange, watch),
     slots: slotStore(base, exchange),
     history: {

@@ -4,6 +4,7 @@
 //   C1. Authority: when this term has handed out the lower one alone for as long as a host may answer with the higher one.
 //   C2. A lease time: when every host that may answer in the network has taken in the lower one, or cannot answer any more,
 //       and then the longest lease that was given before has run out.
+//   C3. Not while the store is known to be an older copy of itself: longer ones may have been set after it was made.
 
 import type { Uid } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
@@ -69,7 +70,8 @@ export class Ceilings {
   }
 
   get #mayAct(): boolean {
-    return this.#context.lease.epoch === this.#epoch;
+    const { lease, holdsStill } = this.#context;
+    return lease.epoch === this.#epoch && !holdsStill();
   }
 
   #isDue(network: Network, { uid, leaseTimeS, leaseTimeCeilingS: ceilingS }: Subnet): boolean {

@@ -3,6 +3,7 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
+import type { HoldStill } from '../domain/hold-still.js';
 import { type HostId, type NetworkId, type Uid, uuid, type WallTime } from '../domain/ids.js';
 import type { Subnet } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
@@ -33,6 +34,8 @@ export interface Context {
   readonly lease: HolderLease;
   /** Undefined while another server leads. */
   readonly reuse: () => ReuseEstimates | undefined;
+  /** Why no address is freed or handed out; undefined: nothing speaks against it. */
+  readonly holdsStill: () => HoldStill | undefined;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;

@@ -1,11 +1,11 @@
-// What keeps the manager from moving placements now, for people: in the log when it begins, in GetStatus while it holds.
+// What holds the control plane back now, for people: in the log when it begins, in GetStatus while it holds.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 
-/** Something that keeps the manager from moving placements. */
+/** Something that keeps the manager from moving placements; `HOLD_STILL`: addresses from being freed and handed out. */
 export interface Brake {
-  readonly kind: 'START' | 'STALL' | 'STORE' | 'MASS_SILENCE' | 'BUDGET';
+  readonly kind: 'START' | 'STALL' | 'STORE' | 'MASS_SILENCE' | 'BUDGET' | 'HOLD_STILL';
   readonly reason: string;
   readonly since: Date;
 }

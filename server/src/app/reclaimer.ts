@@ -6,6 +6,7 @@
 //   F3. A vouch is believed only when no other tenure of its MAC can have been in the network since the first release of
 //       its chain. Of a chain that was first released in this term that is known by the slots that are there, and by
 //       what this holder freed: nobody else frees. Of an older one, by there being no other tenure at all.
+//   F4. It frees nothing while the store is known to be an older copy of itself (protocol.md §7).
 
 import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
 import { standing } from '../domain/fits.js';
@@ -111,7 +112,9 @@ export class Reclaimer {
     const nowMs = this.#context.clock.now();
     this.#takeOver();
     this.#clear(nowMs);
-    for (let due = this.#takeDue(nowMs); due.length > 0 && this.#mayAct; due = this.#takeDue(nowMs)) {
+    while (this.#mayFree) {
+      const due = this.#takeDue(nowMs);
+      if (due.length === 0) break;
       await Promise.all(due.map((slot) => this.#free(slot)));
     }
     const { view } = this.#context;
@@ -128,6 +131,10 @@ export class Reclaimer {
 
   get #mayAct(): boolean {
     return this.#context.lease.epoch === this.#epoch;
+  }
+
+  get #mayFree(): boolean {
+    return this.#mayAct && !this.#context.holdsStill();
   }
 
   #clear(nowMs: number): void {
@@ -171,7 +178,7 @@ export class Reclaimer {
       this.#resting.putOff(resting, dueMs, false);
       return;
     }
-    if (!(await this.#hasClaimed(resting.networkId)) || !this.#mayAct) return;
+    if (!(await this.#hasClaimed(resting.networkId)) || !this.#mayFree) return;
     const outcome = await store.slots.free(endedNow(this.#context, slot), slot.revision);
     if (outcome !== 'freed') return;
     this.#noteFreed(slot);

@@ -11,6 +11,8 @@
 //       after the store was counted, within the last seconds.
 //   A6. Where a subnet asks for it, an address that nobody had is asked for on the wire first (probing.ts). That decides
 //       which one is proposed, and nothing else.
+//   A7. While the store is known to be an older copy of itself only what is RESERVED is answered: what is free or rests in
+//       it may have gone to another MAC since (protocol.md §7).
 
 import { delay } from '@leasehold/program/clock';
 import { cidrContains, firstAddress, type Ipv4, lastAddress, type Mac } from '@leasehold/proto/values';
@@ -18,6 +20,7 @@ import {
   addressesInUse,
   addressQuarantined,
   addressReserved,
+  holdingStill,
   macReserved,
   networkNotFound,
   type Refused,
@@ -188,6 +191,8 @@ export class Reserve {
   }
 
   #round(target: Target, command: ReserveCommand, call: Call): Round | Promise<Round> {
+    const because = this.#context.holdsStill();
+    if (because) return this.#existingInstead(holdingStill(because.reason), target, command, call);
     const proposal =
       command.address === undefined ? this.#choose(target, command.mac) : this.#named(target, command.address);
     if (!proposal.ok) return target.isFresh ? this.#existingInstead(proposal, target, command, call) : 'again-fresh';
@@ -261,6 +266,10 @@ export class Reserve {
 
   async #try(target: Target, proposal: Proposal, command: ReserveCommand, call: Call): Promise<Round> {
     const { store } = this.#context;
+    if (this.#context.holdsStill()) {
+      this.#notTaken(target, proposal);
+      return 'again';
+    }
     const slot = this.#newSlot(target.network, proposal, command, call);
     const { outcome, network } = await store.slots.insert(slot).catch((error: unknown) => {
       // Of an unknown outcome the watch will tell; of everything else it is known that nothing was done.
@@ -332,6 +341,7 @@ export class Reserve {
 
   /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
   async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
+    if (this.#context.holdsStill()) return 'again';
     const { chainCounter, revision } = resting;
     const chainSoFar = resting.vouched && resting.chainSoFar !== 'unvouched' ? 'vouched' : 'unvouched';
     const { outcome, network } = await this.#context.store.slots.replace(
@@ -390,7 +400,7 @@ export class Reserve {
   /** What a MAC holds is answered also where nothing new may be reserved. */
   async #existingInstead(refused: Refused, { network }: Target, command: ReserveCommand, call: Call): Promise<Round> {
     const { kind } = refused.error;
-    if (kind !== 'ipam-disabled' && kind !== 'subnet-closing') return refused;
+    if (kind !== 'ipam-disabled' && kind !== 'subnet-closing' && kind !== 'holding-still') return refused;
     const slots = await this.#context.store.slots.findByMac(network.networkId, command.mac);
     const held = slots.find(({ state }) => state === 'reserved');
     const answer = held ? await this.#existing(held, command, call) : refused;

@@ -5,6 +5,7 @@ import type { HolderLease } from '../ports/holder-lease.js';
 import type { StoreHealth } from '../ports/store.js';
 import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
+import type { HoldingStill } from './holding-still.js';
 import type { Manager } from './manager.js';
 import type { Brake } from './raised-brakes.js';
 
@@ -50,13 +51,21 @@ export class Status {
   readonly #context: Context;
   readonly #fleet: Fleet;
   readonly #manager: () => Manager | undefined;
+  readonly #holding: Pick<HoldingStill, 'brake'>;
   readonly #identity: ServerIdentity;
 
   /** `manager`: the present one, while this server leads. */
-  constructor(context: Context, fleet: Fleet, manager: () => Manager | undefined, identity: ServerIdentity) {
+  constructor(
+    context: Context,
+    fleet: Fleet,
+    manager: () => Manager | undefined,
+    holding: Pick<HoldingStill, 'brake'>,
+    identity: ServerIdentity,
+  ) {
     this.#context = context;
     this.#fleet = fleet;
     this.#manager = manager;
+    this.#holding = holding;
     this.#identity = identity;
   }
 
@@ -64,6 +73,7 @@ export class Status {
   get(): StatusReport {
     const { store, lease } = this.#context;
     const { version, name, startTime, insecureListeners } = this.#identity;
+    const holding = this.#holding.brake;
     const { storeUid: uid, incarnation, authorityS } = store.settings;
     return {
       version,
@@ -72,7 +82,7 @@ export class Status {
       store: { kind: store.kind, uid, incarnation, ...store.health },
       holder: lease.holder,
       isHolder: lease.isSelf,
-      brakes: this.#manager()?.brakes ?? [],
+      brakes: [...(holding ? [holding] : []), ...(this.#manager()?.brakes ?? [])],
       insecureListeners,
       counts: this.#counts(),
       authorityS,

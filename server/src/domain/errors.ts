@@ -32,6 +32,7 @@ export type IpamErrorKind =
   | 'reservation-mismatch'
   | 'etag-mismatch'
   | 'reservation-released'
+  | 'holding-still'
   | 'store-unavailable'
   | 'outcome-unknown'
   | 'no-holder'
@@ -299,6 +300,18 @@ export function etagMismatch(what: string, etag: string): Refused {
 /** Too many changes of one document raced; nothing was changed. */
 export function tooBusy(what: string): Refused {
   return refuse('too-busy', `${what} is being changed by others all the time, try again`);
+}
+
+/** The store is an older copy of itself: what looks free in it may be somebody's. */
+export function holdingStill(reason: string): Refused {
+  const message = `No address is handed out, because the store is older than what hosts know. ${reason}`;
+  return refuse('holding-still', `${message}; an operator must end this, see "Holding still" in docs/moving-stores.md`);
+}
+
+/** The same to an agent that knows more than the store: what it has shall not be replaced by what is older. */
+export function storeOlder(hostId: HostId, reason: string): Refused {
+  const message = `${reason}; go on with the tables that are there until an operator put the store right`;
+  return refuse('holding-still', message, { host_id: hostId });
 }
 
 /** The store cannot be used now, or the server stops; nothing is known to be changed. */

@@ -16,6 +16,7 @@
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Change } from '../domain/change.js';
+import type { HoldStill } from '../domain/hold-still.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, WallTime } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
@@ -33,6 +34,7 @@ export interface Store {
   readSettings(): Promise<StoreSettings>;
   /** Makes the authority's ceiling the authority, if both still are what they were when they were read last. */
   lowerAuthorityCeiling(): Promise<void>;
+  readonly holdStill: HoldStillStore;
   readonly networks: NetworkStore;
   readonly slots: SlotStore;
   readonly history: HistoryStore;
@@ -65,6 +67,13 @@ export interface StoreSettings {
   readonly authorityS: number;
   /** The largest authority that may still be in force, in seconds. */
   readonly authorityCeilingS: number;
+}
+
+/** Whether the store is known to be an older copy of itself; a new incarnation does not know it. */
+export interface HoldStillStore {
+  get(): Promise<HoldStill | undefined>;
+  /** Resolves when it is durable, joined with what was known before; answers that. */
+  begin(because: HoldStill): Promise<HoldStill>;
 }
 
 /** Whether the store can be used now. */

@@ -41,6 +41,7 @@ export const REFUSALS = {
   'reservation-released': { code: status.FAILED_PRECONDITION, reason: 'RESERVATION_RELEASED' },
   'etag-mismatch': { code: status.ABORTED, reason: 'ETAG_MISMATCH' },
   'too-busy': { code: status.ABORTED, reason: 'TOO_BUSY' },
+  'holding-still': { code: status.FAILED_PRECONDITION, reason: 'HOLDING_STILL' },
   'store-unavailable': { code: status.UNAVAILABLE, reason: 'STORE_UNAVAILABLE' },
   'outcome-unknown': { code: status.UNAVAILABLE, reason: 'OUTCOME_UNKNOWN' },
   'no-holder': { code: status.UNAVAILABLE, reason: 'NO_HOLDER' },

@@ -92,7 +92,7 @@ const GAUGES: readonly GaugeDefinition[] = [
   },
   {
     name: 'leasehold_brake',
-    help: '1 while this keeps placements from being moved; shown by the server that leads',
+    help: '1 while this holds placements back, shown by the server that leads; HOLD_STILL addresses, shown by all',
     labels: ['kind'],
     read: ({ status }) => status.get().brakes.map(({ kind }) => [1, { kind }] as const),
   },

@@ -7,6 +7,7 @@
 //       anybody out of ignorance.
 //   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
 //   P4. While the lead goes from one server to another hellos wait for who has it then (waiting-hellos.ts).
+//   P5. An agent that knows more of this store than the store does is refused, and told of (domain/hold-still.ts).
 
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -20,7 +21,15 @@ import type {
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
 import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
-import { type IpamError, invalidField, noHolderOf, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
+import {
+  type IpamError,
+  invalidField,
+  noHolderOf,
+  sessionSuperseded,
+  storeOlder,
+  storeUnavailable,
+} from '../../domain/errors.js';
+import { knewMore, type Seen, whyOlder } from '../../domain/hold-still.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { type Heard, liveness } from '../../domain/liveness.js';
 import { lettingInMs, type Pace } from '../../domain/pace.js';
@@ -51,7 +60,7 @@ import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
 import { WaitingHellos } from './waiting-hellos.js';
-import { fromAttachments, fromHostId, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
+import { fromAttachments, fromHostId, fromSeen, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
 export interface AgentSessionsOptions {
@@ -65,6 +74,10 @@ export interface AgentSessionsOptions {
   readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
+  /** A host knows more than the store does: it is an older copy of itself. `incarnation`: the one that the host knows. */
+  readonly knowsMore: (hostId: HostId, incarnation: number, reason: string) => void;
+  /** The hosts that did. */
+  readonly knewMore: () => readonly HostId[];
   /** How fast agents shall speak and come back, now. */
   readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
@@ -277,6 +290,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!hostId.ok) return hostId.error;
     const attachments = fromAttachments(hello.attachments);
     if (!attachments.ok) return attachments.error;
+    const seen = fromSeen(hello);
+    if (!seen.ok) return seen.error;
     if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
     await this.#leadKnown(hostId.value, 1 + hello.attachments.length + hello.tables.length, isOpen);
     if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
@@ -285,6 +300,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     if (!(await this.#confirmed())) return storeUnavailable('This server cannot confirm that it leads').error;
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return this.#noHolder();
+    const older = this.#whyOlder(hostId.value, seen.value, holderEpoch);
+    if (older) return older;
     const { failureDomain, backend, agentVersion } = hello;
     const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
     const greeted = this.#record(hostId.value);
@@ -306,6 +323,20 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const confirmed = lease.confirm().then(() => true);
     const late = delay(clock, CONFIRM_WITHIN_MS, waiting.signal).then(() => false);
     return Promise.race([confirmed, late]).finally(() => waiting.abort());
+  }
+
+  /** Refuses an agent that knows more than the store: what it has would be replaced by what is older (hold-still.ts). */
+  #whyOlder(hostId: HostId, seen: Seen | undefined, holderEpoch: number): IpamError | undefined {
+    const { store, knowsMore } = this.#options;
+    const { storeUid, incarnation } = store;
+    const here = { storeUid, incarnation, holderEpoch, counter: BigInt(this.#counter) };
+    const reason = whyOlder(hostId, seen, here);
+    if (reason === undefined) {
+      if (!knewMore(hostId, seen, here, this.#options.knewMore())) return undefined;
+      return storeOlder(hostId, `Host ${hostId} knew more of this store than it has`).error;
+    }
+    knowsMore(hostId, seen?.incarnation ?? incarnation, reason);
+    return storeOlder(hostId, reason).error;
   }
 
   #begun(

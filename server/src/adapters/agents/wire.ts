@@ -15,6 +15,7 @@ import type {
 import { formatCidr, formatIpv4, type Parsed, parseIpv4, parseMac, parseResourceId } from '@leasehold/proto/values';
 import type { ConflictKind, Sighting } from '../../domain/conflict.js';
 import { type FieldViolation, invalidField, invalidFields, type Result, success } from '../../domain/errors.js';
+import type { Seen } from '../../domain/hold-still.js';
 import type { ForeignServer } from '../../domain/host.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import type { Subnet } from '../../domain/network.js';
@@ -166,6 +167,15 @@ export function fromHelloPart(part: Hello): Result<Hello> {
   });
 }
 
+/** Reads what an agent knows of the store it was last connected to; undefined: of none. */
+export function fromSeen({ storeUid, incarnation, highestEpoch }: Hello): Result<Seen | undefined> {
+  if (storeUid === '' || !highestEpoch) return success(undefined);
+  const { holderEpoch, counter } = highestEpoch;
+  if (incarnation > MAX_COUNT) return invalidField('hello.incarnation', `Larger than ${MAX_COUNT}`);
+  if (holderEpoch > MAX_COUNT) return invalidField('hello.highest_epoch.holder_epoch', `Larger than ${MAX_COUNT}`);
+  return success({ storeUid, incarnation: Number(incarnation), holderEpoch: Number(holderEpoch), counter });
+}
+
 /** Reads a message of a session that began; its tables are checked. */
 export function fromSessionMessage(message: SessionRequest['message']): Result<SessionRequest['message']> {
   if (message?.$case === 'heartbeat') {
@@ -210,6 +220,8 @@ function cut(reason: string): string {
 const MAX_ATTACHMENTS = 4_096;
 // IFNAMSIZ is 16 with the final zero; slashes and white space are what the kernel refuses.
 const INTERFACE = /^[^\s/]{1,15}$/;
+// Nothing counts so many starts.
+const MAX_COUNT = 2 ** 40;
 const MAX_NAME = 63;
 const MAX_VERSION = 64;
 const MAX_DIGEST = 64;

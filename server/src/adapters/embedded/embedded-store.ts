@@ -10,6 +10,7 @@
 import { join } from 'node:path';
 import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
+import { joined } from '../../domain/hold-still.js';
 import type { Follower, Position, PositionedChange, Store, StoreSettings } from '../../ports/store.js';
 import { ChangeLog } from './change-log.js';
 import { RowCodec } from './codec.js';
@@ -81,8 +82,18 @@ async function startStore(
   const stopping = new AbortController();
   const pruning = pruneLog(log, commit, clock, stopping.signal);
   let stored = settings;
+  // What they will be when all that is staged is flushed.
+  let staged = settings;
+  const change = async (next: (before: StoredSettings) => StoredSettings) => {
+    stored = await commit.submit(() => {
+      staged = next(staged);
+      putSettings(tables, staged);
+      return staged;
+    });
+    return stored;
+  };
   const { starts } = settings;
-  const shown = ({ starts: _, ...rest }: StoredSettings): StoreSettings => rest;
+  const shown = ({ starts: _s, holdStill: _h, ...rest }: StoredSettings): StoreSettings => rest;
   let closing: Promise<void> | undefined;
   return {
     kind: 'embedded',
@@ -94,9 +105,20 @@ async function startStore(
       return shown(stored);
     },
     async lowerAuthorityCeiling() {
-      const lower = { ...stored, authorityCeilingS: stored.authorityS };
-      await commit.submit(() => putSettings(tables, lower));
-      stored = lower;
+      await change((before) => ({ ...before, authorityCeilingS: before.authorityS }));
+    },
+    holdStill: {
+      async get() {
+        commit.check();
+        return stored.holdStill;
+      },
+      async begin(because) {
+        const { holdStill = because } = await change((before) => ({
+          ...before,
+          holdStill: joined(before.holdStill, because),
+        }));
+        return holdStill;
+      },
     },
     networks: networks.store,
     slots: slotStore({ tables, codec, commit, tenures, networks }),

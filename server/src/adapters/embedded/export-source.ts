@@ -45,7 +45,9 @@ function hasSettings(env: Environment): boolean {
 }
 
 function startSource(env: Environment, tables: Tables, settings: StoredSettings, unlock: () => void): ExportSource {
-  const { storeUid, incarnation, authorityS, authorityCeilingS, starts } = settings;
+  const { storeUid, authorityS, authorityCeilingS, starts, holdStill } = settings;
+  // The next one is higher than any that a host knows.
+  const incarnation = Math.max(settings.incarnation, holdStill?.incarnation ?? 0);
   const codec = new RowCodec(new Names(tables.names));
   return {
     identity: { storeUid, incarnation, authorityS, authorityCeilingS, holderEpoch: starts },

@@ -1,6 +1,7 @@
 // The settings of an embedded store: made once, and counted up at every start.
 
 import type { Entropy } from '@leasehold/program/entropy';
+import type { HoldStill } from '../../domain/hold-still.js';
 import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 import { idKey } from './keys.js';
@@ -16,6 +17,7 @@ const KEY = idKey('settings');
 export interface StoredSettings extends StoreSettings {
   /** How often the store was opened: the holder epoch of the present start. */
   readonly starts: number;
+  readonly holdStill?: HoldStill;
   /** An import was begun, and did not finish. */
   readonly importing?: true;
 }

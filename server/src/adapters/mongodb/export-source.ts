@@ -7,6 +7,7 @@ import { type Clock, delay } from '@leasehold/program/clock';
 import { type Db, type Document, type MongoClient, MongoServerError, type Timestamp } from 'mongodb';
 import type { Documents, ExportSource } from '../../ports/transfer.js';
 import { readEnded, readHost, readNetwork, readSlot } from './documents.js';
+import { toHoldStill } from './hold-still.js';
 import { connectMongodb } from './mongodb-store.js';
 import { checkDeployment, readSettings, settingsOf, toSettings } from './schema.js';
 import { findAt, scan } from './snapshot.js';
@@ -28,7 +29,9 @@ export async function openMongodbSource(uri: string, clock: Clock): Promise<Expo
     const settings = await readSettings(db);
     if (!settings) throw new Error(`database ${db.databaseName} holds no store`);
     const holder = await waitForQuiet(db, clock);
-    const { storeUid, incarnation, authorityS, authorityCeilingS } = toSettings(settings);
+    const { storeUid, incarnation: own, authorityS, authorityCeilingS } = toSettings(settings);
+    // The next one is higher than any that a host knows.
+    const incarnation = Math.max(own, toHoldStill(settings)?.incarnation ?? 0);
     const holderEpoch = (holder?.['epoch'] as number | undefined) ?? 0;
     return {
       identity: { storeUid, incarnation, authorityS, authorityCeilingS, holderEpoch },

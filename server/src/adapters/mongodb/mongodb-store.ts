@@ -15,6 +15,7 @@ import { type Store, type StoreSettings, StoreUnavailableError } from '../../por
 import { ChangeFeeds } from './change-feed.js';
 import { Exchange } from './exchange.js';
 import { historyStore } from './history.js';
+import { holdStillStore } from './hold-still.js';
 import { holderStore } from './holder.js';
 import { NetworkCache } from './network-cache.js';
 import { findAll } from './read-back.js';
@@ -119,6 +120,7 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
       await exchange.write('lower ceiling', (talk) => talk.write({ update: 'settings', updates: [{ q, u }] }));
       await readSettings();
     },
+    holdStill: holdStillStore(exchange),
     networks: networkStore({ exchange, feeds, newMark }),
     slots: { ...slots, ...slotReads(exchange) },
     history: historyStore(exchange),

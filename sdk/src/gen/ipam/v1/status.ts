@@ -38,9 +38,12 @@ export interface HolderStatus {
   agentAdvertise: string;
 }
 
-/** Something that keeps the manager from moving placements. */
+/**
+ * Something that holds the control plane back: keeps placements from being moved, and HOLD_STILL addresses from being freed
+ * and handed out.
+ */
 export interface Brake {
-  /** `START`, `STALL`, `STORE`, `MASS_SILENCE` or `BUDGET`. */
+  /** `START`, `STALL`, `STORE`, `MASS_SILENCE`, `BUDGET` or `HOLD_STILL` (docs/moving-stores.md#holding-still). */
   kind: string;
   /** Why, for people. */
   reason: string;
