@@ -5,6 +5,7 @@ import type { Log, LogFields } from '@leasehold/program/log';
 import type { World } from './world.js';
 
 const KEPT_LINES = 400;
+const HASHED_CHARACTERS = 16_384;
 
 /** The trace of a run. */
 export class Trace {
@@ -12,6 +13,8 @@ export class Trace {
   readonly #lines: string[] = [];
   readonly #hash: Hash = createHash('sha256');
   #dropped = 0;
+  /** Not in the hash yet. */
+  #unhashed = '';
 
   constructor(world: World) {
     this.#world = world;
@@ -20,7 +23,8 @@ export class Trace {
   /** Says what happened where. */
   say(where: string, what: string): void {
     const line = `${(this.#world.nowMs / 1_000).toFixed(3).padStart(9)} ${where.padEnd(8)} ${what}`;
-    this.#hash.update(line);
+    this.#unhashed += line;
+    if (this.#unhashed.length > HASHED_CHARACTERS) this.#digestLines();
     if (this.#lines.push(line) <= 2 * KEPT_LINES) return;
     this.#dropped += KEPT_LINES;
     this.#lines.splice(0, KEPT_LINES);
@@ -35,7 +39,13 @@ export class Trace {
 
   /** The same for two runs in which the same happened, and for no others. */
   digest(): string {
+    this.#digestLines();
     return this.#hash.copy().digest('hex');
+  }
+
+  #digestLines(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = '';
   }
 }
 

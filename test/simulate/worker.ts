@@ -12,6 +12,8 @@ export interface Order extends ScheduleOptions {
 
 if (!parentPort) throw new Error('worker.ts runs in a thread of main.ts');
 const port = parentPort;
+// A store that is away makes errors by the thousand, and nobody reads where.
+Error.stackTraceLimit = 0;
 port.on('message', ({ seed, ...options }: Order) => {
   runSchedule(scheduleOf(seed, options)).then(
     (outcome) => port.postMessage(outcome),
