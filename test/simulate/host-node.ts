@@ -89,7 +89,11 @@ export class HostNode {
     process.onTurn = touch;
     const entropy = chance.of(`${hostId} start ${++this.#starts}`);
     const log = new TracedLog(
-      (line) => process.isAlive && trace.say(hostId, line),
+      (line, message) => {
+        if (!process.isAlive) return;
+        trace.say(hostId, line);
+        trace.count(`agent: ${message}`);
+      },
       (line) => process.isAlive && report('defect', `${hostId}: ${line}`),
     );
     const backend = new WatchedBackend(wire.backend({ clock: process, entropy, log }));

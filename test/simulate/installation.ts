@@ -113,6 +113,7 @@ export class Installation {
   /** Does what goes wrong, and undoes it later. */
   suffer(fault: Fault | GuestDeed): void {
     this.trace.say('fault', textOf(fault));
+    this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
     if (!undo || !('forMs' in fault)) return;
     this.world.after(fault.forMs, () => {

@@ -7,7 +7,7 @@ import { MOODS, type Mood, scheduleOf } from './schedule.js';
 import { shrink } from './shrink.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--shrink R]
+                              [--shrink R] [--counts]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -21,12 +21,14 @@ Options:
   --workers W  threads (default: 2)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
+  --counts     print how often each fault, each answer, and whatever else is counted happened in all runs together
   --help       print this
 `;
 
 interface Options extends CrewOptions {
   readonly lines: number;
   readonly shrinkRuns: number;
+  readonly isCounted: boolean;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -42,11 +44,13 @@ async function main(args: readonly string[]): Promise<number> {
   const startMs = performance.now();
   const broken: Outcome[] = [];
   let [ran, turns, virtualMs] = [0, 0, 0];
+  const counts = new Map<string, number>();
   const seconds = () => (performance.now() - startMs) / 1_000;
   await runSeeds(options, (outcome) => {
     ran++;
     turns += outcome.turns;
     virtualMs += outcome.virtualMs;
+    for (const [what, times] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + times);
     if (outcome.violation) {
       broken.push(outcome);
       tell(outcome, options.lines);
@@ -55,11 +59,16 @@ async function main(args: readonly string[]): Promise<number> {
   });
   if (process.stderr.isTTY) process.stderr.write('\r');
   if (options.shrinkRuns > 0) for (const { seed } of broken) await tellShrunk(seed, options);
+  if (options.isCounted) for (const what of [...counts.keys()].sort()) console.log(countLine(what, counts));
   const hours = (virtualMs / 3_600_000).toFixed(1);
   console.log(
     `${ran} schedules, ${broken.length} broken; ${hours} virtual hours, ${turns} turns, ${seconds().toFixed(1)} s`,
   );
   return broken.length > 0 ? 1 : 0;
+}
+
+function countLine(what: string, counts: ReadonlyMap<string, number>): string {
+  return `${String(counts.get(what)).padStart(9)} ${what}`;
 }
 
 async function tellShrunk(seed: number, options: Options): Promise<void> {
@@ -88,6 +97,7 @@ function readArgs(args: readonly string[]): Options | undefined | string {
     workers: { type: 'string', default: '2' },
     lines: { type: 'string', default: '40' },
     shrink: { type: 'string', default: '0' },
+    counts: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   } as const;
   try {
@@ -101,7 +111,14 @@ function readArgs(args: readonly string[]): Options | undefined | string {
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
-    return { ...numbers, minutes, mood, lines: Number(values.lines), shrinkRuns: Number(values.shrink) };
+    return {
+      ...numbers,
+      minutes,
+      mood,
+      lines: Number(values.lines),
+      shrinkRuns: Number(values.shrink),
+      isCounted: values.counts,
+    };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -58,7 +58,11 @@ export class ServerNode {
     };
     const concern = `${this.name} start ${++this.#starts}`;
     const log = new TracedLog(
-      (line) => process.isAlive && trace.say(this.name, line),
+      (line, message) => {
+        if (!process.isAlive) return;
+        trace.say(this.name, line);
+        trace.count(`server: ${message}`);
+      },
       (line) => process.isAlive && report('defect', `${this.name}: ${line}`),
     );
     const store = openStore(process, chance.of(`${concern} store`));

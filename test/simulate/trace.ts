@@ -13,6 +13,7 @@ export class Trace {
   readonly #lines: string[] = [];
   readonly #hash: Hash = createHash('sha256');
   #dropped = 0;
+  readonly #counts = new Map<string, number>();
   /** Not in the hash yet. */
   #unhashed = '';
 
@@ -28,6 +29,16 @@ export class Trace {
     if (this.#lines.push(line) <= 2 * KEPT_LINES) return;
     this.#dropped += KEPT_LINES;
     this.#lines.splice(0, KEPT_LINES);
+  }
+
+  /** Something happened once more. */
+  count(what: string, times = 1): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + times);
+  }
+
+  /** How often what happened. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
   }
 
   /** The last lines. */
@@ -51,12 +62,12 @@ export class Trace {
 
 /** What a process logs, in the trace, while it lives. */
 export class TracedLog implements Log {
-  readonly #say: (line: string) => void;
+  readonly #say: (line: string, message: string) => void;
   /** Told of what is a defect by the program's own word. */
   readonly #defect: (line: string) => void;
   readonly #fields: LogFields;
 
-  constructor(say: (line: string) => void, defect: (line: string) => void, fields: LogFields = {}) {
+  constructor(say: (line: string, message: string) => void, defect: (line: string) => void, fields: LogFields = {}) {
     this.#say = say;
     this.#defect = defect;
     this.#fields = fields;
@@ -65,16 +76,16 @@ export class TracedLog implements Log {
   debug(): void {}
 
   info(message: string, fields?: LogFields): void {
-    this.#say(this.#line(message, fields));
+    this.#say(this.#line(message, fields), message);
   }
 
   warn(message: string, fields?: LogFields): void {
-    this.#say(this.#line(`WARN ${message}`, fields));
+    this.#say(this.#line(`WARN ${message}`, fields), message);
   }
 
   error(message: string, fields?: LogFields): void {
     const line = this.#line(`ERROR ${message}`, fields);
-    this.#say(line);
+    this.#say(line, message);
     if (message.includes('defect')) this.#defect(line);
   }
 
