@@ -15,7 +15,7 @@ docs/simulation.md says how to read a failure.
 Options:
   --seeds N    how many schedules (default: 100)
   --from S     the first seed (default: 1)
-  --minutes M  how long each one is, in virtual minutes (default: 5 to 20, as its seed says)
+  --minutes M  how long each one is, in virtual minutes (default: 5 to 11, as its seed says)
   --mood MOOD  what goes wrong: any; restarts: servers are restarted, and nothing may move; sick: whatever else befalls
                the control plane, and nothing may move (default: any)
   --workers W  threads (default: 2)

@@ -123,9 +123,12 @@ const MINUTE_MS = 60_000;
 /** Until then networks are made and placed. */
 export const WARM_MS = 20_000;
 
-const FAULTS_APART_MS = 15_000;
+// Denser and shorter finds more in its time, down to the minutes that it takes a host to be silent for S, and an address to
+// rest for L after that.
+const LENGTH_MINUTES = { least: 5, most: 11 };
+const FAULTS_APART_MS = 8_000;
 const MISFORTUNE_MS = 15_000;
-const REQUESTS_APART_MS = 3_000;
+const REQUESTS_APART_MS = 2_000;
 /** They cost time: some runs do without. */
 const GUESTS_SHARE = 0.5;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
@@ -145,7 +148,7 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleO
     ...(mood && { mood }),
     ...(hasGuests !== undefined && { hasGuests }),
   };
-  const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
+  const endMs = (minutes ?? chance.between(LENGTH_MINUTES.least, LENGTH_MINUTES.most)) * MINUTE_MS;
   const actions: Action[] = [
     ...faults(setup, endMs, chance.of('faults')),
     ...requests(setup, endMs, chance.of('requests')),
