@@ -154,7 +154,8 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleO
     ...requests(setup, endMs, chance.of('requests')),
     ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
   ];
-  return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
+  const inTime = actions.filter(({ atMs }) => atMs < endMs);
+  return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
 }
 
 function setupOf(chance: Seeded): Setup {

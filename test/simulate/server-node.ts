@@ -8,6 +8,9 @@ import type { LinkedStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';
 import { TracedLog } from './trace.js';
 
+// Nothing here damages tables: what a server takes for that is a change that somebody was not told.
+const DRIFTED = 'table had drifted, sent again';
+
 /** Starts a control plane; a mutant stands in for the product's own. */
 export type StartControlPlane = (options: ControlPlaneOptions) => Promise<ControlPlane>;
 
@@ -62,6 +65,7 @@ export class ServerNode {
         if (!process.isAlive) return;
         trace.say(this.name, line);
         trace.count(`server: ${message}`);
+        if (message === DRIFTED) report('drift', `${this.name}: ${line}`);
       },
       (line) => process.isAlive && report('defect', `${this.name}: ${line}`),
     );
