@@ -3,7 +3,7 @@
 import { formatIpv4 } from '@leasehold/proto/values';
 import { serversWanted } from '@leasehold/server/domain/placement';
 import { Installation, type Parts } from './installation.js';
-import { wrongAnswerAt, wrongAnswerOf } from './invariants/answers.js';
+import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf } from './invariants/answers.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { StoreInvariants } from './invariants/store.js';
 import { type Schedule, WARM_MS } from './schedule.js';
@@ -71,6 +71,8 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     for (const host of hosts) {
       if (!host.isTouched) continue;
       host.isTouched = false;
+      const unauthorised = wrongAuthorityOf(host, installation.authority);
+      if (unauthorised) report('A1', unauthorised);
       const wrong = wrongAnswerOf(host, disk);
       if (wrong) report('S4', wrong);
     }

@@ -218,7 +218,9 @@ function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
       { kind: 'cut', of: setup.hosts.filter((each) => each !== host), from: [server], way, forMs: forMs / 2 },
       { kind: 'lose-watch', server },
     ];
-    return [others[0] as Fault, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
+    // All of them, for longer than S: then every host is silent, and a new holder knows nobody.
+    const first: Fault = chance.chance(0.3) ? { kind: 'kill-servers', forMs: forMs / 2 } : (others[0] as Fault);
+    return [first, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
   }
   const more: readonly Fault[] = [
     { kind: 'kill-host', host, forMs: shortMs },

@@ -78,6 +78,11 @@ export class AuthorityReckoning {
     };
   }
 
+  /** Until when the host may answer in the network, on its machine's clock in this boot; -Infinity: it may not. */
+  untilMs(hostId: string, networkId: string): number {
+    return this.#machines.get(hostId)?.networks.get(networkId)?.untilMs ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Whether the host may answer in the network now. */
   mayAnswer(hostId: string, networkId: string): boolean {
     const machine = this.#machines.get(hostId);

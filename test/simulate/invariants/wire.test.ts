@@ -60,7 +60,7 @@ beforeEach(async () => {
 /** The agent of h1 begins a session, and gets the table. */
 function begin(): void {
   channel = rules
-    .watch('h1', bootId, clock, server)
+    .authority.watch('h1', bootId, clock, server)
     .open('s', { onMessage: () => undefined, onClose: () => undefined });
   channel.send({ message: { $case: 'hello', value: {} as never } });
   server.session.welcome({ authorityMs: S_MS });
@@ -199,7 +199,7 @@ describe('authority', () => {
     // What a session confirmed does not count for the next.
     beats = 0n;
     channel = rules
-      .watch('h1', bootId, clock, server)
+      .authority.watch('h1', bootId, clock, server)
       .open('s', { onMessage: () => undefined, onClose: () => undefined });
     channel.send({ message: { $case: 'hello', value: {} as never } });
     server.session.welcome({ authorityMs: S_MS });
@@ -223,7 +223,7 @@ describe('authority', () => {
     offer();
     expect(broken()).toEqual(['A1']);
     bootId = 'boot-2';
-    rules.watch('h1', bootId, clock, server);
+    rules.authority.watch('h1', bootId, clock, server);
     offer();
     expect(broken()).toEqual(['A1', 'A1']);
   });
