@@ -184,6 +184,14 @@ export class GuestSide {
     });
   }
 
+  /** The MAC of a guest that is on and has a lease of an address; undefined: there is none. */
+  userOf(networkId: string, address: Ipv4): Mac | undefined {
+    for (const { isOn, mac, segment, lease } of this.#guests.values()) {
+      if (isOn && segment.networkId === networkId && lease?.address === address) return mac;
+    }
+    return undefined;
+  }
+
   /** Every wire is whole again. */
   heal(): void {
     for (const segment of this.segments.values()) {

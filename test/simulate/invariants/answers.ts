@@ -51,6 +51,16 @@ export function wrongAnswerAt(
   return undefined;
 }
 
+/** What is wrong with freeing an address now: while a host may answer it, nobody else may have it. */
+export function wrongFreedAt(host: HostNode, networkId: NetworkId, address: Ipv4): string | undefined {
+  for (const served of host.served) {
+    const lease = served.networkId === networkId ? served.table.at(address) : undefined;
+    if (!lease || served.gate.standing() === 'silent') continue;
+    return `${host.hostId} may answer ${formatIpv4(address)} of ${networkId} for ${lease.mac}, and it is free`;
+  }
+  return undefined;
+}
+
 function wrong(disk: MemoryDisk, networkId: string, address: Ipv4, mac: string): string | undefined {
   const slot = disk.slot(networkId as NetworkId, address);
   if (slot?.state !== 'reserved' || slot.mac === mac) return undefined;
