@@ -21,7 +21,7 @@ export interface CrewOptions extends ScheduleOptions {
  * mistake they run one after the other: what it breaks mostly breaks early.
  */
 export async function runSeeds(options: CrewOptions, ran: (outcome: Outcome) => boolean): Promise<void> {
-  const { from, seeds, workers, minutes, mood, hasGuests, mutant } = options;
+  const { from, seeds, workers, minutes, mood, hasGuests, collides, mutant } = options;
   let next = from;
   const end = from + seeds;
   const runOn = (worker: Worker) =>
@@ -33,7 +33,7 @@ export async function runSeeds(options: CrewOptions, ran: (outcome: Outcome) => 
           return;
         }
         underWay++;
-        const message: Order = { seed: next++, minutes, mood, hasGuests };
+        const message: Order = { seed: next++, minutes, mood, hasGuests, collides };
         worker.postMessage(message);
       };
       worker.on('error', reject);
@@ -44,7 +44,10 @@ export async function runSeeds(options: CrewOptions, ran: (outcome: Outcome) => 
       });
       for (let i = 0; i < (mutant === undefined ? AT_A_TIME : 1); i++) order();
     });
-  const crew = Array.from({ length: workers }, () => new Worker(new URL('./worker.js', import.meta.url), { workerData: mutant }));
+  const crew = Array.from(
+    { length: workers },
+    () => new Worker(new URL('./worker.js', import.meta.url), { workerData: mutant }),
+  );
   try {
     await Promise.all(crew.map(runOn));
   } finally {

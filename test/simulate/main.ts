@@ -8,7 +8,7 @@ import type { Outcome } from './run.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--guests yes|no] [--shrink R] [--mutant NAME | --mutants]
+                              [--guests yes|no] [--collide] [--shrink R] [--mutant NAME | --mutants]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -20,6 +20,7 @@ Options:
   --mood MOOD  what goes wrong: any; restarts: servers are restarted, and nothing may move; sick: whatever else befalls
                the control plane, and nothing may move (default: any)
   --guests YN  whether there are guests, on wires (default: as the seed says)
+  --collide    let changes of subnets meet reservations, and little else go wrong
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
@@ -104,6 +105,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     minutes: { type: 'string' },
     mood: { type: 'string' },
     guests: { type: 'string' },
+    collide: { type: 'boolean' },
     workers: { type: 'string' },
     lines: { type: 'string', default: '40' },
     shrink: { type: 'string', default: '0' },
@@ -133,7 +135,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
     return {
-      ...{ ...numbers, minutes, mood, hasGuests, mutant },
+      ...{ ...numbers, minutes, mood, hasGuests, mutant, collides: values.collide ?? field?.collides },
       ...{ lines: Number(values.lines), shrinkRuns: Number(values.shrink) },
     };
   } catch (error) {

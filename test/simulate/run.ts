@@ -47,7 +47,10 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
   };
   const promises: StoreInvariants[] = [];
   const installation: Installation = new Installation(seed, setup, parts, {
-    witness: new SessionInvariants(report, (hostId) => installation.hosts.find((host) => host.hostId === hostId)?.files),
+    witness: new SessionInvariants(
+      report,
+      (hostId) => installation.hosts.find((host) => host.hostId === hostId)?.files,
+    ),
     promises: (disk) => {
       const mayMove = (): boolean => setup.mood === 'any' || installation.world.nowMs < WARM_MS;
       const invariants = new StoreInvariants(disk, report, mayMove, {

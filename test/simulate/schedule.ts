@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
 
@@ -135,17 +136,25 @@ export interface ScheduleOptions {
   readonly minutes?: number | undefined;
   readonly mood?: Mood | undefined;
   readonly hasGuests?: boolean | undefined;
+  /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
+  readonly collides?: boolean | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = {
+  const drawn: Setup = {
     ...setupOf(chance.of('setup')),
     ...(mood && { mood }),
     ...(hasGuests !== undefined && { hasGuests }),
   };
   const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
+  if (collides) {
+    const colliding = collidingSetup(drawn);
+    const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
+    return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
+  }
+  const setup = drawn;
   const actions: Action[] = [
     ...faults(setup, endMs, chance.of('faults')),
     ...requests(setup, endMs, chance.of('requests')),

@@ -18,7 +18,8 @@ export function wrongAuthorityOf(host: HostNode, authority: AuthorityReckoning):
     if (gate.standing() === 'silent') continue;
     const moreMs = gate.untilMs() - authority.untilMs(host.hostId, networkId);
     if (moreMs > ROUNDING_MS) return `${host.hostId} would answer in ${networkId} for ${moreMs} ms more than it may`;
-    if (!authority.mayAnswer(host.hostId, networkId)) return `${host.hostId} would answer in ${networkId} without authority`;
+    if (!authority.mayAnswer(host.hostId, networkId))
+      return `${host.hostId} would answer in ${networkId} without authority`;
   }
   return undefined;
 }

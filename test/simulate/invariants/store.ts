@@ -39,12 +39,7 @@ export class StoreInvariants implements Promises {
   readonly #doomed = new Set<ReservationId>();
 
   /** `mayMove`: whether placements may change now. */
-  constructor(
-    disk: MemoryDisk,
-    report: Report,
-    mayMove: () => boolean,
-    witness: SlotWitness,
-  ) {
+  constructor(disk: MemoryDisk, report: Report, mayMove: () => boolean, witness: SlotWitness) {
     this.#disk = disk;
     this.#report = report;
     this.#mayMove = mayMove;

@@ -59,8 +59,8 @@ beforeEach(async () => {
 
 /** The agent of h1 begins a session, and gets the table. */
 function begin(): void {
-  channel = rules
-    .authority.watch('h1', bootId, clock, server)
+  channel = rules.authority
+    .watch('h1', bootId, clock, server)
     .open('s', { onMessage: () => undefined, onClose: () => undefined });
   channel.send({ message: { $case: 'hello', value: {} as never } });
   server.session.welcome({ authorityMs: S_MS });
@@ -198,8 +198,8 @@ describe('authority', () => {
   test('that lapsed does not come back by an acknowledgement, but by a table in the session', async () => {
     // What a session confirmed does not count for the next.
     beats = 0n;
-    channel = rules
-      .authority.watch('h1', bootId, clock, server)
+    channel = rules.authority
+      .watch('h1', bootId, clock, server)
       .open('s', { onMessage: () => undefined, onClose: () => undefined });
     channel.send({ message: { $case: 'hello', value: {} as never } });
     server.session.welcome({ authorityMs: S_MS });

@@ -1,8 +1,8 @@
 // All mistakes that the simulation must catch. docs/simulation.md has them as a table.
 
 import { AGENT_MUTANTS } from './agent-mutants.js';
-import type { ListedMutant } from './listed.js';
 import { HOLDER_MUTANTS } from './holder-mutants.js';
+import type { ListedMutant } from './listed.js';
 import { RESERVING_MUTANTS } from './reserving-mutants.js';
 import { REUSE_MUTANTS } from './reuse-mutants.js';
 

@@ -22,8 +22,10 @@ export interface ListedMutant extends Mutant {
 /** Anything goes wrong; every other seed has guests. The same seeds as in simulate.test.ts. */
 export const ANY: Field = { from: 1, seeds: 20 };
 /** The same, with guests. */
-export const GUESTS: Field = { from: 1, seeds: 12, hasGuests: true };
+export const GUESTS: Field = { from: 1, seeds: 6, hasGuests: true };
 /** Hosts are well, and the control plane is not. */
-export const SICK: Field = { from: 1, seeds: 12, mood: 'sick', hasGuests: false };
+export const SICK: Field = { from: 1, seeds: 10, mood: 'sick', hasGuests: false };
 /** Hosts are well, and servers are restarted. */
-export const RESTARTS: Field = { from: 1, seeds: 12, mood: 'restarts', hasGuests: false };
+export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests: false };
+/** Changes of subnets meet reservations. */
+export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: true };
