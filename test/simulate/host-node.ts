@@ -76,6 +76,11 @@ export class HostNode {
     return this.#backend?.served ?? [];
   }
 
+  /** What is on its disk. */
+  get files(): ReadonlyMap<string, Buffer> {
+    return this.#files.files;
+  }
+
   /** Starts the agent on what it left on its disk, if it does not run and there is power. */
   start(): void {
     if (this.#process || !this.machine.isUp) return;

@@ -5,7 +5,7 @@ import { serversWanted } from '@leasehold/server/domain/placement';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { Installation, type Parts } from './installation.js';
-import { wrongAnswerAt, wrongAnswerOf } from './invariants/answers.js';
+import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { StoreInvariants } from './invariants/store.js';
 import { type Schedule, WARM_MS } from './schedule.js';
@@ -50,14 +50,27 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
   };
   const promises: StoreInvariants[] = [];
   const installation: Installation = new Installation(seed, setup, parts, {
-    witness: new SessionInvariants(report),
+    witness: new SessionInvariants(
+      report,
+      (hostId) => installation.hosts.find((host) => host.hostId === hostId)?.files,
+    ),
     promises: (disk) => {
       const mayMove = (): boolean => setup.mood === 'any' || installation.world.nowMs < WARM_MS;
-      const invariants = new StoreInvariants(disk, report, mayMove, (networkId, address) => {
-        for (const host of installation.hosts) {
-          const wrong = wrongAnswerAt(host, disk, networkId, address);
-          if (wrong) report('S4', wrong);
-        }
+      const invariants = new StoreInvariants(disk, report, mayMove, {
+        reserved(networkId, address) {
+          for (const host of installation.hosts) {
+            const wrong = wrongAnswerAt(host, disk, networkId, address);
+            if (wrong) report('S4', wrong);
+          }
+        },
+        freed({ networkId, address }) {
+          for (const host of installation.hosts) {
+            const wrong = wrongFreedAt(host, networkId, address);
+            if (wrong) report('S4', wrong);
+          }
+          const user = installation.guests?.userOf(networkId, address);
+          if (user) report('S2', `${user} has ${formatIpv4(address)} of ${networkId}, and it is free`);
+        },
       });
       promises.push(invariants);
       return invariants;
@@ -75,6 +88,8 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     for (const host of hosts) {
       if (!host.isTouched) continue;
       host.isTouched = false;
+      const unauthorised = wrongAuthorityOf(host, installation.authority);
+      if (unauthorised) report('A1', unauthorised);
       const wrong = wrongAnswerOf(host, disk);
       if (wrong) report('S4', wrong);
     }

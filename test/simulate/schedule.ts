@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
 
@@ -138,17 +139,25 @@ export interface ScheduleOptions {
   readonly minutes?: number | undefined;
   readonly mood?: Mood | undefined;
   readonly hasGuests?: boolean | undefined;
+  /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
+  readonly collides?: boolean | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = {
+  const drawn: Setup = {
     ...setupOf(chance.of('setup')),
     ...(mood && { mood }),
     ...(hasGuests !== undefined && { hasGuests }),
   };
   const endMs = (minutes ?? chance.between(LENGTH_MINUTES.least, LENGTH_MINUTES.most)) * MINUTE_MS;
+  if (collides) {
+    const colliding = collidingSetup(drawn);
+    const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
+    return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
+  }
+  const setup = drawn;
   const actions: Action[] = [
     ...faults(setup, endMs, chance.of('faults')),
     ...requests(setup, endMs, chance.of('requests')),
@@ -222,7 +231,9 @@ function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
       { kind: 'cut', of: setup.hosts.filter((each) => each !== host), from: [server], way, forMs: forMs / 2 },
       { kind: 'lose-watch', server },
     ];
-    return [others[0] as Fault, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
+    // All of them, for longer than S: then every host is silent, and a new holder knows nobody.
+    const first: Fault = chance.chance(0.3) ? { kind: 'kill-servers', forMs: forMs / 2 } : (others[0] as Fault);
+    return [first, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
   }
   const more: readonly Fault[] = [
     { kind: 'kill-host', host, forMs: shortMs },
