@@ -38,8 +38,9 @@ export class Attachments {
     const now = new Map<string, Attached>();
     for (const [networkId, name] of this.#configured) now.set(networkId, { interface: name, place: this.#look(name) });
     this.#attached = now;
-    const ids = new Set([...before.keys(), ...now.keys()]);
-    const changed = [...ids].filter((networkId) => !isSame(before.get(networkId), now.get(networkId)));
+    const changed: string[] = [];
+    for (const networkId of before.keys()) if (!now.has(networkId)) changed.push(networkId);
+    for (const [networkId, attached] of now) if (!isSame(before.get(networkId), attached)) changed.push(networkId);
     for (const networkId of changed) this.#report(networkId, now.get(networkId));
     return changed;
   }

@@ -20,7 +20,7 @@ class VirtualBreaker implements Breaker {
   readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #patience: BreakerPatience;
-  #endings: readonly Ending[] = [];
+  #endings: Ending[] = [];
   #state: BreakerState = 'closed';
   /** Half open, one call tries. */
   #isTried = false;
@@ -62,8 +62,11 @@ class VirtualBreaker implements Breaker {
 
   #ended(failed: boolean, trying: boolean): void {
     const atMs = this.#clock.now();
-    this.#endings = [...this.#endings.filter((each) => atMs - each.atMs < this.#patience.windowMs), { atMs, failed }];
-    const failures = this.#endings.filter((each) => each.failed).length;
+    this.#endings.push({ atMs, failed });
+    const recent = this.#endings.findIndex((each) => atMs - each.atMs < this.#patience.windowMs);
+    if (recent > 0) this.#endings.splice(0, recent);
+    let failures = 0;
+    for (const each of this.#endings) if (each.failed) failures++;
     if (trying && !failed) this.#become('closed');
     else if (failed && (trying || (failures >= VOLUME_THRESHOLD && failures * 2 >= this.#endings.length))) this.open();
   }

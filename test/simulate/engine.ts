@@ -57,7 +57,6 @@ export class Engine {
   readonly #machine: Machine;
   readonly #known = new Map<string, Known>();
   readonly #busy = new Set<string>();
-  readonly #counts = new Map<string, number>();
   #asked = 0;
 
   constructor(
@@ -73,11 +72,6 @@ export class Engine {
     this.#promises = promises;
     this.#power = power;
     this.#machine = new Machine(around.world, 'engine', 0);
-  }
-
-  /** How often what was asked, and what came of it. */
-  get counts(): ReadonlyMap<string, number> {
-    return this.#counts;
   }
 
   /** Makes the networks. */
@@ -289,7 +283,7 @@ export class Engine {
       const isRefusedHere = answer.kind === 'answer' && !answer.result.ok && answer.result.error.kind === 'no-holder';
       const outcome = answer.kind === 'answer' ? (answer.result.ok ? 'ok' : answer.result.error.kind) : answer.kind;
       this.#around.trace.say('engine', `${what} at ${server.name}: ${outcome}`);
-      this.#count(`${what.slice(0, what.indexOf(' '))} ${outcome}`);
+      this.#around.trace.count(`engine: ${what.split(' ')[0]} ${outcome}`);
       if (answer.kind === 'answer' && !isRefusedHere) return { ...answer, wasUnknown };
       if (answer.kind === 'unknown') wasUnknown = true;
       await new Promise<void>((resolve) => void this.#around.world.after(AGAIN_MS, resolve));
@@ -331,10 +325,6 @@ export class Engine {
       };
       network.send(this.#machine, server.machine, () => process.arrive(run));
     });
-  }
-
-  #count(what: string): void {
-    this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
   }
 }
 

@@ -13,7 +13,7 @@ import type { DhcpFrame } from './frames.js';
 import type { GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { HostNetwork } from './host-network.js';
-import type { HostWire, MakeAgent } from './host-node.js';
+import type { HostWire } from './host-node.js';
 import type { Report } from './invariants/store.js';
 import { storeTruth } from './invariants/store-truth.js';
 import { WireRules } from './invariants/wire.js';
@@ -93,14 +93,6 @@ export class GuestSide {
     const network = this.#networks.get(hostId);
     if (!network) throw new Error(`There is no host ${hostId}`);
     return network;
-  }
-
-  /** Agents made by `make`, whose sessions the rules of the wire hear. */
-  watched(make: MakeAgent): MakeAgent {
-    return (ports, config) => {
-      const { hostId, bootId } = config;
-      return make({ ...ports, transport: this.rules.watch(hostId, bootId, ports.clock, ports.transport) }, config);
-    };
   }
 
   /** The guest of a MAC; it is off until it is started first. */
@@ -190,6 +182,14 @@ export class GuestSide {
         `${mac} of ${networkId} has ${textOf(lease?.address)}, and ${textOf(reserved.address)} is reserved for it`,
       ];
     });
+  }
+
+  /** The MAC of a guest that is on and has a lease of an address; undefined: there is none. */
+  userOf(networkId: string, address: Ipv4): Mac | undefined {
+    for (const { isOn, mac, segment, lease } of this.#guests.values()) {
+      if (isOn && segment.networkId === networkId && lease?.address === address) return mac;
+    }
+    return undefined;
   }
 
   /** Every wire is whole again. */

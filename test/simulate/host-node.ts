@@ -76,6 +76,11 @@ export class HostNode {
     return this.#backend?.served ?? [];
   }
 
+  /** What is on its disk. */
+  get files(): ReadonlyMap<string, Buffer> {
+    return this.#files.files;
+  }
+
   /** Starts the agent on what it left on its disk, if it does not run and there is power. */
   start(): void {
     if (this.#process || !this.machine.isUp) return;
@@ -89,7 +94,11 @@ export class HostNode {
     process.onTurn = touch;
     const entropy = chance.of(`${hostId} start ${++this.#starts}`);
     const log = new TracedLog(
-      (line) => process.isAlive && trace.say(hostId, line),
+      (line, message) => {
+        if (!process.isAlive) return;
+        trace.say(hostId, line);
+        trace.count(`agent: ${message}`);
+      },
       (line) => process.isAlive && report('defect', `${hostId}: ${line}`),
     );
     const backend = new WatchedBackend(wire.backend({ clock: process, entropy, log }));

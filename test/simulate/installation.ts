@@ -8,6 +8,7 @@ import { Engine, type Promises } from './engine.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { GuestSide } from './guest-side.js';
 import { HostNode, type MakeAgent } from './host-node.js';
+import { AuthorityReckoning } from './invariants/authority.js';
 import type { Report } from './invariants/store.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
@@ -43,6 +44,8 @@ export class Installation {
   /** Of a setup with guests. */
   readonly guests: GuestSide | undefined;
   readonly watcher: Watcher;
+  /** Who may answer, by what reached it. */
+  readonly authority: AuthorityReckoning;
   readonly #around: Surroundings;
   readonly #trouble: StoreTrouble = { brokenShare: 0, lateShare: 0 };
 
@@ -78,7 +81,12 @@ export class Installation {
       ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.report })
       : undefined;
     this.guests = guests;
-    const makeAgent = guests ? guests.watched(parts.makeAgent ?? createAgent) : parts.makeAgent;
+    this.authority = guests?.rules.authority ?? new AuthorityReckoning();
+    const make = parts.makeAgent ?? createAgent;
+    const makeAgent: MakeAgent = (ports, config) => {
+      const transport = this.authority.watch(config.hostId, config.bootId, ports.clock, ports.transport);
+      return make({ ...ports, transport }, config);
+    };
     this.hosts = setup.hosts.map(
       (hostId) =>
         new HostNode(this.#around, {
@@ -88,7 +96,7 @@ export class Installation {
           servers: setup.servers,
           failureDomain: '',
           wire: guests?.wireOf(hostId) ?? playedWire(),
-          ...(makeAgent && { makeAgent }),
+          makeAgent,
         }),
     );
     this.engine = new Engine(this.#around, setup, this.servers, watching.promises(disk), guests);
@@ -113,6 +121,7 @@ export class Installation {
   /** Does what goes wrong, and undoes it later. */
   suffer(fault: Fault | GuestDeed): void {
     this.trace.say('fault', textOf(fault));
+    this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
     if (!undo || !('forMs' in fault)) return;
     this.world.after(fault.forMs, () => {

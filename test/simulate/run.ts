@@ -2,11 +2,14 @@
 
 import { formatIpv4 } from '@leasehold/proto/values';
 import { serversWanted } from '@leasehold/server/domain/placement';
+import type { Slot } from '@leasehold/server/domain/slot';
+import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { Installation, type Parts } from './installation.js';
-import { wrongAnswerAt, wrongAnswerOf } from './invariants/answers.js';
+import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { StoreInvariants } from './invariants/store.js';
 import { type Schedule, WARM_MS } from './schedule.js';
+import type { Trace } from './trace.js';
 
 /** What is broken. */
 export interface Violation {
@@ -25,7 +28,7 @@ export interface Outcome {
   readonly digest: string;
   readonly turns: number;
   readonly virtualMs: number;
-  /** How often engines asked for what, and what came of it. */
+  /** How often what happened: faults, requests with what came of them, what servers and agents logged, and what was seen. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
@@ -47,14 +50,27 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
   };
   const promises: StoreInvariants[] = [];
   const installation: Installation = new Installation(seed, setup, parts, {
-    witness: new SessionInvariants(report),
+    witness: new SessionInvariants(
+      report,
+      (hostId) => installation.hosts.find((host) => host.hostId === hostId)?.files,
+    ),
     promises: (disk) => {
       const mayMove = (): boolean => setup.mood === 'any' || installation.world.nowMs < WARM_MS;
-      const invariants = new StoreInvariants(disk, report, mayMove, (networkId, address) => {
-        for (const host of installation.hosts) {
-          const wrong = wrongAnswerAt(host, disk, networkId, address);
-          if (wrong) report('S4', wrong);
-        }
+      const invariants = new StoreInvariants(disk, report, mayMove, {
+        reserved(networkId, address) {
+          for (const host of installation.hosts) {
+            const wrong = wrongAnswerAt(host, disk, networkId, address);
+            if (wrong) report('S4', wrong);
+          }
+        },
+        freed({ networkId, address }) {
+          for (const host of installation.hosts) {
+            const wrong = wrongFreedAt(host, networkId, address);
+            if (wrong) report('S4', wrong);
+          }
+          const user = installation.guests?.userOf(networkId, address);
+          if (user) report('S2', `${user} has ${formatIpv4(address)} of ${networkId}, and it is free`);
+        },
       });
       promises.push(invariants);
       return invariants;
@@ -62,6 +78,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     report,
   });
   const { world, disk, trace, hosts, servers, engine } = installation;
+  countHandovers(disk, trace);
   const afterTurn = () => {
     if (servers.some((server) => server.isTouched)) {
       const acting = servers.filter((server) => server.isActing);
@@ -71,6 +88,8 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     for (const host of hosts) {
       if (!host.isTouched) continue;
       host.isTouched = false;
+      const unauthorised = wrongAuthorityOf(host, installation.authority);
+      if (unauthorised) report('A1', unauthorised);
       const wrong = wrongAnswerOf(host, disk);
       if (wrong) report('S4', wrong);
     }
@@ -99,6 +118,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     for (const each of promises) each.check();
     for (const what of unhealed(installation)) report('L', what);
   }
+  trace.count('seen: events of a watch', installation.watcher.heard);
   return {
     seed,
     violation,
@@ -106,8 +126,25 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     digest: trace.digest(),
     turns: world.turns,
     virtualMs: world.nowMs,
-    counts: new Map([...engine.counts, ['watched', installation.watcher.heard]]),
+    counts: trace.counts,
   };
+}
+
+/** Counts how often an address went from one MAC to another: without that nothing is shown. */
+function countHandovers(disk: MemoryDisk, trace: Trace): void {
+  const last = new Map<string, Slot>();
+  disk.listen((changes) => {
+    for (const change of changes) {
+      if (change.kind !== 'slot' || change.slot.state !== 'reserved') continue;
+      const { networkId, address, mac, reservationId } = change.slot;
+      const key = `${networkId} ${address}`;
+      const before = last.get(key);
+      last.set(key, change.slot);
+      if (before && before.reservationId !== reservationId) {
+        trace.count(before.mac === mac ? 'seen: address reserved again' : 'seen: address went to another MAC');
+      }
+    }
+  });
 }
 
 /** What is not as it should be long after everything was healed (L1, L2). */

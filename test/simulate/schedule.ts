@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
 
@@ -123,9 +124,12 @@ const MINUTE_MS = 60_000;
 /** Until then networks are made and placed. */
 export const WARM_MS = 20_000;
 
-const FAULTS_APART_MS = 15_000;
+// Denser and shorter finds more in its time, down to the minutes that it takes a host to be silent for S, and an address to
+// rest for L after that.
+const LENGTH_MINUTES = { least: 5, most: 11 };
+const FAULTS_APART_MS = 8_000;
 const MISFORTUNE_MS = 15_000;
-const REQUESTS_APART_MS = 3_000;
+const REQUESTS_APART_MS = 2_000;
 /** They cost time: some runs do without. */
 const GUESTS_SHARE = 0.5;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
@@ -135,23 +139,32 @@ export interface ScheduleOptions {
   readonly minutes?: number | undefined;
   readonly mood?: Mood | undefined;
   readonly hasGuests?: boolean | undefined;
+  /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
+  readonly collides?: boolean | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
-  const setup = {
+  const drawn: Setup = {
     ...setupOf(chance.of('setup')),
     ...(mood && { mood }),
     ...(hasGuests !== undefined && { hasGuests }),
   };
-  const endMs = (minutes ?? chance.between(5, 20)) * MINUTE_MS;
+  const endMs = (minutes ?? chance.between(LENGTH_MINUTES.least, LENGTH_MINUTES.most)) * MINUTE_MS;
+  if (collides) {
+    const colliding = collidingSetup(drawn);
+    const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
+    return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
+  }
+  const setup = drawn;
   const actions: Action[] = [
     ...faults(setup, endMs, chance.of('faults')),
     ...requests(setup, endMs, chance.of('requests')),
     ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
   ];
-  return { seed, setup, actions: actions.sort((a, b) => a.atMs - b.atMs), endMs };
+  const inTime = actions.filter(({ atMs }) => atMs < endMs);
+  return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
 }
 
 function setupOf(chance: Seeded): Setup {
@@ -218,7 +231,9 @@ function misfortunes(setup: Setup, chance: Seeded): readonly Fault[] {
       { kind: 'cut', of: setup.hosts.filter((each) => each !== host), from: [server], way, forMs: forMs / 2 },
       { kind: 'lose-watch', server },
     ];
-    return [others[0] as Fault, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
+    // All of them, for longer than S: then every host is silent, and a new holder knows nobody.
+    const first: Fault = chance.chance(0.3) ? { kind: 'kill-servers', forMs: forMs / 2 } : (others[0] as Fault);
+    return [first, chance.pick(others.slice(1)), chance.pick(others.slice(1))];
   }
   const more: readonly Fault[] = [
     { kind: 'kill-host', host, forMs: shortMs },

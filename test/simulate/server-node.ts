@@ -8,6 +8,9 @@ import type { LinkedStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';
 import { TracedLog } from './trace.js';
 
+// Nothing here damages tables: what a server takes for that is a change that somebody was not told.
+const DRIFTED = 'table had drifted, sent again';
+
 /** Starts a control plane; a mutant stands in for the product's own. */
 export type StartControlPlane = (options: ControlPlaneOptions) => Promise<ControlPlane>;
 
@@ -58,7 +61,12 @@ export class ServerNode {
     };
     const concern = `${this.name} start ${++this.#starts}`;
     const log = new TracedLog(
-      (line) => process.isAlive && trace.say(this.name, line),
+      (line, message) => {
+        if (!process.isAlive) return;
+        trace.say(this.name, line);
+        trace.count(`server: ${message}`);
+        if (message === DRIFTED) report('drift', `${this.name}: ${line}`);
+      },
       (line) => process.isAlive && report('defect', `${this.name}: ${line}`),
     );
     const store = openStore(process, chance.of(`${concern} store`));

@@ -5,6 +5,7 @@ import type { Log, LogFields } from '@leasehold/program/log';
 import type { World } from './world.js';
 
 const KEPT_LINES = 400;
+const HASHED_CHARACTERS = 16_384;
 
 /** The trace of a run. */
 export class Trace {
@@ -12,6 +13,9 @@ export class Trace {
   readonly #lines: string[] = [];
   readonly #hash: Hash = createHash('sha256');
   #dropped = 0;
+  readonly #counts = new Map<string, number>();
+  /** Not in the hash yet. */
+  #unhashed = '';
 
   constructor(world: World) {
     this.#world = world;
@@ -20,10 +24,21 @@ export class Trace {
   /** Says what happened where. */
   say(where: string, what: string): void {
     const line = `${(this.#world.nowMs / 1_000).toFixed(3).padStart(9)} ${where.padEnd(8)} ${what}`;
-    this.#hash.update(line);
+    this.#unhashed += line;
+    if (this.#unhashed.length > HASHED_CHARACTERS) this.#digestLines();
     if (this.#lines.push(line) <= 2 * KEPT_LINES) return;
     this.#dropped += KEPT_LINES;
     this.#lines.splice(0, KEPT_LINES);
+  }
+
+  /** Something happened once more. */
+  count(what: string, times = 1): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + times);
+  }
+
+  /** How often what happened. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
   }
 
   /** The last lines. */
@@ -35,18 +50,24 @@ export class Trace {
 
   /** The same for two runs in which the same happened, and for no others. */
   digest(): string {
+    this.#digestLines();
     return this.#hash.copy().digest('hex');
+  }
+
+  #digestLines(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = '';
   }
 }
 
 /** What a process logs, in the trace, while it lives. */
 export class TracedLog implements Log {
-  readonly #say: (line: string) => void;
+  readonly #say: (line: string, message: string) => void;
   /** Told of what is a defect by the program's own word. */
   readonly #defect: (line: string) => void;
   readonly #fields: LogFields;
 
-  constructor(say: (line: string) => void, defect: (line: string) => void, fields: LogFields = {}) {
+  constructor(say: (line: string, message: string) => void, defect: (line: string) => void, fields: LogFields = {}) {
     this.#say = say;
     this.#defect = defect;
     this.#fields = fields;
@@ -55,16 +76,16 @@ export class TracedLog implements Log {
   debug(): void {}
 
   info(message: string, fields?: LogFields): void {
-    this.#say(this.#line(message, fields));
+    this.#say(this.#line(message, fields), message);
   }
 
   warn(message: string, fields?: LogFields): void {
-    this.#say(this.#line(`WARN ${message}`, fields));
+    this.#say(this.#line(`WARN ${message}`, fields), message);
   }
 
   error(message: string, fields?: LogFields): void {
     const line = this.#line(`ERROR ${message}`, fields);
-    this.#say(line);
+    this.#say(line, message);
     if (message.includes('defect')) this.#defect(line);
   }
 

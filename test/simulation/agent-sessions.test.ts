@@ -99,6 +99,19 @@ describe('a session', () => {
     expect(installation.plane.agents.drifts).toBe(1);
   });
 
+  test('the table of a network that another holder has is not compared: its changes are not told here', async () => {
+    const agent = await servingAgent();
+    const [network] = installation.disk.networks.values();
+    if (!network) throw new Error('There is no network');
+    const taken = { ...network, holderEpoch: network.holderEpoch + 1 };
+    installation.disk.networks.set(network.networkId, taken);
+    installation.disk.commit([{ kind: 'network', network: taken, before: network }]);
+    await installation.advance(20);
+    await agent.heartbeat(1n, [agent.state({ digest: Buffer.alloc(32, 1) })]);
+    expect(installation.plane.agents.drifts).toBe(0);
+    expect(agent.actions).toEqual(['assignment', 'snapshotBegin', 'snapshotEnd']);
+  });
+
   test('a table that stays wrong is sent again less and less often', async () => {
     const agent = await servingAgent();
     for (let beat = 1n; beat <= 60n; beat++) {

@@ -29,6 +29,8 @@ interface Session {
   /** When the newest was sent that was acknowledged. */
   ackedMs: number | undefined;
   readonly confirmed: Set<string>;
+  /** When the welcome came, and what was so before. */
+  welcomed: { readonly atMs: number; readonly before: ReadonlyMap<string, Reckoned> } | undefined;
 }
 
 interface Machine {
@@ -57,6 +59,7 @@ export class AuthorityReckoning {
       open: (server, handlers) => {
         const session: Session = {
           ...{ sent: new Map(), authorityMs: 0, intervalMs: 1_000, ackedMs: undefined, confirmed: new Set() },
+          welcomed: undefined,
         };
         const inner = transport.open(server, {
           onMessage: (response) => {
@@ -64,7 +67,10 @@ export class AuthorityReckoning {
             this.#heard(machine, session, response);
             handlers.onMessage(response);
           },
-          onClose: (reason) => handlers.onClose(reason),
+          onClose: (reason) => {
+            this.#ended(machine, session);
+            handlers.onClose(reason);
+          },
         });
         const channel: SessionChannel = {
           send: (request) => {
@@ -76,6 +82,11 @@ export class AuthorityReckoning {
         return channel;
       },
     };
+  }
+
+  /** Until when the host may answer in the network, on its machine's clock in this boot; -Infinity: it may not. */
+  untilMs(hostId: string, networkId: string): number {
+    return this.#machines.get(hostId)?.networks.get(networkId)?.untilMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Whether the host may answer in the network now. */
@@ -130,6 +141,7 @@ export class AuthorityReckoning {
         session.authorityMs = inMs(authority);
         session.intervalMs = inMs(heartbeatInterval);
         session.ackedMs = session.sent.get(0n);
+        session.welcomed = { atMs: machine.clock.now(), before: new Map(machine.networks) };
         return;
       }
       case 'heartbeatAck': {
@@ -147,6 +159,14 @@ export class AuthorityReckoning {
         this.#delivered(machine, session, message.value);
         return;
       default:
+    }
+  }
+
+  /** What came together with the welcome and the end waited for the epoch to be on the disk, and was forgotten. */
+  #ended(machine: Machine, { welcomed }: Session): void {
+    if (welcomed?.atMs !== machine.clock.now()) return;
+    for (const [networkId, reckoned] of welcomed.before) {
+      if (!machine.networks.has(networkId)) machine.networks.set(networkId, reckoned);
     }
   }
 

@@ -1,6 +1,11 @@
-// S6 on the agents' side: what an agent says is of no older session than what it said before.
+// What agents say.
+//
+//   S6  It is of no older session than what the agent said before.
+//   D1  What an agent acknowledges is on its disk: a restart would answer the same. A network that it says to have left is
+//       not there any more.
 
-import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import { decodeTable } from '@leasehold/agent/state/table-image';
+import type { SessionRequest, SessionResponse, TableState } from '@leasehold/proto/ipam/v1/session';
 import type { SessionWitness } from '../session-network.js';
 import type { Report } from './store.js';
 
@@ -9,13 +14,22 @@ interface Epoch {
   readonly counter: bigint;
 }
 
+/** The files of a host, by name. */
+type FilesOf = (hostId: string) => ReadonlyMap<string, Buffer> | undefined;
+
+const IMAGE = '.table';
+// Most are shorter when they are acknowledged; reading them all again and again would take most of a run's time.
+const SHORT_BYTES = 4_096;
+
 /** Watches what agents say. */
 export class SessionInvariants implements SessionWitness {
   readonly #report: Report;
+  readonly #filesOf: FilesOf;
   readonly #last = new Map<string, Epoch>();
 
-  constructor(report: Report) {
+  constructor(report: Report, filesOf: FilesOf) {
     this.#report = report;
+    this.#filesOf = filesOf;
   }
 
   said(hostId: string, { message }: SessionRequest): void {
@@ -26,6 +40,20 @@ export class SessionInvariants implements SessionWitness {
       this.#report('S6', `${hostId} speaks in session ${textOf(epoch)} after ${textOf(last)}`);
     }
     this.#last.set(hostId, { holderEpoch: epoch.holderEpoch, counter: epoch.counter });
+    if (message?.$case === 'deliveryAck' && message.value.table) this.#acknowledged(hostId, message.value.table);
+  }
+
+  #acknowledged(hostId: string, { networkId, digest }: TableState): void {
+    const files = this.#filesOf(hostId) ?? new Map<string, Buffer>();
+    for (const [name, image] of files) {
+      const journal = files.get(name.replace(IMAGE, '.journal'));
+      if (!name.endsWith(IMAGE) || (journal?.length ?? 0) > SHORT_BYTES) continue;
+      const found = decodeTable(image, journal);
+      if (typeof found === 'string' || found.header.networkId !== networkId) continue;
+      if (found.table.digest().equals(digest)) return;
+      const what = digest.length === 0 ? 'to have left' : 'to have taken in what is not on its disk of';
+      this.#report('D1', `${hostId} says ${what} ${networkId}`);
+    }
   }
 
   told(_hostId: string, _server: string, _response: SessionResponse): void {}

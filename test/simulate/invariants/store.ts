@@ -19,29 +19,31 @@ interface Promised {
   readonly reservationId: ReservationId;
 }
 
+/** Told of what became of an address. */
+export interface SlotWitness {
+  /** It is reserved. */
+  reserved(networkId: NetworkId, address: Ipv4): void;
+  /** It is free: any other MAC may have it from now on. */
+  freed(slot: Slot): void;
+}
+
 /** Watches the store. */
 export class StoreInvariants implements Promises {
   readonly #disk: MemoryDisk;
   readonly #report: Report;
   readonly #mayMove: () => boolean;
-  /** Told of every address that is reserved. */
-  readonly #reserved: (networkId: NetworkId, address: Ipv4) => void;
+  readonly #witness: SlotWitness;
   readonly #promised = new Map<string, Promised>();
   readonly #released = new Set<ReservationId>();
   /** Those that somebody asked to release: they may end whenever that request is carried out. */
   readonly #doomed = new Set<ReservationId>();
 
   /** `mayMove`: whether placements may change now. */
-  constructor(
-    disk: MemoryDisk,
-    report: Report,
-    mayMove: () => boolean,
-    reserved: (networkId: NetworkId, address: Ipv4) => void,
-  ) {
+  constructor(disk: MemoryDisk, report: Report, mayMove: () => boolean, witness: SlotWitness) {
     this.#disk = disk;
     this.#report = report;
     this.#mayMove = mayMove;
-    this.#reserved = reserved;
+    this.#witness = witness;
     disk.listen((changes) => {
       for (const change of changes) this.#changed(change);
     });
@@ -86,7 +88,11 @@ export class StoreInvariants implements Promises {
     if (!promised) return;
     const { networkId, mac, address, reservationId } = promised;
     const slot = this.#disk.slot(networkId, address);
-    if (slot?.state === 'reserved' && slot.reservationId === reservationId) return;
+    if (slot?.state === 'reserved' && slot.reservationId === reservationId) {
+      const problem = misfitOf(this.#disk.networks.get(networkId), slot);
+      if (problem) this.#report('S3', `${textOf(slot)} was promised, and ${problem}`);
+      return;
+    }
     const now = slot ? `${slot.state} for ${slot.mac}` : 'free';
     this.#report('S3', `${formatIpv4(address)} of ${networkId} was promised to ${mac}, and is ${now}`);
   }
@@ -99,6 +105,7 @@ export class StoreInvariants implements Promises {
       case 'slot-gone':
         if (change.before?.state === 'reserved')
           this.#report('S3', `a RESERVED slot is gone: ${textOf(change.before)}`);
+        if (change.before) this.#witness.freed(change.before);
         return;
       case 'network':
         this.#networkChanged(change.network, change.before);
@@ -120,7 +127,7 @@ export class StoreInvariants implements Promises {
       if (held.length > 1) this.#report('S1', `${mac} has ${held.map(textOf).join(' and ')}`);
       if (this.#released.has(slot.reservationId))
         this.#report('S3', `${textOf(slot)} was released, and is reserved again`);
-      if (before?.state !== 'reserved') this.#reserved(networkId, address);
+      if (before?.state !== 'reserved') this.#witness.reserved(networkId, address);
     }
     if (before?.state === 'reserved') this.#kept(`${networkId} ${before.mac}`);
   }
@@ -128,6 +135,7 @@ export class StoreInvariants implements Promises {
   #networkChanged(network: Network, before: Network | undefined): void {
     if (!before) return;
     const { networkId } = network;
+    for (const [key, promised] of this.#promised) if (promised.networkId === networkId) this.#kept(key);
     if (network.holderEpoch < before.holderEpoch) {
       this.#report('S6', `${networkId} was written by holder ${network.holderEpoch}, after ${before.holderEpoch}`);
     }
@@ -153,6 +161,15 @@ export class StoreInvariants implements Promises {
       this.#report('S6', `the revision of ${host.hostId} fell to ${host.revision}`);
     }
   }
+}
+
+/** Why a reservation is not one of its network; not asked of the product, which may be wrong. */
+function misfitOf(network: Network | undefined, { address, subnetUid }: Slot): string | undefined {
+  const subnet = network?.subnets.find(({ uid }) => uid === subnetUid);
+  if (!subnet) return 'its subnet is gone';
+  if (subnet.gateway === address) return 'it is the gateway';
+  const isExcluded = subnet.excludedRanges.some(({ first, last }) => address >= first && address <= last);
+  return isExcluded ? 'it is excluded' : undefined;
 }
 
 function textOfPlacements({ placements }: Network): string {

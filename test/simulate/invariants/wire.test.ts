@@ -59,7 +59,7 @@ beforeEach(async () => {
 
 /** The agent of h1 begins a session, and gets the table. */
 function begin(): void {
-  channel = rules
+  channel = rules.authority
     .watch('h1', bootId, clock, server)
     .open('s', { onMessage: () => undefined, onClose: () => undefined });
   channel.send({ message: { $case: 'hello', value: {} as never } });
@@ -198,7 +198,7 @@ describe('authority', () => {
   test('that lapsed does not come back by an acknowledgement, but by a table in the session', async () => {
     // What a session confirmed does not count for the next.
     beats = 0n;
-    channel = rules
+    channel = rules.authority
       .watch('h1', bootId, clock, server)
       .open('s', { onMessage: () => undefined, onClose: () => undefined });
     channel.send({ message: { $case: 'hello', value: {} as never } });
@@ -223,7 +223,7 @@ describe('authority', () => {
     offer();
     expect(broken()).toEqual(['A1']);
     bootId = 'boot-2';
-    rules.watch('h1', bootId, clock, server);
+    rules.authority.watch('h1', bootId, clock, server);
     offer();
     expect(broken()).toEqual(['A1', 'A1']);
   });

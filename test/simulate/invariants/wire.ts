@@ -14,8 +14,6 @@
 import { MESSAGE_TYPE, OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import type { DhcpMessage } from '@leasehold/agent/domain/dhcp/message';
 import { readAddress } from '@leasehold/agent/domain/dhcp/option-values';
-import type { SessionTransport } from '@leasehold/agent/session/session-transport';
-import type { Clock } from '@leasehold/program/clock';
 import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
 import type { DhcpFrame, Frame } from '../frames.js';
 import type { Segment, Station } from '../segment.js';
@@ -56,7 +54,8 @@ export class WireRules {
   readonly #world: World;
   readonly #report: Report;
   readonly #truth: WireTruth;
-  readonly #authority = new AuthorityReckoning();
+  /** Who may answer, by what reached it. */
+  readonly authority = new AuthorityReckoning();
   readonly #guests = new Set<Leaseholder>();
   readonly #servers = new Map<string, Ipv4>();
   /** The last questions of a MAC, newest first. */
@@ -93,11 +92,6 @@ export class WireRules {
     }
   }
 
-  /** Listens between an agent and its network; `clock`: of its machine, in this boot. */
-  watch(hostId: string, bootId: string, clock: Clock, transport: SessionTransport): SessionTransport {
-    return this.#authority.watch(hostId, bootId, clock, transport);
-  }
-
   /** An agent that runs has read a question, and done what it does about it. */
   asked(hostId: string, networkId: string, { message }: DhcpFrame): void {
     if (!message || !this.#mustAnswer(hostId, networkId, message)) return;
@@ -128,7 +122,7 @@ export class WireRules {
     const said = `${hostId} says ${type} ${formatIpv4(answer.yiaddr)} to ${mac} in ${networkId}`;
     const allowed = this.#truth.allowed(networkId, mac);
     if (allowed.size === 0) this.#broken('S10', `${said}: nothing is promised to this MAC`);
-    if (!this.#authority.mayAnswer(hostId, networkId)) this.#broken('A1', `${said}: without authority`);
+    if (!this.authority.mayAnswer(hostId, networkId)) this.#broken('A1', `${said}: without authority`);
     this.#checkServer(networkId, frame, answer, said);
     const questions = (this.#questions.get(mac) ?? []).filter(({ xid }) => xid === answer.xid);
     if (questions.length === 0) this.#broken('Q1', `${said}: nobody asked so`);
@@ -148,7 +142,7 @@ export class WireRules {
   }
 
   #checkNak(networkId: string, hostId: string, questions: readonly DhcpMessage[], said: string): void {
-    if (!this.#authority.mayRefuse(hostId, networkId)) this.#broken('N1', `${said}: it was not heard of late`);
+    if (!this.authority.mayRefuse(hostId, networkId)) this.#broken('N1', `${said}: it was not heard of late`);
     const nowMs = this.#world.nowMs;
     for (const question of questions) {
       const address = askedAddress(question);
@@ -164,7 +158,7 @@ export class WireRules {
     const { mac } = message;
     const type = typeOf(message);
     if (message.giaddr !== 0 || message.op !== 'request' || (type !== 'discover' && type !== 'request')) return false;
-    const servingForMs = this.#authority.servingForMs(hostId, networkId);
+    const servingForMs = this.authority.servingForMs(hostId, networkId);
     if (servingForMs === undefined || servingForMs < SETTLED_MS) return false;
     const placedMs = this.#truth.placedSinceMs(networkId, hostId);
     if (placedMs === undefined || nowMs - placedMs < SETTLED_MS) return false;

@@ -7,6 +7,8 @@
 //   N4. Digests are compared only at equal placement epoch and sequence (protocol.md §3.5).
 //   N5. What a host has taken in is counted by what it acknowledged of a whole table (protocol.md §3.2); a table that
 //       drifted acknowledged nothing.
+//   N6. An agent that goes on with a network that another holder has is told no changes of it any more: its table is not
+//       compared, and takes nothing in.
 
 import type {
   Assignment,
@@ -41,6 +43,8 @@ interface Tracked {
   assignment: Assignment | undefined;
   withdrawing: boolean;
   removalsOnly: boolean;
+  /** It goes on with what it was sent (N6). */
+  leftAlone: boolean;
   sentSequence: number;
   ackedSequence: number;
   /** The sequence whose acknowledgement makes the table whole: a snapshot's end or a confirmation. */
@@ -132,7 +136,11 @@ export class AgentSession {
   provide(networks: readonly ProvidedNetwork[], undecided?: IsUndecided): void {
     const wanted = new Set(networks.filter((network) => this.#mayGoOn(network)).map(({ networkId }) => networkId));
     for (const [networkId, tracked] of this.#tracked) {
-      if (wanted.has(networkId) || tracked.withdrawing || undecided?.(networkId)) continue;
+      if (wanted.has(networkId) || tracked.withdrawing) continue;
+      if (undecided?.(networkId)) {
+        tracked.leftAlone = true;
+        continue;
+      }
       tracked.withdrawing = true;
       this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
     }
@@ -156,6 +164,7 @@ export class AgentSession {
       tracked = track(uid, placementEpoch);
       this.#tracked.set(networkId, tracked);
     }
+    tracked.leftAlone = false;
     if (network.removalsOnly) this.#onlyRemovals(tracked);
     if (tracked.assignment && sameAssignment(tracked.assignment, assignment)) return;
     const first = tracked.assignment === undefined;
@@ -298,7 +307,7 @@ export class AgentSession {
   }
 
   #drifted(networkId: NetworkId, tracked: Tracked, state: TableState): boolean {
-    if (!tracked.assignment || tracked.withdrawing || tracked.removalsOnly) return false;
+    if (!tracked.assignment || tracked.withdrawing || tracked.removalsOnly || tracked.leftAlone) return false;
     const unsent = tracked.puts.length + tracked.removals.length > 0;
     if (unsent || Number(state.sequence) !== tracked.sentSequence) return false;
     return !this.#tables(networkId).digest().equals(state.digest);
@@ -324,8 +333,9 @@ export class AgentSession {
     const tracked = this.#tracked.get(networkId);
     // It has no table, and was sent none.
     if (!tracked) return this.#now();
-    const { assignment, withdrawing, sentSequence, ackedSequence, wholeSequence, removals, coveredMs } = tracked;
-    const isWhole = assignment !== undefined && !withdrawing && ackedSequence >= wholeSequence;
+    const { assignment, withdrawing, leftAlone, sentSequence, ackedSequence, wholeSequence, removals, coveredMs } =
+      tracked;
+    const isWhole = assignment !== undefined && !withdrawing && !leftAlone && ackedSequence >= wholeSequence;
     return isWhole && ackedSequence === sentSequence && removals.length === 0 ? this.#now() : coveredMs;
   }
 
@@ -359,6 +369,7 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     assignment: undefined,
     withdrawing: false,
     removalsOnly: false,
+    leftAlone: false,
     sentSequence: 0,
     ackedSequence: 0,
     wholeSequence: Number.POSITIVE_INFINITY,

@@ -1,0 +1,98 @@
+// Mistakes of the leading server: in its lead, its plans and its brakes (protocol.md §5, docs/placement.md).
+
+import { ANY, type ListedMutant, RESTARTS, SICK } from './listed.js';
+
+/** See the top of the file. */
+export const HOLDER_MUTANTS: readonly ListedMutant[] = [
+  {
+    name: 'holder-acts-on',
+    rule: '§5.1 ◆',
+    mistake: 'A holder goes on acting after its renewals are not confirmed any more',
+    module: '@leasehold/server/domain/lease',
+    edits: [['const ACT_MS = 4_000;', 'const ACT_MS = Infinity;']],
+    caughtBy: ['S6'],
+    field: ANY,
+  },
+  {
+    name: 'challenges-at-once',
+    rule: '§5.1',
+    mistake: 'A server takes the lead after a second without a beat',
+    module: '@leasehold/server/domain/lease',
+    edits: [['const CHALLENGE_MS = 5_000;', 'const CHALLENGE_MS = 1_000;']],
+    caughtBy: ['S6'],
+    field: ANY,
+  },
+  {
+    name: 'no-mass-silence-brake',
+    rule: 'placement',
+    mistake: 'That most hosts fell silent at once means that most hosts died',
+    module: '@leasehold/server/domain/brakes',
+    edits: [['return silent >= MASS_HOSTS && silent * 100 >= MASS_PERCENT * counted;', 'return false;']],
+    caughtBy: ['S8'],
+    field: SICK,
+  },
+  {
+    name: 'ages-kept-over-stalls',
+    rule: 'placement',
+    mistake: 'A server that stood still believes that all others did',
+    module: '@leasehold/server/app/manager',
+    edits: [['this.#fleet.restartAges();', '']],
+    caughtBy: ['S8'],
+    field: SICK,
+  },
+  {
+    name: 'no-grace-after-starts',
+    rule: 'placement',
+    mistake: 'A server that just began to lead gives hosts no time to find it',
+    module: '@leasehold/server/app/fleet',
+    edits: [
+      [
+        'this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;',
+        'this.#reconnectingUntilMs = this.#agesFromMs;',
+      ],
+    ],
+    caughtBy: ['S8'],
+    field: RESTARTS,
+  },
+  {
+    name: 'broken-streams-are-dead-hosts',
+    rule: 'placement',
+    mistake: 'A host whose stream broke is dead',
+    module: '@leasehold/server/domain/liveness',
+    edits: [
+      [
+        'if (isReturning(heard, nowMs))',
+        "if (heard.brokenSinceMs !== undefined) return 'down'; if (isReturning(heard, nowMs))",
+      ],
+    ],
+    caughtBy: ['S8'],
+    field: SICK,
+  },
+  {
+    name: 'placement-epochs-repeat',
+    rule: '§1',
+    mistake: 'A placement has the epoch of the one before it',
+    module: '@leasehold/server/domain/placement',
+    edits: [['const epoch = network.placementCounter + 1;', 'const epoch = Math.max(1, network.placementCounter);']],
+    caughtBy: ['S4', 'L3', 'L'],
+    field: ANY,
+  },
+  {
+    name: 'one-server-too-many',
+    rule: 'placement',
+    mistake: 'One host more than wanted serves a network',
+    module: '@leasehold/server/domain/plan',
+    edits: [['while (staying.length + place.length < wanted)', 'while (staying.length + place.length <= wanted)']],
+    caughtBy: ['S1'],
+    field: ANY,
+  },
+  {
+    name: 'watches-skip',
+    rule: 'S12',
+    mistake: 'A watch that is resumed leaves out what came first',
+    module: '@leasehold/server/app/events',
+    edits: [['for (let i = skip; i < events.length; i++)', 'for (let i = skip + 1; i < events.length; i++)']],
+    caughtBy: ['S12'],
+    field: ANY,
+  },
+];

@@ -1,0 +1,53 @@
+// Every mistake of the list is caught within its seeds, and without it the same seeds break nothing. It runs what was
+// built: mistakes are made in the text of built modules.
+
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { repositoryRoot } from '../../support/repository.js';
+import { MUTANTS } from './list.js';
+import { ANY, type Field } from './listed.js';
+
+// A bound for what hangs: a run takes a second of a processor that is its own.
+const TIMEOUT_MS = 600_000;
+const FIELDS = [...new Set(MUTANTS.map(({ field }) => field))];
+
+describe.each(MUTANTS)('$name: $mistake', ({ name, caughtBy }) => {
+  test('is caught', { timeout: TIMEOUT_MS }, async () => {
+    const { code, output } = await simulate(['--mutant', name, '--lines', '0']);
+    expect(code, output).toBe(0);
+    expect(caughtBy, output).toContain(/^seed \d+: (\S+) at/m.exec(output)?.[1]);
+  });
+});
+
+test.each(FIELDS.filter((field) => field !== ANY))(
+  'nothing is broken without a mistake: %o',
+  { timeout: TIMEOUT_MS },
+  async (field) => {
+    const { code, output } = await simulate(argumentsOf(field));
+    expect(code, output).toBe(0);
+  },
+);
+
+test('no two have the same name', () => {
+  expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
+});
+
+function argumentsOf({ from, seeds, minutes, mood, hasGuests }: Field): readonly string[] {
+  return [
+    ...['--from', String(from), '--seeds', String(seeds)],
+    ...(minutes === undefined ? [] : ['--minutes', String(minutes)]),
+    ...(mood === undefined ? [] : ['--mood', mood]),
+    ...(hasGuests === undefined ? [] : ['--guests', hasGuests ? 'yes' : 'no']),
+  ];
+}
+
+function simulate(args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
+  const main = join(repositoryRoot, 'test/dist/simulate/main.js');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, '--workers', '1', ...args], (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+      resolve({ code, output: stdout + stderr });
+    });
+  });
+}
