@@ -1,7 +1,7 @@
 // The server's side of the session protocol, against an agent played message by message.
 
 import type { Host } from '@leasehold/server/domain/host';
-import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId, ReservationId } from '@leasehold/server/domain/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Installation } from './installation.js';
 import { PlayedAgent } from './played-agent.js';
@@ -148,6 +148,22 @@ describe('a session', () => {
     await second.acknowledge();
     await installation.advance(20);
     expect(agent.actions.at(-1)).toBe('unassignment');
+  });
+
+  test('a host that goes on only until it is replaced is told the end of a tenure that the watch skipped', async () => {
+    const agent = await servingAgent();
+    const slot = await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await agent.acknowledge();
+    await new PlayedAgent(installation, 'h2').hello();
+    await installation.updateHost('h1', { maintenance: true });
+    await installation.advance(50);
+    const before = agent.deliveries.length;
+    const next = { ...slot, reservationId: 'next' as ReservationId };
+    installation.plane.agents.addReservation({ networkId: slot.networkId }, next);
+    await installation.advance(0);
+    const since = agent.deliveries.slice(before).map(({ action }) => action);
+    const remove = [{ address: '10.0.0.10', reservationId: slot.reservationId }];
+    expect(since).toMatchObject([{ $case: 'tableDelta', value: { put: [], remove } }]);
   });
 
   test('a host that goes on only until it is replaced is not ready for what it is never sent', async () => {
