@@ -370,6 +370,45 @@ describe('what a host has taken in', () => {
     expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
   });
 
+  test('is nothing while its table is known to be another, though it is not sent again yet, and it is not ready', async () => {
+    const agent = await servingAgent();
+    const other = Buffer.alloc(32, 1);
+    await agent.heartbeat(1n, [agent.state({ digest: other })]);
+    await agent.acknowledge();
+    expect(takenInMs()).toBe(now());
+    const sent = agent.deliveries.length;
+    await installation.advance(500);
+    await agent.heartbeat(2n, [agent.state({ digest: other })]);
+    const slot = await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await agent.acknowledge();
+    const ready = () => installation.plane.agents.readyServers(slot.networkId, slot.address, slot.reservationId);
+    expect(agent.actions.slice(sent)).toEqual(['tableDelta']);
+    expect([takenInMs(), ready()]).toEqual([Number.NEGATIVE_INFINITY, 0]);
+    // Whatever was sent meanwhile: the table is due.
+    await installation.advance(500);
+    await installation.reserve('red-a', '52:54:00:00:00:02', '10.0.0.11');
+    await agent.heartbeat(3n, [agent.state({ digest: other, sequence: 0n })]);
+    expect(agent.actions.at(-1)).toBe('snapshotEnd');
+    await agent.acknowledge();
+    expect([takenInMs(), ready()]).toEqual([now(), 1]);
+  });
+
+  test('is nothing of a table that was found to be another when it was to go on only until it is replaced', async () => {
+    const agent = await servingAgent();
+    const other = { digest: Buffer.alloc(32, 1) };
+    await agent.heartbeat(1n, [agent.state(other)]);
+    await agent.acknowledge();
+    await installation.advance(500);
+    await agent.heartbeat(2n, [agent.state(other)]);
+    await new PlayedAgent(installation, 'h2').hello();
+    await installation.updateHost('h1', { maintenance: true });
+    const sent = agent.deliveries.length;
+    await installation.advance(1_000);
+    await agent.heartbeat(3n, [agent.state(other)]);
+    expect(agent.actions.slice(sent)).toEqual([]);
+    expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
+  });
+
   test('is everything when it has no table and was sent none', async () => {
     await installation.createNetwork('blue');
     await servingAgent();
