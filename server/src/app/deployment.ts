@@ -11,7 +11,7 @@
 import type { Log } from '@leasehold/program/log';
 import { subnetEtag } from '../domain/etag.js';
 import type { HostId, NetworkId, Uid } from '../domain/ids.js';
-import type { FormerServer, Network } from '../domain/network.js';
+import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
 import type { DhcpProvider, HostObserver, ProvidedNetwork } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
@@ -188,10 +188,12 @@ export class Deployment {
       const network = view.networks.get(networkId);
       if (!network || !this.#isClaimed(network)) return [];
       const { uid, subnets } = network;
-      const placement = network.placements.find((each) => each.hostId === hostId);
+      // What was given to a host that was forgotten is not for another that has its name by now.
+      const hostUid = view.hosts.get(hostId)?.uid;
+      const isIts = (each: Placement | FormerServer) => each.hostId === hostId && each.hostUid === hostUid;
+      const placement = network.placements.find(isIts);
       if (placement) return [{ networkId, uid, placementEpoch: placement.epoch, subnets, removalsOnly: false }];
-      const formers = network.formerServers.filter((each) => each.hostId === hostId);
-      const former = formers.find((each) => this.#mayGoOn(network, each));
+      const former = network.formerServers.find((each) => isIts(each) && this.#mayGoOn(network, each));
       return former ? [{ networkId, uid, placementEpoch: former.epoch, subnets, removalsOnly: true }] : [];
     });
   }
