@@ -3,7 +3,7 @@
 //
 //   L1. A write that is repeated finds itself, as those of the MongoDB adapter do (slot-writes.ts W1, resources.ts N1).
 //   L2. The watch is a lane: in order, each change once, late while the way is cut, lost when its position is.
-//       A snapshot is of one moment and read in parts, each of which takes time.
+//       A snapshot is of one moment and read in parts, each of which takes time; but for that which a server begins with.
 //   L3. The writer of a network or a host has its answer after this server's watch showed the change, or a second passed.
 
 import { delay } from '@leasehold/program/clock';
@@ -50,6 +50,7 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
   const { base, process, place, chance } = options;
   const exchange = new StoreExchange(process, place, chance);
   const watch = new Watch(options);
+  let wasOpened = false;
   return {
     kind: 'mongodb',
     get settings() {
@@ -69,7 +70,12 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     get health() {
       return exchange.health;
     },
-    snapshot: async () => slowSnapshot(await exchange.read(() => base.snapshot()), exchange, options),
+    async snapshot() {
+      const snapshot = await exchange.read(() => base.snapshot());
+      const isFirst = !wasOpened;
+      wasOpened = true;
+      return isFirst ? snapshot : slowSnapshot(snapshot, exchange, options);
+    },
     follow: (after, follower) => watch.follow(after, follower),
     async *changesAfter(position, until) {
       await exchange.read(async () => undefined);
