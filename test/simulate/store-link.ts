@@ -3,8 +3,10 @@
 //
 //   L1. A write that is repeated finds itself, as those of the MongoDB adapter do (slot-writes.ts W1, resources.ts N1).
 //   L2. The watch is a lane: in order, each change once, late while the way is cut, lost when its position is.
+//       A snapshot is of one moment and read in parts, each of which takes time; but for that which a server begins with.
 //   L3. The writer of a network or a host has its answer after this server's watch showed the change, or a second passed.
 
+import { delay } from '@leasehold/program/clock';
 import type {
   Follower,
   HolderStore,
@@ -12,6 +14,7 @@ import type {
   NetworkStore,
   Position,
   SlotStore,
+  Snapshot,
   Store,
   Subscription,
 } from '@leasehold/server/ports/store';
@@ -21,6 +24,10 @@ import type { Seeded } from './seeded.js';
 import { StoreExchange, type StorePlace } from './store-exchange.js';
 
 const SEEN_WITHIN_MS = 1_000;
+// A part of a snapshot takes so long; at times that of a large store.
+const PART_MS = 50;
+const SLOW_PART_MS = 8_000;
+const SLOW_SHARE = 0.3;
 
 /** A server's store. */
 export interface LinkedStore extends Store {
@@ -43,6 +50,7 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
   const { base, process, place, chance } = options;
   const exchange = new StoreExchange(process, place, chance);
   const watch = new Watch(options);
+  let wasOpened = false;
   return {
     kind: 'mongodb',
     get settings() {
@@ -66,7 +74,12 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     get health() {
       return exchange.health;
     },
-    snapshot: () => exchange.read(() => base.snapshot()),
+    async snapshot() {
+      const snapshot = await exchange.read(() => base.snapshot());
+      const isFirst = !wasOpened;
+      wasOpened = true;
+      return isFirst ? snapshot : slowSnapshot(snapshot, exchange, options);
+    },
     follow: (after, follower) => watch.follow(after, follower),
     async *changesAfter(position, until) {
       await exchange.read(async () => undefined);
@@ -74,6 +87,24 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     },
     async close() {},
     loseWatch: () => watch.lose(),
+  };
+}
+
+function slowSnapshot(snapshot: Snapshot, exchange: StoreExchange, { process, chance }: StoreLinkOptions): Snapshot {
+  const drawn = chance.of(`snapshot ${snapshot.position}`);
+  const slowly = <T>(read: () => AsyncIterable<T>) =>
+    (async function* () {
+      await delay(process, drawn.between(0, drawn.chance(SLOW_SHARE) ? SLOW_PART_MS : PART_MS));
+      await exchange.read(async () => undefined);
+      yield* read();
+    })();
+  return {
+    position: snapshot.position,
+    networks: () => slowly(() => snapshot.networks()),
+    hosts: () => slowly(() => snapshot.hosts()),
+    slots: (networkId) => slowly(() => snapshot.slots(networkId)),
+    summaries: (networkId) => slowly(() => snapshot.summaries(networkId)),
+    close: () => snapshot.close(),
   };
 }
 

@@ -1,7 +1,7 @@
 // The server's side of the session protocol, against an agent played message by message.
 
 import type { Host } from '@leasehold/server/domain/host';
-import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId, ReservationId } from '@leasehold/server/domain/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Installation } from './installation.js';
 import { PlayedAgent } from './played-agent.js';
@@ -161,6 +161,22 @@ describe('a session', () => {
     await second.acknowledge();
     await installation.advance(20);
     expect(agent.actions.at(-1)).toBe('unassignment');
+  });
+
+  test('a host that goes on only until it is replaced is told the end of a tenure that the watch skipped', async () => {
+    const agent = await servingAgent();
+    const slot = await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await agent.acknowledge();
+    await new PlayedAgent(installation, 'h2').hello();
+    await installation.updateHost('h1', { maintenance: true });
+    await installation.advance(50);
+    const before = agent.deliveries.length;
+    const next = { ...slot, reservationId: 'next' as ReservationId };
+    installation.plane.agents.addReservation({ networkId: slot.networkId }, next);
+    await installation.advance(0);
+    const since = agent.deliveries.slice(before).map(({ action }) => action);
+    const remove = [{ address: '10.0.0.10', reservationId: slot.reservationId }];
+    expect(since).toMatchObject([{ $case: 'tableDelta', value: { put: [], remove } }]);
   });
 
   test('a host that goes on only until it is replaced is not ready for what it is never sent', async () => {
@@ -364,6 +380,45 @@ describe('what a host has taken in', () => {
     await again.acknowledge();
     expect(takenInMs()).toBe(now());
     await again.heartbeat(1n, [again.state({ digest: Buffer.alloc(32, 1) })]);
+    expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test('is nothing while its table is known to be another, though it is not sent again yet, and it is not ready', async () => {
+    const agent = await servingAgent();
+    const other = Buffer.alloc(32, 1);
+    await agent.heartbeat(1n, [agent.state({ digest: other })]);
+    await agent.acknowledge();
+    expect(takenInMs()).toBe(now());
+    const sent = agent.deliveries.length;
+    await installation.advance(500);
+    await agent.heartbeat(2n, [agent.state({ digest: other })]);
+    const slot = await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
+    await agent.acknowledge();
+    const ready = () => installation.plane.agents.readyServers(slot.networkId, slot.address, slot.reservationId);
+    expect(agent.actions.slice(sent)).toEqual(['tableDelta']);
+    expect([takenInMs(), ready()]).toEqual([Number.NEGATIVE_INFINITY, 0]);
+    // Whatever was sent meanwhile: the table is due.
+    await installation.advance(500);
+    await installation.reserve('red-a', '52:54:00:00:00:02', '10.0.0.11');
+    await agent.heartbeat(3n, [agent.state({ digest: other, sequence: 0n })]);
+    expect(agent.actions.at(-1)).toBe('snapshotEnd');
+    await agent.acknowledge();
+    expect([takenInMs(), ready()]).toEqual([now(), 1]);
+  });
+
+  test('is nothing of a table that was found to be another when it was to go on only until it is replaced', async () => {
+    const agent = await servingAgent();
+    const other = { digest: Buffer.alloc(32, 1) };
+    await agent.heartbeat(1n, [agent.state(other)]);
+    await agent.acknowledge();
+    await installation.advance(500);
+    await agent.heartbeat(2n, [agent.state(other)]);
+    await new PlayedAgent(installation, 'h2').hello();
+    await installation.updateHost('h1', { maintenance: true });
+    const sent = agent.deliveries.length;
+    await installation.advance(1_000);
+    await agent.heartbeat(3n, [agent.state(other)]);
+    expect(agent.actions.slice(sent)).toEqual([]);
     expect(takenInMs()).toBe(Number.NEGATIVE_INFINITY);
   });
 

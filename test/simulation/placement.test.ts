@@ -1,6 +1,6 @@
 // The manager with real agents in virtual time: who serves what, and what moves when something fails.
 
-import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { NetworkId, Uid } from '@leasehold/server/domain/ids';
 import { afterEach, describe, expect, test } from 'vitest';
 import { accepted, Installation } from './installation.js';
 
@@ -44,6 +44,27 @@ describe('who serves', () => {
     expect(installation.placements('red')).toEqual([]);
     await installation.addHost('h1', ['red']);
     await installation.advance(100);
+    expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+
+  test('a host is told nothing of what was given to a forgotten one that had its name', async () => {
+    await redOn(['h1']);
+    const { store, view } = installation.plane.useCases.context;
+    const network = view.networks.get('red' as NetworkId);
+    if (!network) throw new Error('It was made');
+    const told: string[] = [];
+    const { agents } = installation.plane;
+    const provide = agents.provide.bind(agents);
+    agents.provide = (hostId, networks, undecided) => {
+      told.push(`${hostId} ${networks.map(({ placementEpoch }) => placementEpoch)}`);
+      return provide(hostId, networks, undecided);
+    };
+    const placements = network.placements.map((each) => ({ ...each, epoch: 2, hostUid: 'forgotten' as Uid }));
+    await store.networks.put({ ...network, placements, placementCounter: 2 });
+    await installation.advance(0);
+    expect(told[0]).toBe('h1 ');
+    await installation.advance(1_000);
+    expect(told.at(-1)).toBe('h1 3');
     expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
   });
 

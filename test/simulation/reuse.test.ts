@@ -264,6 +264,19 @@ test('a host that never returns holds an address up no longer than S, whatever b
   expect(rests()).toBe(false);
 });
 
+test('an address that cannot be freed keeps nothing else from what is to be done', async () => {
+  const { slots } = installation.plane.useCases.context.store;
+  const free = slots.free.bind(slots);
+  slots.free = (ended, revision) =>
+    formatIpv4(ended.address) === ADDRESS ? Promise.reject(new Error('Its document is broken')) : free(ended, revision);
+  await release(true);
+  await installation.advance(120_000);
+  expect(rests()).toBe(true);
+  installation.host('h1').wire.cut();
+  await installation.advance(20 * 60_000);
+  expect(installation.disk.hosts.get('h1' as HostId)?.silentForS).toBeGreaterThan(15 * 60);
+});
+
 test('a host that was heard once more begins to be silent anew', async () => {
   installation.host('h1').wire.cut();
   await installation.advance(AUTHORITY_S * 900);

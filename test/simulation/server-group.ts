@@ -12,6 +12,7 @@ import { type MemoryStore, openMemoryStore } from '../fakes/memory-store.js';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { VirtualClock } from '../fakes/virtual-clock.js';
 import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
+import type { HeldWatch } from './held-watch.js';
 
 /** A server of a group. */
 export interface GroupServer {
@@ -26,6 +27,7 @@ export interface GroupOptions {
   readonly writeDelayMs?: number;
   /** How much later than it is durable a change is seen. */
   readonly watchLagMs?: number;
+  readonly watch?: HeldWatch;
 }
 
 /** The servers. */
@@ -43,10 +45,11 @@ export class ServerGroup {
   /** Starts one more; `options`: how the store behaves for it. */
   async start(options: GroupOptions = this.#options): Promise<GroupServer> {
     const { clock, disk } = this;
-    const { writeDelayMs = 2, watchLagMs = 50 } = options;
+    const { writeDelayMs = 2, watchLagMs = 50, watch } = options;
     const name = `server-${++this.#count}`;
     const log = new MemoryLog();
     const store = openMemoryStore({ disk, shared: true, delay: { clock, writeDelayMs, watchLagMs } });
+    watch?.take(store, clock);
     const starting = startControlPlane({
       store,
       clock,

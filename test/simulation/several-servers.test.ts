@@ -6,6 +6,8 @@ import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
 import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HeldWatch } from './held-watch.js';
+import { PlayedAgent } from './played-agent.js';
 import { type GroupServer, macOf, release, reserve, ServerGroup } from './server-group.js';
 
 const REQUEST = { caller: 'test', rpc: 'ReserveAddress', id: 'start-vm-1', contentHash: 'x' } as const;
@@ -318,5 +320,54 @@ describe('a server whose watch is lost', () => {
       expect(plane.useCases.context.view.occupancy('red' as NetworkId).reserved).toBe(0);
     }
     expect(macOf(1)).toBe(made.tenure.mac);
+  });
+
+  test('and that begins to lead meanwhile tells hosts nothing of networks whose slots it did not read yet', async () => {
+    const watch = new HeldWatch();
+    const c = await group.start({ watch, watchLagMs: 20 });
+    await group.kill(b);
+    const at = ({ plane }: GroupServer) => ({ plane, advance: (ms: number) => group.clock.advance(ms) });
+    const host = new PlayedAgent(at(a), 'h1');
+    await host.hello();
+    await group.clock.advance(2_000);
+    await host.acknowledge();
+    const { address } = accepted(await group.during(reserve(a, 'red', 1))).tenure;
+    await group.clock.advance(1_000);
+    await host.acknowledge();
+    // From now on c does not see what a writes: the address goes to another.
+    watch.isHeld = true;
+    accepted(await group.during(release(a, 'red', formatIpv4(address), { guestStopped: true })));
+    await group.clock.advance(300);
+    await host.acknowledge();
+    for (let beat = 1n; beat <= 70n; beat++) {
+      await host.heartbeat(beat, []);
+      await group.clock.advance(1_000);
+    }
+    accepted(await group.during(reserve(a, 'red', 2, { address })));
+    await group.clock.advance(300);
+    await host.acknowledge();
+    await host.breaks();
+    await group.kill(a);
+    for (let ms = 0; ms < 10_000 && c.plane.lease.epoch === undefined; ms++) await group.clock.advance(1);
+    // Its claims are written, and c sees them with what it reads again.
+    await group.clock.advance(300);
+    watch.slotsAfterMs = 5_000;
+    watch.lose();
+    await group.clock.advance(300);
+    expect(group.disk.networks.get('red' as NetworkId)?.holderEpoch).toBe(c.plane.lease.epoch);
+    const again = new PlayedAgent(at(c), 'h1');
+    await again.hello();
+    await group.clock.advance(1_500);
+    await again.heartbeat(1n, []);
+    await group.clock.advance(300);
+    expect(again.actions).toEqual([]);
+    expect(c.plane.useCases.context.reuse()).toBeUndefined();
+    expect(again.heartbeatAcks.at(-1)?.placements).toEqual([]);
+    await group.clock.advance(5_000);
+    expect(c.plane.useCases.context.reuse()).toBeDefined();
+    const told = again.deliveries.flatMap(({ action }) =>
+      action?.$case === 'snapshotPart' ? action.value.entries.map((entry) => `${entry.mac}=${entry.address}`) : [],
+    );
+    expect(told).toEqual([`${macOf(2)}=${formatIpv4(address)}`]);
   });
 });

@@ -1,5 +1,6 @@
 // Claims networks for one term of leading (protocol.md §5.2): a compare-and-set that writes the holder's epoch. Once the
-// view shows it, the view also shows every slot that was written before.
+// view shows it, the view also shows every slot that was written before; unless it is reading everything again: then
+// once that is over.
 //
 //   C1. In the order it is told, some at a time; those that appear later, made through another server, too.
 //   C2. A claim changes nothing but the epoch. A plan for a network that is not claimed yet carries the claim itself: it
@@ -22,7 +23,7 @@ export class Claims {
   readonly #signal: AbortSignal;
   /** Not claimed as far as the view shows. */
   readonly #unclaimed = new Set<NetworkId>();
-  #subscription: Subscription | undefined;
+  readonly #subscriptions: Subscription[] = [];
   #queue: readonly Network[] = [];
   #isWorking = false;
   #onComplete: (() => void) | undefined;
@@ -38,22 +39,29 @@ export class Claims {
   start(): Promise<void> {
     const { view } = this.#context;
     for (const network of view.networks.values()) this.#look(network);
-    this.#subscription = view.listen((shown) => {
-      if (shown.kind === 'network') this.#look(shown.network);
-      else if (shown.kind === 'network-gone') this.#unclaimed.delete(shown.networkId);
-      else return;
-      if (this.#unclaimed.size === 0) this.#onComplete?.();
-    });
+    const look = () => {
+      if (this.#unclaimed.size === 0 && !view.isReading) this.#onComplete?.();
+    };
+    this.#subscriptions.push(
+      view.listen((shown) => {
+        if (shown.kind === 'network') this.#look(shown.network);
+        else if (shown.kind === 'network-gone') this.#unclaimed.delete(shown.networkId);
+        else return;
+        look();
+      }),
+      view.listenToChanges({ began: look, changed: () => undefined, lost: () => undefined }),
+    );
     return new Promise((resolve) => {
       this.#onComplete = resolve;
       this.#signal.addEventListener('abort', () => resolve(), { once: true });
-      if (this.#unclaimed.size === 0 || this.#signal.aborted) resolve();
+      look();
+      if (this.#signal.aborted) resolve();
     });
   }
 
   /** Tells no more. */
   stop(): void {
-    this.#subscription?.close();
+    for (const subscription of this.#subscriptions) subscription.close();
   }
 
   #look({ networkId, holderEpoch }: Network): void {

@@ -5,12 +5,13 @@
 //   D2. A former server goes on answering, with what it has, while fewer hosts serve than are wanted: make before
 //       break. Not when its host shall serve nothing (not managed), or the network is not to be served.
 //   D3. It tells only of networks that are claimed for its term, as the view shows them: with the others hosts go on as
-//       they do. What another holder claimed is that one's to tell.
+//       they do. What another holder claimed is that one's to tell. While the view reads everything again, a claim that
+//       it did not show before is not believed: its slots come later.
 
 import type { Log } from '@leasehold/program/log';
 import { subnetEtag } from '../domain/etag.js';
-import type { HostId, NetworkId } from '../domain/ids.js';
-import type { FormerServer, Network } from '../domain/network.js';
+import type { HostId, NetworkId, Uid } from '../domain/ids.js';
+import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
 import type { DhcpProvider, HostObserver, ProvidedNetwork } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
@@ -37,7 +38,9 @@ export class Deployment {
   readonly #leaving = new Set<NetworkId>();
   /** What each host was told last, to tell it nothing twice. */
   readonly #told = new Map<HostId, string>();
-  #subscription: Subscription | undefined;
+  /** The networks that the view showed as claimed, with all their slots. */
+  readonly #claimed = new Map<NetworkId, Uid>();
+  readonly #subscriptions: Subscription[] = [];
   #isStopped = false;
   #isSettled = false;
 
@@ -49,7 +52,16 @@ export class Deployment {
   start(): void {
     const { view } = this.#options;
     for (const network of view.networks.values()) this.#index(network);
-    this.#subscription = view.listen((change) => this.#onChange(change));
+    this.#subscriptions.push(
+      view.listen((change) => this.#onChange(change)),
+      view.listenToChanges({ began: () => this.#wasRead(), changed: () => undefined, lost: () => undefined }),
+    );
+    this.#tellAll();
+  }
+
+  #wasRead(): void {
+    for (const network of this.#options.view.networks.values()) this.#noteClaim(network);
+    this.#told.clear();
     this.#tellAll();
   }
 
@@ -63,7 +75,7 @@ export class Deployment {
   /** Tells nothing any more. */
   stop(): void {
     this.#isStopped = true;
-    this.#subscription?.close();
+    for (const subscription of this.#subscriptions) subscription.close();
   }
 
   #onChange(change: Shown): void {
@@ -77,6 +89,7 @@ export class Deployment {
       case 'network-gone': {
         const before = this.#hostsOf.get(change.networkId) ?? [];
         this.#unindex(change.networkId);
+        this.#claimed.delete(change.networkId);
         for (const hostId of before) this.#tell(hostId);
         break;
       }
@@ -96,6 +109,15 @@ export class Deployment {
     }
   }
 
+  #noteClaim({ networkId, uid, holderEpoch }: Network): void {
+    const { view, epoch } = this.#options;
+    if (holderEpoch === epoch && !view.isReading) this.#claimed.set(networkId, uid);
+  }
+
+  #isClaimed({ networkId, uid, holderEpoch }: Network): boolean {
+    return holderEpoch === this.#options.epoch && this.#claimed.get(networkId) === uid;
+  }
+
   #unindex(networkId: NetworkId): void {
     for (const hostId of this.#hostsOf.get(networkId) ?? []) this.#networksOf.get(hostId)?.delete(networkId);
     this.#hostsOf.delete(networkId);
@@ -105,6 +127,7 @@ export class Deployment {
   #index(network: Network): void {
     const { networkId } = network;
     this.#unindex(networkId);
+    this.#noteClaim(network);
     const hostIds = hostsIn(network);
     this.#hostsOf.set(networkId, hostIds);
     if (network.formerServers.length > 0) this.#leaving.add(networkId);
@@ -153,23 +176,24 @@ export class Deployment {
   }
 
   readonly #isUndecided = (networkId: NetworkId): boolean => {
-    const { view, epoch } = this.#options;
-    const network = view.networks.get(networkId);
+    const network = this.#options.view.networks.get(networkId);
     // Until then the view may not show yet what the holder before wrote last.
-    return network ? network.holderEpoch !== epoch : !this.#isSettled;
+    return network ? !this.#isClaimed(network) : !this.#isSettled;
   };
 
   #dutiesOf(hostId: HostId): readonly ProvidedNetwork[] {
-    const { view, epoch } = this.#options;
+    const { view } = this.#options;
     const networkIds = [...(this.#networksOf.get(hostId) ?? [])].sort();
     return networkIds.flatMap((networkId): readonly ProvidedNetwork[] => {
       const network = view.networks.get(networkId);
-      if (network?.holderEpoch !== epoch) return [];
+      if (!network || !this.#isClaimed(network)) return [];
       const { uid, subnets } = network;
-      const placement = network.placements.find((each) => each.hostId === hostId);
+      // What was given to a host that was forgotten is not for another that has its name by now.
+      const hostUid = view.hosts.get(hostId)?.uid;
+      const isIts = (each: Placement | FormerServer) => each.hostId === hostId && each.hostUid === hostUid;
+      const placement = network.placements.find(isIts);
       if (placement) return [{ networkId, uid, placementEpoch: placement.epoch, subnets, removalsOnly: false }];
-      const formers = network.formerServers.filter((each) => each.hostId === hostId);
-      const former = formers.find((each) => this.#mayGoOn(network, each));
+      const former = network.formerServers.find((each) => isIts(each) && this.#mayGoOn(network, each));
       return former ? [{ networkId, uid, placementEpoch: former.epoch, subnets, removalsOnly: true }] : [];
     });
   }

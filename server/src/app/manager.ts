@@ -345,7 +345,7 @@ export class Manager {
   ): Promise<void> {
     const { store, view } = this.#context;
     if (!this.mayAct || network.holderEpoch > this.#epoch) return;
-    const isClaimed = network.holderEpoch === this.#epoch;
+    const isClaimed = network.holderEpoch === this.#epoch && !view.isReading;
     const applied = this.#applied(network, planned, hosts);
     // What may be forgotten shows only once every slot and every word of a host before it was seen.
     const after = isClaimed ? this.#withoutOldMark(withoutGoneFormers(this.#context, this.#answers, applied)) : applied;

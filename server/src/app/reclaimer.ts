@@ -32,6 +32,9 @@ const AT_ONCE = 5_000;
 // Whose MACs were freed last is remembered of so many.
 const MAX_FREED = 65_536;
 
+/** Awaits a task whose failure, until it is tried again, must not keep others from what comes after it. */
+type Tried = (task: Promise<void>) => Promise<void>;
+
 /** Frees addresses, during one term of leading. */
 export class Reclaimer {
   readonly #context: Context;
@@ -112,21 +115,36 @@ export class Reclaimer {
     const nowMs = this.#context.clock.now();
     this.#takeOver();
     this.#clear(nowMs);
+    const failures: unknown[] = [];
+    const tried: Tried = (task) => task.catch((error: unknown) => void failures.push(error));
+    await this.#freeDue(nowMs, tried);
+    await this.#takeBackStrays(tried);
+    if (failures.length > 0) {
+      const error = String(failures[0]);
+      this.#context.log.warn('addresses cannot be freed yet', { addresses: failures.length, error });
+    }
+    if (!this.#mayAct || nowMs - this.#silencesStoredMs < STORE_EVERY_MS) return;
+    this.#silencesStoredMs = nowMs;
+    await this.#answers.store();
+  }
+
+  async #freeDue(nowMs: number, tried: Tried): Promise<void> {
+    // Asked before they are taken: what is taken and not tried would be forgotten.
     while (this.#mayFree) {
       const due = this.#takeDue(nowMs);
-      if (due.length === 0) break;
-      await Promise.all(due.map((slot) => this.#free(slot)));
+      if (due.length === 0) return;
+      await Promise.all(due.map((slot) => tried(this.#free(slot))));
     }
+  }
+
+  async #takeBackStrays(tried: Tried): Promise<void> {
     const { view } = this.#context;
     for (const networkId of [...view.occupiedNetworks]) {
       for (const address of [...view.occupancy(networkId).strays]) {
         if (!this.#mayAct) return;
-        await this.#takeBack(networkId, address);
+        await tried(this.#takeBack(networkId, address));
       }
     }
-    if (nowMs - this.#silencesStoredMs < STORE_EVERY_MS) return;
-    this.#silencesStoredMs = nowMs;
-    await this.#answers.store();
   }
 
   get #mayAct(): boolean {

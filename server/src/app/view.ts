@@ -4,6 +4,7 @@
 //   V2. Listeners hear every change once, after the view holds it, in the order of the writes.
 //   V3. A watch that was lost is made good by another snapshot: listeners then hear what is there now, what is gone, and
 //       go on.
+//       Meanwhile it shows networks before their slots, so that slots may be older than a claim that is shown.
 //   V4. `learn` makes room for the addresses of subnets that the watch did not show yet, and tells nobody.
 
 import { type Clock, delay } from '@leasehold/program/clock';
@@ -75,6 +76,7 @@ export class View {
   readonly #heardDuringRescan = new Map<NetworkId, ShownSlot[]>();
   #subscription: Subscription | undefined;
   #position = '' as Position;
+  #isReading = true;
   #isClosed = false;
 
   private constructor({ store, clock, entropy, log, metrics, listeners = [] }: ViewOptions) {
@@ -104,6 +106,7 @@ export class View {
 
   #follow({ position }: Snapshot): void {
     this.#position = position;
+    this.#isReading = false;
     for (const listener of this.#changeListeners) listener.began(position);
     this.#subscription = this.#store.follow(position, {
       changed: (changes) => {
@@ -116,6 +119,7 @@ export class View {
         }
       },
       lost: (reason) => {
+        this.#isReading = true;
         this.#metrics.count('watchLost');
         this.#log.error('the watch of the store was lost, reading everything again', { reason });
         for (const listener of this.#changeListeners) listener.lost();
@@ -191,6 +195,11 @@ export class View {
   /** Up to where it followed the store. */
   get position(): Position {
     return this.#position;
+  }
+
+  /** Whether it reads everything again; change listeners hear when that is over. */
+  get isReading(): boolean {
+    return this.#isReading;
   }
 
   /** Stops following the store. */

@@ -90,15 +90,21 @@ test('a vouch that comes later makes a cleared slot due at once', () => {
 test('the first release of a chain is known while it goes on, unless it was before the term', () => {
   const slots = new RestingSlots();
   const chainSeenMs = (n: number) => slots.get(RED, n as Ipv4)?.chainSeenMs;
-  slots.released(slot(1), 5);
-  slots.released(slot(2), 5, true);
+  slots.released(slot(1, { vouched: true }), 5);
+  slots.released(slot(2, { vouched: true }), 5, true);
   expect([chainSeenMs(1), chainSeenMs(2)]).toEqual([5, undefined]);
   for (const n of [1, 2]) {
     slots.gone(RED, n as Ipv4, slot(n).mac);
-    slots.released(slot(n, { id: `again-${n}`, chainSoFar: 'vouched' }), 9);
+    slots.released(slot(n, { id: `again-${n}`, vouched: true, chainSoFar: 'vouched' }), 9);
   }
   expect([chainSeenMs(1), chainSeenMs(2)]).toEqual([5, undefined]);
   slots.gone(RED, 1 as Ipv4);
-  slots.released(slot(1, { id: 'new' }), 20);
+  slots.released(slot(1, { id: 'new', vouched: true }), 20);
   expect(chainSeenMs(1)).toBe(20);
+});
+
+test('what the store only sums up is not taken for the first of its chain', () => {
+  const slots = new RestingSlots();
+  slots.released(slot(1), 5);
+  expect(slots.get(RED, 1 as Ipv4)?.chainSeenMs).toBeUndefined();
 });

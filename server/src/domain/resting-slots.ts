@@ -106,7 +106,7 @@ export class RestingSlots {
       this.#change(known, { vouched: vouched ?? known.vouched, reuseDelayS, leaseTimeCeilingS }, nowMs);
       return;
     }
-    const chainSeenMs = isOld ? undefined : slot.chainSoFar === undefined ? nowMs : this.#chainSeenMs(slot);
+    const chainSeenMs = isOld ? undefined : this.#chainSeenMs(slot, nowMs);
     if (known) known.isPresent = false;
     const added = new Entry(slot, nowMs, chainSeenMs, vouched);
     this.#put(added);
@@ -118,7 +118,9 @@ export class RestingSlots {
     line.slots.push(added);
   }
 
-  #chainSeenMs({ networkId, address, mac }: Released): number | undefined {
+  #chainSeenMs({ networkId, address, mac, vouched, chainSoFar }: Released, nowMs: number): number | undefined {
+    // Who does not say whether it is vouched for does not say either whether it is the first of its chain.
+    if (vouched !== undefined && chainSoFar === undefined) return nowMs;
     const before = this.#returned.get(key(networkId, address));
     return before?.mac === mac ? before.seenMs : undefined;
   }

@@ -202,8 +202,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       table.fill(reservation);
       return;
     }
+    const before = table.at(reservation.address);
     const put = table.put(reservation);
-    if (put) this.#spread(networkId, { put });
+    if (!put) return;
+    // The end of the tenure before was missed. Who is sent removals alone would go on with it, and ignore that of this one.
+    if (before && before.reservationId !== put.reservationId) {
+      this.#spread(networkId, { remove: { address: before.address, reservationId: before.reservationId } });
+    }
+    this.#spread(networkId, { put });
   }
 
   removeReservation({ networkId }: SubnetRef, address: Ipv4): void {

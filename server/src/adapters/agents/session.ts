@@ -6,7 +6,7 @@
 //   N3. A network leaves the session only by an acknowledged Unassignment.
 //   N4. Digests are compared only at equal placement epoch and sequence (protocol.md §3.5).
 //   N5. What a host has taken in is counted by what it acknowledged of a whole table (protocol.md §3.2); a table that
-//       drifted acknowledged nothing.
+//       drifted acknowledged nothing, and is not ready, until it was sent again and acknowledged whole.
 //   N6. An agent that goes on with a network that another holder has is told no changes of it any more: its table is not
 //       compared, and takes nothing in.
 
@@ -60,6 +60,8 @@ interface Tracked {
   coveredMs: number;
   state: TableState | undefined;
   syncedTime: number | undefined;
+  /** Its table was found to be another, and was not sent again yet. */
+  differs: boolean;
   /** Snapshots sent because of drift since the table was last confirmed, and the earliest time of the next. */
   resyncs: number;
   resyncAfterMs: number;
@@ -187,6 +189,7 @@ export class AgentSession {
 
   #sendSnapshot(networkId: NetworkId, tracked: Tracked, table: ServedTable): void {
     const entries = table.snapshot();
+    tracked.differs = false;
     tracked.puts.length = 0;
     tracked.removals.length = 0;
     tracked.unconfirmed.clear();
@@ -266,7 +269,7 @@ export class AgentSession {
     const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
     tracked.state = state;
-    if (sequence >= tracked.wholeSequence) {
+    if (isWhole(tracked)) {
       tracked.resyncs = 0;
       while (tracked.covers[0] && tracked.covers[0].sequence <= sequence) {
         tracked.coveredMs = tracked.covers[0].atMs;
@@ -295,10 +298,15 @@ export class AgentSession {
       if (!tracked || tracked.placementEpoch !== Number(state.placementEpoch)) continue;
       changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
       tracked.state = state;
-      if (!this.#drifted(networkId, tracked, state)) continue;
-      tracked.covers = [];
-      tracked.coveredMs = Number.NEGATIVE_INFINITY;
-      if (nowMs < tracked.resyncAfterMs) continue;
+      if (!tracked.differs && this.#drifted(networkId, tracked, state)) {
+        changed ||= isServing(tracked);
+        tracked.differs = true;
+        tracked.covers = [];
+        tracked.coveredMs = Number.NEGATIVE_INFINITY;
+      }
+      // Who goes on only until it is replaced gets no table any more.
+      const { differs, withdrawing, removalsOnly, leftAlone, resyncAfterMs } = tracked;
+      if (!differs || withdrawing || removalsOnly || leftAlone || nowMs < resyncAfterMs) continue;
       drifted.push(networkId);
       tracked.resyncAfterMs = nowMs + Math.min(FIRST_RESYNC_MS * 2 ** tracked.resyncs++, MAX_RESYNC_MS);
       this.#sendSnapshot(networkId, tracked, this.#tables(networkId));
@@ -333,10 +341,9 @@ export class AgentSession {
     const tracked = this.#tracked.get(networkId);
     // It has no table, and was sent none.
     if (!tracked) return this.#now();
-    const { assignment, withdrawing, leftAlone, sentSequence, ackedSequence, wholeSequence, removals, coveredMs } =
-      tracked;
-    const isWhole = assignment !== undefined && !withdrawing && !leftAlone && ackedSequence >= wholeSequence;
-    return isWhole && ackedSequence === sentSequence && removals.length === 0 ? this.#now() : coveredMs;
+    const { assignment, withdrawing, leftAlone, sentSequence, ackedSequence, removals, coveredMs } = tracked;
+    const hasTable = assignment !== undefined && !withdrawing && !leftAlone && isWhole(tracked);
+    return hasTable && ackedSequence === sentSequence && removals.length === 0 ? this.#now() : coveredMs;
   }
 
   /** Every table the agent has, or was told to have. */
@@ -380,11 +387,17 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     coveredMs: Number.NEGATIVE_INFINITY,
     state: undefined,
     syncedTime: undefined,
+    differs: false,
     resyncs: 0,
     resyncAfterMs: Number.NEGATIVE_INFINITY,
   };
 }
 
-function isServing({ state, ackedSequence, wholeSequence, withdrawing }: Tracked): boolean {
-  return !withdrawing && state?.serving === true && ackedSequence >= wholeSequence;
+/** Whether the agent acknowledged its whole table, and nothing says that it has another. */
+function isWhole({ differs, ackedSequence, wholeSequence }: Tracked): boolean {
+  return !differs && ackedSequence >= wholeSequence;
+}
+
+function isServing(tracked: Tracked): boolean {
+  return !tracked.withdrawing && tracked.state?.serving === true && isWhole(tracked);
 }
