@@ -5,12 +5,10 @@
 //   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads.
 //   A3. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
 
-import { networkNotFound, success } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
 import type { NetworkId, Uid, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
-import { changeNetwork } from './change.js';
 import type { Context } from './context.js';
 import type { KeyedQueue } from './keyed-queue.js';
 
@@ -177,43 +175,5 @@ export class HostAnswers {
     // What is known from before has been stored already, and need not be a whole number of today's steps.
     const addedS = this.#totalS(silence) - silence.beforeS;
     return silence.beforeS + Math.floor(addedS / stepS) * stepS;
-  }
-}
-
-/** The former servers of a network without those that answer no more: done with its placement, or unable to. */
-export function withoutGoneFormers(
-  { hosts, view, clock }: Pick<Context, 'hosts' | 'view' | 'clock'>,
-  answers: Pick<HostAnswers, 'answer'>,
-  network: Network,
-): Network {
-  const { networkId } = network;
-  const formerServers = network.formerServers.filter((former) => {
-    const { hostId, hostUid, epoch } = former;
-    if (answers.answer(networkId, former).silencedMs <= clock.now()) return false;
-    // What has its name by now may be another machine.
-    if (view.hosts.get(hostId)?.uid !== hostUid || !hosts.host(hostId)?.connected) return true;
-    const table = hosts.table(hostId, networkId);
-    return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
-  });
-  return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
-}
-
-/** Makes what is known of a host that is about to be forgotten part of its networks. */
-export async function keepInNetworks(
-  { store, view }: Pick<Context, 'store' | 'view'>,
-  host: Host,
-  known: Pick<FormerServer, 'silentForS' | 'fenced'>,
-  stop: (network: Network, epochs: readonly number[]) => Network,
-): Promise<void> {
-  const isIts = ({ hostUid }: Placement | FormerServer) => hostUid === host.uid;
-  for (const { networkId, placements, formerServers } of [...view.networks.values()]) {
-    if (![...placements, ...formerServers].some(isIts)) continue;
-    await changeNetwork(store, networkId, (network) => {
-      if (!network) return networkNotFound(networkId);
-      const epochs = network.placements.filter(isIts).map(({ epoch }) => epoch);
-      const stopped = stop(network, epochs);
-      const marked = stopped.formerServers.map((former) => (isIts(former) ? { ...former, ...known } : former));
-      return success({ ...stopped, formerServers: marked });
-    });
   }
 }
