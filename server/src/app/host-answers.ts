@@ -2,7 +2,8 @@
 //
 //   A1. Silence is added up over holders: what is stored, in coarse steps rounded down, and what this term adds. Gaps
 //       between holders count nothing. Who says hello is not silent any more before he is welcomed (hosts.ts).
-//   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads.
+//   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads: what was stored of
+//       a silence by then goes on, if nothing of that host was heard since.
 //   A3. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
 
 import type { Host } from '../domain/host.js';
@@ -10,6 +11,7 @@ import type { NetworkId, Uid, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
+import type { KeptOfHost } from './former-servers.js';
 import type { KeyedQueue } from './keyed-queue.js';
 
 /** Since when a silence is counted in this term, and what is known from before. */
@@ -27,8 +29,9 @@ export class HostAnswers {
   readonly #context: Context;
   readonly #epoch: number;
   readonly #writes: KeyedQueue;
-  /** By uid, and of those that were forgotten by network, uid and epoch. */
-  readonly #silences = new Map<string, Silence>();
+  readonly #silences = new Map<Uid, Silence>();
+  /** Of entries of hosts that were forgotten. */
+  readonly #entrySilences = new Map<string, Silence>();
   readonly #fences = new Map<Uid, { readonly time: WallTime; readonly seenMs: number }>();
   #sinceMs: number | undefined;
 
@@ -41,18 +44,30 @@ export class HostAnswers {
 
   /** The view holds all that earlier holders wrote: counts from now on. Before that nobody is silent. */
   begin(): void {
-    this.#sinceMs = this.#context.clock.now();
-    for (const { uid, silentForS = 0 } of this.#context.view.hosts.values()) this.#count(uid, silentForS);
+    const { view, hosts, clock } = this.#context;
+    this.#sinceMs = clock.now();
+    for (const { hostId, uid, silentForS = 0 } of view.hosts.values()) {
+      // What this term stored at its hello the view may not show yet.
+      this.#count(uid, hosts.lastSignMs(hostId) === undefined ? silentForS : 0);
+    }
   }
 
   /** Every age begins anew. */
   restart(): void {
-    if (this.#sinceMs !== undefined) this.begin();
+    if (this.#sinceMs === undefined) return;
+    const { view, clock } = this.#context;
+    this.#sinceMs = clock.now();
+    for (const host of view.hosts.values()) {
+      // The view may show what was stored before a hello.
+      this.#count(host.uid, Math.min(host.silentForS ?? 0, Math.floor(this.#totalS(this.#silenceOf(host)))));
+    }
+    // Theirs are in the view: nothing else is written of them.
+    this.#entrySilences.clear();
   }
 
-  #count(key: string, beforeS: number): Silence {
+  #count(uid: Uid, beforeS: number): Silence {
     const silence = { fromMs: this.#context.clock.now(), beforeS };
-    this.#silences.set(key, silence);
+    this.#silences.set(uid, silence);
     return silence;
   }
 
@@ -88,10 +103,11 @@ export class HostAnswers {
   }
 
   #silenceOf({ hostId, uid }: Host): Silence {
-    // One that appeared in this term was heard in it.
-    const known = this.#silences.get(uid) ?? { fromMs: this.#sinceMs ?? this.#context.clock.now(), beforeS: 0 };
+    const known = this.#silences.get(uid);
     const signMs = this.#context.hosts.lastSignMs(hostId);
-    return signMs === undefined ? known : { fromMs: Math.max(signMs, known.fromMs), beforeS: 0 };
+    if (known && (signMs === undefined || signMs < known.fromMs)) return known;
+    // One that appeared in this term was heard in it; that may be forgotten, with a host that had its name before.
+    return signMs === undefined ? this.#count(uid, 0) : { fromMs: signMs, beforeS: 0 };
   }
 
   /** When this server saw that a host was fenced, unless it gave a sign of life since. */
@@ -113,13 +129,17 @@ export class HostAnswers {
 
   #forgotten(networkId: NetworkId, entry: Placement | FormerServer): Silence {
     const key = `${networkId} ${entry.hostUid} ${entry.epoch}`;
-    const known = this.#silences.get(key) ?? this.#count(key, ('silentForS' in entry && entry.silentForS) || 0);
-    const sinceMs = this.#sinceMs ?? known.fromMs;
-    return known.fromMs >= sinceMs ? known : { ...known, fromMs: sinceMs };
+    let silence = this.#entrySilences.get(key);
+    if (!silence) {
+      const beforeS = ('silentForS' in entry && entry.silentForS) || 0;
+      silence = { fromMs: this.#context.clock.now(), beforeS };
+      this.#entrySilences.set(key, silence);
+    }
+    return silence;
   }
 
   /** For how long a host is known to be silent, and whether it is fenced: for entries that outlive it. */
-  silenceOf(host: Host): Pick<FormerServer, 'silentForS' | 'fenced'> {
+  silenceOf(host: Host): KeptOfHost {
     if (this.#sinceMs === undefined) return {};
     const silentForS = Math.floor(this.#totalS(this.#silenceOf(host)));
     return { silentForS, ...(this.#fencedMs(host) !== undefined ? { fenced: true } : {}) };
