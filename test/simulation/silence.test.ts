@@ -110,3 +110,41 @@ test('what was stored before a hello does not count when the holder is sure agai
   await group.clock.advance(5 * MINUTE_MS);
   expect(rests()).toBe(false);
 });
+
+test.each([200, 700, 1_200, 1_700, 2_200, 2_700])(
+  'a fence that a hello ended does not count, though the watch, 3 s behind, shows it again: %i ms after the release',
+  async (afterMs) => {
+    await group.clock.advance(30_000);
+    accepted(await group.during(a.plane.useCases.hosts.fence(H1, 'dead', CALL)));
+    await group.clock.advance(10_000);
+    group.watchBehindMs = 3_000;
+    await released();
+    await group.clock.advance(afterMs);
+    const agent = played();
+    await agent.hello();
+    await group.clock.advance(100);
+    await agent.heartbeat(1n, []);
+    await group.clock.advance(300);
+    expect(agent.heartbeatAcks).toHaveLength(1);
+    expect(group.disk.hosts.get(H1)?.fence).toBeUndefined();
+    await agent.breaks();
+    await group.clock.advance(5 * MINUTE_MS);
+    expect(rests()).toBe(true);
+    await group.clock.advance(SILENCE_MS);
+    expect(rests()).toBe(false);
+  },
+);
+
+test('a fence of a host that was heard before counts', async () => {
+  await group.clock.advance(30_000);
+  accepted(await group.during(a.plane.useCases.hosts.fence(H1, 'dead', CALL)));
+  const agent = played();
+  await agent.hello();
+  await group.clock.advance(1_000);
+  await agent.breaks();
+  await group.clock.advance(30_000);
+  accepted(await group.during(a.plane.useCases.hosts.fence(H1, 'dead now', CALL)));
+  await released();
+  await group.clock.advance(2 * MINUTE_MS);
+  expect(rests()).toBe(false);
+});

@@ -4,10 +4,12 @@
 //       between holders count nothing. Who says hello is not silent any more before he is welcomed (hosts.ts).
 //   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads: what was stored of
 //       a silence by then goes on, if nothing of that host was heard since.
-//   A3. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
+//   A3. A fence that a hello ended does not count, however late the watch shows it: what was stored up to that hello is
+//       known by its revision.
+//   A4. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
 
 import type { Host } from '../domain/host.js';
-import type { NetworkId, Uid, WallTime } from '../domain/ids.js';
+import type { NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
@@ -33,6 +35,8 @@ export class HostAnswers {
   /** Of entries of hosts that were forgotten. */
   readonly #entrySilences = new Map<string, Silence>();
   readonly #fences = new Map<Uid, { readonly time: WallTime; readonly seenMs: number }>();
+  /** Up to which revision a host was stored before its last hello of this term. */
+  readonly #greetedAt = new Map<Uid, Revision>();
   #sinceMs: number | undefined;
 
   /** `writes`: what is written of a host's silence, one after another. */
@@ -63,6 +67,11 @@ export class HostAnswers {
     }
     // Theirs are in the view: nothing else is written of them.
     this.#entrySilences.clear();
+  }
+
+  /** A host that was stored so says hello. To be called before that is written: whether it was may never be known. */
+  greeted({ uid, revision }: Host): void {
+    this.#greetedAt.set(uid, revision);
   }
 
   #count(uid: Uid, beforeS: number): Silence {
@@ -111,8 +120,8 @@ export class HostAnswers {
   }
 
   /** When this server saw that a host was fenced, unless it gave a sign of life since. */
-  #fencedMs({ hostId, uid, fence }: Host): number | undefined {
-    if (!fence) return undefined;
+  #fencedMs({ hostId, uid, fence, revision }: Host): number | undefined {
+    if (!fence || revision <= (this.#greetedAt.get(uid) ?? Number.NEGATIVE_INFINITY)) return undefined;
     let seen = this.#fences.get(uid);
     if (seen?.time !== fence.time) {
       seen = { time: fence.time, seenMs: this.#context.clock.now() };

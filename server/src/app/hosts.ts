@@ -57,6 +57,7 @@ export class Hosts implements HostDirectory {
     return this.#writes.run(report.hostId, () =>
       this.#store(report, (host) => {
         if ((host.heardEpoch ?? 0) > epoch) throw new Error('Another server leads');
+        this.#answers()?.greeted(host);
         const { silentForS: _s, fence: _f, ...heard } = host;
         return { ...heard, heardEpoch: epoch };
       }),
