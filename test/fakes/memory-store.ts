@@ -37,11 +37,20 @@ import { MemoryDisk } from './memory-disk.js';
 const SCAN_BATCH = 1_000;
 const DAY_S = 24 * 3600;
 
+/** How long things take. */
+export interface StoreDelay {
+  readonly clock: Clock;
+  readonly writeDelayMs: number;
+  readonly watchLagMs?: number;
+  /** How much later still followers hear of what changes now: for that no writer waits. */
+  readonly behindMs?: () => number;
+}
+
 /** How a memory store behaves. */
 export interface MemoryStoreOptions {
   readonly disk?: MemoryDisk;
   /** Lets writes, and the watch, take time on this clock; without it nothing takes time. */
-  readonly delay?: { readonly clock: Clock; readonly writeDelayMs: number; readonly watchLagMs?: number };
+  readonly delay?: StoreDelay;
   readonly authorityS?: number;
   /** Whether other stores may be open on the disk, so that their servers elect a holder. */
   readonly shared?: boolean;
@@ -144,9 +153,15 @@ class Journal {
   follow(after: Position, { changed, lost }: Follower): Subscription {
     const lagMs = this.#delay?.watchLagMs;
     let isOpen = true;
+    let heardMs = Number.NEGATIVE_INFINITY;
     const hear = (changes: readonly PositionedChange[]) => {
-      if (lagMs === undefined) changed(changes);
-      else this.#delay?.clock.after(lagMs, () => isOpen && changed(changes));
+      if (!this.#delay || lagMs === undefined) {
+        changed(changes);
+        return;
+      }
+      const { clock, behindMs = () => 0 } = this.#delay;
+      heardMs = Math.max(heardMs, clock.now() + lagMs + behindMs());
+      clock.after(heardMs - clock.now(), () => isOpen && changed(changes));
     };
     const unlisten = this.#disk.listen(hear);
     this.#unlisten.add(unlisten);

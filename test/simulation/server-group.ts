@@ -34,6 +34,8 @@ export interface GroupOptions {
 export class ServerGroup {
   readonly clock = new VirtualClock();
   readonly disk = new MemoryDisk();
+  /** How much later still what changes from now on is seen, which no writer waits for. */
+  watchBehindMs = 0;
   readonly #options: GroupOptions;
   readonly #running = new Set<GroupServer>();
   #count = 0;
@@ -48,7 +50,8 @@ export class ServerGroup {
     const { writeDelayMs = 2, watchLagMs = 50, watch } = options;
     const name = `server-${++this.#count}`;
     const log = new MemoryLog();
-    const store = openMemoryStore({ disk, shared: true, delay: { clock, writeDelayMs, watchLagMs } });
+    const delay = { clock, writeDelayMs, watchLagMs, behindMs: () => this.watchBehindMs };
+    const store = openMemoryStore({ disk, shared: true, delay });
     watch?.take(store, clock);
     const starting = startControlPlane({
       store,

@@ -2,16 +2,18 @@
 //
 //   A1. Silence is added up over holders: what is stored, in coarse steps rounded down, and what this term adds. Gaps
 //       between holders count nothing. Who says hello is not silent any more before he is welcomed (hosts.ts).
-//   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads.
-//   A3. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
+//   A2. Every age begins with the term, and anew when this server was not sure for a while that it leads: what was stored of
+//       a silence by then goes on, if nothing of that host was heard since.
+//   A3. A fence that a hello ended does not count, however late the watch shows it: what was stored up to that hello is
+//       known by its revision.
+//   A4. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
 
-import { networkNotFound, success } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
-import type { NetworkId, Uid, WallTime } from '../domain/ids.js';
+import type { NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
-import { changeNetwork } from './change.js';
 import type { Context } from './context.js';
+import type { KeptOfHost } from './former-servers.js';
 import type { KeyedQueue } from './keyed-queue.js';
 
 /** Since when a silence is counted in this term, and what is known from before. */
@@ -29,9 +31,12 @@ export class HostAnswers {
   readonly #context: Context;
   readonly #epoch: number;
   readonly #writes: KeyedQueue;
-  /** By uid, and of those that were forgotten by network, uid and epoch. */
-  readonly #silences = new Map<string, Silence>();
+  readonly #silences = new Map<Uid, Silence>();
+  /** Of entries of hosts that were forgotten. */
+  readonly #entrySilences = new Map<string, Silence>();
   readonly #fences = new Map<Uid, { readonly time: WallTime; readonly seenMs: number }>();
+  /** Up to which revision a host was stored before its last hello of this term. */
+  readonly #greetedAt = new Map<Uid, Revision>();
   #sinceMs: number | undefined;
 
   /** `writes`: what is written of a host's silence, one after another. */
@@ -43,18 +48,35 @@ export class HostAnswers {
 
   /** The view holds all that earlier holders wrote: counts from now on. Before that nobody is silent. */
   begin(): void {
-    this.#sinceMs = this.#context.clock.now();
-    for (const { uid, silentForS = 0 } of this.#context.view.hosts.values()) this.#count(uid, silentForS);
+    const { view, hosts, clock } = this.#context;
+    this.#sinceMs = clock.now();
+    for (const { hostId, uid, silentForS = 0 } of view.hosts.values()) {
+      // What this term stored at its hello the view may not show yet.
+      this.#count(uid, hosts.lastSignMs(hostId) === undefined ? silentForS : 0);
+    }
   }
 
   /** Every age begins anew. */
   restart(): void {
-    if (this.#sinceMs !== undefined) this.begin();
+    if (this.#sinceMs === undefined) return;
+    const { view, clock } = this.#context;
+    this.#sinceMs = clock.now();
+    for (const host of view.hosts.values()) {
+      // The view may show what was stored before a hello.
+      this.#count(host.uid, Math.min(host.silentForS ?? 0, Math.floor(this.#totalS(this.#silenceOf(host)))));
+    }
+    // Theirs are in the view: nothing else is written of them.
+    this.#entrySilences.clear();
   }
 
-  #count(key: string, beforeS: number): Silence {
+  /** A host that was stored so says hello. To be called before that is written: whether it was may never be known. */
+  greeted({ uid, revision }: Host): void {
+    this.#greetedAt.set(uid, revision);
+  }
+
+  #count(uid: Uid, beforeS: number): Silence {
     const silence = { fromMs: this.#context.clock.now(), beforeS };
-    this.#silences.set(key, silence);
+    this.#silences.set(uid, silence);
     return silence;
   }
 
@@ -90,15 +112,16 @@ export class HostAnswers {
   }
 
   #silenceOf({ hostId, uid }: Host): Silence {
-    // One that appeared in this term was heard in it.
-    const known = this.#silences.get(uid) ?? { fromMs: this.#sinceMs ?? this.#context.clock.now(), beforeS: 0 };
+    const known = this.#silences.get(uid);
     const signMs = this.#context.hosts.lastSignMs(hostId);
-    return signMs === undefined ? known : { fromMs: Math.max(signMs, known.fromMs), beforeS: 0 };
+    if (known && (signMs === undefined || signMs < known.fromMs)) return known;
+    // One that appeared in this term was heard in it; that may be forgotten, with a host that had its name before.
+    return signMs === undefined ? this.#count(uid, 0) : { fromMs: signMs, beforeS: 0 };
   }
 
   /** When this server saw that a host was fenced, unless it gave a sign of life since. */
-  #fencedMs({ hostId, uid, fence }: Host): number | undefined {
-    if (!fence) return undefined;
+  #fencedMs({ hostId, uid, fence, revision }: Host): number | undefined {
+    if (!fence || revision <= (this.#greetedAt.get(uid) ?? Number.NEGATIVE_INFINITY)) return undefined;
     let seen = this.#fences.get(uid);
     if (seen?.time !== fence.time) {
       seen = { time: fence.time, seenMs: this.#context.clock.now() };
@@ -115,13 +138,17 @@ export class HostAnswers {
 
   #forgotten(networkId: NetworkId, entry: Placement | FormerServer): Silence {
     const key = `${networkId} ${entry.hostUid} ${entry.epoch}`;
-    const known = this.#silences.get(key) ?? this.#count(key, ('silentForS' in entry && entry.silentForS) || 0);
-    const sinceMs = this.#sinceMs ?? known.fromMs;
-    return known.fromMs >= sinceMs ? known : { ...known, fromMs: sinceMs };
+    let silence = this.#entrySilences.get(key);
+    if (!silence) {
+      const beforeS = ('silentForS' in entry && entry.silentForS) || 0;
+      silence = { fromMs: this.#context.clock.now(), beforeS };
+      this.#entrySilences.set(key, silence);
+    }
+    return silence;
   }
 
   /** For how long a host is known to be silent, and whether it is fenced: for entries that outlive it. */
-  silenceOf(host: Host): Pick<FormerServer, 'silentForS' | 'fenced'> {
+  silenceOf(host: Host): KeptOfHost {
     if (this.#sinceMs === undefined) return {};
     const silentForS = Math.floor(this.#totalS(this.#silenceOf(host)));
     return { silentForS, ...(this.#fencedMs(host) !== undefined ? { fenced: true } : {}) };
@@ -177,43 +204,5 @@ export class HostAnswers {
     // What is known from before has been stored already, and need not be a whole number of today's steps.
     const addedS = this.#totalS(silence) - silence.beforeS;
     return silence.beforeS + Math.floor(addedS / stepS) * stepS;
-  }
-}
-
-/** The former servers of a network without those that answer no more: done with its placement, or unable to. */
-export function withoutGoneFormers(
-  { hosts, view, clock }: Pick<Context, 'hosts' | 'view' | 'clock'>,
-  answers: Pick<HostAnswers, 'answer'>,
-  network: Network,
-): Network {
-  const { networkId } = network;
-  const formerServers = network.formerServers.filter((former) => {
-    const { hostId, hostUid, epoch } = former;
-    if (answers.answer(networkId, former).silencedMs <= clock.now()) return false;
-    // What has its name by now may be another machine.
-    if (view.hosts.get(hostId)?.uid !== hostUid || !hosts.host(hostId)?.connected) return true;
-    const table = hosts.table(hostId, networkId);
-    return table !== undefined && (table.placementEpoch <= epoch || !table.serving);
-  });
-  return formerServers.length === network.formerServers.length ? network : { ...network, formerServers };
-}
-
-/** Makes what is known of a host that is about to be forgotten part of its networks. */
-export async function keepInNetworks(
-  { store, view }: Pick<Context, 'store' | 'view'>,
-  host: Host,
-  known: Pick<FormerServer, 'silentForS' | 'fenced'>,
-  stop: (network: Network, epochs: readonly number[]) => Network,
-): Promise<void> {
-  const isIts = ({ hostUid }: Placement | FormerServer) => hostUid === host.uid;
-  for (const { networkId, placements, formerServers } of [...view.networks.values()]) {
-    if (![...placements, ...formerServers].some(isIts)) continue;
-    await changeNetwork(store, networkId, (network) => {
-      if (!network) return networkNotFound(networkId);
-      const epochs = network.placements.filter(isIts).map(({ epoch }) => epoch);
-      const stopped = stop(network, epochs);
-      const marked = stopped.formerServers.map((former) => (isIts(former) ? { ...former, ...known } : former));
-      return success({ ...stopped, formerServers: marked });
-    });
   }
 }

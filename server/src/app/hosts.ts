@@ -2,20 +2,30 @@
 //
 //   H1. Before a host is welcomed, what was stored of its silence and its fence is gone, and under this holder's epoch: what
 //       an older holder still writes meets another revision (protocol.md §4).
-//   H2. In one process hellos, fences and silences of a host are written one after another, each after a look at whether it
-//       is there.
+//   H2. In one process hellos, fences, silences and the end of a host are written one after another, each after a look at
+//       whether it is there. So whoever says hello while it is deleted is there until that is refused.
+//   H3. A deletion writes what it knows only while this server leads, and only into networks of its epoch: of a host that
+//       another holder heard the revision is another one, and a network that it claimed is that one's.
 
-import { hostConnected, hostNotFound, hostNotKnownAway, noHolder, type Result, success } from '../domain/errors.js';
+import {
+  hostConnected,
+  hostNotFound,
+  hostNotKnownAway,
+  noHolder,
+  type Refused,
+  type Result,
+  success,
+} from '../domain/errors.js';
 import { hostEtag } from '../domain/etag.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision } from '../domain/ids.js';
-import type { Labels } from '../domain/network.js';
-import { becomeFormer } from '../domain/placement.js';
+import type { Labels, Network } from '../domain/network.js';
 import type { HostDirectory, HostReport } from '../ports/host-directory.js';
 import { checkEtag, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import type { Fleet } from './fleet.js';
-import { type HostAnswers, keepInNetworks } from './host-answers.js';
+import { dropKept, keepInNetworks } from './former-servers.js';
+import type { HostAnswers } from './host-answers.js';
 import { attachmentsOf } from './host-status.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
@@ -47,6 +57,7 @@ export class Hosts implements HostDirectory {
     return this.#writes.run(report.hostId, () =>
       this.#store(report, (host) => {
         if ((host.heardEpoch ?? 0) > epoch) throw new Error('Another server leads');
+        this.#answers()?.greeted(host);
         const { silentForS: _s, fence: _f, ...heard } = host;
         return { ...heard, heardEpoch: epoch };
       }),
@@ -124,45 +135,73 @@ export class Hosts implements HostDirectory {
    * Forgets a host that is not connected; networks go on knowing that it may still answer. Of a host that was not heard
    * since this server leads, or stood still, nobody knows that until it must have been heard.
    */
-  delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
+  async delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
+    const what = `Host ${hostId}`;
+    const deleted = await this.#writes.run(hostId, () => untilNoConflict(what, () => this.#deleteOnce(hostId, etag)));
+    // Behind the hello that refused it: that one need not wait for more.
+    if (!deleted.ok) await this.#writes.run(hostId, () => this.#dropKept(hostId));
+    return deleted;
+  }
+
+  async #deleteOnce(hostId: HostId, etag: string): Promise<Result<undefined> | 'conflict'> {
     const { store, lease } = this.#context;
-    return untilNoConflict(`Host ${hostId}`, async () => {
-      const before = await store.hosts.get(hostId);
-      if (!before) return hostNotFound(hostId);
-      const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
-      if (guard) return guard;
-      // Looked at after the read: who lost the lead meanwhile knows of no session any more.
-      if (lease.epoch === undefined) return noHolder(lease.holder);
-      const { observed, heard, liveness } = this.#fleet.lookAt(before);
-      if (observed?.connected) return hostConnected(hostId);
-      if (!heard && liveness !== 'down') return hostNotKnownAway(hostId);
-      await this.#keepInNetworks(before);
-      const removed = await store.hosts.remove(before);
-      return removed === 'conflict' ? 'conflict' : success(undefined);
-    });
+    const before = await store.hosts.get(hostId);
+    if (!before) return hostNotFound(hostId);
+    const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
+    if (guard) return guard;
+    const { epoch } = lease;
+    const refused = this.#refuseUnlessAway(before, epoch) ?? (await this.#keepInNetworks(before, epoch));
+    if (refused) return refused;
+    const refusedLate = this.#refuseUnlessAway(before, epoch);
+    if (refusedLate) return refusedLate;
+    const removed = await store.hosts.remove(before);
+    return removed === 'conflict' ? 'conflict' : success(undefined);
   }
 
   /** What is known of its silence goes on in the networks that it may answer. */
-  async #keepInNetworks(host: Host): Promise<void> {
-    const known = this.#answers()?.silenceOf(host);
-    if (!known) return;
-    const { authorityCeilingS } = this.#context.store.settings;
-    await keepInNetworks(this.#context, host, known, (network, epochs) =>
-      becomeFormer(network, epochs, authorityCeilingS, wallTime(this.#context)),
+  #keepInNetworks(host: Host, epoch: number | undefined): Promise<Refused | undefined> {
+    const known = this.#answers()?.silenceOf(host) ?? {};
+    return keepInNetworks(
+      this.#context,
+      host,
+      known,
+      (network) => this.#refuseUnlessAway(host, epoch) ?? this.#refuseUnlessClaimed(network, epoch),
     );
+  }
+
+  async #dropKept(hostId: HostId): Promise<void> {
+    const { store, lease } = this.#context;
+    const host = await store.hosts.get(hostId);
+    const { epoch } = lease;
+    if (host) await dropKept(this.#context, host, (network) => this.#refuseUnlessClaimed(network, epoch));
+  }
+
+  /** To be asked after the read: who lost the lead meanwhile knows of no session any more. */
+  #refuseUnlessAway(host: Host, epoch: number | undefined): Refused | undefined {
+    const { lease, hosts } = this.#context;
+    const { hostId } = host;
+    if (lease.epoch === undefined || lease.epoch !== epoch) return noHolder(lease.holder);
+    if (hosts.isPresent(hostId)) return hostConnected(hostId);
+    const { heard, liveness } = this.#fleet.lookAt(host);
+    return !heard && liveness !== 'down' ? hostNotKnownAway(hostId) : undefined;
+  }
+
+  #refuseUnlessClaimed({ holderEpoch }: Network, epoch: number | undefined): Refused | undefined {
+    const { lease } = this.#context;
+    return lease.epoch !== undefined && lease.epoch === epoch && holderEpoch === epoch
+      ? undefined
+      : noHolder(lease.holder);
   }
 
   /** Takes somebody's word that a host is dead: what waits only because it is silent waits no more. */
   fence(hostId: HostId, reason: string, call: Pick<Call, 'caller'>): Promise<Result<Host>> {
-    const { store, lease, hosts } = this.#context;
+    const { store, lease } = this.#context;
     return this.#writes.run(hostId, () =>
       untilNoConflict(`Host ${hostId}`, async () => {
         const before = await store.hosts.get(hostId);
         if (!before) return hostNotFound(hostId);
-        if (lease.epoch === undefined) return noHolder(lease.holder);
-        if (hosts.isPresent(hostId)) return hostConnected(hostId);
-        const { heard, liveness } = this.#fleet.lookAt(before);
-        if (!heard && liveness !== 'down') return hostNotKnownAway(hostId);
+        const refused = this.#refuseUnlessAway(before, lease.epoch);
+        if (refused) return refused;
         const fence = { reason, by: call.caller, time: wallTime(this.#context) };
         const written = await store.hosts.put({ ...before, fence });
         return written === 'conflict' ? 'conflict' : success(written);

@@ -32,7 +32,8 @@ import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
 import type { Deployment } from './deployment.js';
 import type { Fleet, HostNow } from './fleet.js';
-import { type HostAnswers, withoutGoneFormers } from './host-answers.js';
+import { withoutGoneFormers } from './former-servers.js';
+import type { HostAnswers } from './host-answers.js';
 import { type Brake, RaisedBrakes } from './raised-brakes.js';
 
 // Without any event the world is read again this often: what was missed is then missed no longer.

@@ -22,6 +22,7 @@ export type IpamErrorKind =
   | 'subnet-in-use'
   | 'range-in-use'
   | 'host-connected'
+  | 'host-liveness-unknown'
   | 'ipam-disabled'
   | 'subnet-closing'
   | 'subnet-exhausted'
@@ -189,7 +190,7 @@ export function hostConnected(hostId: HostId): Refused {
 /** The server leads for too short a time to know that the host is away. */
 export function hostNotKnownAway(hostId: HostId): Refused {
   const message = `Host ${hostId} may be on its way to a server that just began to lead: try again when it is down`;
-  return refuse('host-connected', message, { host_id: hostId });
+  return refuse('host-liveness-unknown', message, { host_id: hostId });
 }
 
 /** The network has IPAM disabled. */

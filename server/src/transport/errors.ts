@@ -29,6 +29,7 @@ export const REFUSALS = {
   'subnet-in-use': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_IN_USE' },
   'range-in-use': { code: status.FAILED_PRECONDITION, reason: 'RANGE_IN_USE' },
   'host-connected': { code: status.FAILED_PRECONDITION, reason: 'HOST_CONNECTED' },
+  'host-liveness-unknown': { code: status.FAILED_PRECONDITION, reason: 'HOST_LIVENESS_UNKNOWN' },
   'ipam-disabled': { code: status.FAILED_PRECONDITION, reason: 'IPAM_DISABLED' },
   'subnet-closing': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_CLOSING' },
   // A full subnet stays full: clients never retry it.

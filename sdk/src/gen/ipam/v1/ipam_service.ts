@@ -6591,7 +6591,8 @@ export const IpamServiceService = {
   },
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
-   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
+   * just began to lead; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost: {
     path: "/ipam.v1.IpamService/DeleteHost" as const,
@@ -6605,7 +6606,8 @@ export const IpamServiceService = {
   /**
    * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
    * more. A wrong word can give two guests one address. It holds until the host is heard again.
-   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server just began to
+   * lead; UNAVAILABLE/NO_HOLDER.
    */
   fenceHost: {
     path: "/ipam.v1.IpamService/FenceHost" as const,
@@ -6744,13 +6746,15 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
   updateHost: handleUnaryCall<UpdateHostRequest, UpdateHostResponse>;
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
-   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
+   * just began to lead; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost: handleUnaryCall<DeleteHostRequest, DeleteHostResponse>;
   /**
    * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
    * more. A wrong word can give two guests one address. It holds until the host is heard again.
-   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server just began to
+   * lead; UNAVAILABLE/NO_HOLDER.
    */
   fenceHost: handleUnaryCall<FenceHostRequest, FenceHostResponse>;
   /** Lists placements by network and host. */
@@ -7139,7 +7143,8 @@ export interface IpamServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
-   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
+   * just began to lead; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost(
     request: DeleteHostRequest,
@@ -7159,7 +7164,8 @@ export interface IpamServiceClient extends Client {
   /**
    * Takes the caller's word that a host is dead and cannot answer any guest: what waits only because it is silent waits no
    * more. A wrong word can give two guests one address. It holds until the host is heard again.
-   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED.
+   * HOST_NOT_FOUND, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server just began to
+   * lead; UNAVAILABLE/NO_HOLDER.
    */
   fenceHost(
     request: FenceHostRequest,
