@@ -2,8 +2,8 @@
 //
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
-//       was not heard yet gets until every living agent must have found the server; so does, after a stall, one whose
-//       stream was broken then.
+//       was not heard yet gets until every living agent must have found the server; so does, after a stall, one that
+//       was not heard yet, or whose stream was broken then.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -47,6 +47,8 @@ export class Fleet {
   readonly #breakers = new Map<HostId, Breaker>();
   readonly #onBreaker = new Set<() => void>();
   #reconnectingUntilMs = 0;
+  /** Until then a host that was not heard in this term may be on its way. */
+  #unheardUntilMs = 0;
   #agesFromMs = 0;
 
   constructor(options: FleetOptions) {
@@ -69,11 +71,13 @@ export class Fleet {
     this.#breakers.clear();
     this.#agesFromMs = this.#options.clock.now();
     this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;
+    this.#unheardUntilMs = this.#reconnectingUntilMs;
   }
 
   /** Every host's age starts anew. */
   restartAges(): void {
     this.#agesFromMs = this.#options.clock.now();
+    this.#unheardUntilMs = this.#agesFromMs + this.#graceMs;
   }
 
   /** How fast agents shall speak and come back, now. */
@@ -98,7 +102,7 @@ export class Fleet {
     // While this server forgot all ages nobody could come back: who was away then gets as long as after a start.
     const wasAway = observed?.brokenSinceMs !== undefined && observed.brokenSinceMs <= this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#reconnectingUntilMs, agesFromMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#unheardUntilMs, agesFromMs);
     const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
     // By what its agent was told: that of today may be shorter.
     const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
