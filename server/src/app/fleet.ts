@@ -3,7 +3,8 @@
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
 //       was not heard yet gets until every living agent must have found the server, counted from when the first one did:
-//       before that nobody knows whether they can. So does, after a stall, one whose stream broke meanwhile.
+//       before that nobody knows whether they can. So does, after a stall, one that was not heard yet, or whose stream
+//       broke meanwhile.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -103,7 +104,8 @@ export class Fleet {
     // not known: after a stall timers run before sockets are read, and ages are forgotten before streams are found broken.
     const wasAway = observed?.brokenSinceMs !== undefined && observed.lastHeardMs < this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.reconnectingUntilMs, agesFromMs);
+    const unheardUntilMs = Math.max(this.reconnectingUntilMs, this.#agesFromMs + this.#graceMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? unheardUntilMs, agesFromMs);
     const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
     // By what its agent was told: that of today may be shorter.
     const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };

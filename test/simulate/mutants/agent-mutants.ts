@@ -82,17 +82,8 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     rule: '§3.2 ◆',
     mistake: 'What a host was sent counts as taken in',
     module: '@leasehold/server/adapters/agents/session',
-    edits: [['isWhole && ackedSequence === sentSequence && removals.length === 0 ?', 'true ?']],
+    edits: [['hasTable && ackedSequence === sentSequence && removals.length === 0 ?', 'true ?']],
     caughtBy: ['S4'],
-    field: ANY,
-  },
-  {
-    name: 'heartbeats-acknowledged-unrenewed',
-    rule: '§3.4 ◆',
-    mistake: 'A heartbeat is acknowledged without a renewal of the lease that began after it came',
-    module: '@leasehold/server/adapters/agents/agent-sessions',
-    edits: [['lease.confirm().then(acknowledge,', 'Promise.resolve().then(acknowledge,']],
-    caughtBy: ['S4', 'L3'],
     field: ANY,
   },
   {

@@ -46,10 +46,8 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     mistake: 'A server that just began to lead gives hosts no time to find it',
     module: '@leasehold/server/app/fleet',
     edits: [
-      [
-        'this.#reconnectingUntilMs = this.#agesFromMs + this.#graceMs;',
-        'this.#reconnectingUntilMs = this.#agesFromMs;',
-      ],
+      ['this.#termGraceMs = this.#graceMs;', 'this.#termGraceMs = 0;'],
+      ['this.#agesFromMs + this.#graceMs);', 'this.#agesFromMs);'],
     ],
     caughtBy: ['S8'],
     field: RESTARTS,

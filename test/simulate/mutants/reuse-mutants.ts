@@ -64,7 +64,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     name: 'former-servers-forgotten-early',
     rule: '§1',
     mistake: 'A former server that is away is forgotten',
-    module: '@leasehold/server/app/host-answers',
+    module: '@leasehold/server/app/former-servers',
     edits: [
       [
         'view.hosts.get(hostId)?.uid !== hostUid || !hosts.host(hostId)?.connected',
