@@ -320,8 +320,7 @@ describe('the control plane is the sick one', () => {
     for (const hostId of ['h1', 'h2']) await installation.addHost(hostId, ['red']);
     await installation.createNetwork('red');
     await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
-    // So many are given longer after a start.
-    await installation.advance(60_000);
+    await installation.advance(30_000);
     const before = installation.placements('red');
     for (let n = 0; n < 2_500; n++) await installation.deleteHost(`dead-${n}`);
     await installation.advance(60_000);

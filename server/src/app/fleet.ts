@@ -51,6 +51,7 @@ export class Fleet {
   readonly #onBreaker = new Set<() => void>();
   #termFromMs = 0;
   #termGraceMs = 0;
+  #restartGraceMs = 0;
   #agesFromMs = 0;
 
   constructor(options: FleetOptions) {
@@ -61,6 +62,11 @@ export class Fleet {
   /** Until then agents may still be on their way to a server that just began to lead. */
   get reconnectingUntilMs(): number {
     return Math.max(this.#termFromMs, this.#options.observer.firstHeardMs ?? 0) + this.#termGraceMs;
+  }
+
+  /** Until then a host that was not heard may be on its way. */
+  get #unheardUntilMs(): number {
+    return Math.max(this.reconnectingUntilMs, this.#agesFromMs + this.#restartGraceMs);
   }
 
   get #graceMs(): number {
@@ -74,11 +80,13 @@ export class Fleet {
     this.#agesFromMs = this.#options.clock.now();
     this.#termFromMs = this.#agesFromMs;
     this.#termGraceMs = this.#graceMs;
+    this.#restartGraceMs = this.#termGraceMs;
   }
 
   /** Every host's age starts anew. */
   restartAges(): void {
     this.#agesFromMs = this.#options.clock.now();
+    this.#restartGraceMs = this.#graceMs;
   }
 
   /** How fast agents shall speak and come back, now. */
@@ -104,8 +112,7 @@ export class Fleet {
     // not known: after a stall timers run before sockets are read, and ages are forgotten before streams are found broken.
     const wasAway = observed?.brokenSinceMs !== undefined && observed.lastHeardMs < this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
-    const unheardUntilMs = Math.max(this.reconnectingUntilMs, this.#agesFromMs + this.#graceMs);
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? unheardUntilMs, agesFromMs);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#unheardUntilMs, agesFromMs);
     const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
     // By what its agent was told: that of today may be shorter.
     const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };

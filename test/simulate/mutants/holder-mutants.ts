@@ -47,7 +47,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/fleet',
     edits: [
       ['this.#termGraceMs = this.#graceMs;', 'this.#termGraceMs = 0;'],
-      ['this.#agesFromMs + this.#graceMs);', 'this.#agesFromMs);'],
+      ['this.#restartGraceMs = this.#termGraceMs;', 'this.#restartGraceMs = 0;'],
     ],
     caughtBy: ['S8'],
     field: RESTARTS,
