@@ -96,7 +96,8 @@ export function placementKey(networkId: NetworkId, epoch: number): string {
   return `${networkId} ${epoch}`;
 }
 
-type Hosts = ReadonlyMap<HostId, PlanHost>;
+/** The hosts by their ids. */
+export type Hosts = ReadonlyMap<HostId, PlanHost>;
 
 /** Makes the plan. */
 export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
@@ -109,8 +110,23 @@ export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrak
   if (unsettled.length === 0) return NOTHING;
   unsettled.sort(mostUrgentFirst);
   const candidates = keepCandidates(hosts.values(), load, unsettled.length);
+  return planInOrder(
+    unsettled.map(({ network }) => network),
+    hosts,
+    brakes,
+    candidates,
+  );
+}
+
+/** Plans one network after the other. */
+export function planInOrder(
+  networks: readonly Network[],
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  candidates: Candidates,
+): Plan {
   const kept = new Set<HostId>();
-  const plans = unsettled.flatMap(({ network }) => {
+  const plans = networks.flatMap((network) => {
     const planned = planNetwork(network, hosts, brakes, candidates, kept);
     return planned.withdraw.length + planned.place.length > 0 ? [planned] : [];
   });
@@ -129,7 +145,7 @@ function mostUrgentFirst(a: Unsettled, b: Unsettled): number {
 }
 
 /** 0: it has no live server; 1: fewer than are wanted; 2: the rest. */
-function urgencyOf(network: Network, hosts: Hosts): number {
+export function urgencyOf(network: Network, hosts: Hosts): number {
   const wanted = serversWanted(network);
   const live = network.placements.filter(
     (placement) => !unwanted(placement, hosts) && isLive(trouble(network.networkId, placement, hosts)),
