@@ -2,7 +2,6 @@
 // when nothing is to be done, when 20 hosts are down, and when nothing is placed yet; and a whole run of the manager that
 // finds nothing to do, with the writes it makes. In turns with a copy of the networks by way of JSON.
 
-import type { Ipv4 } from '@leasehold/proto/values';
 import type { Context } from '@leasehold/server/app/context';
 import { Deployment } from '@leasehold/server/app/deployment';
 import { Fleet } from '@leasehold/server/app/fleet';
@@ -12,12 +11,14 @@ import { Manager } from '@leasehold/server/app/manager';
 import { View } from '@leasehold/server/app/view';
 import { brakesNow } from '@leasehold/server/domain/brakes';
 import type { Host } from '@leasehold/server/domain/host';
-import type { HostId, NetworkId, Revision, SubnetId, Uid, WallTime } from '@leasehold/server/domain/ids';
-import type { Network, Subnet } from '@leasehold/server/domain/network';
+import type { HostId, NetworkId, Uid, WallTime } from '@leasehold/server/domain/ids';
+import type { Network } from '@leasehold/server/domain/network';
 import { withPlacement } from '@leasehold/server/domain/placement';
 import { type Plan, type PlanHost, placementKey, plan } from '@leasehold/server/domain/plan';
 import type { DhcpProvider, HostObserver, ObservedHost, ObservedTable } from '@leasehold/server/ports/dhcp-provider';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
+import { placedNetwork, planHost } from '@leasehold/server/testing/plan-world';
+import { host, subnet } from '../conformance/documents.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
 import { MemoryDisk } from '../fakes/memory-disk.js';
 import { MemoryLog } from '../fakes/memory-log.js';
@@ -87,47 +88,7 @@ async function run(progress: Progress): Promise<readonly Measurement[]> {
 }
 
 function networkOf(n: number): Network {
-  const networkId = `network-${n}` as NetworkId;
-  return {
-    networkId,
-    uid: `uid-${networkId}` as Uid,
-    displayName: '',
-    ipamEnabled: true,
-    dhcpServerCount: SERVERS,
-    labels: {},
-    createTime: 0 as WallTime,
-    updateTime: 0 as WallTime,
-    createdBy: '',
-    subnets: [subnetOf(`subnet-${n}`)],
-    placements: [],
-    formerServers: [],
-    placementCounter: 0,
-    holderEpoch: 1,
-    revision: 1 as Revision,
-  };
-}
-
-function subnetOf(subnetId: string): Subnet {
-  return {
-    subnetId: subnetId as SubnetId,
-    uid: `uid-${subnetId}` as Uid,
-    cidr: { base: 0x0a000000 as Ipv4, prefixLength: 24 },
-    dnsServers: [],
-    ntpServers: [],
-    domainName: '',
-    domainSearch: [],
-    routes: [],
-    options: [],
-    leaseTimeS: 3_600,
-    leaseTimeCeilingS: 3_600,
-    reuseDelayS: 60,
-    allocationRanges: [],
-    excludedRanges: [],
-    labels: {},
-    createTime: 0 as WallTime,
-    updateTime: 0 as WallTime,
-    createdBy: '',
-  };
+  return placedNetwork(`network-${n}`, SERVERS, [], { subnets: [subnet(`subnet-${n}`)] });
 }
 
 const ALL_NETWORKS = Array.from({ length: NETWORKS }, (_, n) => `network-${n}` as NetworkId);
@@ -140,23 +101,14 @@ function hostsOf(networks: readonly Network[], down: number): ReadonlyMap<HostId
   const ready = new Set(ALL_NETWORKS);
   const hosts = Array.from({ length: HOSTS }, (_, n): PlanHost => {
     const hostId = hostIdOf(n);
-    return {
-      hostId,
-      uid: `uid-${hostId}` as Uid,
-      managed: true,
-      maintenance: false,
+    const own = (serving.get(hostId) ?? []).map(({ networkId, epoch }) => placementKey(networkId, epoch));
+    const dead = { liveness: 'down', steady: false, quiet: true, silentForMs: 10_000, connected: false } as const;
+    return planHost(hostId, {
       failureDomain: rackOf(n),
-      liveness: n < down ? 'down' : 'up',
-      steady: n >= down,
-      quiet: n < down,
-      heard: true,
-      silentForMs: n < down ? 10_000 : 0,
-      connected: n >= down,
-      reachable: true,
       ready,
-      serving: new Set((serving.get(hostId) ?? []).map(({ networkId, epoch }) => placementKey(networkId, epoch))),
-      failing: new Set(),
-    };
+      serving: new Set(own),
+      ...(n < down ? dead : {}),
+    });
   });
   return new Map(hosts.map((host) => [host.hostId, host]));
 }
@@ -227,20 +179,7 @@ async function settledManager(networks: readonly Network[]) {
 }
 
 function hostOf(n: number): Host {
-  return {
-    hostId: hostIdOf(n),
-    uid: `uid-${hostIdOf(n)}` as Uid,
-    managed: true,
-    maintenance: false,
-    labels: {},
-    failureDomain: rackOf(n),
-    backend: 'builtin',
-    agentVersion: '0',
-    attachments: [],
-    createTime: 0 as WallTime,
-    updateTime: 0 as WallTime,
-    revision: 1 as Revision,
-  };
+  return { ...host(hostIdOf(n)), failureDomain: rackOf(n), attachments: [] };
 }
 
 const SILENT: DhcpProvider = {

@@ -1,63 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plainPlan } from '../testing/plain-plan.js';
+import { placedNetwork as network, planHost, WHEN } from '../testing/plan-world.js';
 import { brakesNow } from './brakes.js';
-import type { HostId, NetworkId, Revision, SubnetId, Uid, WallTime } from './ids.js';
+import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Liveness } from './liveness.js';
-import type { Network, Subnet } from './network.js';
+import type { Network } from './network.js';
 import { becomeFormer, serversWanted, withPlacement } from './placement.js';
 import { type Plan, type PlanBrakes, type PlanHost, placementKey, plan, type Why } from './plan.js';
 
-const WHEN = 0 as WallTime;
 const FREE: PlanBrakes = { massSilence: false, mayLose: () => true };
 const HELD: PlanBrakes = { massSilence: false, mayLose: () => false };
 const MASS: PlanBrakes = { massSilence: true, mayLose: () => false };
 
-function host(id: string, rest: Partial<PlanHost> = {}): PlanHost {
-  return {
-    hostId: id as HostId,
-    uid: `uid-${id}` as Uid,
-    managed: true,
-    maintenance: false,
-    failureDomain: '',
-    liveness: 'up',
-    steady: true,
-    quiet: false,
-    heard: true,
-    silentForMs: 0,
-    connected: true,
-    reachable: true,
-    ready: new Set(['red', 'blue', 'green'] as NetworkId[]),
-    serving: new Set(),
-    failing: new Set(),
-    ...rest,
-  };
-}
+const host = (id: string, rest: Partial<PlanHost> = {}) =>
+  planHost(id, { ready: new Set(['red', 'blue', 'green'] as NetworkId[]), ...rest });
 
 const down = { liveness: 'down', connected: false } as const;
 const suspect = { liveness: 'suspect', connected: false } as const;
-
-function network(id: string, count: number, on: readonly string[] = [], rest: Partial<Network> = {}): Network {
-  const empty: Network = {
-    networkId: id as NetworkId,
-    uid: `uid-${id}` as Uid,
-    displayName: '',
-    ipamEnabled: true,
-    dhcpServerCount: count,
-    labels: {},
-    createTime: WHEN,
-    updateTime: WHEN,
-    createdBy: '',
-    subnets: [{ subnetId: `${id}-1` as SubnetId } as Subnet],
-    placements: [],
-    formerServers: [],
-    placementCounter: 0,
-    holderEpoch: 1,
-    revision: 1 as Revision,
-    ...rest,
-  };
-  return on.reduce((all, each) => withPlacement(all, each as HostId, `uid-${each}` as Uid, WHEN), empty);
-}
 
 const byId = (hosts: readonly PlanHost[]) => new Map(hosts.map((each) => [each.hostId, each]));
 

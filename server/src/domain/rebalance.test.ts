@@ -1,27 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { HostId, NetworkId, SubnetId, Uid, WallTime } from './ids.js';
-import type { Network, Subnet } from './network.js';
+import { placedNetwork, planHost, WHEN } from '../testing/plan-world.js';
+import type { HostId, Uid } from './ids.js';
+import type { Network } from './network.js';
 import { becomeFormer, withPlacement } from './placement.js';
 import { type PlanHost, placementKey } from './plan.js';
 import { type Move, rebalance } from './rebalance.js';
 
-const WHEN = 0 as WallTime;
 const ALL = () => true;
 
-function network(id: string, on: readonly string[], rest: Partial<Network> = {}): Network {
-  const empty = {
-    networkId: id as NetworkId,
-    ipamEnabled: true,
-    dhcpServerCount: on.length,
-    subnets: [{ subnetId: `${id}-1` as SubnetId } as Subnet],
-    placements: [],
-    formerServers: [],
-    placementCounter: 0,
-    ...rest,
-  } as Partial<Network> as Network;
-  return on.reduce((all, each) => withPlacement(all, each as HostId, `uid-${each}` as Uid, WHEN), empty);
-}
+const network = (id: string, on: readonly string[], rest: Partial<Network> = {}) =>
+  placedNetwork(id, on.length, on, rest);
 
 /** Hosts that have every network, and confirmed what they have. */
 function hostsOf(
@@ -35,24 +24,7 @@ function hostsOf(
     const own = networks.flatMap(({ networkId, placements }) =>
       placements.filter((each) => each.hostId === hostId).map(({ epoch }) => placementKey(networkId, epoch)),
     );
-    return {
-      hostId,
-      uid: `uid-${id}` as Uid,
-      managed: true,
-      maintenance: false,
-      failureDomain,
-      liveness: 'up',
-      steady: true,
-      quiet: false,
-      heard: true,
-      silentForMs: 0,
-      connected: true,
-      reachable: true,
-      ready,
-      serving: new Set(own),
-      failing: new Set(),
-      ...rest(id),
-    };
+    return planHost(id, { failureDomain, ready, serving: new Set(own), ...rest(id) });
   });
   return new Map(all.map((each) => [each.hostId, each]));
 }
