@@ -6,7 +6,7 @@ import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import { AgentSessions } from './adapters/agents/agent-sessions.js';
 import { Ceilings } from './app/ceilings.js';
-import { type Context, newUid } from './app/context.js';
+import { type Context, newUid, type ReuseEstimates } from './app/context.js';
 import { Deployment, tellSlot } from './app/deployment.js';
 import { Events } from './app/events.js';
 import { Fleet } from './app/fleet.js';
@@ -104,7 +104,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   await holding.start();
   const holdsStill = () => holding.because;
-  const reuse = () => (lease.epoch !== undefined && term?.isCounting && !holding.because ? term.reclaimer : undefined);
+  const reuse = () => (lease.epoch !== undefined && !holding.because ? term?.estimates : undefined);
   const context: Context = { store, view, hosts: agents, lease, reuse, holdsStill, clock, entropy, log, metrics };
   const events = new Events(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
@@ -162,10 +162,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 interface Term {
   /** The settings were read for this term: agents may be told of them. */
   readonly isReady: boolean;
-  /** What hosts say, and how long they are silent, is counted. */
-  readonly isCounting: boolean;
   readonly manager: Manager;
-  readonly reclaimer: Reclaimer;
+  /** When addresses may be free; undefined: what hosts say, and how long they are silent, is not counted yet. */
+  readonly estimates: ReuseEstimates | undefined;
   readonly answers: HostAnswers;
   /** Resolves when hosts are told what to do. */
   readonly begun: Promise<void>;
@@ -204,11 +203,10 @@ function beginTerm(
     get isReady() {
       return isReady;
     },
-    get isCounting() {
-      return isCounting;
+    get estimates() {
+      return isCounting ? reclaimer.estimates : undefined;
     },
     manager,
-    reclaimer,
     answers,
     begun,
     async end() {

@@ -1,5 +1,7 @@
 // The files of a state directory in memory, with the two ways to lose some: a crash of the machine, and a bad disk.
 
+const TABLE_FILES = /\.(table|journal)$/;
+
 /** Files by name. What was written outlives the process; what was appended outlives it too, but not the machine. */
 export class MemoryFiles {
   readonly files = new Map<string, Buffer>();
@@ -10,6 +12,7 @@ export class MemoryFiles {
   hold: Promise<void> | undefined;
   /** Which files `failure` and `hold` affect. */
   affected = /./;
+  #endHold = () => {};
 
   async list(): Promise<readonly string[]> {
     return [...this.files.keys()];
@@ -52,7 +55,20 @@ export class MemoryFiles {
     next.failure = this.failure;
     next.hold = this.hold;
     next.affected = this.affected;
+    next.#endHold = this.#endHold;
     return next;
+  }
+
+  /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */
+  setDisk(disk: 'good' | 'full' | 'slow'): void {
+    this.#endHold();
+    this.affected = TABLE_FILES;
+    this.failure = disk === 'full' ? 'ENOSPC' : undefined;
+    this.hold = undefined;
+    if (disk !== 'slow') return;
+    this.hold = new Promise((resolve) => {
+      this.#endHold = resolve;
+    });
   }
 
   /** The machine crashed: everything that was not synced is gone. */

@@ -39,7 +39,6 @@ export interface HostOptions {
 }
 
 const RESTART_MS = 1_000;
-const TABLE_FILES = /\.(table|journal)$/;
 
 /** A host. */
 export class HostNode {
@@ -51,7 +50,6 @@ export class HostNode {
   readonly #links = new Map<string, number>();
   #lastLink = 0;
   #files = new MemoryFiles();
-  #endHold = () => {};
   #process: VirtualProcess | undefined;
   #backend: WatchedBackend | undefined;
   #starts = 0;
@@ -174,14 +172,7 @@ export class HostNode {
   /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */
   setDisk(disk: 'good' | 'full' | 'slow'): void {
     this.isTouched = true;
-    this.#endHold();
-    this.#files.affected = TABLE_FILES;
-    this.#files.failure = disk === 'full' ? 'ENOSPC' : undefined;
-    this.#files.hold = undefined;
-    if (disk !== 'slow') return;
-    this.#files.hold = new Promise((resolve) => {
-      this.#endHold = resolve;
-    });
+    this.#files.setDisk(disk);
   }
 }
 

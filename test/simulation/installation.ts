@@ -24,7 +24,6 @@ import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
 
 const RESTART_MS = 1_000;
-const TABLE_FILES = /\.(table|journal)$/;
 
 /** What may be other than it is without a flag. */
 export interface InstallationOptions {
@@ -236,7 +235,6 @@ export class SimulatedHost {
   readonly links = new Map<string, number>();
   readonly #installation: Installation;
   #files = new MemoryFiles();
-  #endHold = () => {};
   readonly #networks: ReadonlyMap<string, string>;
   readonly #failureDomain: string;
   #backend = new FakeDhcpBackend();
@@ -314,14 +312,7 @@ export class SimulatedHost {
 
   /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */
   setDisk(disk: 'good' | 'full' | 'slow'): void {
-    this.#endHold();
-    this.#files.affected = TABLE_FILES;
-    this.#files.failure = disk === 'full' ? 'ENOSPC' : undefined;
-    this.#files.hold = undefined;
-    if (disk !== 'slow') return;
-    this.#files.hold = new Promise((resolve) => {
-      this.#endHold = resolve;
-    });
+    this.#files.setDisk(disk);
   }
 
   /** What guests of a network get from this host now, as `host MAC=ADDRESS`. */

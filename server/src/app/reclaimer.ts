@@ -8,18 +8,18 @@
 //       what this holder freed: nobody else frees. Of an older one, by there being no other tenure at all.
 //   F4. It frees nothing while the store is known to be an older copy of itself (protocol.md §7).
 
-import { cidrContains, type Ipv4, type Mac } from '@leasehold/proto/values';
+import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { standing } from '../domain/fits.js';
-import type { HostId, NetworkId } from '../domain/ids.js';
-import type { Subnet } from '../domain/network.js';
+import type { NetworkId } from '../domain/ids.js';
 import type { Resting } from '../domain/occupancy.js';
 import { type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
-import { blocking, clearedBeforeMs, type HostAnswer, reuseAtMs } from '../domain/reuse.js';
+import { clearedBeforeMs } from '../domain/reuse.js';
 import type { Slot, SlotSummary } from '../domain/slot.js';
 import type { Subscription } from '../ports/store.js';
-import type { Context, ReuseEstimate } from './context.js';
+import type { Context, ReuseEstimates } from './context.js';
 import type { HostAnswers } from './host-answers.js';
 import { Periodic } from './periodic.js';
+import { Estimator, freeAtMs } from './reuse-estimates.js';
 import { endedNow, giveBack } from './tenure.js';
 import type { Shown } from './view.js';
 
@@ -42,6 +42,8 @@ export class Reclaimer {
   readonly #epoch: number;
   readonly #periodic: Periodic;
   readonly #resting = new RestingSlots();
+  /** When what rests may be free. */
+  readonly estimates: ReuseEstimates;
   /** When a tenure of a MAC ended in a network, the longest ago first. */
   readonly #freed = new Map<string, number>();
   /** What was freed before is not remembered. */
@@ -56,6 +58,7 @@ export class Reclaimer {
     this.#context = context;
     this.#answers = answers;
     this.#epoch = epoch;
+    this.estimates = new Estimator(context, answers, this.#resting);
     this.#periodic = new Periodic(context.clock, EVERY_MS, () =>
       this.reclaim().catch((error: unknown) => context.log.warn('freeing addresses failed', { error: String(error) })),
     );
@@ -131,7 +134,7 @@ export class Reclaimer {
   async #freeDue(nowMs: number, tried: Tried): Promise<void> {
     // Asked before they are taken: what is taken and not tried would be forgotten.
     while (this.#mayFree) {
-      const due = this.#takeDue(nowMs);
+      const due = this.#resting.takeDue(nowMs, BATCH);
       if (due.length === 0) return;
       await Promise.all(due.map((slot) => tried(this.#free(slot))));
     }
@@ -164,10 +167,6 @@ export class Reclaimer {
     );
   }
 
-  #takeDue(nowMs: number): readonly RestingSlot[] {
-    return this.#resting.takeDue(nowMs, BATCH);
-  }
-
   async #takeBack(networkId: NetworkId, address: Ipv4): Promise<void> {
     const { store, log } = this.#context;
     const slot = await store.slots.get(networkId, address);
@@ -183,7 +182,7 @@ export class Reclaimer {
     const { clock } = this.#context;
     // If anything goes wrong, and until the watch shows that it is free.
     this.#resting.putOff(resting, clock.now() + EVERY_MS);
-    const earliestMs = this.#dueMs(resting, resting.vouched ?? true);
+    const earliestMs = freeAtMs(this.#context, resting, resting.vouched ?? true);
     if (earliestMs > clock.now()) {
       this.#resting.putOff(resting, earliestMs);
       return;
@@ -191,7 +190,7 @@ export class Reclaimer {
     const { store, metrics } = this.#context;
     const slot = await store.slots.get(resting.networkId, resting.address);
     if (slot?.reservationId !== resting.reservationId || slot.state !== 'quarantined') return;
-    const dueMs = this.#dueMs(resting, await this.#isVouched(slot, resting));
+    const dueMs = freeAtMs(this.#context, resting, await this.#isVouched(slot, resting));
     if (dueMs > clock.now()) {
       this.#resting.putOff(resting, dueMs, false);
       return;
@@ -239,55 +238,6 @@ export class Reclaimer {
     if (!network || network.holderEpoch === this.#epoch) return true;
     if (network.holderEpoch > this.#epoch) return false;
     return (await store.networks.put({ ...network, holderEpoch: this.#epoch })) !== 'conflict';
-  }
-
-  /** When a slot that is cleared is free. A longer lease time that was set beside its release counts. */
-  #dueMs(resting: RestingSlot, vouched: boolean, clearedMs = resting.clearedMs ?? Number.POSITIVE_INFINITY): number {
-    const { networkId, address, seenMs, reuseDelayS } = resting;
-    const subnet = this.#context.view.networks.get(networkId)?.subnets.find(({ cidr }) => cidrContains(cidr, address));
-    const leaseTimeCeilingS = Math.max(resting.leaseTimeCeilingS, subnet?.leaseTimeCeilingS ?? 0);
-    return reuseAtMs({ seenMs, clearedMs, vouched, reuseDelayS, leaseTimeCeilingS });
-  }
-
-  /** When a slot may be free, and who holds that up. */
-  estimate(slot: Slot): ReuseEstimate {
-    const { clock, view } = this.#context;
-    const known = this.#resting.get(slot.networkId, slot.address);
-    const vouched = slot.vouched && slot.chainSoFar !== 'unvouched';
-    // The watch may not have shown the release yet.
-    const resting: RestingSlot =
-      known?.reservationId === slot.reservationId
-        ? known
-        : { ...slot, seenMs: clock.now(), chainSeenMs: undefined, clearedMs: undefined };
-    const isVouched = vouched && resting.vouched !== false;
-    const answers = this.#answers.of(view.networks.get(slot.networkId), slot.chainCounter);
-    return this.#estimate(resting, isVouched, answers);
-  }
-
-  #estimate(resting: RestingSlot, vouched: boolean, answers: readonly HostAnswer[]): ReuseEstimate {
-    const nowMs = this.#context.clock.now();
-    if (resting.clearedMs !== undefined) return { atMs: this.#dueMs(resting, vouched), blockedBy: [] };
-    const blockers = blocking(resting.seenMs, answers, nowMs);
-    // A host that is there takes it in within milliseconds.
-    const silenced = blockers.map(({ silencedMs }) => (silencedMs === Number.POSITIVE_INFINITY ? nowMs : silencedMs));
-    const blockedBy = [...new Set<HostId>(blockers.map(({ hostId }) => hostId))].sort();
-    return { atMs: this.#dueMs(resting, vouched, Math.max(nowMs, ...silenced)), blockedBy };
-  }
-
-  /** When the next slot of these subnets may be free; undefined: none rests. */
-  nextMs(networkId: NetworkId, subnets: readonly Subnet[]): number | undefined {
-    const answersOf = new Map<number, readonly HostAnswer[]>();
-    let earliestMs: number | undefined;
-    for (const resting of this.#resting.of(networkId)) {
-      const { address, chainCounter, vouched } = resting;
-      if (!subnets.some(({ cidr }) => cidrContains(cidr, address))) continue;
-      const network = this.#context.view.networks.get(networkId);
-      const answers = answersOf.get(chainCounter) ?? this.#answers.of(network, chainCounter);
-      answersOf.set(chainCounter, answers);
-      const { atMs } = this.#estimate(resting, vouched === true, answers);
-      if (earliestMs === undefined || atMs < earliestMs) earliestMs = atMs;
-    }
-    return earliestMs;
   }
 }
 
