@@ -1,15 +1,12 @@
 // The provider over agent sessions: makes hosts serve by telling their agents, and shows what they confirmed.
 //
-//   P1. One session per host; the newest wins. A session begins only after this server made sure that it leads, and
-//       after the host is stored. The sessions of a server that does not lead any more are over.
+//   P1. One session per host; the newest wins. A session begins only when its hello was admitted (admission.ts), and after
+//       the host is stored. The sessions of a server that does not lead any more are over.
 //   P2. What a host shall serve is remembered while it is away; an agent that connects is brought up to date by itself.
 //       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
 //       anybody out of ignorance.
 //   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
-//   P4. While the lead goes from one server to another hellos wait for who has it then (waiting-hellos.ts).
-//   P5. An agent that knows more of this store than the store does is refused, and told of (domain/hold-still.ts).
 
-import { type Clock, delay } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
 import type {
   AttachmentChange,
@@ -21,15 +18,7 @@ import type {
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
 import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
-import {
-  type IpamError,
-  invalidField,
-  noHolderOf,
-  sessionSuperseded,
-  storeOlder,
-  storeUnavailable,
-} from '../../domain/errors.js';
-import { knewMore, type Seen, whyOlder } from '../../domain/hold-still.js';
+import { type IpamError, invalidField, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import { type Heard, liveness } from '../../domain/liveness.js';
 import { lettingInMs, type Pace } from '../../domain/pace.js';
@@ -45,39 +34,26 @@ import type {
   ProvidedReservation,
   SubnetRef,
 } from '../../ports/dhcp-provider.js';
-import type { HolderLease } from '../../ports/holder-lease.js';
 import type { HostDirectory, HostReport } from '../../ports/host-directory.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { Sightings } from '../../ports/sightings.js';
-import { type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
-import { Beginnings } from './beginnings.js';
+import { StoreUnavailableError } from '../../ports/store.js';
+import { Admission, type AdmissionOptions, type Admitted, type Sessions } from './admission.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
-import { NamedHolders } from './named-holders.js';
 import { Probes } from './probes.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { Waiters } from './waiters.js';
-import { WaitingHellos } from './waiting-hellos.js';
-import { fromAttachments, fromHostId, fromSeen, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
+import { fromAttachments, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
 /** What the sessions need. */
-export interface AgentSessionsOptions {
-  readonly clock: Clock;
+export interface AgentSessionsOptions extends AdmissionOptions {
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Which store it is. */
-  readonly store: Pick<StoreSettings, 'storeUid' | 'incarnation'>;
-  /** As they were read in this term; undefined: not yet. */
-  readonly settings: () => StoreSettings | undefined;
-  readonly lease: HolderLease;
   readonly directory: HostDirectory;
   readonly sightings: Sightings;
-  /** A host knows more than the store does: it is an older copy of itself. `incarnation`: the one that the host knows. */
-  readonly knowsMore: (hostId: HostId, incarnation: number, reason: string) => void;
-  /** The hosts that did. */
-  readonly knewMore: () => readonly HostId[];
   /** How fast agents shall speak and come back, now. */
   readonly pace: () => Pace;
   /** How long a host may take to confirm what it was told. */
@@ -108,12 +84,8 @@ interface HostRecord {
 const MAX_ATTACHMENTS = 4_096;
 // Long after a host was called down: until then its stream may still come to life.
 const LOST_INTERVALS = 10;
-// Longer than any renewal that a server needs to go on acting: one that takes more may be cut off from the store alone, and
-// its agents shall look elsewhere.
-const CONFIRM_WITHIN_MS = 5_000;
-
 /** The provider. */
-export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
+export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, Sessions {
   readonly #options: AgentSessionsOptions;
   readonly #hosts = new Map<HostId, HostRecord>();
   readonly #tables = new Map<NetworkId, ServedTable>();
@@ -125,22 +97,27 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
   readonly #reports: HostReports;
   readonly #probes: Probes;
   readonly #breaks = new RecentBreaks();
-  readonly #beginnings: Beginnings;
-  readonly #waitingHellos: WaitingHellos;
-  readonly #named = new NamedHolders();
+  readonly #admission: Admission;
   /** Heartbeats that were not acknowledged since one was. */
   #unacknowledged = 0;
   #counter = 0;
   #firstHeardMs: number | undefined;
-  #closed = false;
+  #isClosed = false;
   #drifts = 0;
 
   constructor(options: AgentSessionsOptions) {
     this.#options = options;
     this.#reports = new HostReports(options.directory, options.clock, options.log);
     this.#probes = new Probes(options.clock);
-    this.#beginnings = new Beginnings(options.clock);
-    this.#waitingHellos = new WaitingHellos(options.clock);
+    this.#admission = new Admission(options, this);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get begun(): number {
+    return this.#counter;
   }
 
   /** How many tables were found to differ and were sent again. */
@@ -266,96 +243,35 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     return record;
   }
 
-  #noHolder(): IpamError {
-    const { lease, store } = this.#options;
-    // One whose beat is overdue is most likely dead.
-    return noHolderOf(store, lease.isChanging ? undefined : lease.holder).error;
-  }
-
-  /** Waits until it is known who leads, as far as a host that comes shows that it is in doubt. */
-  #leadKnown(hostId: HostId, entries: number, isOpen: () => boolean): Promise<void> {
-    const { lease, settings } = this.#options;
-    const isInDoubt = () => lease.holder !== undefined && this.#named.wasNamed(hostId, lease.holder);
-    return this.#waitingHellos.wait(entries, isOpen, () => {
-      if (this.#closed) return true;
-      return lease.isSelf ? settings() !== undefined : !lease.isChanging && !isInDoubt();
-    });
-  }
-
-  /** The refusal of a server that does not lead. */
-  #notHere(hostId: HostId): IpamError {
-    const { holder } = this.#options.lease;
-    if (holder) this.#named.named(hostId, holder);
-    return this.#noHolder();
-  }
-
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
-    const { lease, directory, clock } = this.#options;
-    const hostId = fromHostId(hello.hostId);
-    if (!hostId.ok) return hostId.error;
-    const attachments = fromAttachments(hello.attachments);
-    if (!attachments.ok) return attachments.error;
-    const seen = fromSeen(hello);
-    if (!seen.ok) return seen.error;
-    if (!(await this.#beginnings.turn(hostId.value))) return sessionSuperseded(hostId.value).error;
-    await this.#leadKnown(hostId.value, 1 + hello.attachments.length + hello.tables.length, isOpen);
-    if (this.#closed || !isOpen()) return storeUnavailable('The server stops').error;
-    if (!lease.isSelf) return this.#notHere(hostId.value);
-    if (!this.#options.settings()) return storeUnavailable('This server just began to lead').error;
-    if (!(await this.#confirmed())) return storeUnavailable('This server cannot confirm that it leads').error;
-    const { epoch: holderEpoch } = lease;
-    if (holderEpoch === undefined) return this.#noHolder();
-    const older = this.#whyOlder(hostId.value, seen.value, holderEpoch);
-    if (older) return older;
+    const { directory, clock } = this.#options;
+    const admitted = await this.#admission.admit(hello, isOpen);
+    if (!admitted.ok) return admitted.error;
+    const { hostId, attachments, holderEpoch } = admitted.value;
     const { failureDomain, backend, agentVersion } = hello;
-    const about = { hostId: hostId.value, failureDomain, backend, agentVersion };
-    const greeted = this.#record(hostId.value);
+    const about = { hostId, failureDomain, backend, agentVersion };
+    const greeted = this.#record(hostId);
     // Before it is stored that it is heard: from now on nobody may write that it is silent, or fence it.
     greeted.lastSignMs = clock.now();
     greeted.greetings++;
     try {
-      await directory.greeted({ ...about, attachments: toStored(attachments.value) }, holderEpoch);
-      return this.#begun(link, hello, hostId.value, attachments.value, holderEpoch, about, isOpen);
+      await directory.greeted({ ...about, attachments: toStored(attachments) }, holderEpoch);
+      return this.#begun(link, hello, admitted.value, about, isOpen);
     } finally {
       greeted.greetings--;
     }
   }
 
-  /** Whether it is sure within seconds that this server leads. */
-  #confirmed(): Promise<boolean> {
-    const { clock, lease } = this.#options;
-    const waiting = new AbortController();
-    const confirmed = lease.confirm().then(() => true);
-    const late = delay(clock, CONFIRM_WITHIN_MS, waiting.signal).then(() => false);
-    return Promise.race([confirmed, late]).finally(() => waiting.abort());
-  }
-
-  /** Refuses an agent that knows more than the store: what it has would be replaced by what is older (hold-still.ts). */
-  #whyOlder(hostId: HostId, seen: Seen | undefined, holderEpoch: number): IpamError | undefined {
-    const { store, knowsMore } = this.#options;
-    const { storeUid, incarnation } = store;
-    const here = { storeUid, incarnation, holderEpoch, counter: BigInt(this.#counter) };
-    const reason = whyOlder(hostId, seen, here);
-    if (reason === undefined) {
-      if (!knewMore(hostId, seen, here, this.#options.knewMore())) return undefined;
-      return storeOlder(hostId, `Host ${hostId} knew more of this store than it has`).error;
-    }
-    knowsMore(hostId, seen?.incarnation ?? incarnation, reason);
-    return storeOlder(hostId, reason).error;
-  }
-
   #begun(
     link: AgentLink,
     hello: Hello,
-    hostId: HostId,
-    attachments: Parameters<typeof toStored>[0],
-    holderEpoch: number,
+    { hostId, attachments, holderEpoch }: Admitted,
     about: HostRecord['about'],
     isOpen: () => boolean,
   ): AgentSession | IpamError {
     const { log, lease, clock } = this.#options;
-    if (lease.epoch !== holderEpoch) return this.#noHolder();
+    if (lease.epoch !== holderEpoch) return this.#admission.noHolder().error;
     const settings = this.#options.settings();
     if (!settings) return storeUnavailable('This server just began to lead').error;
     const epoch = { holderEpoch: BigInt(holderEpoch), counter: BigInt(++this.#counter) };
@@ -368,7 +284,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       hello.tables,
       () => clock.now(),
     );
-    if (!isOpen() || this.#closed) return storeUnavailable('The stream ended before its session began').error;
+    if (!isOpen() || this.#isClosed) return storeUnavailable('The stream ended before its session began').error;
     const record = this.#record(hostId);
     const older = record.session;
     if (older) this.#keepTakenIn(record, older);
@@ -411,7 +327,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const { intervalMs } = slowest(record.dictated);
     const dueMs = Math.max(record.lastHeardMs + LOST_INTERVALS * intervalMs, clock.now() + intervalMs);
     clock.after(dueMs - clock.now(), () => {
-      if (record.session !== session || this.#closed) return;
+      if (record.session !== session || this.#isClosed) return;
       // A timer that comes late says that this server stood still, and what was said meanwhile is not read yet.
       const isLate = clock.now() - dueMs > intervalMs;
       const limitMs = LOST_INTERVALS * slowest(record.dictated).intervalMs;
@@ -536,7 +452,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
       return invalidField('attachments', `A host has more than ${MAX_ATTACHMENTS} networks`).error;
     }
     if (record.about) {
-      const isCurrent = () => this.#hosts.get(session.hostId)?.session === session && !this.#closed;
+      const isCurrent = () => this.#hosts.get(session.hostId)?.session === session && !this.#isClosed;
       this.#reports.store({ ...record.about, attachments: toStored(session.attachments) }, isCurrent);
     }
     this.#changed();
@@ -643,12 +559,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     signal: AbortSignal,
   ): Promise<number> {
     const ready = () => this.readyServers(networkId, address, reservationId);
-    const { done, leave } = this.#waiters.wait(() => this.#closed || signal.aborted || ready() >= servers);
+    const { done, leave } = this.#waiters.wait(() => this.#isClosed || signal.aborted || ready() >= servers);
     signal.addEventListener('abort', leave, { once: true });
     await done;
     signal.removeEventListener('abort', leave);
     // Not "not ready": the caller shall repeat it, and wait on at the next server.
-    if (this.#closed && ready() < servers) throw new StoreUnavailableError('The server stops');
+    if (this.#isClosed && ready() < servers) throw new StoreUnavailableError('The server stops');
     return ready();
   }
 
@@ -667,12 +583,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner {
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
     this.#servers.clear();
-    this.#end(records, this.#noHolder());
+    this.#end(records, this.#admission.noHolder().error);
   }
 
   /** Ends every session and all waiting: this server stops. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#end([...this.#hosts.values()], undefined);
   }
 
