@@ -14,7 +14,7 @@ import type { NetworkId } from '../domain/ids.js';
 import type { Resting } from '../domain/occupancy.js';
 import { type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
 import { clearedBeforeMs } from '../domain/reuse.js';
-import type { Slot, SlotSummary } from '../domain/slot.js';
+import { isChainVouched, type Slot, type SlotSummary } from '../domain/slot.js';
 import type { Subscription } from '../ports/store.js';
 import type { Context, ReuseEstimates } from './context.js';
 import type { HostAnswers } from './host-answers.js';
@@ -203,7 +203,7 @@ export class Reclaimer {
   }
 
   async #isVouched(slot: Slot, { chainSeenMs }: RestingSlot): Promise<boolean> {
-    if (!slot.vouched || slot.chainSoFar === 'unvouched') return false;
+    if (!isChainVouched(slot)) return false;
     const { slots, history } = this.#context.store;
     const { networkId, mac, reservationId } = slot;
     const others = await slots.findByMac(networkId, mac);

@@ -35,7 +35,7 @@ import { closedTo, misfit, standing } from '../domain/fits.js';
 import type { NetworkId, ReservationId, Revision, SubnetId } from '../domain/ids.js';
 import type { DhcpOption, Labels, Network, Subnet } from '../domain/network.js';
 import { makeReservationId } from '../domain/reservation-id.js';
-import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
+import { type EndedTenure, isChainVouched, type RequestKey, type Slot } from '../domain/slot.js';
 import type { SubnetSpace } from '../domain/subnet-space.js';
 import { OutcomeUnknownError } from '../ports/store.js';
 import { type Call, type Context, wallTime } from './context.js';
@@ -343,7 +343,7 @@ export class Reserve {
   async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     if (this.#context.holdsStill()) return 'again';
     const { chainCounter, revision } = resting;
-    const chainSoFar = resting.vouched && resting.chainSoFar !== 'unvouched' ? 'vouched' : 'unvouched';
+    const chainSoFar = isChainVouched(resting) ? 'vouched' : 'unvouched';
     const { outcome, network } = await this.#context.store.slots.replace(
       { ...wanted, chainCounter, chainSoFar, revision },
       endedNow(this.#context, resting),

@@ -6,7 +6,7 @@ import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Subnet } from '../domain/network.js';
 import type { RestingSlot, RestingSlots } from '../domain/resting-slots.js';
 import { blocking, type HostAnswer, reuseAtMs } from '../domain/reuse.js';
-import type { Slot } from '../domain/slot.js';
+import { isChainVouched, type Slot } from '../domain/slot.js';
 import type { Context, ReuseEstimate, ReuseEstimates } from './context.js';
 import type { HostAnswers } from './host-answers.js';
 
@@ -43,13 +43,12 @@ export class Estimator implements ReuseEstimates {
   estimate(slot: Slot): ReuseEstimate {
     const { clock, view } = this.#context;
     const known = this.#resting.get(slot.networkId, slot.address);
-    const vouched = slot.vouched && slot.chainSoFar !== 'unvouched';
     // The watch may not have shown the release yet.
     const resting: RestingSlot =
       known?.reservationId === slot.reservationId
         ? known
         : { ...slot, seenMs: clock.now(), chainSeenMs: undefined, clearedMs: undefined };
-    const isVouched = vouched && resting.vouched !== false;
+    const isVouched = isChainVouched(slot) && resting.vouched !== false;
     const answers = this.#answers.of(view.networks.get(slot.networkId), slot.chainCounter);
     return this.#estimate(resting, isVouched, answers);
   }

@@ -119,7 +119,11 @@ class Balance {
   level(): boolean {
     const networksOf = new Map<HostId, Servers[]>();
     for (const network of this.#networks) {
-      for (const hostId of network.now) networksOf.set(hostId, [...(networksOf.get(hostId) ?? []), network]);
+      for (const hostId of network.now) {
+        const own = networksOf.get(hostId);
+        if (own) own.push(network);
+        else networksOf.set(hostId, [network]);
+      }
     }
     const load = (hostId: HostId) => this.#candidates.load(hostId);
     const byLoad = [...networksOf].sort(([a], [b]) => load(b) - load(a) || (a < b ? -1 : 1));

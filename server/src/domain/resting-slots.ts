@@ -8,7 +8,7 @@
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { DueQueue } from './due-queue.js';
 import type { NetworkId, ReservationId } from './ids.js';
-import type { SlotSummary } from './slot.js';
+import { isChainVouched, type SlotSummary } from './slot.js';
 
 /** A released slot in this term. */
 export interface RestingSlot {
@@ -101,7 +101,7 @@ export class RestingSlots {
     const { networkId, address, reservationId, reuseDelayS, leaseTimeCeilingS } = slot;
     const known = this.#slots.get(networkId)?.get(address);
     // What no store says of a slot that it only sums up is found out when it matters.
-    const vouched = slot.vouched === undefined ? undefined : slot.vouched && slot.chainSoFar !== 'unvouched';
+    const vouched = slot.vouched === undefined ? undefined : isChainVouched({ ...slot, vouched: slot.vouched });
     if (known?.reservationId === reservationId) {
       this.#change(known, { vouched: vouched ?? known.vouched, reuseDelayS, leaseTimeCeilingS }, nowMs);
       return;

@@ -45,6 +45,11 @@ export interface Slot extends Tenure {
   readonly revision: Revision;
 }
 
+/** Whether the guests of all tenures of a chain, up to this one, are vouched to be stopped. */
+export function isChainVouched({ vouched, chainSoFar }: Pick<Slot, 'vouched' | 'chainSoFar'>): boolean {
+  return vouched && chainSoFar !== 'unvouched';
+}
+
 /** What servers keep of every slot in memory, in their bitmaps and in the tables of the hosts. */
 export type SlotSummary = Pick<
   Slot,
