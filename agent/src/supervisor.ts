@@ -16,7 +16,7 @@ import type { SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import { ServerChoice } from './session/server-choice.js';
 import type { Greeting, SessionControl, SessionPace, SessionRunner } from './session/session-runner.js';
 import type { SessionChannel, SessionEnd, SessionTransport } from './session/session-transport.js';
-import { askAt, type Unanswered } from './session/unanswered.js';
+import { askAt } from './session/unanswered.js';
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
@@ -36,6 +36,12 @@ type State =
   | { readonly kind: 'greeting'; readonly server: string; readonly channel: SessionChannel; readonly timer: Timer }
   | { readonly kind: 'open'; readonly server: string; readonly channel: SessionChannel; readonly sinceMs: number }
   | { readonly kind: 'stopped' };
+
+/** Since when nothing was acknowledged or asked, and how often others were asked since it was acknowledged. */
+interface Unanswered {
+  readonly sinceMs: number;
+  readonly asked: number;
+}
 
 /** Another server, asked beside the session. */
 interface Asked {
@@ -178,7 +184,7 @@ export class Supervisor {
     const { clock, entropy } = this.#ports;
     const unanswered = this.#unanswered;
     this.#asking?.cancel();
-    const atMs = askAt(unanswered, this.#pace, entropy.random());
+    const atMs = askAt(unanswered.sinceMs, this.#pace, entropy.random());
     this.#asking = clock.after(atMs - clock.now(), () => {
       if (this.#unanswered === unanswered) this.#askAnother();
       this.#scheduleAsking();

@@ -102,7 +102,7 @@ function hostsOf(networks: readonly Network[], down: number): ReadonlyMap<HostId
   const hosts = Array.from({ length: HOSTS }, (_, n): PlanHost => {
     const hostId = hostIdOf(n);
     const own = (serving.get(hostId) ?? []).map(({ networkId, epoch }) => placementKey(networkId, epoch));
-    const dead = { liveness: 'down', steady: false, quiet: true, silentForMs: 10_000, connected: false } as const;
+    const dead = { liveness: 'down', steady: false, doubtful: true, silentForMs: 10_000, connected: false } as const;
     return planHost(hostId, {
       failureDomain: rackOf(n),
       ready,
@@ -214,6 +214,7 @@ function observerOf(networks: readonly Network[], nowMs: number): HostObserver {
       intervalMs: 2_000,
       returnMs: 0,
       brokenSinceMs: undefined,
+      contact: { shownMs: nowMs, isShown: true, mendedMs: Number.NEGATIVE_INFINITY, known: 1n },
       attachments,
     }),
     forget: () => {},
@@ -221,8 +222,9 @@ function observerOf(networks: readonly Network[], nowMs: number): HostObserver {
     table: (hostId, networkId) => tables.get(hostId)?.get(networkId),
     onChange: () => ({ close: () => {} }),
     takenInMs: () => nowMs,
-    firstHeardMs: nowMs,
+    firstShownMs: nowMs,
     lastSignMs: () => nowMs,
+    turnedAwayMs: () => undefined,
     isPresent: () => true,
     probe: async () => 'unknown',
     readyServers: () => 0,

@@ -83,7 +83,7 @@ describe('of 100 hosts', () => {
     expect(unserved(new Set(half)).length).toBeGreaterThan(0);
     // They are fewer than half then.
     await installation.updateHost(half[0] ?? '', { managed: false });
-    await installation.advance(12_000);
+    await installation.advance(17_000);
     expect(unserved(new Set(half))).toEqual([]);
   });
 

@@ -124,7 +124,7 @@ describe('the managers of several servers', () => {
     await group.kill(a);
     await until(() => slow.plane.lease.epoch !== undefined, 8_000);
     const h2 = await agentAt(slow, 'h2');
-    await until(() => h2.actions.includes('assignment'), 15_000, h2.beat);
+    await until(() => h2.actions.includes('assignment'), 25_000, h2.beat);
     expect(claimedBy(2)).toBeLessThan(300);
     expect(red()).toMatchObject({ holderEpoch: 2, placements: [{ hostId: 'h2', epoch: 2 }] });
     expect(h2.deliveries[0]).toMatchObject({ networkId: 'red', placementEpoch: 2n });
@@ -158,6 +158,7 @@ describe('the managers of several servers', () => {
   test('stop a dead host as well as that goes, once another one serves, and tell nobody anything twice', async () => {
     const h1 = await agentAt(a, 'h1');
     await h1.acknowledge();
+    await h1.beat();
     const h2 = await agentAt(a, 'h2');
     // Its stream is open, and it says nothing any more.
     await until(() => h2.actions.includes('snapshotEnd'), 5_000, h2.beat);

@@ -15,7 +15,8 @@ async function redOn(hosts: readonly string[], dhcpServerCount = 1): Promise<voi
   await installation.createNetwork('red', { dhcpServerCount });
   await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
   await installation.reserve('red-a', '52:54:00:00:00:01', '10.0.0.10');
-  await installation.advance(50);
+  // Long enough for the first heartbeats: until then nobody knows that the hosts hear the server.
+  await installation.advance(2_000);
 }
 
 const ANSWER = '52:54:00:00:00:01=10.0.0.10';
@@ -320,7 +321,7 @@ describe('the control plane is the sick one', () => {
     for (const hostId of ['h1', 'h2']) await installation.addHost(hostId, ['red']);
     await installation.createNetwork('red');
     await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
-    await installation.advance(30_000);
+    await installation.advance(40_000);
     const before = installation.placements('red');
     for (let n = 0; n < 2_500; n++) await installation.deleteHost(`dead-${n}`);
     await installation.advance(60_000);
@@ -344,7 +345,7 @@ describe('the control plane is the sick one', () => {
     await installation.host(first).kill();
     await installation.startServer();
     expect(installation.plane.useCases.status.get().brakes.map(({ kind }) => kind)).toEqual(['START']);
-    await installation.advance(15_000);
+    await installation.advance(20_000);
     expect(installation.plane.useCases.status.get().brakes).toEqual([]);
     expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
   });
@@ -355,7 +356,7 @@ describe('the control plane is the sick one', () => {
     await installation.host('h1').kill();
     await installation.startServer();
     await expect(installation.deleteHost('h1')).rejects.toThrow('may be on its way');
-    await installation.advance(15_000);
+    await installation.advance(20_000);
     await expect(installation.deleteHost('h2')).rejects.toThrow('is connected');
     await installation.deleteHost('h1');
   });

@@ -101,7 +101,7 @@ export class PlayedAgent {
     return this.say({ $case: 'deliveryAck', value: { sessionEpoch: this.epoch, table: this.state(more) } });
   }
 
-  heartbeat(sequence: bigint, tables: TableState[], acknowledgedSequence = 0n): Promise<void> {
+  heartbeat(sequence: bigint, tables: TableState[], acknowledgedSequence = sequence - 1n): Promise<void> {
     const value = { sessionEpoch: this.epoch, sequence, tables, acknowledgedSequence };
     return this.say({ $case: 'heartbeat', value });
   }

@@ -4,23 +4,16 @@
 //       session stays, and others are asked beside it.
 //   U2. Not before there can be another that leads: one takes over five seconds after the last beat, and three intervals
 //       are what any heartbeat may take.
-//   U3. Thousands ask as far spread as they come back, and while nobody leads half as often every time, down to once in a
-//       minute.
+//   U3. Thousands ask as far spread as they come back, and again as long after that: their intervals are so long that a
+//       server has fewer than 170 to refuse in a second. Who leads now may not have led when it was asked before, and it
+//       waits for its hosts for no longer than after any start.
 
 import type { SessionPace } from './session-runner.js';
 
-const FIRST_MS = 5_000;
+const UNANSWERED_MS = 5_000;
 const INTERVALS = 3;
-const LONGEST_MS = 60_000;
 
-/** Since when nothing was acknowledged, and how often others were asked since. */
-export interface Unanswered {
-  readonly sinceMs: number;
-  readonly asked: number;
-}
-
-/** When to ask the next time; `random`: from 0 to below 1. */
-export function askAt({ sinceMs, asked }: Unanswered, { intervalMs, spreadMs }: SessionPace, random: number): number {
-  const firstMs = Math.max(FIRST_MS, INTERVALS * intervalMs) + random * Math.max(intervalMs, spreadMs);
-  return sinceMs + Math.min(firstMs * 2 ** asked, Math.max(firstMs, LONGEST_MS));
+/** When to ask; `sinceMs`: of the last acknowledgement, or when another was asked last; `random`: from 0 to below 1. */
+export function askAt(sinceMs: number, { intervalMs, spreadMs }: SessionPace, random: number): number {
+  return sinceMs + Math.max(UNANSWERED_MS, INTERVALS * intervalMs) + random * Math.max(intervalMs, spreadMs);
 }

@@ -2,9 +2,9 @@
 //
 //   H1. Ages are counted on the holder's own monotonic clock, never from before `restartAges`: after a stall of its own
 //       a server that heard nobody knows nothing about anybody. After a start, or when it begins to lead, a host that
-//       was not heard yet gets until every living agent must have found the server, counted from when the first one did:
-//       before that nobody knows whether they can. So does, after a stall, one that was not heard yet, or whose stream
-//       broke meanwhile.
+//       was not heard yet, or did not show that it hears this server, gets until every living agent must have found the
+//       server, counted from when the first one did: before that nobody knows whether they can. So does, after a stall,
+//       one that was not heard yet, or whose stream broke meanwhile; and who was turned away by this server's own trouble.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Host } from '../domain/host.js';
@@ -40,9 +40,9 @@ export interface FleetOptions {
   readonly makeBreaker: MakeBreaker;
 }
 
-// Agents look for a server every 5 s at most; twice that is for those that were unlucky once. Of many hosts the last ones
-// need longer: they spread, and wait to be let in.
-const RECONNECT_GRACE_MS = 10_000;
+// An agent gives a server that says nothing 10 s, and then looks for another within 5 s. Of many hosts the last ones need
+// longer: they spread, and wait to be let in.
+const RECONNECT_GRACE_MS = 15_000;
 
 /** All hosts. */
 export class Fleet {
@@ -61,7 +61,7 @@ export class Fleet {
 
   /** Until then agents may still be on their way to a server that just began to lead. */
   get reconnectingUntilMs(): number {
-    return Math.max(this.#termFromMs, this.#options.observer.firstHeardMs ?? 0) + this.#termGraceMs;
+    return Math.max(this.#termFromMs, this.#options.observer.firstShownMs ?? 0) + this.#termGraceMs;
   }
 
   /** Until then a host that was not heard may be on its way. */
@@ -112,8 +112,9 @@ export class Fleet {
     // not known: after a stall timers run before sockets are read, and ages are forgotten before streams are found broken.
     const wasAway = observed?.brokenSinceMs !== undefined && observed.lastHeardMs < this.#agesFromMs;
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
-    const lastHeardMs = Math.max(observed?.lastHeardMs ?? this.#unheardUntilMs, agesFromMs);
-    const brokenSinceMs = wasAway ? undefined : observed?.brokenSinceMs;
+    const foundMs = this.#foundMs(host.hostId, observed);
+    const lastHeardMs = Math.max(observed?.lastHeardMs ?? 0, foundMs, agesFromMs);
+    const brokenSinceMs = wasAway || now < foundMs ? undefined : observed?.brokenSinceMs;
     // By what its agent was told: that of today may be shorter.
     const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
     const known: Heard = { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
@@ -128,6 +129,12 @@ export class Fleet {
       changeMs: nextLivenessChangeMs(known, now),
       breaker: this.#breakers.get(host.hostId)?.state ?? 'closed',
     };
+  }
+
+  /** Until then it may not have found this server, or is about to come again. */
+  #foundMs(hostId: HostId, observed: ObservedHost | undefined): number {
+    const turnedAwayMs = this.#options.observer.turnedAwayMs(hostId) ?? Number.NEGATIVE_INFINITY;
+    return Math.max(observed?.contact?.isShown ? 0 : this.#unheardUntilMs, turnedAwayMs + this.#graceMs);
   }
 
   /** The wanted placements of a network whose live host confirmed that it answers. */

@@ -16,16 +16,18 @@ import {
   followMassSilence,
   forgetsAges,
   type MassSilence,
+  massHoldMs,
   maybeMassSilence,
   recentLosses,
 } from '../domain/brakes.js';
+import { isDoubtful } from '../domain/contact.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { isQuiet } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
 import { type Move, rebalance } from '../domain/rebalance.js';
-import type { ObservedAttachment } from '../ports/dhcp-provider.js';
+import type { ObservedAttachment, ObservedHost } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
 import { Claims } from './claims.js';
 import { Confirmations } from './confirmations.js';
@@ -323,7 +325,7 @@ export class Manager {
       failureDomain: host.failureDomain,
       liveness,
       steady: nowMs - unwellMs >= STEADY_AFTER_MS,
-      quiet: !observed || isQuiet(observed, nowMs),
+      doubtful: !observed || isQuiet(observed, nowMs) || this.#isDoubtful(observed, nowMs),
       heard,
       silentForMs,
       connected: observed?.connected ?? false,
@@ -336,6 +338,10 @@ export class Manager {
       ),
       failing: this.#confirmations.failing(host.hostId),
     };
+  }
+
+  #isDoubtful({ contact, intervalMs }: ObservedHost, nowMs: number): boolean {
+    return !contact || isDoubtful(contact, intervalMs, massHoldMs(intervalMs), nowMs);
   }
 
   // A conflict needs no repeat here: the view will show the newer document and wake the manager.
@@ -402,7 +408,12 @@ export class Manager {
   }
 
   #noticeMassSilence(hosts: ReadonlyMap<HostId, PlanHost>): boolean {
-    const silence = followMassSilence(this.#massSilence, hosts.values(), this.#context.clock.now());
+    const silence = followMassSilence(
+      this.#massSilence,
+      hosts.values(),
+      this.#fleet.intervalMs,
+      this.#context.clock.now(),
+    );
     this.#massSilence = silence;
     const reason = silence && `${silence.hosts.size} of ${silence.managed} hosts fell silent at once`;
     this.#brakes.set('MASS_SILENCE', reason);
@@ -413,7 +424,7 @@ export class Manager {
     const nowMs = this.#context.clock.now();
     const isKept = kept.length > 0 && !silence;
     this.#brakes.set('BUDGET', isKept ? `Kept for now: ${kept.slice(0, 5).join(', ')}` : undefined);
-    const unheard = [...fleet.values()].filter(({ observed }) => observed === undefined).length;
+    const unheard = [...fleet.values()].filter(({ observed }) => !observed?.contact?.isShown).length;
     const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
     const starting = `This server has just started and did not hear ${unheard} hosts yet`;
     this.#brakes.set('START', isStarting ? starting : undefined);

@@ -1,7 +1,7 @@
 // What keeps the manager from moving placements when the control plane itself may be the sick one.
 //
 //   B1. When half or more of the managed hosts, and at least three, fall silent at once, nothing moves; nor until they
-//       were fewer for 10 s, because hosts come back one after another, and the last ones are no deader than the first.
+//       were fewer for 15 s, because hosts come back one after another, and the last ones are no deader than the first.
 //       Nor when so many may be about to be: hosts that fell silent together become suspect one after another, and the
 //       first ones would be moved before the last ones show what it is. Hosts that died one by one, long ago, count
 //       neither as silent nor as managed: a cluster with many dead hosts must still fail over.
@@ -14,7 +14,9 @@ import type { PlanBrakes, PlanHost } from './plan.js';
 
 const MASS_PERCENT = 50;
 const MASS_HOSTS = 3;
-const MASS_HOLD_MS = 10_000;
+// An agent gives a server that says nothing 10 s, and then waits for up to 5 s.
+const MASS_HOLD_MS = 15_000;
+const MASS_HOLD_INTERVALS = 2;
 const BUDGET_SHARE = 0.01;
 const WINDOW_MS = 60_000;
 // After a start, or a stall, the long dead look as if they had fallen silent together with everybody who is merely cut off. Who was
@@ -33,10 +35,16 @@ export interface MassSilence {
   readonly lastSeenMs: number;
 }
 
+/** For how long hosts that were silent may still be coming back, one after another; `intervalMs`: of their heartbeats. */
+export function massHoldMs(intervalMs: number): number {
+  return Math.max(MASS_HOLD_MS, MASS_HOLD_INTERVALS * intervalMs);
+}
+
 /** Follows mass silence; undefined when nothing is held back. */
 export function followMassSilence(
   before: MassSilence | undefined,
   hosts: Iterable<PlanHost>,
+  intervalMs: number,
   nowMs: number,
 ): MassSilence | undefined {
   const counted = countedHosts(before, hosts);
@@ -44,13 +52,16 @@ export function followMassSilence(
   if (isMost(silent.length, counted.length)) {
     return { hosts: new Set(silent.map(({ hostId }) => hostId)), managed: counted.length, lastSeenMs: nowMs };
   }
-  return before && nowMs - before.lastSeenMs < MASS_HOLD_MS ? before : undefined;
+  return before && nowMs - before.lastSeenMs < massHoldMs(intervalMs) ? before : undefined;
 }
 
-/** Whether this may be the beginning of mass silence: within an interval it is, or the hosts were heard. */
+/**
+ * Whether this may be mass silence: its beginning, and then within an interval it is, or the hosts were heard; its end, when
+ * some were heard again already; or one way only, when hosts are heard that hear nothing.
+ */
 export function maybeMassSilence(hosts: Iterable<PlanHost>): boolean {
   const counted = countedHosts(undefined, hosts);
-  return isMost(counted.filter(({ liveness, quiet }) => liveness !== 'up' || quiet).length, counted.length);
+  return isMost(counted.filter(({ liveness, doubtful }) => liveness !== 'up' || doubtful).length, counted.length);
 }
 
 function countedHosts(before: MassSilence | undefined, hosts: Iterable<PlanHost>): readonly PlanHost[] {

@@ -11,8 +11,8 @@ const heardAt = (lastHeardMs: number, more: Partial<Heard> = {}): Heard => ({
 });
 
 describe('liveness', () => {
-  test('is up for two intervals of silence, suspect for the third, then down', () => {
-    expect([0, 2_000, 2_001, 3_000, 3_001].map((now) => liveness(heardAt(0), now))).toEqual([
+  test('is up for two and a half intervals of silence, suspect for the next half, then down', () => {
+    expect([0, 2_500, 2_501, 3_000, 3_001].map((now) => liveness(heardAt(0), now))).toEqual([
       'up',
       'up',
       'suspect',
@@ -38,8 +38,8 @@ describe('liveness', () => {
   });
 
   test('of a host that was silent before its stream broke is what its silence says', () => {
-    const hanging = heardAt(0, { brokenSinceMs: 2_001, returnMs: 60_000 });
-    expect([2_001, 3_001].map((now) => liveness(hanging, now))).toEqual(['suspect', 'down']);
+    const hanging = heardAt(0, { brokenSinceMs: 2_501, returnMs: 60_000 });
+    expect([2_501, 3_001].map((now) => liveness(hanging, now))).toEqual(['suspect', 'down']);
   });
 
   test('does not change before it is said to', () => {
@@ -63,8 +63,8 @@ describe('liveness', () => {
 
 test('hosts that fall silent together are all quiet when the first of them is suspect', () => {
   // The last heartbeats before the fault lie at most 1.1 intervals apart.
-  expect(liveness(heardAt(0), 2_001)).toBe('suspect');
-  expect([0, 500, 1_100].map((heardMs) => isQuiet(heardAt(heardMs), 2_001))).toEqual([true, true, true]);
-  expect(isQuiet(heardAt(2_001, { brokenSinceMs: 2_001 }), 2_001)).toBe(true);
-  expect(isQuiet(heardAt(1_200), 2_001)).toBe(false);
+  expect(liveness(heardAt(0), 2_501)).toBe('suspect');
+  expect([0, 500, 1_100].map((heardMs) => isQuiet(heardAt(heardMs), 2_501))).toEqual([true, true, true]);
+  expect(isQuiet(heardAt(2_501, { brokenSinceMs: 2_501 }), 2_501)).toBe(true);
+  expect(isQuiet(heardAt(1_300), 2_501)).toBe(false);
 });

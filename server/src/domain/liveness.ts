@@ -14,7 +14,9 @@ export interface Heard {
   readonly returnMs: number;
 }
 
-const SUSPECT_INTERVALS = 2;
+// One heartbeat that comes an interval late is no sign of trouble: a fault of the network that is shorter than an interval
+// may hold up that of one host and of no other, until TCP sends it again.
+const SUSPECT_INTERVALS = 2.5;
 const DOWN_INTERVALS = 3;
 // A stream that breaks says more than silence: an agent that only lost its connection is back within a second, beside
 // what it was told to wait.
@@ -39,8 +41,8 @@ function isReturning({ lastHeardMs, brokenSinceMs, intervalMs, returnMs }: Heard
 }
 
 // The longest time between the heartbeats of a living host is 1.1 intervals. When the first of many hosts that fell silent
-// together becomes suspect, after 2, all of them have been quiet for 0.9; of living hosts one in five has.
-const QUIET_INTERVALS = 0.9;
+// together becomes suspect, after 2.5, all of them have been quiet for 1.4.
+const QUIET_INTERVALS = 1.25;
 
 /** Whether a host has been quiet for so long that it may have fallen silent together with one that is suspect now. */
 export function isQuiet({ lastHeardMs, brokenSinceMs, intervalMs }: Heard, nowMs: number): boolean {

@@ -27,8 +27,8 @@ export interface PlanHost {
   readonly liveness: Liveness;
   /** Whether it was up all the time lately: who just came back may be gone again soon. */
   readonly steady: boolean;
-  /** It may be about to become suspect (`isQuiet`), or was not heard since this server started. */
-  readonly quiet: boolean;
+  /** It may be about to become suspect (`isQuiet`), or it and this server may not have heard each other lately (contact.ts). */
+  readonly doubtful: boolean;
   /** Whether it was heard since this server started, or stood still. */
   readonly heard: boolean;
   /** How long it has not been heard. */
@@ -274,6 +274,8 @@ function trouble(networkId: NetworkId, { hostId, epoch }: Placement, hosts: Host
 }
 
 function isFailing(host: PlanHost, networkId: NetworkId, epoch: number): boolean {
+  // Who hears nothing cannot confirm.
+  if (host.doubtful) return false;
   return (!host.reachable || host.failing.has(networkId)) && !host.serving.has(placementKey(networkId, epoch));
 }
 

@@ -4,6 +4,7 @@
 // the store's. It keeps the tables it was told, and brings a host that is added later up to date by itself.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { Contact } from '../domain/contact.js';
 import type { ForeignServer } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Uid } from '../domain/ids.js';
 import type { DhcpOption, Subnet } from '../domain/network.js';
@@ -57,14 +58,16 @@ export interface ProvidedReservation {
 
 /** What the provider sees of the hosts. All spans are on this machine's monotonic clock. */
 export interface HostObserver {
-  /** When the first host was heard since this server leads. */
-  readonly firstHeardMs: number | undefined;
+  /** When the first host showed since this server leads that it hears this server, too. */
+  readonly firstShownMs: number | undefined;
   /** A host that was heard since this server leads. */
   host(hostId: HostId): ObservedHost | undefined;
   /** What of a network was seen before this moment, the host has taken in since this server leads: table and disk. */
   takenInMs(hostId: HostId, networkId: NetworkId): number;
   /** When a host last gave any sign of life since this server leads. */
   lastSignMs(hostId: HostId): number | undefined;
+  /** When a host's hello was last refused because of this server's own trouble. */
+  turnedAwayMs(hostId: HostId): number | undefined;
   /** Whether it has a session, or one is about to begin. */
   isPresent(hostId: HostId): boolean;
   /** The host is not stored any more: ends its session, if it has one, so that it says hello and is stored anew. */
@@ -107,6 +110,8 @@ export interface ObservedHost {
   readonly brokenSinceMs: number | undefined;
   /** How long after that its agent may wait, as it was told, and then be waiting to be let in. */
   readonly returnMs: number;
+  /** Whether it hears this server, too; undefined: not known yet. */
+  readonly contact: Contact | undefined;
   readonly attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
 }
 

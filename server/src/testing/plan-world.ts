@@ -18,7 +18,7 @@ export function planHost(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     failureDomain: '',
     liveness: 'up',
     steady: true,
-    quiet: false,
+    doubtful: false,
     heard: true,
     silentForMs: 0,
     connected: true,

@@ -16,6 +16,8 @@ interface Reckoned {
   untilMs: number;
   /** When the last heartbeat was sent that was acknowledged with a confirmed table. */
   heardMs: number;
+  /** The first of those behind which none was missing. */
+  heardSinceMs: number;
   placementEpoch: bigint;
   /** Since when the agent says that it serves; undefined: it does not. */
   servingSinceMs: number | undefined;
@@ -42,6 +44,7 @@ interface Machine {
 
 /** How many intervals without an acknowledgement make an agent silent about refusals. */
 const BEHIND_INTERVALS = 3;
+const HEARD_INTERVALS = 2;
 
 /** See the top of the file. */
 export class AuthorityReckoning {
@@ -105,15 +108,16 @@ export class AuthorityReckoning {
   }
 
   /**
-   * For how long the host has been serving the network by its own word, synchronised and with authority; undefined: it is
-   * not.
+   * For how long the host has been serving the network by its own word, synchronised, heard and with authority; undefined:
+   * it is not. Whose heartbeats were not acknowledged may have been told nothing either: the server had lost the store.
    */
   servingForMs(hostId: string, networkId: string): number | undefined {
     const machine = this.#machines.get(hostId);
     const reckoned = machine?.networks.get(networkId);
     if (!machine || reckoned?.servingSinceMs === undefined || !this.mayAnswer(hostId, networkId)) return undefined;
     const nowMs = machine.clock.now();
-    return nowMs - reckoned.heardMs <= 2 * machine.intervalMs ? nowMs - reckoned.servingSinceMs : undefined;
+    if (nowMs - reckoned.heardMs > HEARD_INTERVALS * machine.intervalMs) return undefined;
+    return nowMs - Math.max(reckoned.servingSinceMs, reckoned.heardSinceMs);
   }
 
   #said(machine: Machine, session: Session, { message }: SessionRequest): void {
@@ -190,10 +194,13 @@ export class AuthorityReckoning {
     const isConfirmed = session.confirmed.has(networkId);
     if (!isConfirmed && (known === undefined || nowMs >= known.untilMs)) return;
     if (known && known.placementEpoch > placementEpoch) return;
+    const heardMs = isConfirmed ? ackedMs : (known?.heardMs ?? Number.NEGATIVE_INFINITY);
+    const isOnTime = known !== undefined && heardMs - known.heardMs <= HEARD_INTERVALS * machine.intervalMs;
     machine.networks.set(networkId, {
       placementEpoch,
       untilMs: ackedMs + authorityMs,
-      heardMs: isConfirmed ? ackedMs : (known?.heardMs ?? Number.NEGATIVE_INFINITY),
+      heardMs,
+      heardSinceMs: isOnTime ? known.heardSinceMs : heardMs,
       servingSinceMs: known?.servingSinceMs,
     });
   }

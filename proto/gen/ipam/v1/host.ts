@@ -15,7 +15,7 @@ export const HostLiveness = {
   UNSPECIFIED: 0,
   /** UP - Heard within two heartbeat intervals. */
   UP: 1,
-  /** SUSPECT - Silent for two intervals, or its session broke and did not return within a second. */
+  /** SUSPECT - Silent for two and a half intervals, or its session broke and did not return within a second. */
   SUSPECT: 2,
   /** DOWN - Silent for three intervals. */
   DOWN: 3,

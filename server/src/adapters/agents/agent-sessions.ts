@@ -17,6 +17,7 @@ import type {
   TableState,
 } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4, parseMac } from '@leasehold/proto/values';
+import { type Contact, greeted, shown } from '../../domain/contact.js';
 import { type Dictated, knows, slowest, told, welcomed } from '../../domain/dictated.js';
 import { type IpamError, invalidField, sessionSuperseded, storeUnavailable } from '../../domain/errors.js';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
@@ -45,6 +46,7 @@ import { Probes } from './probes.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
+import { TurnedAway } from './turned-away.js';
 import { Waiters } from './waiters.js';
 import { fromAttachments, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
@@ -66,6 +68,8 @@ interface HostRecord {
   /** What its agent was told in its last session, as far as it may be going by it. */
   dictated: Dictated;
   brokenSinceMs: number | undefined;
+  /** Undefined before its first session. */
+  contact: Contact | undefined;
   provided: readonly ProvidedNetwork[] | undefined;
   undecided: IsUndecided | undefined;
   attachments: ReadonlyMap<NetworkId, ObservedAttachment>;
@@ -97,11 +101,12 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   readonly #reports: HostReports;
   readonly #probes: Probes;
   readonly #breaks = new RecentBreaks();
+  readonly #turnedAway = new TurnedAway();
   readonly #admission: Admission;
   /** Heartbeats that were not acknowledged since one was. */
   #unacknowledged = 0;
   #counter = 0;
-  #firstHeardMs: number | undefined;
+  #firstShownMs: number | undefined;
   #isClosed = false;
   #drifts = 0;
 
@@ -229,6 +234,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
         lastHeardMs: Number.NEGATIVE_INFINITY,
         dictated: welcomed(this.#options.pace()),
         brokenSinceMs: undefined,
+        contact: undefined,
         provided: undefined,
         undecided: undefined,
         attachments: new Map(),
@@ -245,6 +251,16 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
+    const begun = await this.#tryBegin(link, hello, isOpen).catch(
+      (error: unknown) => storeUnavailable(error instanceof Error ? error.message : String(error)).error,
+    );
+    if (!(begun instanceof AgentSession) && begun.kind === 'store-unavailable') {
+      this.#turnedAway.add(hello.hostId as HostId, this.#options.clock.now());
+    }
+    return begun;
+  }
+
+  async #tryBegin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
     const { directory, clock } = this.#options;
     const admitted = await this.#admission.admit(hello, isOpen);
     if (!admitted.ok) return admitted.error;
@@ -289,13 +305,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     const older = record.session;
     if (older) this.#keepTakenIn(record, older);
     const pace = this.#options.pace();
-    this.#firstHeardMs ??= clock.now();
     Object.assign(record, {
       session,
       lastHeardMs: clock.now(),
       lastSignMs: clock.now(),
       dictated: welcomed(pace),
       brokenSinceMs: undefined,
+      contact: greeted(record.contact, clock.now()),
       attachments: session.attachments,
       about,
     });
@@ -358,6 +374,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     }
     switch (message.$case) {
       case 'heartbeat':
+        this.#showsContact(record, message.value.acknowledgedSequence);
         record.dictated = knows(record.dictated, message.value.acknowledgedSequence);
         this.#heartbeat(session, record, message.value.sequence, message.value.tables);
         return undefined;
@@ -374,6 +391,13 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
       default:
         return invalidField('message', 'Not a message of a session').error;
     }
+  }
+
+  #showsContact(record: HostRecord, acknowledged: bigint): void {
+    const { intervalMs } = slowest(record.dictated);
+    if (!record.contact) return;
+    record.contact = shown(record.contact, acknowledged, intervalMs, record.lastHeardMs);
+    this.#firstShownMs ??= record.lastHeardMs;
   }
 
   #heartbeat(session: AgentSession, record: HostRecord, sequence: bigint, tables: readonly TableState[]): void {
@@ -481,8 +505,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     record.takenInMs = this.#options.clock.now();
   }
 
-  get firstHeardMs(): number | undefined {
-    return this.#firstHeardMs;
+  get firstShownMs(): number | undefined {
+    return this.#firstShownMs;
   }
 
   takenInMs(hostId: HostId, networkId: NetworkId): number {
@@ -494,6 +518,10 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     return this.#hosts.get(hostId)?.lastSignMs;
   }
 
+  turnedAwayMs(hostId: HostId): number | undefined {
+    return this.#turnedAway.lastMs(hostId);
+  }
+
   isPresent(hostId: HostId): boolean {
     const record = this.#hosts.get(hostId);
     return record !== undefined && (record.session !== undefined || record.greetings > 0);
@@ -502,8 +530,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   host(hostId: HostId): ObservedHost | undefined {
     const record = this.#hosts.get(hostId);
     if (!record || record.lastHeardMs === Number.NEGATIVE_INFINITY) return undefined;
-    const { session, attachments } = record;
-    return { hostId, connected: session !== undefined, ...this.#heardOf(record), attachments };
+    const { session, attachments, contact } = record;
+    return { hostId, connected: session !== undefined, ...this.#heardOf(record), contact, attachments };
   }
 
   #heardOf({ lastHeardMs, brokenSinceMs, dictated }: HostRecord): Heard {
@@ -579,7 +607,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   /** Forgets what every host was told and ends every session: this server does not lead any more. */
   stepDown(): void {
-    this.#firstHeardMs = undefined;
+    this.#firstShownMs = undefined;
+    this.#turnedAway.clear();
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
     this.#servers.clear();

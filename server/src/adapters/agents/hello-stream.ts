@@ -5,13 +5,13 @@
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Hello, SessionRequest } from '@leasehold/proto/ipam/v1/session';
-import { type IpamError, invalidField, storeUnavailable } from '../../domain/errors.js';
+import { type IpamError, invalidField } from '../../domain/errors.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { fromHelloPart, fromSessionMessage } from './wire.js';
 
 /** What becomes of a stream. */
 export interface StreamOwner {
-  /** A whole hello arrived: begins the session, or says why not. */
+  /** A whole hello arrived: begins the session, or says why not; never rejects. */
   begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError>;
   /** A message of a session that began; a refusal ends the stream. */
   received(session: AgentSession, request: SessionRequest): IpamError | undefined;
@@ -80,17 +80,14 @@ export class HelloStream {
     this.#deadline.cancel();
     this.#hello = undefined;
     this.#session = 'beginning';
-    this.#owner
+    void this.#owner
       .begin(this.#link, hello, () => this.#open)
-      .then(
-        (session) => {
-          if (!(session instanceof AgentSession)) this.#end(session);
-          else if (this.#open) this.#session = session;
-          // It closed while its session began: nobody else would say that the session is over.
-          else this.#owner.ended(session);
-        },
-        (error: unknown) => this.#end(storeUnavailable(error instanceof Error ? error.message : String(error)).error),
-      );
+      .then((session) => {
+        if (!(session instanceof AgentSession)) this.#end(session);
+        else if (this.#open) this.#session = session;
+        // It closed while its session began: nobody else would say that the session is over.
+        else this.#owner.ended(session);
+      });
   }
 
   #end(error: IpamError): void {

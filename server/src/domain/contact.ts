@@ -1,0 +1,43 @@
+// Whether a host and this server hear each other. That a host is heard says only that one way is whole; and hosts that were
+// all cut off together come back one after another, so that the last of them looks like the only one.
+//
+//   C1. A heartbeat shows contact when it knows of an acknowledgement that none before it knew of. The first of a session
+//       does, because the agent has the welcome.
+//   C2. Longer than a living host takes between two of those is a gap. It counts for a while after its end, too.
+
+/** What was seen of it since this server leads. */
+export interface Contact {
+  /** When the host showed last that it hears this server; before it first did, when it said hello first. */
+  readonly shownMs: number;
+  /** Whether it ever did. */
+  readonly isShown: boolean;
+  /** When a gap ended last; -Infinity: none did. */
+  readonly mendedMs: number;
+  /** The highest acknowledgement that it knows of in its session; undefined: no heartbeat of it came yet. */
+  readonly known: bigint | undefined;
+}
+
+// A living host takes at most 1.1 intervals between two heartbeats. Of one that misses a single one this sees 1.8 at least.
+const GAP_INTERVALS = 1.25;
+
+/** A session begins. */
+export function greeted(before: Contact | undefined, nowMs: number): Contact {
+  if (before) return { ...before, known: undefined };
+  return { shownMs: nowMs, isShown: false, mendedMs: Number.NEGATIVE_INFINITY, known: undefined };
+}
+
+/** A heartbeat arrived of an agent that knows of the acknowledgement of heartbeat `acknowledged`. */
+export function shown(before: Contact, acknowledged: bigint, intervalMs: number, nowMs: number): Contact {
+  if (before.known !== undefined && acknowledged <= before.known) return before;
+  const mendedMs = isGap(before, intervalMs, nowMs) ? nowMs : before.mendedMs;
+  return { shownMs: nowMs, isShown: true, mendedMs, known: acknowledged };
+}
+
+/** Whether the two do not hear each other now, or did not within `recentMs`. */
+export function isDoubtful(contact: Contact, intervalMs: number, recentMs: number, nowMs: number): boolean {
+  return !contact.isShown || isGap(contact, intervalMs, nowMs) || nowMs - contact.mendedMs < recentMs;
+}
+
+function isGap({ shownMs }: Contact, intervalMs: number, nowMs: number): boolean {
+  return nowMs - shownMs > GAP_INTERVALS * intervalMs;
+}
