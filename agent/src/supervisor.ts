@@ -6,7 +6,9 @@
 //       dictated, where that is longer: ten thousand agents do not come back at one moment.
 //   S3. stop() is prompt: it waits for nothing.
 //   S4. Who is named as the one that leads is dialled at once; the wait after that is the next one of a failure.
-//   S5. While nothing is acknowledged in the session, another server is asked beside it (session/unanswered.ts). The
+//   S5. One that says nothing is left in half a second while others wait for their turn, and else in ten: with a server that
+//       stands still, or a machine without power, an agent is still back before its host counts as gone.
+//   S6. While nothing is acknowledged in the session, another server is asked beside it (session/unanswered.ts). The
 //       session is over when that one welcomes, and not before.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
@@ -23,6 +25,10 @@ const LONGEST_WAIT_MS = 5_000;
 
 /** A session that was open this long was a good one. */
 export const MIN_UPTIME_MS = 5_000;
+
+// Ten times what a server needs that is well, and not too far away.
+const SPEAKS_AT_ONCE_MS = 500;
+const SPEAKS_WITHIN_MS = 10_000;
 
 // Far longer than a server that queues ten thousand hellos needs; a silent connection is the transport's business.
 const WELCOME_TIMEOUT_MS = 60_000;
@@ -102,7 +108,7 @@ export class Supervisor {
   }
 
   #dial(server: string): void {
-    const channel = this.#open(server);
+    const channel = this.#open(server, this.#servers.isOneOfSeveral ? SPEAKS_AT_ONCE_MS : SPEAKS_WITHIN_MS);
     this.#greeted(server, channel);
     this.#runner.begin(channel, this.#controlOf(channel));
   }
@@ -116,17 +122,21 @@ export class Supervisor {
     this.#state = { kind: 'greeting', server, channel, timer: this.#ports.clock.after(WELCOME_TIMEOUT_MS, expired) };
   }
 
-  #open(server: string): SessionChannel {
-    const channel = this.#ports.transport.open(server, {
-      onMessage: (response) => {
-        if (this.#isPresent(channel)) this.#runner.receive(response);
-        else if (this.#asked?.channel === channel) this.#answered(this.#asked, response);
+  #open(server: string, speaksWithinMs: number): SessionChannel {
+    const channel = this.#ports.transport.open(
+      server,
+      {
+        onMessage: (response) => {
+          if (this.#isPresent(channel)) this.#runner.receive(response);
+          else if (this.#asked?.channel === channel) this.#answered(this.#asked, response);
+        },
+        onClose: (end) => {
+          if (this.#isPresent(channel)) this.#ended(end);
+          else if (this.#asked?.channel === channel) this.#refused(this.#asked, end);
+        },
       },
-      onClose: (end) => {
-        if (this.#isPresent(channel)) this.#ended(end);
-        else if (this.#asked?.channel === channel) this.#refused(this.#asked, end);
-      },
-    });
+      speaksWithinMs,
+    );
     return channel;
   }
 
@@ -205,7 +215,7 @@ export class Supervisor {
   }
 
   #ask(server: string, isNamed: boolean): void {
-    const channel = this.#open(server);
+    const channel = this.#open(server, SPEAKS_WITHIN_MS);
     const timer = this.#ports.clock.after(ASKED_TIMEOUT_MS, () => this.#endAsked());
     this.#asked = { server, channel, greeting: this.#runner.greet(channel), timer, isNamed };
   }

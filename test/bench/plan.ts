@@ -224,7 +224,7 @@ function observerOf(networks: readonly Network[], nowMs: number): HostObserver {
     takenInMs: () => nowMs,
     firstShownMs: nowMs,
     lastSignMs: () => nowMs,
-    turnedAwayMs: () => undefined,
+    atTheDoorMs: () => undefined,
     isPresent: () => true,
     probe: async () => 'unknown',
     readyServers: () => 0,

@@ -10,9 +10,9 @@ import { type Action, type Schedule, scheduleOf } from './schedule.js';
 test.each([1, 2, 3, 4, 5, 6])(
   'seed %s: guests of every kind break no rule of the wire, nor does anybody else',
   async (seed) => {
-    const { violation, trace } = await runSchedule(scheduleOf(seed, { minutes: 5, hasGuests: true }));
+    const { violation, trace, counts } = await runSchedule(scheduleOf(seed, { minutes: 5, hasGuests: true }));
     expect(violation, trace.slice(-40).join('\n')).toBeUndefined();
-    expect(trace.some((line) => / has 10\.0\.\d\.\d+ of /.test(line))).toBe(true);
+    expect(counts.get('seen: guest got an address') ?? 0).toBeGreaterThan(0);
   },
 );
 
@@ -46,15 +46,19 @@ const greedyAgent: MakeAgent = (ports, config) => createAgent({ ...ports, transp
 
 function greedy(transport: SessionTransport): SessionTransport {
   return {
-    open: (server, handlers) =>
-      transport.open(server, {
-        onClose: (reason) => handlers.onClose(reason),
-        onMessage: (response) => {
-          const { message } = response;
-          const authority = { seconds: 3_600n, nanos: 0 };
-          if (message?.$case === 'welcome') message.value = { ...message.value, authority };
-          handlers.onMessage(response);
+    open: (server, handlers, speaksWithinMs) =>
+      transport.open(
+        server,
+        {
+          onClose: (reason) => handlers.onClose(reason),
+          onMessage: (response) => {
+            const { message } = response;
+            const authority = { seconds: 3_600n, nanos: 0 };
+            if (message?.$case === 'welcome') message.value = { ...message.value, authority };
+            handlers.onMessage(response);
+          },
         },
-      }),
+        speaksWithinMs,
+      ),
   };
 }

@@ -110,6 +110,7 @@ export class GuestSide {
       ...{ segment, place: own.pick(setup.hosts), chance: () => own.random() },
       clock: new Machine(world, mac, drift).start(),
       onLease: (leased) => {
+        trace.count('seen: guest got an address');
         trace.say(leased.mac.slice(-5), `has ${textOf(leased.lease?.address)} of ${networkId}`);
         this.rules.leased(leased);
       },

@@ -39,7 +39,6 @@ interface Listener {
   readonly streams: StreamTaker;
 }
 
-const PATIENCE_MS = 10_000;
 const AGENT_ASKS_EVERY_MS = 5_000;
 const SERVER_ASKS_EVERY_MS = 25_000;
 const ANSWERS_MISSED = 2;
@@ -77,10 +76,10 @@ export class SessionNetwork {
   /** How an agent's process reaches servers by their names. */
   transportOf(process: VirtualProcess): SessionTransport {
     return {
-      open: (name, handlers) => {
+      open: (name, handlers, speaksWithinMs) => {
         const server = this.#servers.get(name);
         if (!server) throw new Error(`There is no server ${name}`);
-        return new Connection(this, process, server.machine, () => server.listener, handlers).channel();
+        return new Connection(this, process, server.machine, () => server.listener, handlers, speaksWithinMs).channel();
       },
     };
   }
@@ -105,6 +104,7 @@ class Connection {
     machine: Machine,
     listener: () => Listener | undefined,
     handlers: SessionHandlers,
+    speaksWithinMs: number,
   ) {
     this.#sessions = sessions;
     this.#agent = agent;
@@ -114,8 +114,8 @@ class Connection {
     this.#toServer = network.lane(agent.machine, machine);
     this.#toAgent = network.lane(machine, agent.machine);
     agent.onKill(() => this.#leftByAgent(agent.machine.isUp));
-    agent.after(PATIENCE_MS, () => {
-      if (!this.#isHeard) this.#loseAgent({ reason: 'No connection within 10 s' });
+    agent.after(speaksWithinMs, () => {
+      if (!this.#isHeard) this.#loseAgent({ reason: `No connection within ${speaksWithinMs / 1_000} s` });
     });
     this.#askFromAgent(0);
     this.#toServer.push(() => this.#arrived(listener()));

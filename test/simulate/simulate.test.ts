@@ -1,16 +1,20 @@
 // Schedules of random faults against servers and agents in virtual time. A failing one names its seed:
 // `SEED=n npm test -- test/simulate/simulate.test.ts` replays exactly that run, and `npm run simulate` runs many.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { runSchedule } from './run.js';
-import { scheduleOf } from './schedule.js';
+import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const SEED = process.env['SEED'];
-const SEEDS = SEED ? [Number(SEED)] : Array.from({ length: Number(process.env['SEEDS'] ?? 24) }, (_, i) => i + 1);
+const SEEDS: Record<Mood, number> = { any: 100, restarts: 50, sick: 100 };
 
-test.each(SEEDS)('seed %s: what must never happen does not, and all heals', async (seed) => {
-  const { violation, trace } = await runSchedule(scheduleOf(seed));
-  expect(violation, trace.join('\n')).toBeUndefined();
+describe.each(MOODS)('mood %s', (mood) => {
+  const seeds = SEED ? [Number(SEED)] : Array.from({ length: SEEDS[mood] }, (_, i) => i + 1);
+
+  test.each(seeds)('seed %s: what must never happen does not, and all heals', async (seed) => {
+    const { violation, trace } = await runSchedule(scheduleOf(seed, { mood }));
+    expect(violation, trace.join('\n')).toBeUndefined();
+  });
 });
 
 test('a seed replays exactly', async () => {

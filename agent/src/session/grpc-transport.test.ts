@@ -75,7 +75,7 @@ function dial(to = target, transport = transportWith({})) {
       onEnd(why);
       resolve(why.reason);
     };
-    channel = transport.open(to, { onMessage: resolve, onClose });
+    channel = transport.open(to, { onMessage: resolve, onClose }, 10_000);
   });
   return { channel, first, end };
 }

@@ -40,7 +40,6 @@ type Call = ClientDuplexStream<SessionRequest, SessionResponse>;
 
 const AUTHORITY = 'grpc.default_authority';
 
-const SPEAKS_WITHIN_MS = 10_000;
 const MAX_REASON_LENGTH = 300;
 
 /** What sessions over gRPC need. */
@@ -62,7 +61,7 @@ export function grpcTransport(options: GrpcTransportOptions): SessionTransport {
     return addresses[turn % addresses.length];
   };
   return {
-    open: (server, handlers) => new GrpcSession(server, nextOf, options, handlers),
+    open: (server, handlers, speaksWithinMs) => new GrpcSession(server, nextOf, options, handlers, speaksWithinMs),
     isSeveral: (server) => (turns.get(server)?.addresses ?? 1) > 1,
   };
 }
@@ -78,11 +77,17 @@ class GrpcSession implements SessionChannel {
   #dialled: { readonly client: HostAgentServiceClient; readonly call: Call } | undefined;
   #closed = false;
 
-  constructor(server: string, nextOf: NextOf, options: GrpcTransportOptions, handlers: SessionHandlers) {
+  constructor(
+    server: string,
+    nextOf: NextOf,
+    options: GrpcTransportOptions,
+    handlers: SessionHandlers,
+    speaksWithinMs: number,
+  ) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#patience = options.clock.after(SPEAKS_WITHIN_MS, () =>
-      this.#end({ reason: `No connection within ${SPEAKS_WITHIN_MS / 1_000} s` }),
+    this.#patience = options.clock.after(speaksWithinMs, () =>
+      this.#end({ reason: `No connection within ${speaksWithinMs / 1_000} s` }),
     );
     const name = nameIn(server);
     if (name) void this.#resolve(server, name, nextOf);

@@ -53,6 +53,11 @@ export class ServerChoice {
     return true;
   }
 
+  /** Whether others wait for their turn in this round, and nobody said that it is the one taken last that leads. */
+  get isOneOfSeveral(): boolean {
+    return this.#asked.length === 1 && this.#tried < this.#turns().length;
+  }
+
   /** Another one than `present`, in turn; undefined: there is none. */
   other(present: string): string | undefined {
     const others = this.#turns().filter((server) => server !== present);

@@ -28,8 +28,11 @@ export interface SessionChannel {
 
 /** Opens sessions. */
 export interface SessionTransport {
-  /** Dials `server` and opens a session at once; trouble comes through `onClose`. */
-  open(server: string, handlers: SessionHandlers): SessionChannel;
+  /**
+   * Dials `server` and opens a session at once; trouble comes through `onClose`, and so does that the server says nothing
+   * within `speaksWithinMs`: of one that stands still the kernel accepts the connection.
+   */
+  open(server: string, handlers: SessionHandlers, speaksWithinMs: number): SessionChannel;
   /** Whether `server` is a name of several, of which each session dials the next one; absent: none is. */
   isSeveral?(server: string): boolean;
 }

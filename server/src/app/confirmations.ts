@@ -17,10 +17,10 @@ export class Confirmations {
   /** Until when a host is not tried again. */
   readonly #failingUntilMs = new Map<HostId, Map<NetworkId, number>>();
 
-  /** Looks at every placement. */
-  follow(networks: ReadonlyMap<NetworkId, Network>, hosts: ReadonlyMap<HostId, PlanHost>, nowMs: number): void {
+  /** Looks at the placements of the networks of which hosts are told. */
+  follow(networks: Iterable<Network>, hosts: ReadonlyMap<HostId, PlanHost>, nowMs: number): void {
     const waiting = new Set<string>();
-    for (const { networkId, placements } of networks.values()) {
+    for (const { networkId, placements } of networks) {
       for (const { hostId, epoch } of placements) {
         if (!isExpectedToConfirm(hosts.get(hostId), networkId, epoch)) continue;
         const key = keyOf(networkId, hostId);

@@ -114,7 +114,8 @@ export class Deployment {
     if (holderEpoch === epoch && !view.isReading) this.#claimed.set(networkId, uid);
   }
 
-  #isClaimed({ networkId, uid, holderEpoch }: Network): boolean {
+  /** Whether hosts are told of a network (D3). */
+  isTold({ networkId, uid, holderEpoch }: Network): boolean {
     return holderEpoch === this.#options.epoch && this.#claimed.get(networkId) === uid;
   }
 
@@ -178,7 +179,7 @@ export class Deployment {
   readonly #isUndecided = (networkId: NetworkId): boolean => {
     const network = this.#options.view.networks.get(networkId);
     // Until then the view may not show yet what the holder before wrote last.
-    return network ? !this.#isClaimed(network) : !this.#isSettled;
+    return network ? !this.isTold(network) : !this.#isSettled;
   };
 
   #dutiesOf(hostId: HostId): readonly ProvidedNetwork[] {
@@ -186,7 +187,7 @@ export class Deployment {
     const networkIds = [...(this.#networksOf.get(hostId) ?? [])].sort();
     return networkIds.flatMap((networkId): readonly ProvidedNetwork[] => {
       const network = view.networks.get(networkId);
-      if (!network || !this.#isClaimed(network)) return [];
+      if (!network || !this.isTold(network)) return [];
       const { uid, subnets } = network;
       // What was given to a host that was forgotten is not for another that has its name by now.
       const hostUid = view.hosts.get(hostId)?.uid;

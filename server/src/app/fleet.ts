@@ -133,8 +133,8 @@ export class Fleet {
 
   /** Until then it may not have found this server, or is about to come again. */
   #foundMs(hostId: HostId, observed: ObservedHost | undefined): number {
-    const turnedAwayMs = this.#options.observer.turnedAwayMs(hostId) ?? Number.NEGATIVE_INFINITY;
-    return Math.max(observed?.contact?.isShown ? 0 : this.#unheardUntilMs, turnedAwayMs + this.#graceMs);
+    const atTheDoorMs = this.#options.observer.atTheDoorMs(hostId) ?? Number.NEGATIVE_INFINITY;
+    return Math.max(observed?.contact?.isShown ? 0 : this.#unheardUntilMs, atTheDoorMs + this.#graceMs);
   }
 
   /** The wanted placements of a network whose live host confirmed that it answers. */

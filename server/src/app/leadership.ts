@@ -200,13 +200,14 @@ class SharedLeadership implements Leadership {
     this.#lastRenewalMs = sentMs;
     this.#unansweredSinceMs ??= sentMs;
     const record = await this.#store.renew(state.record);
-    const unansweredMs = this.#clock.now() - (this.#unansweredSinceMs ?? sentMs);
-    this.#unansweredSinceMs = undefined;
     const wasActing = this.epoch !== undefined;
     this.#saw(record, sentMs);
     this.#follow();
     if (this.#state.kind !== 'leading') throw new StoreUnavailableError('Another server took the lead');
+    // The answer came too late to act by it: the next renewal ends that.
     if (this.epoch === undefined) return;
+    const unansweredMs = this.#clock.now() - (this.#unansweredSinceMs ?? sentMs);
+    this.#unansweredSinceMs = undefined;
     this.#events?.renewed(unansweredMs);
     if (!wasActing) this.#events?.resumed();
   }

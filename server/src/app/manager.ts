@@ -272,7 +272,9 @@ export class Manager {
     await Promise.all(writes);
     if (this.#stopping.signal.aborted) return;
     this.#deployment.refresh([...fleet].flatMap(([hostId, { breaker }]) => (breaker === 'half-open' ? [hostId] : [])));
-    this.#confirmations.follow(view.networks, hosts, clock.now());
+    // While this server reads the store again it tells of nothing: then nobody can confirm.
+    const told = [...view.networks.values()].filter((network) => this.#deployment.isTold(network));
+    this.#confirmations.follow(told, hosts, clock.now());
     this.#noteShort(hosts);
   }
 

@@ -90,4 +90,7 @@ test('what was lost makes all ages begin anew when it is longer than an interval
   expect(forgetsAges(1_001, 1_000, undefined, 0)).toBe(true);
   expect(forgetsAges(1_001, 1_000, 0, 59_999)).toBe(false);
   expect(forgetsAges(1_001, 1_000, 0, 60_000)).toBe(true);
+  // A holder could not act meanwhile.
+  expect(forgetsAges(3_999, 1_000, 0, 1)).toBe(false);
+  expect(forgetsAges(4_000, 1_000, 0, 1)).toBe(true);
 });

@@ -7,9 +7,11 @@
 //       neither as silent nor as managed: a cluster with many dead hosts must still fail over.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
 //   B3. After a stall of its own, or when the store could not be used for an interval, a server forgets all ages, at most
-//       once a minute: else one that stalls again and again would never call anybody dead.
+//       once a minute: else one that stalls again and again would never call anybody dead. Always, when it lasted so long
+//       that it could not act any more: then it knows as little as after a start.
 
 import type { HostId } from './ids.js';
+import { ACT_MS } from './lease.js';
 import type { PlanBrakes, PlanHost } from './plan.js';
 
 const MASS_PERCENT = 50;
@@ -109,5 +111,6 @@ export function forgetsAges(
   lastTimeMs: number | undefined,
   nowMs: number,
 ): boolean {
-  return lostMs > intervalMs && (lastTimeMs === undefined || nowMs - lastTimeMs >= WINDOW_MS);
+  if (lostMs <= intervalMs) return false;
+  return lostMs >= ACT_MS || lastTimeMs === undefined || nowMs - lastTimeMs >= WINDOW_MS;
 }

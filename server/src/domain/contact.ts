@@ -7,7 +7,7 @@
 
 /** What was seen of it since this server leads. */
 export interface Contact {
-  /** When the host showed last that it hears this server; before it first did, when it said hello first. */
+  /** When the host showed last that it hears this server; before it first did, when it should have been there. */
   readonly shownMs: number;
   /** Whether it ever did. */
   readonly isShown: boolean;
@@ -20,10 +20,14 @@ export interface Contact {
 // A living host takes at most 1.1 intervals between two heartbeats. Of one that misses a single one this sees 1.8 at least.
 const GAP_INTERVALS = 1.25;
 
-/** A session begins. */
-export function greeted(before: Contact | undefined, nowMs: number): Contact {
+// Agents look for who leads every 5 s at most: who comes later than that after the first one could not come.
+const LOOKING_MS = 5_000;
+
+/** A session begins. `firstMs`: when the first of all hosts showed contact since this server leads. */
+export function greeted(before: Contact | undefined, firstMs: number | undefined, nowMs: number): Contact {
   if (before) return { ...before, known: undefined };
-  return { shownMs: nowMs, isShown: false, mendedMs: Number.NEGATIVE_INFINITY, known: undefined };
+  const shownMs = Math.min(nowMs, (firstMs ?? nowMs) + LOOKING_MS);
+  return { shownMs, isShown: false, mendedMs: Number.NEGATIVE_INFINITY, known: undefined };
 }
 
 /** A heartbeat arrived of an agent that knows of the acknowledgement of heartbeat `acknowledged`. */

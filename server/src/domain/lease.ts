@@ -6,7 +6,8 @@
 //       have taken the lead from it.
 
 const CHALLENGE_MS = 5_000;
-const ACT_MS = 4_000;
+/** For how long a holder acts after the send of its last confirmed renewal. */
+export const ACT_MS = 4_000;
 // Of beats that come and are looked for every second two can be seen this far apart.
 const OVERDUE_MS = 2_500;
 

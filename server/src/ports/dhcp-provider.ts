@@ -66,8 +66,11 @@ export interface HostObserver {
   takenInMs(hostId: HostId, networkId: NetworkId): number;
   /** When a host last gave any sign of life since this server leads. */
   lastSignMs(hostId: HostId): number | undefined;
-  /** When a host's hello was last refused because of this server's own trouble. */
-  turnedAwayMs(hostId: HostId): number | undefined;
+  /**
+   * When a host last was about to begin a session: its hello waits, or was refused because of this server's own trouble;
+   * undefined: it has one, was refused for what it is, or was not there lately.
+   */
+  atTheDoorMs(hostId: HostId): number | undefined;
   /** Whether it has a session, or one is about to begin. */
   isPresent(hostId: HostId): boolean;
   /** The host is not stored any more: ends its session, if it has one, so that it says hello and is stored anew. */

@@ -59,22 +59,26 @@ export class AuthorityReckoning {
     for (const reckoned of machine.networks.values()) reckoned.servingSinceMs = undefined;
     this.#machines.set(hostId, machine);
     return {
-      open: (server, handlers) => {
+      open: (server, handlers, speaksWithinMs) => {
         const session: Session = {
           ...{ sent: new Map(), authorityMs: 0, intervalMs: 1_000, ackedMs: undefined, confirmed: new Set() },
           welcomed: undefined,
         };
-        const inner = transport.open(server, {
-          onMessage: (response) => {
-            // Before the agent acts on it: what it answers at once is answered with this.
-            this.#heard(machine, session, response);
-            handlers.onMessage(response);
+        const inner = transport.open(
+          server,
+          {
+            onMessage: (response) => {
+              // Before the agent acts on it: what it answers at once is answered with this.
+              this.#heard(machine, session, response);
+              handlers.onMessage(response);
+            },
+            onClose: (reason) => {
+              this.#ended(machine, session);
+              handlers.onClose(reason);
+            },
           },
-          onClose: (reason) => {
-            this.#ended(machine, session);
-            handlers.onClose(reason);
-          },
-        });
+          speaksWithinMs,
+        );
         const channel: SessionChannel = {
           send: (request) => {
             this.#said(machine, session, request);

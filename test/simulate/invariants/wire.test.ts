@@ -61,7 +61,7 @@ beforeEach(async () => {
 function begin(): void {
   channel = rules.authority
     .watch('h1', bootId, clock, server)
-    .open('s', { onMessage: () => undefined, onClose: () => undefined });
+    .open('s', { onMessage: () => undefined, onClose: () => undefined }, 10_000);
   channel.send({ message: { $case: 'hello', value: {} as never } });
   server.session.welcome({ authorityMs: S_MS });
   server.session.deliverTable('red', 1n, assignmentOf('u1'), []);
@@ -200,7 +200,7 @@ describe('authority', () => {
     beats = 0n;
     channel = rules.authority
       .watch('h1', bootId, clock, server)
-      .open('s', { onMessage: () => undefined, onClose: () => undefined });
+      .open('s', { onMessage: () => undefined, onClose: () => undefined }, 10_000);
     channel.send({ message: { $case: 'hello', value: {} as never } });
     server.session.welcome({ authorityMs: S_MS });
     await advance(S_MS);

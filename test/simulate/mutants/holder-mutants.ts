@@ -9,7 +9,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     rule: '§5.1 ◆',
     mistake: 'A holder goes on acting after its renewals are not confirmed any more',
     module: '@leasehold/server/domain/lease',
-    edits: [['const ACT_MS = 4_000;', 'const ACT_MS = Infinity;']],
+    edits: [['ACT_MS = 4_000;', 'ACT_MS = Infinity;']],
     caughtBy: ['S6'],
     field: ANY,
   },

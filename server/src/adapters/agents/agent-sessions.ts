@@ -40,13 +40,13 @@ import type { Metrics } from '../../ports/metrics.js';
 import type { Sightings } from '../../ports/sightings.js';
 import { StoreUnavailableError } from '../../ports/store.js';
 import { Admission, type AdmissionOptions, type Admitted, type Sessions } from './admission.js';
+import { AtTheDoor } from './at-the-door.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
-import { TurnedAway } from './turned-away.js';
 import { Waiters } from './waiters.js';
 import { fromAttachments, fromSightings, sameEpoch, toAssignment, toWirePace } from './wire.js';
 
@@ -101,7 +101,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   readonly #reports: HostReports;
   readonly #probes: Probes;
   readonly #breaks = new RecentBreaks();
-  readonly #turnedAway = new TurnedAway();
+  readonly #door = new AtTheDoor();
   readonly #admission: Admission;
   /** Heartbeats that were not acknowledged since one was. */
   #unacknowledged = 0;
@@ -251,12 +251,16 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
+    const { clock } = this.#options;
+    const hostId = hello.hostId as HostId;
+    this.#door.add(hostId, clock.now());
     const begun = await this.#tryBegin(link, hello, isOpen).catch(
       (error: unknown) => storeUnavailable(error instanceof Error ? error.message : String(error)).error,
     );
-    if (!(begun instanceof AgentSession) && begun.kind === 'store-unavailable') {
-      this.#turnedAway.add(hello.hostId as HostId, this.#options.clock.now());
-    }
+    const why = begun instanceof AgentSession ? undefined : begun.kind;
+    if (why === 'store-unavailable' || why === 'no-holder') this.#door.add(hostId, clock.now());
+    // Who is superseded has another hello at the door.
+    else if (why !== 'session-superseded') this.#door.remove(hostId);
     return begun;
   }
 
@@ -311,7 +315,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
       lastSignMs: clock.now(),
       dictated: welcomed(pace),
       brokenSinceMs: undefined,
-      contact: greeted(record.contact, clock.now()),
+      contact: greeted(record.contact, this.#firstShownMs, clock.now()),
       attachments: session.attachments,
       about,
     });
@@ -518,8 +522,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     return this.#hosts.get(hostId)?.lastSignMs;
   }
 
-  turnedAwayMs(hostId: HostId): number | undefined {
-    return this.#turnedAway.lastMs(hostId);
+  atTheDoorMs(hostId: HostId): number | undefined {
+    return this.#door.lastMs(hostId);
   }
 
   isPresent(hostId: HostId): boolean {
@@ -608,7 +612,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   /** Forgets what every host was told and ends every session: this server does not lead any more. */
   stepDown(): void {
     this.#firstShownMs = undefined;
-    this.#turnedAway.clear();
+    this.#door.clear();
     const records = [...this.#hosts.values()];
     this.#hosts.clear();
     this.#servers.clear();

@@ -1,5 +1,5 @@
-// Which hosts said hello and were refused because of this server's own trouble, lately: that they are not here says nothing
-// of them.
+// Which hosts said hello and have no session yet, because it is not decided or because of this server's own trouble: that they
+// are not here says nothing of them.
 
 import type { HostId } from '../../domain/ids.js';
 
@@ -7,11 +7,11 @@ import type { HostId } from '../../domain/ids.js';
 const REMEMBERED_MS = 60_000;
 
 /** See the top of the file. */
-export class TurnedAway {
-  /** When each was last; the one that was last comes last. */
+export class AtTheDoor {
+  /** When each said hello last; the one that was last comes last. */
   readonly #lastMs = new Map<HostId, number>();
 
-  /** It was refused now. */
+  /** It says hello now, or is turned away. */
   add(hostId: HostId, nowMs: number): void {
     this.#lastMs.delete(hostId);
     this.#lastMs.set(hostId, nowMs);
@@ -21,7 +21,12 @@ export class TurnedAway {
     }
   }
 
-  /** When it was last; undefined: not lately. */
+  /** It has a session, or was refused for what it is. */
+  remove(hostId: HostId): void {
+    this.#lastMs.delete(hostId);
+  }
+
+  /** When it was there last; undefined: not lately. */
   lastMs(hostId: HostId): number | undefined {
     return this.#lastMs.get(hostId);
   }
