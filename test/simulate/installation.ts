@@ -13,6 +13,7 @@ import type { Report } from './invariants/store.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
+import { withNames } from './roles.js';
 import type { Fault, Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { ServerNode, type StartControlPlane } from './server-node.js';
@@ -119,7 +120,8 @@ export class Installation {
   }
 
   /** Does what goes wrong, and undoes it later. */
-  suffer(fault: Fault | GuestDeed): void {
+  suffer(planned: Fault | GuestDeed): void {
+    const fault = 'network' in planned ? planned : withNames(planned, this);
     this.trace.say('fault', textOf(fault));
     this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
@@ -180,6 +182,8 @@ export class Installation {
       case 'lose-watch':
         this.#server(fault.server).loseWatch();
         return undefined;
+      case 'hold-watch':
+        return this.#server(fault.server).holdWatch();
       case 'step-clock': {
         const machine = [...this.servers, ...this.hosts].find((each) => each.machine.name === fault.machine)?.machine;
         if (machine) machine.wallOffsetMs += fault.byMs;
@@ -236,6 +240,7 @@ function embedded(disk: MemoryDisk, authorityS: number): Surroundings['openStore
   return (process) => ({
     ...openMemoryStore({ disk, authorityS, delay: { clock: process, writeDelayMs: FLUSH_MS } }),
     loseWatch() {},
+    holdWatch: () => () => undefined,
   });
 }
 
