@@ -2,7 +2,7 @@
 // Beside them engines ask for what they always ask for, and nothing else goes wrong.
 
 import { ROLES } from './roles.js';
-import type { Action, Fault, Setup } from './schedule.js';
+import type { Action, Fault, Request, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
 /**
@@ -11,76 +11,135 @@ import type { Seeded } from './seeded.js';
  * lost (`rereading`); what hosts are told is held up behind what they have just acknowledged (`held-up`); hosts come back
  * beside their old sessions (`half-open`).
  */
-export const AIMS = ['deposed', 'stalled', 'behind', 'rereading', 'held-up', 'half-open'] as const;
+export const AIMS = [
+  'deposed',
+  'stalled',
+  'behind',
+  'rereading',
+  'held-up',
+  'unheard',
+  'returning',
+  'half-open',
+] as const;
 /** One of them. */
 export type Aim = (typeof AIMS)[number];
 
-const S_SECONDS = 60;
+const S_MS = 60_000;
 const { leading, other, serving } = ROLES;
 
 /** An installation in which they matter: several servers, and one network whose addresses are never enough. */
 export function aimedSetup(setup: Setup): Setup {
   const networks = setup.networks.slice(0, 1).map((network) => ({ ...network, cidr: '10.0.0.0/29', dhcpServerCount: 2 }));
-  return { ...setup, servers: ['s1', 's2'], isEmbedded: false, hasGuests: false, authorityS: S_SECONDS, networks };
+  return { ...setup, servers: ['s1', 's2'], isEmbedded: false, hasGuests: false, authorityS: S_MS / 1_000, networks };
 }
 
 /** What goes wrong, in order. */
 export function aimed(aim: Aim, setup: Setup, beginMs: number, endMs: number, chance: Seeded): readonly Action[] {
   const actions: Action[] = [];
   for (let atMs = beginMs; atMs < endMs; ) {
-    const { faults, lengthMs } = MISFORTUNES[aim](setup, chance);
-    for (const [afterMs, fault] of faults) actions.push({ atMs: atMs + afterMs, ...fault });
+    const { deeds, lengthMs } = MISFORTUNES[aim](setup, chance);
+    for (const [afterMs, deed] of deeds) actions.push({ atMs: atMs + afterMs, ...deed });
     atMs += lengthMs;
   }
   return actions;
 }
 
-/** Faults, each so long after the first moment, and when the next misfortune may come. */
+/** What happens, each so long after the first moment, and when the next misfortune may come. */
 interface Misfortune {
-  readonly faults: readonly (readonly [afterMs: number, fault: Fault])[];
+  readonly deeds: readonly (readonly [afterMs: number, deed: Fault | Request])[];
   readonly lengthMs: number;
 }
 
 const MISFORTUNES: { readonly [aim in Aim]: (setup: Setup, chance: Seeded) => Misfortune } = {
   deposed(_, chance) {
-    const forMs = S_SECONDS * 1_000 + chance.between(40_000, 120_000);
-    return { faults: [[0, { kind: 'cut', of: [leading], from: ['store'], way: 'both', forMs }]], lengthMs: forMs + 20_000 };
+    const forMs = S_MS + chance.between(40_000, 120_000);
+    const cut: Fault = { kind: 'cut', of: [leading], from: ['store'], way: 'both', forMs };
+    return { deeds: [[0, cut]], lengthMs: forMs + 20_000 };
   },
   stalled(_, chance) {
     const forMs = chance.between(4_000, 15_000);
-    return { faults: [[0, { kind: 'stall-server', server: leading, forMs }]], lengthMs: forMs + chance.between(5_000, 15_000) };
+    const stall: Fault = { kind: 'stall-server', server: leading, forMs };
+    return { deeds: [[0, stall]], lengthMs: forMs + chance.between(5_000, 15_000) };
   },
   behind(_, chance) {
     const soonMs = chance.between(35_000, 90_000);
     const forMs = soonMs + chance.between(20_000, 100_000);
-    return {
-      faults: [
-        [0, { kind: 'hold-watch', server: other, forMs }],
-        [soonMs, { kind: chance.pick(['stop-server', 'kill-server']), server: leading, forMs: chance.between(1_000, 60_000) }],
-      ],
-      lengthMs: forMs + 15_000,
-    };
+    const ending: Fault = { kind: 'stop-server', server: leading, forMs: chance.between(1_000, 60_000) };
+    const held: Misfortune['deeds'] = [
+      [0, { kind: 'hold-watch', server: other, forMs }],
+      [soonMs, ending],
+    ];
+    const lost: Fault = { kind: 'lose-watch', server: leading };
+    const deeds = chance.chance(0.5) ? [...held, [soonMs + chance.between(300, 3_000), lost] as const] : held;
+    return { deeds, lengthMs: forMs + 15_000 };
   },
   rereading(_, chance) {
-    const soonMs = chance.between(0, 3_000);
+    const soonMs = chance.between(3_000, 40_000);
     return {
-      faults: [
-        [0, { kind: 'lose-watch', server: other }],
-        [soonMs, { kind: 'stop-server', server: leading, forMs: chance.between(500, 30_000) }],
-        [soonMs + chance.between(0, 3_000), { kind: 'lose-watch', server: leading }],
+      deeds: [
+        [0, { kind: 'hold-watch', server: leading, forMs: soonMs + 1_000 }],
+        [soonMs, chance.pick<Fault>([{ kind: 'lose-watch', server: leading }, { kind: 'hold-watch', server: leading, forMs: 1 }])],
       ],
-      lengthMs: 40_000,
+      lengthMs: soonMs + chance.between(5_000, 20_000),
     };
   },
-  'held-up'(_, chance) {
-    const forMs = chance.between(20_000, 90_000);
+  'held-up'({ servers }, chance) {
+    const soonMs = chance.between(1_000, 4_000);
+    const forMs = chance.between(40_000, 90_000);
     return {
-      faults: [[0, { kind: 'cut', of: [serving], from: ['s1', 's2'], way: 'back', forMs }]],
+      deeds: [
+        [0, { kind: 'disk', host: serving, disk: 'slow', forMs: soonMs + chance.between(1_000, 4_000) }],
+        ...several(3, 0, soonMs, reserve, chance),
+        [soonMs, { kind: 'cut', of: [serving], from: servers, way: 'back', forMs }],
+        ...several(3, soonMs, soonMs + 900, release, chance),
+      ],
       lengthMs: forMs + chance.between(5_000, 20_000),
+    };
+  },
+  unheard({ servers }, chance) {
+    const forMs = chance.between(50_000, 90_000);
+    return {
+      deeds: [
+        [0, { kind: 'cut', of: [serving], from: servers, way: 'both', forMs }],
+        ...several(3, 100, 900, release, chance),
+        [chance.between(1_000, 15_000), { kind: 'stop-server', server: leading, forMs: chance.between(1_000, 30_000) }],
+      ],
+      lengthMs: forMs + chance.between(5_000, 20_000),
+    };
+  },
+  returning({ servers }, chance) {
+    const forMs = S_MS + chance.between(15_000, 90_000);
+    return {
+      deeds: [
+        [0, { kind: 'cut', of: [serving], from: servers, way: 'both', forMs }],
+        [0, { kind: 'hold-watch', server: other, forMs: forMs + chance.between(10_000, 60_000) }],
+        [forMs - chance.between(1_000, 10_000), { kind: 'stop-server', server: leading, forMs: chance.between(1_000, 60_000) }],
+      ],
+      lengthMs: forMs + 80_000,
     };
   },
   'half-open'(_, chance) {
     const reboot: Fault = { kind: 'reboot-host', host: serving, forMs: chance.between(100, 5_000) };
-    return { faults: [[0, reboot]], lengthMs: chance.between(5_000, 30_000) };
+    return { deeds: [[0, reboot]], lengthMs: chance.between(5_000, 30_000) };
   },
+};
+
+/** The same request several times, at moments between two. */
+function several(
+  times: number,
+  fromMs: number,
+  toMs: number,
+  request: (chance: Seeded) => Request,
+  chance: Seeded,
+): Misfortune['deeds'] {
+  return Array.from({ length: times }, () => [chance.between(fromMs, toMs), request(chance)] as const);
+}
+
+const reserve = (chance: Seeded): Request => {
+  return { kind: 'reserve', network: 0, mac: chance.below(60), isNew: true, hasRequestId: false, isTwice: false, via: 0 };
+};
+
+/** By a guest that is off: nothing but hosts keeps its address from others. */
+const release = (chance: Seeded): Request => {
+  return { kind: 'release', network: 0, mac: chance.below(60), guestStopped: true, by: 'id', via: 0 };
 };

@@ -5,6 +5,7 @@ import { serversWanted } from '@leasehold/server/domain/placement';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { Installation, type Parts } from './installation.js';
+import { disagreementOf } from './invariants/agreement.js';
 import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { StoreInvariants } from './invariants/store.js';
@@ -84,6 +85,11 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
       const acting = servers.filter((server) => server.isActing);
       if (acting.length > 1) report('S6', `${acting.map(({ name }) => name).join(' and ')} act as the holder`);
       for (const server of servers) server.isTouched = false;
+    }
+    if (hosts.some((host) => host.isTouched)) {
+      const leading = servers.find((server) => server.isActing);
+      const disagreement = disagreementOf(leading, hosts, disk, () => trace.count('seen: servers of a network compared'));
+      if (disagreement) report('S5', disagreement);
     }
     for (const host of hosts) {
       if (!host.isTouched) continue;
