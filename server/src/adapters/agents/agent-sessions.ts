@@ -266,7 +266,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   #begun(
     link: AgentLink,
     hello: Hello,
-    { hostId, attachments, holderEpoch }: Admitted,
+    { hostId, attachments, tables, holderEpoch }: Admitted,
     about: HostRecord['about'],
     isOpen: () => boolean,
   ): AgentSession | IpamError {
@@ -281,7 +281,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
       link,
       (networkId) => this.#table(networkId),
       attachments,
-      hello.tables,
+      tables,
       () => clock.now(),
     );
     if (!isOpen() || this.#isClosed) return storeUnavailable('The stream ended before its session began').error;
@@ -313,7 +313,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     log.info('agent session began', {
       host: hostId,
       session: Number(epoch.counter),
-      tables: hello.tables.length,
+      tables: tables.length,
     });
     if (record.provided) session.provide(record.provided, record.undecided);
     this.#watch(record, session);
