@@ -19,13 +19,16 @@ export const AIMS = [
   'held-up',
   'unheard',
   'returning',
+  'outdated',
+  'leaving',
+  'old-lead',
   'half-open',
 ] as const;
 /** One of them. */
 export type Aim = (typeof AIMS)[number];
 
 const S_MS = 60_000;
-const { leading, other, serving } = ROLES;
+const { leading, other, serving, spare } = ROLES;
 
 /** An installation in which they matter: several servers, and one network whose addresses are never enough. */
 export function aimedSetup(setup: Setup): Setup {
@@ -116,6 +119,47 @@ const MISFORTUNES: { readonly [aim in Aim]: (setup: Setup, chance: Seeded) => Mi
         [forMs - chance.between(1_000, 10_000), { kind: 'stop-server', server: leading, forMs: chance.between(1_000, 60_000) }],
       ],
       lengthMs: forMs + 80_000,
+    };
+  },
+  outdated({ servers, hosts }, chance) {
+    const host = chance.pick(hosts);
+    const via = chance.below(servers.length);
+    const forMs = chance.between(12_000, 26_000);
+    return {
+      deeds: [
+        [0, { kind: 'hold-watch', server: other, forMs }],
+        [500, { kind: 'host', host, patch: { managed: false }, via }],
+        [2_500, { kind: 'host', host, patch: { managed: true }, via }],
+        [chance.between(4_000, 8_000), { kind: 'stop-server', server: leading, forMs: chance.between(1_000, 20_000) }],
+      ],
+      lengthMs: forMs + chance.between(10_000, 20_000),
+    };
+  },
+  leaving({ servers, hosts }, chance) {
+    const host = chance.pick(hosts);
+    const via = chance.below(servers.length);
+    const cutMs = chance.between(6_000, 9_000);
+    const forMs = chance.between(50_000, 90_000);
+    return {
+      deeds: [
+        [0, { kind: 'disk', host: spare, disk: 'slow', forMs: cutMs + 3_000 }],
+        [500, { kind: 'host', host, patch: { maintenance: true }, via }],
+        ...several(6, 1_500, cutMs - 1_500, reserve, chance),
+        [cutMs, { kind: 'cut', of: [host], from: servers, way: 'both', forMs }],
+        ...several(6, cutMs + 300, cutMs + 2_000, release, chance),
+        [cutMs + forMs, { kind: 'host', host, patch: { maintenance: false }, via }],
+      ],
+      lengthMs: cutMs + forMs + chance.between(10_000, 20_000),
+    };
+  },
+  'old-lead'(_, chance) {
+    const forMs = chance.between(15_000, 60_000);
+    return {
+      deeds: [
+        [0, { kind: 'stop-server', server: leading, forMs: 1_000 }],
+        [15_000, { kind: 'old-lead', terms: chance.pick([1, 2, 3]), forMs }],
+      ],
+      lengthMs: forMs + chance.between(40_000, 80_000),
     };
   },
   'half-open'(_, chance) {

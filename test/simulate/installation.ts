@@ -108,7 +108,11 @@ export class Installation {
     const base = openMemoryStore({ disk: this.disk, shared: true, authorityS });
     const place = { network: this.network, machine: new Machine(this.world, 'store', 0), trouble: this.#trouble };
     const lagMs = () => lags.between(watchLagMs / 2, watchLagMs);
-    return (process, chance) => linkStore({ base, place, process, chance, watchLagMs: lagMs });
+    return (process, chance) => {
+      // A server that starts reads them anew.
+      void base.readSettings();
+      return linkStore({ base, place, process, chance, watchLagMs: lagMs });
+    };
   }
 
   /** Starts every server and every host. */
@@ -122,6 +126,7 @@ export class Installation {
   /** Does what goes wrong, and undoes it later. */
   suffer(planned: Fault | GuestDeed): void {
     const fault = 'network' in planned ? planned : withNames(planned, this);
+    if (!fault) return;
     this.trace.say('fault', textOf(fault));
     this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
@@ -184,12 +189,32 @@ export class Installation {
         return undefined;
       case 'hold-watch':
         return this.#server(fault.server).holdWatch();
+      case 'old-lead': {
+        const { holder } = this.disk;
+        this.#restartAll(() => {
+          if (holder) this.disk.holder = { ...holder, epoch: Math.max(0, holder.epoch - fault.terms) };
+        });
+        return () =>
+          this.#restartAll(() => {
+            const { disk } = this;
+            disk.incarnation++;
+            disk.holdStill = undefined;
+            // The documents of the terms that were forgotten are there.
+            if (disk.holder) disk.holder = { ...disk.holder, epoch: Math.max(disk.holder.epoch, holder?.epoch ?? 0) };
+          });
+      }
       case 'step-clock': {
         const machine = [...this.servers, ...this.hosts].find((each) => each.machine.name === fault.machine)?.machine;
         if (machine) machine.wallOffsetMs += fault.byMs;
         return undefined;
       }
     }
+  }
+
+  #restartAll(meanwhile: () => void): void {
+    for (const server of this.servers) server.kill();
+    meanwhile();
+    for (const server of this.servers) server.start();
   }
 
   #cut({ of, from, way }: Extract<Fault, { readonly kind: 'cut' }>): () => void {

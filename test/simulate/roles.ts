@@ -11,6 +11,8 @@ export const ROLES = {
   other: '@other',
   /** A host that serves a network. */
   serving: '@serving',
+  /** A host that does not. */
+  spare: '@spare',
 } as const;
 
 /** Who is there. */
@@ -20,28 +22,37 @@ export interface Cast {
   readonly disk: Pick<MemoryDisk, 'holder' | 'networks'>;
 }
 
-/** A fault of those who have its roles now. */
-export function withNames(fault: Fault, cast: Cast): Fault {
-  const named = (name: string) => nameOf(name, cast);
+/** A fault of those who have its roles now; undefined: nobody has one of them. */
+export function withNames(fault: Fault, cast: Cast): Fault | undefined {
+  const named = new Map([...namesIn(fault)].map((name) => [name, nameOf(name, cast)]));
+  if ([...named.values()].includes(undefined)) return undefined;
+  const of = (name: string) => named.get(name) ?? name;
   return {
     ...fault,
-    ...('server' in fault && { server: named(fault.server) }),
-    ...('host' in fault && { host: named(fault.host) }),
-    ...('of' in fault && { of: fault.of.map(named), from: fault.from.map(named) }),
+    ...('server' in fault && { server: of(fault.server) }),
+    ...('host' in fault && { host: of(fault.host) }),
+    ...('of' in fault && { of: fault.of.map(of), from: fault.from.map(of) }),
   };
 }
 
-function nameOf(name: string, { servers, hosts, disk }: Cast): string {
-  const leading = servers.find(({ isActing }) => isActing)?.name ?? disk.holder?.server ?? servers[0]?.name;
+function* namesIn(fault: Fault): Iterable<string> {
+  if ('server' in fault) yield fault.server;
+  if ('host' in fault) yield fault.host;
+  if ('of' in fault) yield* [...fault.of, ...fault.from];
+}
+
+function nameOf(name: string, { servers, hosts, disk }: Cast): string | undefined {
+  const leading = servers.find(({ isActing }) => isActing)?.name ?? disk.holder?.server;
+  const placed = [...disk.networks.values()].flatMap(({ placements }) => placements.map(({ hostId }): string => hostId));
   switch (name) {
     case ROLES.leading:
-      return leading ?? name;
+      return leading;
     case ROLES.other:
-      return servers.find((server) => server.name !== leading)?.name ?? name;
-    case ROLES.serving: {
-      const [network] = disk.networks.values();
-      return network?.placements[0]?.hostId ?? hosts[0]?.hostId ?? name;
-    }
+      return servers.find((server) => server.name !== leading)?.name;
+    case ROLES.serving:
+      return placed[0];
+    case ROLES.spare:
+      return hosts.find(({ hostId }) => !placed.includes(hostId))?.hostId;
     default:
       return name;
   }

@@ -74,6 +74,11 @@ export type Fault =
   | { readonly kind: 'lose-watch'; readonly server: string }
   /** The watch of a server shows nothing, and everything later. */
   | { readonly kind: 'hold-watch'; readonly server: string; readonly forMs: number }
+  /**
+   * All servers start anew on a copy of the store in which the lead is some terms older; then on what was exported and
+   * imported, which is how such a copy is put right.
+   */
+  | { readonly kind: 'old-lead'; readonly terms: number; readonly forMs: number }
   | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
 
 /** What engines and operators ask for, at one of the servers first. */
