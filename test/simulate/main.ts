@@ -1,7 +1,7 @@
 // `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
 
 import { parseArgs } from 'node:util';
-import { type Aim, AIMS } from './aimed.js';
+import { AIMS, type Aim } from './aimed.js';
 import { type CrewOptions, runSeeds } from './crew.js';
 import { type ListedMutant, MUTANTS, mutantOf } from './mutants/list.js';
 import { switchOn } from './mutants/mutation.js';
@@ -22,8 +22,8 @@ Options:
                the control plane, and nothing may move (default: any)
   --guests YN  whether there are guests, on wires (default: as the seed says)
   --collide    let changes of subnets meet reservations, and little else go wrong
-  --aim WHAT   let one kind of misfortune come again and again, and nothing else: deposed, stalled, behind, rereading,
-               held-up or half-open (aimed.ts)
+  --aim WHAT   let one kind of misfortune come again and again, and nothing else go wrong: one of
+               ${AIMS.join(', ')}
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)

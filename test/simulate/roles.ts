@@ -43,7 +43,9 @@ function* namesIn(fault: Fault): Iterable<string> {
 
 function nameOf(name: string, { servers, hosts, disk }: Cast): string | undefined {
   const leading = servers.find(({ isActing }) => isActing)?.name ?? disk.holder?.server;
-  const placed = [...disk.networks.values()].flatMap(({ placements }) => placements.map(({ hostId }): string => hostId));
+  const placed = [...disk.networks.values()].flatMap(({ placements }) =>
+    placements.map(({ hostId }): string => hostId),
+  );
   switch (name) {
     case ROLES.leading:
       return leading;

@@ -88,7 +88,9 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     }
     if (hosts.some((host) => host.isTouched)) {
       const leading = servers.find((server) => server.isActing);
-      const disagreement = disagreementOf(leading, hosts, disk, () => trace.count('seen: servers of a network compared'));
+      const disagreement = disagreementOf(leading, hosts, disk, () =>
+        trace.count('seen: servers of a network compared'),
+      );
       if (disagreement) report('S5', disagreement);
     }
     for (const host of hosts) {

@@ -167,7 +167,7 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides, a
     const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
     return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
   }
-  const setup = aim ? aimedSetup(drawn) : drawn;
+  const setup = aim ? aimedSetup(drawn, aim) : drawn;
   const actions: Action[] = [
     ...(aim ? aimed(aim, setup, WARM_MS, endMs, chance.of('aimed')) : faults(setup, endMs, chance.of('faults'))),
     ...requests(setup, endMs, chance.of('requests')),

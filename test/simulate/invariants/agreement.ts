@@ -28,7 +28,8 @@ export function disagreementOf(
       if (served?.gate.standing() !== 'synchronised') continue;
       const digest = served.table.digest();
       if (first) compared();
-      if (first && !first.digest.equals(digest)) return `${first.hostId} and ${hostId} answer differently in ${networkId}`;
+      if (first && !first.digest.equals(digest))
+        return `${first.hostId} and ${hostId} answer differently in ${networkId}`;
       first ??= { hostId, digest };
     }
   }

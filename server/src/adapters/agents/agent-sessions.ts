@@ -257,7 +257,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     greeted.greetings++;
     try {
       await directory.greeted({ ...about, attachments: toStored(attachments) }, holderEpoch);
-      return this.#begun(link, hello, admitted.value, about, isOpen);
+      return this.#begun(link, admitted.value, about, isOpen);
     } finally {
       greeted.greetings--;
     }
@@ -265,7 +265,6 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   #begun(
     link: AgentLink,
-    hello: Hello,
     { hostId, attachments, tables, holderEpoch }: Admitted,
     about: HostRecord['about'],
     isOpen: () => boolean,
