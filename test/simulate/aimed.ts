@@ -180,7 +180,7 @@ const MISFORTUNES: { readonly [aim in Aim]: (setup: Setup, chance: Seeded) => Mi
   },
   // The store is an older copy, by which some terms of leading never were.
   'old-lead'(_, chance) {
-    const forMs = chance.between(15_000, 60_000);
+    const forMs = chance.between(15_000, 130_000);
     return {
       deeds: [
         [0, { kind: 'stop-server', server: leading, forMs: 1_000 }],

@@ -72,6 +72,28 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     field: AIMED['old-lead'],
   },
   {
+    name: 'frees-while-still',
+    rule: '§7',
+    mistake: 'Addresses are freed though the store is an older copy of itself',
+    module: '@leasehold/server/app/reclaimer',
+    edits: [['return this.#mayAct && !this.#context.holdsStill();', 'return this.#mayAct;']],
+    caughtBy: ['H1'],
+    field: AIMED['old-lead'],
+  },
+  {
+    name: 'reserves-while-still',
+    rule: '§7',
+    mistake: 'Free addresses are handed out though the store is an older copy of itself',
+    module: '@leasehold/server/app/reserve',
+    edits: [
+      ['const because = this.#context.holdsStill();', 'const because = undefined;'],
+      ['if (this.#context.holdsStill()) {', 'if (false) {'],
+      ["if (this.#context.holdsStill())\n            return 'again';", ''],
+    ],
+    caughtBy: ['H1'],
+    field: AIMED['old-lead'],
+  },
+  {
     name: 'challenges-at-once',
     rule: '§5.1',
     mistake: 'A server takes the lead after a second without a beat',
@@ -130,7 +152,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     mistake: 'A placement has the epoch of the one before it',
     module: '@leasehold/server/domain/placement',
     edits: [['const epoch = network.placementCounter + 1;', 'const epoch = Math.max(1, network.placementCounter);']],
-    caughtBy: ['S4', 'L3', 'L'],
+    caughtBy: ['S4', 'S5', 'L3', 'L'],
     field: ANY,
   },
   {
