@@ -5,5 +5,5 @@ import type { Field } from './listed.js';
 
 /** By what they are aimed at. */
 export const AIMED = Object.fromEntries(
-  AIMS.map((aim) => [aim, { from: 1, seeds: 5, minutes: 5, aim } satisfies Field]),
+  AIMS.map((aim) => [aim, { from: 1, seeds: 4, minutes: 5, aim } satisfies Field]),
 ) as Readonly<Record<Aim, Field>>;
