@@ -23,6 +23,7 @@ export class MemoryDisk {
   /** Every change so far, until `forgetChanges`. */
   log: PositionedChange[] = [];
   starts = 0;
+  incarnation = 1;
   authorityS: number | undefined;
   authorityCeilingS = 0;
   holdStill: HoldStill | undefined;

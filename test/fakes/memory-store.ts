@@ -72,7 +72,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   disk.authorityCeilingS = Math.max(disk.authorityS, disk.authorityCeilingS);
   const read = (): StoreSettings => {
     const { authorityS: now = DAY_S, authorityCeilingS } = disk;
-    return { storeUid: 'memory', incarnation: 1, schema: 1, authorityS: now, authorityCeilingS };
+    return { storeUid: 'memory', incarnation: disk.incarnation, schema: 1, authorityS: now, authorityCeilingS };
   };
   let settings = read();
   return {

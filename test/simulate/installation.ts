@@ -13,6 +13,7 @@ import type { Report } from './invariants/store.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
+import { withNames } from './roles.js';
 import type { Fault, Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { ServerNode, type StartControlPlane } from './server-node.js';
@@ -107,7 +108,11 @@ export class Installation {
     const base = openMemoryStore({ disk: this.disk, shared: true, authorityS });
     const place = { network: this.network, machine: new Machine(this.world, 'store', 0), trouble: this.#trouble };
     const lagMs = () => lags.between(watchLagMs / 2, watchLagMs);
-    return (process, chance) => linkStore({ base, place, process, chance, watchLagMs: lagMs });
+    return (process, chance) => {
+      // A server that starts reads them anew.
+      void base.readSettings();
+      return linkStore({ base, place, process, chance, watchLagMs: lagMs });
+    };
   }
 
   /** Starts every server and every host. */
@@ -119,7 +124,9 @@ export class Installation {
   }
 
   /** Does what goes wrong, and undoes it later. */
-  suffer(fault: Fault | GuestDeed): void {
+  suffer(planned: Fault | GuestDeed): void {
+    const fault = 'network' in planned ? planned : withNames(planned, this);
+    if (!fault) return;
     this.trace.say('fault', textOf(fault));
     this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
@@ -180,12 +187,34 @@ export class Installation {
       case 'lose-watch':
         this.#server(fault.server).loseWatch();
         return undefined;
+      case 'hold-watch':
+        return this.#server(fault.server).holdWatch();
+      case 'old-lead': {
+        const { holder } = this.disk;
+        this.#restartAll(() => {
+          if (holder) this.disk.holder = { ...holder, epoch: Math.max(0, holder.epoch - fault.terms) };
+        });
+        return () =>
+          this.#restartAll(() => {
+            const { disk } = this;
+            disk.incarnation++;
+            disk.holdStill = undefined;
+            // The documents of the terms that were forgotten are there.
+            if (disk.holder) disk.holder = { ...disk.holder, epoch: Math.max(disk.holder.epoch, holder?.epoch ?? 0) };
+          });
+      }
       case 'step-clock': {
         const machine = [...this.servers, ...this.hosts].find((each) => each.machine.name === fault.machine)?.machine;
         if (machine) machine.wallOffsetMs += fault.byMs;
         return undefined;
       }
     }
+  }
+
+  #restartAll(meanwhile: () => void): void {
+    for (const server of this.servers) server.kill();
+    meanwhile();
+    for (const server of this.servers) server.start();
   }
 
   #cut({ of, from, way }: Extract<Fault, { readonly kind: 'cut' }>): () => void {
@@ -236,6 +265,7 @@ function embedded(disk: MemoryDisk, authorityS: number): Surroundings['openStore
   return (process) => ({
     ...openMemoryStore({ disk, authorityS, delay: { clock: process, writeDelayMs: FLUSH_MS } }),
     loseWatch() {},
+    holdWatch: () => () => undefined,
   });
 }
 

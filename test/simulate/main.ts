@@ -1,6 +1,7 @@
 // `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
 
 import { parseArgs } from 'node:util';
+import { AIMS, type Aim } from './aimed.js';
 import { type CrewOptions, runSeeds } from './crew.js';
 import { type ListedMutant, MUTANTS, mutantOf } from './mutants/list.js';
 import { switchOn } from './mutants/mutation.js';
@@ -8,7 +9,7 @@ import type { Outcome } from './run.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--guests yes|no] [--collide] [--shrink R] [--counts] [--mutant NAME | --mutants]
+                              [--guests yes|no] [--collide | --aim WHAT] [--shrink R] [--counts] [--mutant NAME | --mutants]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -21,6 +22,8 @@ Options:
                the control plane, and nothing may move (default: any)
   --guests YN  whether there are guests, on wires (default: as the seed says)
   --collide    let changes of subnets meet reservations, and little else go wrong
+  --aim WHAT   let one kind of misfortune come again and again, and nothing else go wrong: one of
+               ${AIMS.join(', ')}
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
@@ -115,6 +118,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     mood: { type: 'string' },
     guests: { type: 'string' },
     collide: { type: 'boolean' },
+    aim: { type: 'string' },
     workers: { type: 'string' },
     lines: { type: 'string', default: '40' },
     shrink: { type: 'string', default: '0' },
@@ -130,7 +134,8 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     const { mutant } = values;
     const field = mutant === undefined ? undefined : mutantOf(mutant)?.field;
     if (mutant !== undefined && !field) return `there is no mutant ${mutant}, --mutants prints them`;
-    const { mood = field?.mood, guests } = values;
+    const { mood = field?.mood, aim = field?.aim, guests } = values;
+    if (aim !== undefined && !isAim(aim)) return `--aim is one of ${AIMS.join(', ')}`;
     if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
     if (guests !== undefined && guests !== 'yes' && guests !== 'no') return '--guests is yes or no';
     const hasGuests = guests === undefined ? field?.hasGuests : GUESTS[guests];
@@ -145,12 +150,16 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
     return {
-      ...{ ...numbers, minutes, mood, hasGuests, mutant, collides: values.collide ?? field?.collides },
+      ...{ ...numbers, minutes, mood, hasGuests, mutant, collides: values.collide ?? field?.collides, aim },
       ...{ lines: Number(values.lines), shrinkRuns: Number(values.shrink), isCounted: values.counts },
     };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function isAim(text: string): text is Aim {
+  return AIMS.some((aim) => aim === text);
 }
 
 function isMood(text: string): text is Mood {

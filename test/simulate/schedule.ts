@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { type Aim, aimed, aimedSetup } from './aimed.js';
 import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
@@ -71,6 +72,13 @@ export type Fault =
     }
   | { readonly kind: 'store-trouble'; readonly brokenShare: number; readonly lateShare: number; readonly forMs: number }
   | { readonly kind: 'lose-watch'; readonly server: string }
+  /** The watch of a server shows nothing, and everything later. */
+  | { readonly kind: 'hold-watch'; readonly server: string; readonly forMs: number }
+  /**
+   * All servers start anew on a copy of the store in which the lead is some terms older; then on what was exported and
+   * imported, which is how such a copy is put right.
+   */
+  | { readonly kind: 'old-lead'; readonly terms: number; readonly forMs: number }
   | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
 
 /** What engines and operators ask for, at one of the servers first. */
@@ -141,10 +149,12 @@ export interface ScheduleOptions {
   readonly hasGuests?: boolean | undefined;
   /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
   readonly collides?: boolean | undefined;
+  /** Which misfortunes come, again and again, and nothing else. */
+  readonly aim?: Aim | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides, aim }: ScheduleOptions = {}): Schedule {
   const chance = new Seeded(seed).of('schedule');
   const drawn: Setup = {
     ...setupOf(chance.of('setup')),
@@ -157,9 +167,9 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }:
     const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
     return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
   }
-  const setup = drawn;
+  const setup = aim ? aimedSetup(drawn, aim) : drawn;
   const actions: Action[] = [
-    ...faults(setup, endMs, chance.of('faults')),
+    ...(aim ? aimed(aim, setup, WARM_MS, endMs, chance.of('aimed')) : faults(setup, endMs, chance.of('faults'))),
     ...requests(setup, endMs, chance.of('requests')),
     ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
   ];

@@ -131,4 +131,9 @@ export class ServerNode {
   loseWatch(): void {
     this.#store?.loseWatch();
   }
+
+  /** Its watch shows nothing, until it is told to go on. */
+  holdWatch(): () => void {
+    return this.#store?.holdWatch() ?? (() => undefined);
+  }
 }

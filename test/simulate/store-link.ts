@@ -33,6 +33,8 @@ const SLOW_SHARE = 0.3;
 export interface LinkedStore extends Store {
   /** The way on of the watch is lost. */
   loseWatch(): void;
+  /** The watch shows nothing from now on, until the answer is called: then all of it. */
+  holdWatch(): () => void;
 }
 
 /** What a server's store is made with. */
@@ -87,6 +89,7 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     },
     async close() {},
     loseWatch: () => watch.lose(),
+    holdWatch: () => watch.hold(),
   };
 }
 
@@ -220,6 +223,8 @@ class Watch {
   readonly #losing = new Set<() => void>();
   #shown: Position;
   #waiting: { readonly position: Position; readonly done: () => void }[] = [];
+  /** What it does not show yet, while it is held. */
+  #held: (() => void)[] | undefined;
 
   constructor(options: StoreLinkOptions) {
     this.#options = options;
@@ -244,7 +249,7 @@ class Watch {
     const subscription = base.follow(after, {
       changed: (changes) =>
         lane.push(() =>
-          process.arrive(() => {
+          this.#whenShown(() => {
             if (!isOpen) return;
             changed(changes);
             this.#show(changes.at(-1)?.position);
@@ -260,6 +265,20 @@ class Watch {
   lose(): void {
     const { process } = this.#options;
     for (const lose of [...this.#losing]) process.arrive(lose);
+  }
+
+  hold(): () => void {
+    this.#held ??= [];
+    return () => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const show of held) this.#options.process.arrive(show);
+    };
+  }
+
+  #whenShown(show: () => void): void {
+    if (this.#held) this.#held.push(show);
+    else this.#options.process.arrive(show);
   }
 
   #show(position: Position | undefined): void {

@@ -89,6 +89,20 @@ describe('a session', () => {
     expect(other.actions).toEqual(['assignment', 'snapshotBegin', 'snapshotEnd']);
   });
 
+  test.each([
+    ['another store', { storeUid: 'other', incarnation: 1n }],
+    ['an older incarnation', { storeUid: 'memory', incarnation: 0n }],
+  ])('a table of %s is not confirmed: its agent drops it', async (_, store) => {
+    const agent = await servingAgent();
+    const table = agent.state();
+    await agent.breaks();
+    const [network] = installation.disk.networks.values();
+    const returned = new PlayedAgent(installation);
+    const tables = [{ ...table, networkUid: network?.uid ?? '' }];
+    await returned.hello({ ...store, highestEpoch: { holderEpoch: 1n, counter: 1n }, tables });
+    expect(returned.actions).toEqual(['assignment', 'snapshotBegin', 'snapshotEnd']);
+  });
+
   test('a table that drifted is sent again, but only when it had everything it was sent', async () => {
     const agent = await servingAgent();
     await installation.reserve('red-a', '52:54:00:00:00:01');

@@ -1,6 +1,6 @@
 // What agents say.
 //
-//   S6  It is of no older session than what the agent said before.
+//   S6  It is of no older session than what the agent said before, and no table is of an older placement of its network.
 //   D1  What an agent acknowledges is on its disk: a restart would answer the same. A network that it says to have left is
 //       not there any more.
 
@@ -26,6 +26,9 @@ export class SessionInvariants implements SessionWitness {
   readonly #report: Report;
   readonly #filesOf: FilesOf;
   readonly #last = new Map<string, Epoch>();
+  readonly #incarnations = new Map<string, bigint>();
+  /** By host and network: the placement that its table is of. */
+  readonly #placements = new Map<string, bigint>();
 
   constructor(report: Report, filesOf: FilesOf) {
     this.#report = report;
@@ -40,7 +43,21 @@ export class SessionInvariants implements SessionWitness {
       this.#report('S6', `${hostId} speaks in session ${textOf(epoch)} after ${textOf(last)}`);
     }
     this.#last.set(hostId, { holderEpoch: epoch.holderEpoch, counter: epoch.counter });
-    if (message?.$case === 'deliveryAck' && message.value.table) this.#acknowledged(hostId, message.value.table);
+    const tables = message?.$case === 'heartbeat' ? message.value.tables : [];
+    const acked = message?.$case === 'deliveryAck' ? message.value.table : undefined;
+    for (const table of acked ? [acked] : tables) this.#placed(hostId, table);
+    if (acked) this.#acknowledged(hostId, acked);
+  }
+
+  #placed(hostId: string, { networkId, networkUid, placementEpoch, digest }: TableState): void {
+    // What it left may be said long after it was placed anew, when the disk is willing.
+    if (digest.length === 0) return;
+    const key = `${hostId} ${networkUid}`;
+    const last = this.#placements.get(key) ?? 0n;
+    if (placementEpoch < last) {
+      this.#report('S6', `${hostId} has ${networkId} by placement ${placementEpoch} after ${last}`);
+    }
+    this.#placements.set(key, placementEpoch);
   }
 
   #acknowledged(hostId: string, { networkId, digest }: TableState): void {
@@ -56,7 +73,14 @@ export class SessionInvariants implements SessionWitness {
     }
   }
 
-  told(_hostId: string, _server: string, _response: SessionResponse): void {}
+  told(hostId: string, _server: string, { message }: SessionResponse): void {
+    if (message?.$case !== 'welcome') return;
+    const { incarnation } = message.value;
+    // A later incarnation counts anew.
+    if (incarnation <= (this.#incarnations.get(hostId) ?? 0n)) return;
+    this.#incarnations.set(hostId, incarnation);
+    this.#last.delete(hostId);
+  }
 }
 
 function isBefore(a: Epoch, b: Epoch): boolean {

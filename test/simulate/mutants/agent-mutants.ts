@@ -1,5 +1,6 @@
 // Mistakes in sessions, authority and tables of hosts (protocol.md §3).
 
+import { AIMED } from './aimed-fields.js';
 import { ANY, type ListedMutant } from './listed.js';
 
 /** See the top of the file. */
@@ -94,5 +95,191 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     edits: [["else if (change.kind === 'slot') {", "else if (change.kind === 'slot' && false) {"]],
     caughtBy: ['S4'],
     field: ANY,
+  },
+  {
+    name: 'heartbeats-acknowledged-unrenewed',
+    rule: '§3.4 ◆',
+    mistake: 'A heartbeat is acknowledged without a renewal of the lease that began after it came',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [['lease.confirm().then(acknowledge,', 'Promise.resolve().then(acknowledge,']],
+    caughtBy: ['S4'],
+    field: AIMED.deposed,
+  },
+  {
+    name: 'lower-sessions-accepted',
+    rule: '§3.1 ◆',
+    mistake: 'An agent goes on in a session of a lower epoch, with a server that does not ask what the agent has seen',
+    module: '@leasehold/agent/session/session',
+    edits: [['if (compareEpochs(epoch, known.highestEpoch) >= 0)', 'if (true)']],
+    also: [
+      {
+        // A server whose store is older refuses whoever knows more: nobody is welcomed then.
+        module: '@leasehold/server/adapters/agents/admission',
+        edits: [['const older = this.#whyOlder(hostId.value, seen.value, holderEpoch);', 'const older = undefined;']],
+      },
+    ],
+    caughtBy: ['S6'],
+    field: AIMED['old-lead'],
+  },
+  {
+    name: 'lapsed-authority-returns',
+    rule: '§3.3 ◆',
+    mistake: 'An acknowledgement, of whatever the agent says to have, brings back authority that lapsed',
+    module: '@leasehold/agent/session/authority',
+    edits: [['if (!confirmed && !isRunning(authority, nowMs))', 'if (false)']],
+    also: [
+      {
+        // An acknowledgement lists what was assigned in its session, and the table goes with the assignment.
+        module: '@leasehold/server/adapters/agents/session',
+        edits: [['if (assignment && !withdrawing)', 'if (!withdrawing)']],
+      },
+    ],
+    caughtBy: ['A1'],
+    field: AIMED.returning,
+  },
+  {
+    name: 'placements-over-heeded',
+    rule: '§3.1',
+    mistake: 'An agent does as a placement says that is over, and hosts are told before a network is claimed',
+    module: '@leasehold/agent/networks',
+    edits: [['if (placementEpoch < known)', 'if (false)']],
+    also: [
+      {
+        module: '@leasehold/agent/domain/replica',
+        edits: [['if (delivery.placementEpoch < this.#placementEpoch)', 'if (false)']],
+      },
+      {
+        // By a network that it claimed a server knows every placement before its own.
+        module: '@leasehold/server/app/deployment',
+        edits: [
+          ['if (holderEpoch === epoch && !view.isReading)', 'if (true)'],
+          ['return holderEpoch === this.#options.epoch && this.#claimed.get(networkId) === uid;', 'return true;'],
+        ],
+      },
+    ],
+    caughtBy: ['S6'],
+    field: AIMED.outdated,
+  },
+  {
+    name: 'removals-of-other-tenures',
+    rule: '§3.2',
+    mistake: 'A removal takes the address from whatever tenure has it, and is sent after what was put since',
+    module: '@leasehold/agent/domain/table',
+    edits: [['if (there && there.reservationId === delta.remove[i]?.reservationId)', 'if (there)']],
+    also: [
+      {
+        // In their order, removals before puts, each names the tenure that is there.
+        module: '@leasehold/server/adapters/agents/session',
+        edits: [
+          [
+            'const remove = tracked.removals.splice(0, PART_ENTRIES);',
+            'const put = tracked.puts.splice(0, PART_ENTRIES);',
+          ],
+          [
+            'const put = tracked.removals.length > 0 ? [] : tracked.puts.splice(0, PART_ENTRIES - remove.length);',
+            'const remove = put.length > 0 ? [] : tracked.removals.splice(0, PART_ENTRIES);',
+          ],
+        ],
+      },
+    ],
+    caughtBy: ['S5', 'drift'],
+    field: AIMED.rereading,
+  },
+  {
+    name: 'puts-overtake-removals',
+    rule: '§3.2',
+    mistake: 'A put that was not sent yet comes after the removal of its address',
+    module: '@leasehold/server/adapters/agents/session',
+    edits: [['if (unsent >= 0)', 'if (false)']],
+    caughtBy: ['S5', 'drift'],
+    field: AIMED.rereading,
+  },
+  {
+    name: 'changes-told-to-one',
+    rule: 'S5',
+    mistake: 'Of the servers of a network one is told what changes',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [['if (session)\n                yield session;', 'if (session) { yield session; return; }']],
+    caughtBy: ['S5'],
+    field: ANY,
+  },
+  {
+    name: 'former-servers-told-more',
+    rule: '§3.2',
+    mistake: 'A former server is told of new reservations',
+    module: '@leasehold/server/adapters/agents/session',
+    edits: [['if (tracked.removalsOnly)\n                return false;', '']],
+    caughtBy: ['S4'],
+    field: AIMED.leaving,
+  },
+  {
+    name: 'older-session-stays',
+    rule: '§3.1',
+    mistake: 'Of two sessions of a host the older one stays',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [
+      [
+        'Object.assign(record, {\n            session,',
+        'Object.assign(record, {\n            session: older ?? session,',
+      ],
+      ['older?.end(sessionSuperseded(hostId).error);', ''],
+    ],
+    caughtBy: ['L'],
+    field: AIMED['half-open'],
+  },
+  {
+    name: 'digests-uncompared',
+    rule: '§3.5',
+    mistake: 'The table of a hello is confirmed without a look at its digest',
+    module: '@leasehold/server/adapters/agents/session',
+    edits: [
+      [
+        'if (reported && reported.length > 0 && table.digest().equals(reported))',
+        'if (reported && reported.length > 0)',
+      ],
+    ],
+    caughtBy: ['S4', 'S5', 'drift'],
+    field: AIMED['half-open'],
+  },
+  {
+    name: 'digests-compared-at-any-sequence',
+    rule: '§3.5',
+    mistake: 'Digests are compared whatever sequence they are of',
+    module: '@leasehold/server/adapters/agents/session',
+    edits: [['if (unsent || Number(state.sequence) !== tracked.sentSequence)', 'if (false)']],
+    caughtBy: ['drift'],
+    field: AIMED['held-up'],
+  },
+  {
+    name: 'snapshots-taken-in-by-parts',
+    rule: '§3.2',
+    mistake: 'The parts of a snapshot go into the table that answers, not aside',
+    module: '@leasehold/agent/domain/replica',
+    edits: [
+      [
+        'const table = new NetworkTable();\n        const assigned',
+        'const table = this.table;\n        const assigned',
+      ],
+    ],
+    caughtBy: ['S4', 'S5', 'drift'],
+    field: AIMED['half-open'],
+  },
+  {
+    name: 'taken-in-at-receipt',
+    rule: '§4 ◆',
+    mistake: 'What was seen before an acknowledgement came counts as taken in, not what it acknowledges',
+    module: '@leasehold/server/adapters/agents/session',
+    edits: [['tracked.coveredMs = tracked.covers[0].atMs;', 'tracked.coveredMs = this.#now();']],
+    caughtBy: ['S4'],
+    field: AIMED['held-up'],
+  },
+  {
+    name: 'unknown-counts-as-taken-in',
+    rule: '§4 ◆',
+    mistake: 'To a new holder a host that it did not hear has taken in everything',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [['takenInMs: Number.NEGATIVE_INFINITY,', 'takenInMs: Number.POSITIVE_INFINITY,']],
+    caughtBy: ['S4'],
+    field: AIMED.unheard,
   },
 ];

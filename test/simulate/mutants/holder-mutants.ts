@@ -1,5 +1,6 @@
 // Mistakes of the leading server: in its lead, its plans and its brakes (protocol.md §5, docs/placement.md).
 
+import { AIMED } from './aimed-fields.js';
 import { ANY, type ListedMutant, RESTARTS, SICK } from './listed.js';
 
 /** See the top of the file. */
@@ -12,6 +13,85 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     edits: [['ACT_MS = 4_000;', 'ACT_MS = Infinity;']],
     caughtBy: ['S6'],
     field: ANY,
+  },
+  {
+    name: 'holder-counts-from-receipt',
+    rule: '§5.1 ◆',
+    mistake: 'A holder counts from the receipt of its renewal, not from its send',
+    module: '@leasehold/server/domain/lease',
+    edits: [['record, confirmedMs: sentMs }', 'record, confirmedMs: nowMs }']],
+    caughtBy: ['S6'],
+    field: AIMED.stalled,
+  },
+  {
+    name: 'no-claims',
+    rule: '§5.2 ◆',
+    mistake: 'A new holder acts in networks that it did not claim',
+    module: '@leasehold/server/app/claims',
+    edits: [['if (holderEpoch < this.#epoch)', 'if (false)']],
+    also: [
+      {
+        module: '@leasehold/server/app/deployment',
+        edits: [
+          ['if (holderEpoch === epoch && !view.isReading)', 'if (true)'],
+          ['return holderEpoch === this.#options.epoch && this.#claimed.get(networkId) === uid;', 'return true;'],
+        ],
+      },
+      {
+        module: '@leasehold/server/app/reclaimer',
+        edits: [['if (!network || network.holderEpoch === this.#epoch)', 'if (true)']],
+      },
+      {
+        module: '@leasehold/server/app/manager',
+        edits: [
+          ['const isClaimed = network.holderEpoch === this.#epoch && !view.isReading;', 'const isClaimed = true;'],
+          ['await store.networks.put({ ...after, holderEpoch: this.#epoch });', 'await store.networks.put(after);'],
+          ['if (!this.mayAct || network.holderEpoch > this.#epoch)', 'if (!this.mayAct)'],
+        ],
+      },
+    ],
+    caughtBy: ['S4'],
+    field: AIMED.behind,
+  },
+  {
+    name: 'claims-believed-while-reading',
+    rule: '§2.7',
+    mistake: 'A claim that a snapshot shows before its slots is believed',
+    module: '@leasehold/server/app/deployment',
+    edits: [['if (holderEpoch === epoch && !view.isReading)', 'if (holderEpoch === epoch)']],
+    caughtBy: ['S4'],
+    field: AIMED.behind,
+  },
+  {
+    name: 'lower-holders-write',
+    rule: '§5.2 ◆',
+    mistake: 'A holder writes networks that a later one claimed',
+    module: '@leasehold/server/app/manager',
+    edits: [['if (!this.mayAct || network.holderEpoch > this.#epoch)', 'if (!this.mayAct)']],
+    caughtBy: ['S6'],
+    field: AIMED['old-lead'],
+  },
+  {
+    name: 'frees-while-still',
+    rule: '§7',
+    mistake: 'Addresses are freed though the store is an older copy of itself',
+    module: '@leasehold/server/app/reclaimer',
+    edits: [['return this.#mayAct && !this.#context.holdsStill();', 'return this.#mayAct;']],
+    caughtBy: ['H1'],
+    field: AIMED['old-lead'],
+  },
+  {
+    name: 'reserves-while-still',
+    rule: '§7',
+    mistake: 'Free addresses are handed out though the store is an older copy of itself',
+    module: '@leasehold/server/app/reserve',
+    edits: [
+      ['const because = this.#context.holdsStill();', 'const because = undefined;'],
+      ['if (this.#context.holdsStill()) {', 'if (false) {'],
+      ["if (this.#context.holdsStill())\n            return 'again';", ''],
+    ],
+    caughtBy: ['H1'],
+    field: AIMED['old-lead'],
   },
   {
     name: 'challenges-at-once',
@@ -72,7 +152,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     mistake: 'A placement has the epoch of the one before it',
     module: '@leasehold/server/domain/placement',
     edits: [['const epoch = network.placementCounter + 1;', 'const epoch = Math.max(1, network.placementCounter);']],
-    caughtBy: ['S4', 'L3', 'L'],
+    caughtBy: ['S4', 'S5', 'L3', 'L'],
     field: ANY,
   },
   {

@@ -3,10 +3,12 @@
 //   D1. Only after this server made sure that it leads (protocol.md §3.4), and has read the settings of its term.
 //   D2. While the lead goes from one server to another hellos wait for who has it then (waiting-hellos.ts); those of one host
 //       that comes again and again wait for their turn (beginnings.ts).
-//   D3. An agent that knows more of this store than the store does is refused, and told of (domain/hold-still.ts).
+//   D3. Tables of another store or incarnation are none that an agent goes on with: it drops them at its welcome. Until it
+//       said so they are there.
+//   D4. An agent that knows more of this store than the store does is refused, and told of (domain/hold-still.ts).
 
 import { type Clock, delay } from '@leasehold/program/clock';
-import type { Hello } from '@leasehold/proto/ipam/v1/session';
+import type { Hello, TableState } from '@leasehold/proto/ipam/v1/session';
 import {
   noHolderOf,
   type Refused,
@@ -52,6 +54,8 @@ export interface Sessions {
 export interface Admitted {
   readonly hostId: HostId;
   readonly attachments: readonly (readonly [NetworkId, ObservedAttachment])[];
+  /** What it has, and with what digest it goes on. */
+  readonly tables: readonly TableState[];
   /** Under which this server leads. */
   readonly holderEpoch: number;
 }
@@ -93,7 +97,8 @@ export class Admission {
     const { epoch: holderEpoch } = lease;
     if (holderEpoch === undefined) return this.noHolder();
     const older = this.#whyOlder(hostId.value, seen.value, holderEpoch);
-    return older ?? success({ hostId: hostId.value, attachments: attachments.value, holderEpoch });
+    const tables = this.#isOfThisStore(seen.value) ? hello.tables : hello.tables.map(withoutDigest);
+    return older ?? success({ hostId: hostId.value, attachments: attachments.value, tables, holderEpoch });
   }
 
   /** The refusal of a server that does not lead. */
@@ -128,6 +133,11 @@ export class Admission {
     return Promise.race([confirmed, late]).finally(() => waiting.abort());
   }
 
+  #isOfThisStore(seen: Seen | undefined): boolean {
+    const { storeUid, incarnation } = this.#options.store;
+    return seen === undefined || (seen.storeUid === storeUid && seen.incarnation === incarnation);
+  }
+
   /** Refuses an agent that knows more than the store: what it has would be replaced by what is older. */
   #whyOlder(hostId: HostId, seen: Seen | undefined, holderEpoch: number): Refused | undefined {
     const { store, knowsMore } = this.#options;
@@ -141,4 +151,8 @@ export class Admission {
     knowsMore(hostId, seen?.incarnation ?? incarnation, reason);
     return storeOlder(hostId, reason);
   }
+}
+
+function withoutDigest(table: TableState): TableState {
+  return { ...table, digest: Buffer.alloc(0) };
 }

@@ -277,7 +277,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     greeted.greetings++;
     try {
       await directory.greeted({ ...about, attachments: toStored(attachments) }, holderEpoch);
-      return this.#begun(link, hello, admitted.value, about, isOpen);
+      return this.#begun(link, admitted.value, about, isOpen);
     } finally {
       greeted.greetings--;
     }
@@ -285,8 +285,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   #begun(
     link: AgentLink,
-    hello: Hello,
-    { hostId, attachments, holderEpoch }: Admitted,
+    { hostId, attachments, tables, holderEpoch }: Admitted,
     about: HostRecord['about'],
     isOpen: () => boolean,
   ): AgentSession | IpamError {
@@ -301,7 +300,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
       link,
       (networkId) => this.#table(networkId),
       attachments,
-      hello.tables,
+      tables,
       () => clock.now(),
     );
     if (!isOpen() || this.#isClosed) return storeUnavailable('The stream ended before its session began').error;
@@ -333,7 +332,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     log.info('agent session began', {
       host: hostId,
       session: Number(epoch.counter),
-      tables: hello.tables.length,
+      tables: tables.length,
     });
     if (record.provided) session.provide(record.provided, record.undecided);
     this.#watch(record, session);
