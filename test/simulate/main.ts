@@ -1,6 +1,7 @@
 // `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
 
 import { parseArgs } from 'node:util';
+import { SCENES, type SceneName } from './scenes.js';
 import { type CrewOptions, runSeeds } from './crew.js';
 import { type ListedMutant, MUTANTS, mutantOf } from './mutants/list.js';
 import { switchOn } from './mutants/mutation.js';
@@ -8,7 +9,7 @@ import type { Outcome } from './run.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--guests yes|no] [--collide] [--shrink R] [--counts] [--mutant NAME | --mutants]
+                              [--guests yes|no] [--collide | --scene SCENE] [--shrink R] [--counts] [--mutant NAME | --mutants]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -21,6 +22,7 @@ Options:
                the control plane, and nothing may move (default: any)
   --guests YN  whether there are guests, on wires (default: as the seed says)
   --collide    let changes of subnets meet reservations, and little else go wrong
+  --scene SCENE  let nothing happen but what one rule is for: ${Object.keys(SCENES).join(', ')}
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
@@ -115,6 +117,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     mood: { type: 'string' },
     guests: { type: 'string' },
     collide: { type: 'boolean' },
+    scene: { type: 'string' },
     workers: { type: 'string' },
     lines: { type: 'string', default: '40' },
     shrink: { type: 'string', default: '0' },
@@ -133,6 +136,8 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     const { mood = field?.mood, guests } = values;
     if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
     if (guests !== undefined && guests !== 'yes' && guests !== 'no') return '--guests is yes or no';
+    const { scene = field?.scene } = values;
+    if (scene !== undefined && !isScene(scene)) return `--scene is one of ${Object.keys(SCENES).join(', ')}`;
     const hasGuests = guests === undefined ? field?.hasGuests : GUESTS[guests];
     const minutes = values.minutes === undefined ? field?.minutes : Number(values.minutes);
     if (minutes !== undefined && !(minutes > 0)) return '--minutes is a number above 0';
@@ -145,7 +150,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
     return {
-      ...{ ...numbers, minutes, mood, hasGuests, mutant, collides: values.collide ?? field?.collides },
+      ...{ ...numbers, minutes, mood, hasGuests, mutant, scene, collides: values.collide ?? field?.collides },
       ...{ lines: Number(values.lines), shrinkRuns: Number(values.shrink), isCounted: values.counts },
     };
   } catch (error) {
@@ -155,6 +160,10 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
 
 function isMood(text: string): text is Mood {
   return MOODS.some((mood) => mood === text);
+}
+
+function isScene(text: string): text is SceneName {
+  return Object.hasOwn(SCENES, text);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,5 +1,6 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
+import { SCENES, type SceneName } from './scenes.js';
 import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { Seeded } from './seeded.js';
@@ -33,6 +34,16 @@ export interface Setup {
   readonly drift: number;
   /** Whether there are guests, on wires, and hosts answer them with packets. */
   readonly hasGuests: boolean;
+  /** Whether the clocks of servers go as much too fast as they may, and all others as much too slow. */
+  readonly isApart?: boolean;
+  /** Whether a guest that nobody says to be stopped lives on its lease alone, and its MAC goes to another one. */
+  readonly leavesGuests?: boolean;
+  /** Whether after all is healed every address that rests must become free. */
+  readonly awaitsRest?: boolean;
+  /** Within which time a network is placed anew whose only server lost its power; absent: nobody looks. */
+  readonly helpsWithinMs?: number;
+  /** Of the reservations that were made, how many more addresses may be tried in vain; absent: nobody looks. */
+  readonly vainShare?: number;
 }
 
 /** A network with one subnet, of the same name. */
@@ -71,6 +82,10 @@ export type Fault =
     }
   | { readonly kind: 'store-trouble'; readonly brokenShare: number; readonly lateShare: number; readonly forMs: number }
   | { readonly kind: 'lose-watch'; readonly server: string }
+  /** A server is killed, and started with another S. */
+  | { readonly kind: 'new-authority'; readonly server: string; readonly authorityS: number; readonly forMs: number }
+  /** Another fault, so long after the store shows something next: a mark that is set, or an address that is reserved. */
+  | { readonly kind: 'when'; readonly seen: 'mark' | 'reserved'; readonly afterMs: number; readonly then: Fault }
   | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
 
 /** What engines and operators ask for, at one of the servers first. */
@@ -103,6 +118,11 @@ export type Request = { readonly via: number } & (
     }
   | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
   | { readonly kind: 'delete-host'; readonly host: string }
+  | { readonly kind: 'fence'; readonly host: string }
+  /** The network itself; only one without a subnet can be deleted. */
+  | { readonly kind: 'network'; readonly network: number; readonly change: 'delete' | 'create' }
+  /** One of the reservations that were answered, by the same request again. */
+  | { readonly kind: 'repeat'; readonly network: number; readonly nth: number }
   /** What can only be refused. */
   | {
       readonly kind: 'bad';
@@ -141,10 +161,13 @@ export interface ScheduleOptions {
   readonly hasGuests?: boolean | undefined;
   /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
   readonly collides?: boolean | undefined;
+  /** What alone happens: not what chance brings about, but what one rule is for. */
+  readonly scene?: SceneName | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedule {
+  const { minutes, mood, hasGuests, collides, scene } = options;
   const chance = new Seeded(seed).of('schedule');
   const drawn: Setup = {
     ...setupOf(chance.of('setup')),
@@ -156,6 +179,12 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides }:
     const colliding = collidingSetup(drawn);
     const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
     return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
+  }
+  if (scene) {
+    const { setupOf: staged, actionsOf } = SCENES[scene];
+    const setup = staged(drawn, chance.of('scene setup'));
+    const actions = actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`));
+    return { seed, setup, actions: actions.toSorted((a, b) => a.atMs - b.atMs), endMs };
   }
   const setup = drawn;
   const actions: Action[] = [

@@ -32,3 +32,18 @@ export const SICK: Field = { from: 49, seeds: 12, mood: 'sick', hasGuests: false
 export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests: false };
 /** Changes of subnets meet reservations. */
 export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: true };
+/** Each what one rule is for (scenes.ts), for as long as its rounds take. */
+export const SCENES = {
+  silences: { from: 1, seeds: 4, minutes: 5, scene: 'silences' },
+  terms: { from: 1, seeds: 4, minutes: 4.5, scene: 'terms' },
+  settings: { from: 1, seeds: 4, minutes: 4, scene: 'settings' },
+  spans: { from: 1, seeds: 4, minutes: 3, scene: 'spans' },
+  vouches: { from: 1, seeds: 4, minutes: 4.5, scene: 'vouches' },
+  fences: { from: 1, seeds: 4, minutes: 5, scene: 'fences' },
+  changes: { from: 1, seeds: 6, minutes: 6, scene: 'changes' },
+  unknowns: { from: 1, seeds: 4, minutes: 3, scene: 'unknowns' },
+  repeats: { from: 1, seeds: 4, minutes: 2, scene: 'repeats' },
+  batches: { from: 1, seeds: 4, minutes: 4, scene: 'batches' },
+  deaths: { from: 1, seeds: 4, minutes: 5, scene: 'deaths' },
+  breakers: { from: 1, seeds: 4, minutes: 4.5, scene: 'breakers' },
+} satisfies Record<string, Field>;

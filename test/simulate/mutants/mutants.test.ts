@@ -33,12 +33,14 @@ test('no two have the same name', () => {
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
 });
 
-function argumentsOf({ from, seeds, minutes, mood, hasGuests }: Field): readonly string[] {
+function argumentsOf({ from, seeds, minutes, mood, hasGuests, collides, scene }: Field): readonly string[] {
   return [
     ...['--from', String(from), '--seeds', String(seeds)],
     ...(minutes === undefined ? [] : ['--minutes', String(minutes)]),
     ...(mood === undefined ? [] : ['--mood', mood]),
     ...(hasGuests === undefined ? [] : ['--guests', hasGuests ? 'yes' : 'no']),
+    ...(collides ? ['--collide'] : []),
+    ...(scene === undefined ? [] : ['--scene', scene]),
   ];
 }
 

@@ -1,6 +1,6 @@
 // Mistakes in reserving, releasing and changing what may be reserved (protocol.md §2).
 
-import { ANY, COLLISIONS, type ListedMutant } from './listed.js';
+import { ANY, COLLISIONS, type ListedMutant, SCENES } from './listed.js';
 
 /** See the top of the file. */
 export const RESERVING_MUTANTS: readonly ListedMutant[] = [
@@ -36,6 +36,65 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     ],
     caughtBy: ['S3'],
     field: COLLISIONS,
+  },
+  {
+    name: 'changes-without-their-mark',
+    rule: '§2.3 ◆',
+    mistake: 'A change is made although its mark is gone',
+    module: '@leasehold/server/app/subnets',
+    edits: [['while (current?.mark?.operationId === mark.operationId)', 'while (current)']],
+    caughtBy: ['S3'],
+    field: SCENES.changes,
+  },
+  {
+    name: 'unknown-taken-for-undone',
+    rule: '§2.4',
+    mistake: 'When nobody knows whether an address was written, the answer is that nothing was done',
+    module: '@leasehold/server/app/reserve',
+    edits: [
+      [
+        "import { OutcomeUnknownError } from '../ports/store.js';",
+        "import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';",
+      ],
+      [
+        'throw error;',
+        "throw error instanceof OutcomeUnknownError ? new StoreUnavailableError('Not known in time') : error;",
+      ],
+    ],
+    caughtBy: ['S3'],
+    field: SCENES.unknowns,
+  },
+  {
+    name: 'requests-not-looked-up',
+    rule: '§2.5',
+    mistake: 'A request is not looked up before it is carried out',
+    module: '@leasehold/server/app/reserve',
+    edits: [
+      [
+        'const earlier = command.request && (await this.#earlier(command.request, call));',
+        'const earlier = undefined;',
+      ],
+    ],
+    caughtBy: ['S3'],
+    field: SCENES.repeats,
+  },
+  {
+    name: 'requests-not-remembered',
+    rule: '§2.5',
+    mistake: 'A reservation does not say which request made it',
+    module: '@leasehold/server/app/reserve',
+    edits: [['...(request ? { request } : {}),', '']],
+    caughtBy: ['S3'],
+    field: SCENES.repeats,
+  },
+  {
+    name: 'lowest-address-first',
+    rule: 'ADR 10',
+    mistake: 'Every server offers the lowest address that it knows to be free',
+    module: '@leasehold/server/domain/subnet-space',
+    edits: [['this.#outOfTheWay(this.#taken.nextFree(this.#offset))', 'this.#taken.nextFree(0)']],
+    caughtBy: ['C1'],
+    field: SCENES.batches,
   },
   {
     name: 'marks-stay',

@@ -1,6 +1,6 @@
 // Mistakes in the rule when a released address goes to another MAC (protocol.md §4).
 
-import { ANY, GUESTS, type ListedMutant } from './listed.js';
+import { ANY, GUESTS, type ListedMutant, SCENES } from './listed.js';
 
 /** See the top of the file. */
 export const REUSE_MUTANTS: readonly ListedMutant[] = [
@@ -82,5 +82,100 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     edits: [['call.caller, command.guestStopped, request)', 'call.caller, true, request)']],
     caughtBy: ['S2'],
     field: GUESTS,
+  },
+  {
+    name: 'last-vouch-alone',
+    rule: '§4 ◆',
+    mistake: 'Only the last tenure of a chain need be vouched for',
+    module: '@leasehold/server/app/reserve',
+    edits: [["const chainSoFar = isChainVouched(resting) ? 'vouched' : 'unvouched';", "const chainSoFar = 'vouched';"]],
+    caughtBy: ['S2'],
+    field: SCENES.vouches,
+  },
+  {
+    name: 'vouches-blind-to-moves',
+    rule: '§4 ◆',
+    mistake: 'A vouch is believed though its MAC had another address in the network since',
+    module: '@leasehold/server/app/reclaimer',
+    edits: [
+      ['if (others.some((each) => each.reservationId !== reservationId))', 'if (false)'],
+      ['return freedMs < chainSeenMs;', 'return true;'],
+      ['if (tenures.some((each) => each.reservationId !== reservationId))', 'if (false)'],
+    ],
+    caughtBy: ['S2'],
+    field: SCENES.vouches,
+  },
+  {
+    name: 'clocks-never-drift',
+    rule: '§4',
+    mistake: 'A span takes as long on one clock as on another',
+    module: '@leasehold/server/domain/reuse',
+    edits: [['const RATE = (1 + DRIFT) / (1 - DRIFT);', 'const RATE = 1;']],
+    caughtBy: ['S2'],
+    field: SCENES.vouches,
+  },
+  {
+    name: 'silence-without-slack',
+    rule: '§4',
+    mistake: 'A silent host is waited for by S alone, without slack, as if all clocks went alike',
+    module: '@leasehold/server/domain/reuse',
+    edits: [['return atMostMs(authorityCeilingS) + SLACK_MS;', 'return authorityCeilingS * 1_000;']],
+    caughtBy: ['S4'],
+    field: SCENES.spans,
+  },
+  {
+    name: 'silence-not-reset',
+    rule: '§4 ◆',
+    mistake: 'The silence that is stored of a host stays when it is heard again',
+    module: '@leasehold/server/app/hosts',
+    edits: [['const { silentForS: _s, fence: _f, ...heard } = host;', 'const { fence: _f, ...heard } = host;']],
+    caughtBy: ['S4'],
+    field: SCENES.silences,
+  },
+  {
+    name: 'unheard-taken-for-silent',
+    rule: '§4 ◆',
+    mistake: 'A new holder takes hosts that it did not hear for silent since ever',
+    module: '@leasehold/server/app/host-answers',
+    edits: [
+      [
+        'return fromMs + mayAnswerForMs(ceilingS) - beforeS * 1_000;',
+        'return this.#context.hosts.lastSignMs(host.hostId) === undefined ? fromMs : fromMs + mayAnswerForMs(ceilingS) - beforeS * 1_000;',
+      ],
+    ],
+    caughtBy: ['S4'],
+    field: SCENES.silences,
+  },
+  {
+    name: 'old-acknowledgements-believed',
+    rule: '§4 ◆',
+    mistake: 'A server that leads again believes what hosts acknowledged when it led before',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [['this.#hosts.clear();', '']],
+    caughtBy: ['S4'],
+    field: SCENES.terms,
+  },
+  {
+    name: 'fences-end-leases',
+    rule: '§4 ◆',
+    mistake: 'Once a host is fenced, no guest is thought to live on a lease that it gave',
+    module: '@leasehold/server/app/reuse-estimates',
+    edits: [
+      [
+        'return reuseAtMs({ seenMs, clearedMs, vouched, reuseDelayS, leaseTimeCeilingS });',
+        'const isFenced = [...view.hosts.values()].some(({ fence }) => fence); return reuseAtMs({ seenMs, clearedMs, vouched: vouched || isFenced, reuseDelayS, leaseTimeCeilingS });',
+      ],
+    ],
+    caughtBy: ['S2'],
+    field: SCENES.fences,
+  },
+  {
+    name: 'settings-not-read-again',
+    rule: '§4',
+    mistake: 'A server that begins to lead reckons with the settings that it read when it started',
+    module: '@leasehold/server/control-plane',
+    edits: [['await store.readSettings();', '']],
+    caughtBy: ['S4'],
+    field: SCENES.settings,
   },
 ];

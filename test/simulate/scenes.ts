@@ -1,0 +1,36 @@
+// Schedules in which nothing happens but what one rule is for, again and again: chance alone brings it about in one run of
+// thousands. What chance decides in them is when, to whom, and in which order.
+
+import { BREAKERS, DEATHS } from './scene-deaths.js';
+import { FENCES, VOUCHES } from './scene-guests.js';
+import { BATCHES, CHANGES, REPEATS, UNKNOWNS } from './scene-requests.js';
+import { SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
+import type { Action, Setup } from './schedule.js';
+import type { Seeded } from './seeded.js';
+
+/** One of them. */
+export interface Scene {
+  /** The installation in which it happens, of what was drawn. */
+  setupOf(drawn: Setup, chance: Seeded): Setup;
+  /** What happens, in any order. */
+  actionsOf(setup: Setup, beginMs: number, endMs: number, chance: Seeded): readonly Action[];
+}
+
+/** All of them. */
+export const SCENES = {
+  silences: SILENCES,
+  terms: TERMS,
+  settings: SETTINGS,
+  spans: SPANS,
+  vouches: VOUCHES,
+  fences: FENCES,
+  changes: CHANGES,
+  unknowns: UNKNOWNS,
+  repeats: REPEATS,
+  batches: BATCHES,
+  deaths: DEATHS,
+  breakers: BREAKERS,
+} satisfies Record<string, Scene>;
+
+/** The name of one. */
+export type SceneName = keyof typeof SCENES;
