@@ -7,14 +7,14 @@ import type { Action } from './schedule.js';
 const GUESTS = 6;
 
 /**
- * Vouches that say less than they seem to: of the last of several tenures; of a guest that got another address meanwhile, and
- * was told the first one by a host that knew no better; and none, right after the lease began.
+ * Vouches that say less than they seem to: of the last of several tenures; and of a guest that got another address meanwhile,
+ * and was told the first one by a host that knew no better.
  */
 export const VOUCHES: Scene = {
   setupOf: (drawn, chance) =>
     plainSetup(drawn, chance, {
-      ...{ authorityS: 60, hasGuests: true, leavesGuests: true, isApart: true },
-      networks: [networkOf('red', 0, { macCount: 3 * GUESTS })],
+      ...{ authorityS: 60, hasGuests: true, leavesGuests: true },
+      networks: [networkOf('red', 0, { macCount: 2 * GUESTS })],
     }),
   actionsOf: (setup, beginMs, endMs, chance) =>
     rounds(beginMs, endMs, 240_000, (atMs) => {
@@ -33,14 +33,34 @@ export const VOUCHES: Scene = {
           at(atMs + 75_000 + chance.between(0, 8_000), reserve(mac, { address: 10 + nth + GUESTS })),
         ];
       };
-      const short = (nth: number): readonly Action[] => {
-        const mac = 2 * GUESTS + nth;
-        const sinceMs = atMs + 10_000 + 3_000 * nth;
-        return [at(sinceMs, reserve(mac)), at(sinceMs + chance.between(300, 1_000), release(mac, false))];
-      };
       return [
-        ...upTo(GUESTS).flatMap((nth) => [...returned(nth), ...moved(nth), ...short(nth)]),
+        ...upTo(GUESTS).flatMap((nth) => [...returned(nth), ...moved(nth)]),
         at(atMs + 30_000, cutOff(setup, host, 80_000)),
+      ];
+    }),
+};
+
+/**
+ * Guests whose clocks are slow ask a host that was cut off when they were released, and comes back: what it gives them right
+ * before it hears of that, a server waits for whose clock is fast.
+ */
+export const LEASES: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      ...{ authorityS: 120, hasGuests: true, isApart: true },
+      networks: [networkOf('red', 0, { macCount: 2 * GUESTS, leaseTimeS: 180 })],
+    }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 260_000, (atMs) => {
+      const forMs = chance.between(45_000, 60_000);
+      const backMs = atMs + 10_000 + forMs;
+      return [
+        at(atMs + 10_000, cutOff(setup, chance.pick(setup.hosts), forMs)),
+        ...upTo(2 * GUESTS).flatMap((mac): readonly Action[] => [
+          at(atMs + 100 * mac, reserve(mac)),
+          at(atMs + 12_000 + 100 * mac, release(mac, false)),
+          at(backMs + chance.between(-1_000, 6_000), { kind: 'reboot-guest', network: 0, mac }),
+        ]),
       ];
     }),
 };

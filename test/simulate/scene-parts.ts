@@ -1,6 +1,6 @@
 // What scenes are made of (scenes.ts).
 
-import type { Action, Fault, NetworkSetup, Request, Setup } from './schedule.js';
+import type { Action, Deed, Fault, NetworkSetup, Request, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
 /** A setup with these differences, in which messages are quick and clocks go alike, unless they say otherwise. */
@@ -37,7 +37,7 @@ export function rounds(
 }
 
 /** At that time. */
-export function at(atMs: number, deed: Fault | Request): Action {
+export function at(atMs: number, deed: Deed): Action {
   return { atMs, ...deed };
 }
 

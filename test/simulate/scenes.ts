@@ -2,7 +2,7 @@
 // thousands. What chance decides in them is when, to whom, and in which order.
 
 import { BREAKERS, DEATHS } from './scene-deaths.js';
-import { FENCES, VOUCHES } from './scene-guests.js';
+import { FENCES, LEASES, VOUCHES } from './scene-guests.js';
 import { BATCHES, CHANGES, REPEATS, UNKNOWNS } from './scene-requests.js';
 import { SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
 import type { Action, Setup } from './schedule.js';
@@ -23,6 +23,7 @@ export const SCENES = {
   settings: SETTINGS,
   spans: SPANS,
   vouches: VOUCHES,
+  leases: LEASES,
   fences: FENCES,
   changes: CHANGES,
   unknowns: UNKNOWNS,

@@ -1,8 +1,8 @@
-// What the manager does about hosts that lost their power, beside what it may and must do (docs/placement.md).
+// What the manager does about hosts whose agents do not run, beside what it may and must do (docs/placement.md).
 //
 //   S9  Within a minute one managed host in a hundred, and at least one, loses placements because it is believed dead. What
 //       a network loses that has no other live server does not count. A new holder knows nothing of the losses before it.
-//   L1  A network whose only servers lost their power is placed on another host in time, if there is one.
+//   L1  A network all of whose servers are gone is placed on another host in time, if there is one.
 
 import { serversWanted } from '@leasehold/server/domain/placement';
 import type { HostId, Uid } from '@leasehold/server/domain/ids';
@@ -26,8 +26,8 @@ export interface MovesParts {
 // By a clock that is fast, and with a write that comes late.
 const WINDOW_MS = 57_000;
 const SHARE = 0.01;
-// By then nobody takes it for anything but dead.
-const DEAD_MS = 5_000;
+// What is decided of it by then was decided before; nobody is called down so early.
+const GONE_MS = 1_500;
 // By then nobody takes it for anything but well, and may not choose another before it.
 const WELL_MS = 35_000;
 // A host that was silent counts as such for a minute.
@@ -79,12 +79,12 @@ export class MoveInvariants {
     }
   }
 
-  /** It is wanted, and cannot serve. */
+  /** It is wanted, and believed dead. */
   #isDead({ hostId, hostUid }: Placement): boolean {
     const { disk, troubles, isRunning } = this.#parts;
     const host = disk.hosts.get(hostId);
     const isWanted = host?.uid === hostUid && host.managed && !host.maintenance;
-    return isWanted && !isRunning(hostId) && troubles.forMs(hostId) >= DEAD_MS;
+    return isWanted && !isRunning(hostId) && troubles.goneForMs(hostId) >= GONE_MS;
   }
 
   #isWell(hostId: string): boolean {
@@ -95,7 +95,7 @@ export class MoveInvariants {
   #checkHelp({ networkId, placements }: Network, withinMs: number): void {
     const { troubles, machines, isRunning, report } = this.#parts;
     if (placements.length === 0) return;
-    const isLeft = placements.every(({ hostId }) => !isRunning(hostId) && troubles.forMs(hostId) > withinMs);
+    const isLeft = placements.every(({ hostId }) => !isRunning(hostId) && troubles.goneForMs(hostId) > withinMs);
     const areServersWell = machines.servers.every((name) => troubles.calmForMs(name) >= FORGOTTEN_MS);
     const isHelpful = machines.hosts.some((hostId) => this.#isWell(hostId));
     if (!isLeft || !areServersWell || !isHelpful) return;

@@ -4,6 +4,8 @@ import type { Fault } from '../schedule.js';
 import type { World } from '../world.js';
 
 interface Trouble {
+  /** What began it. */
+  kind: Fault['kind'];
   count: number;
   sinceMs: number;
   overMs: number;
@@ -24,9 +26,9 @@ export class Troubles {
   begin(fault: Fault, host: string | undefined): () => void {
     const names = host === undefined ? this.#namesOf(fault) : [host];
     for (const name of names) {
-      const trouble = this.#ofName.get(name) ?? { count: 0, sinceMs: 0, overMs: 0 };
+      const trouble = this.#ofName.get(name) ?? { kind: fault.kind, count: 0, sinceMs: 0, overMs: 0 };
       this.#ofName.set(name, trouble);
-      if (trouble.count++ === 0) trouble.sinceMs = this.#world.nowMs;
+      if (trouble.count++ === 0) Object.assign(trouble, { kind: fault.kind, sinceMs: this.#world.nowMs });
     }
     return () => {
       for (const name of names) {
@@ -36,10 +38,11 @@ export class Troubles {
     };
   }
 
-  /** For how long something has been wrong with a machine; 0: nothing is. */
-  forMs(name: string): number {
+  /** For how long an agent does not run, since what is wrong with its host began; 0: it does, or something else is wrong. */
+  goneForMs(name: string): number {
     const trouble = this.#ofName.get(name);
-    return trouble && trouble.count > 0 ? this.#world.nowMs - trouble.sinceMs : 0;
+    const isGone = trouble?.kind === 'kill-host' || trouble?.kind === 'reboot-host';
+    return isGone && trouble.count > 0 ? this.#world.nowMs - trouble.sinceMs : 0;
   }
 
   /** For how long nothing has been wrong with a machine. */

@@ -39,6 +39,7 @@ export const SCENES = {
   settings: { from: 1, seeds: 4, minutes: 4, scene: 'settings' },
   spans: { from: 1, seeds: 4, minutes: 3, scene: 'spans' },
   vouches: { from: 1, seeds: 4, minutes: 4.5, scene: 'vouches' },
+  leases: { from: 1, seeds: 4, minutes: 4.8, scene: 'leases' },
   fences: { from: 1, seeds: 4, minutes: 5, scene: 'fences' },
   changes: { from: 1, seeds: 6, minutes: 6, scene: 'changes' },
   unknowns: { from: 1, seeds: 4, minutes: 3, scene: 'unknowns' },

@@ -65,20 +65,6 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     field: SCENES.unknowns,
   },
   {
-    name: 'requests-not-looked-up',
-    rule: '§2.5',
-    mistake: 'A request is not looked up before it is carried out',
-    module: '@leasehold/server/app/reserve',
-    edits: [
-      [
-        'const earlier = command.request && (await this.#earlier(command.request, call));',
-        'const earlier = undefined;',
-      ],
-    ],
-    caughtBy: ['S3'],
-    field: SCENES.repeats,
-  },
-  {
     name: 'requests-not-remembered',
     rule: '§2.5',
     mistake: 'A reservation does not say which request made it',
