@@ -8,7 +8,7 @@ import { Installation, type Parts } from './installation.js';
 import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { MoveInvariants } from './invariants/moves.js';
-import { longestRestMs, resting } from './invariants/rest.js';
+import { longestRestMs, Rests, resting } from './invariants/rest.js';
 import { StoreInvariants } from './invariants/store.js';
 import { type Schedule, type Setup, WARM_MS } from './schedule.js';
 import type { Trace } from './trace.js';
@@ -103,6 +103,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     isRunning: (hostId) => hosts.some((host) => host.hostId === hostId && host.process !== undefined),
   });
   if (setup.helpsWithinMs !== undefined) moves.lookForHelp(setup.helpsWithinMs);
+  const rests = new Rests(world, disk);
   installation.start();
   for (const action of actions) {
     world.at(action.atMs, () => {
@@ -111,6 +112,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     });
   }
   await world.runUntil(endMs, afterTurn);
+  if (setup.restsAtMostMs !== undefined) for (const what of rests.longerThan(setup.restsAtMostMs)) report('L4', what);
   if (!violation) {
     installation.heal();
     world.after(SETTLES_MS, () => {

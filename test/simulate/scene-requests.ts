@@ -3,7 +3,7 @@
 
 import { at, networkOf, plainSetup, release, reserve, rounds, upTo } from './scene-parts.js';
 import type { Scene } from './scenes.js';
-import type { Action, Request } from './schedule.js';
+import type { Action, Fault, Request } from './schedule.js';
 
 const THREE = ['s1', 's2', 's3'];
 
@@ -88,5 +88,25 @@ export const BATCHES: Scene = {
       return upTo(size).map((i) =>
         at(atMs + chance.between(0, 40), reserve(nth * size + i, { via: i % setup.servers.length })),
       );
+    }),
+};
+
+/** Addresses go from hand to hand, and the store is away whenever they may become free. */
+export const FREES: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { networks: [networkOf('red', 0, { macCount: 60, cidr: '10.0.0.0/28' })] }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 4_000, (atMs) => {
+      const via = () => chance.below(setup.servers.length);
+      const troubles: readonly Fault[] = [
+        { kind: 'store-trouble', brokenShare: chance.between(0.3, 0.8), lateShare: chance.random(), forMs: 3_000 },
+        { kind: 'cut', of: setup.servers, from: ['store'], way: chance.pick(['both', 'back']), forMs: 1_500 },
+        { kind: 'lose-watch', server: chance.pick(setup.servers) },
+      ];
+      return [
+        at(atMs, reserve(chance.below(60), { isNew: true, via: via() })),
+        at(atMs + 1_000, release(chance.below(60), chance.chance(0.8), { via: via() })),
+        at(atMs + chance.between(0, 4_000), chance.pick(troubles)),
+      ];
     }),
 };

@@ -88,3 +88,61 @@ export const SPANS: Scene = {
       ...releaseAll(atMs + 10_000, chance),
     ]),
 };
+
+/** A host that was fenced is heard again, and is cut off. */
+export const FENCED: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { authorityS: 90, networks: [networkOf('red', 0, { macCount: ADDRESSES })] }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 190_000, (atMs) => {
+      const host = chance.pick(setup.hosts);
+      const cutMs = atMs + chance.between(60_000, 70_000);
+      return [
+        ...reserveAll(atMs),
+        at(atMs + 1_000, { kind: 'reboot-host', host, forMs: chance.between(25_000, 35_000) }),
+        ...[8_000, 16_000].map((afterMs) => at(atMs + afterMs, { kind: 'fence', host, via: 0 })),
+        at(cutMs, cutOff(setup, host, 110_000)),
+        ...releaseAll(cutMs + 1_000, chance),
+      ];
+    }),
+};
+
+/** A network and its subnet are deleted and made anew, while a host is cut off that served the one before. */
+export const NETWORKS: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { authorityS: 90, networks: [networkOf('red', 0, { macCount: ADDRESSES })] }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 190_000, (atMs) => {
+      const cutMs = atMs + chance.between(2_000, 5_000);
+      const anew = (sinceMs: number, change: 'create' | 'delete', kind: 'network' | 'subnet') =>
+        at(sinceMs, { kind, network: 0, change, via: chance.below(setup.servers.length) });
+      return [
+        ...reserveAll(atMs),
+        at(cutMs, cutOff(setup, chance.pick(setup.hosts), 120_000)),
+        ...releaseAll(cutMs + 1_000, chance),
+        anew(cutMs + 12_000, 'delete', 'subnet'),
+        anew(cutMs + 14_000, 'delete', 'network'),
+        anew(cutMs + 14_000 + chance.between(500, 5_000), 'create', 'network'),
+        anew(cutMs + 21_000, 'create', 'subnet'),
+        ...upTo(ADDRESSES).map((mac) => at(cutMs + 50_000 + 300 * mac, reserve(mac, { via: mac }))),
+        ...releaseAll(cutMs + 110_000, chance),
+      ];
+    }),
+};
+
+/** A host is dead, and no server leads for as long as its silence takes. */
+export const RESTARTS: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      ...{ authorityS: 100, restsAtMostMs: 220_000 },
+      networks: [networkOf('red', 0, { macCount: ADDRESSES })],
+    }),
+  actionsOf: (setup, beginMs, endMs, chance) => [
+    ...reserveAll(beginMs),
+    at(beginMs + 2_000, { kind: 'reboot-host', host: chance.pick(setup.hosts), forMs: endMs }),
+    ...releaseAll(beginMs + 3_000, chance),
+    ...rounds(beginMs + 12_000, endMs, 88_000, (atMs) => [
+      at(atMs + chance.between(0, 2_000), { kind: 'kill-servers', forMs: chance.between(200, 1_000) }),
+    ]),
+  ],
+};

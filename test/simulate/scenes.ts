@@ -3,8 +3,8 @@
 
 import { BREAKERS, DEATHS } from './scene-deaths.js';
 import { FENCES, LEASES, VOUCHES } from './scene-guests.js';
-import { BATCHES, CHANGES, REPEATS, UNKNOWNS } from './scene-requests.js';
-import { SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
+import { BATCHES, CHANGES, FREES, REPEATS, UNKNOWNS } from './scene-requests.js';
+import { FENCED, NETWORKS, RESTARTS, SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
 import type { Action, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -22,6 +22,9 @@ export const SCENES = {
   terms: TERMS,
   settings: SETTINGS,
   spans: SPANS,
+  fenced: FENCED,
+  networks: NETWORKS,
+  restarts: RESTARTS,
   vouches: VOUCHES,
   leases: LEASES,
   fences: FENCES,
@@ -29,6 +32,7 @@ export const SCENES = {
   unknowns: UNKNOWNS,
   repeats: REPEATS,
   batches: BATCHES,
+  frees: FREES,
   deaths: DEATHS,
   breakers: BREAKERS,
 } satisfies Record<string, Scene>;

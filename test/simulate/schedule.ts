@@ -40,6 +40,8 @@ export interface Setup {
   readonly leavesGuests?: boolean;
   /** Whether after all is healed every address that rests must become free. */
   readonly awaitsRest?: boolean;
+  /** How long an address may rest though hosts are away; absent: nobody looks. */
+  readonly restsAtMostMs?: number;
   /** Within which time a network is placed anew whose only server lost its power; absent: nobody looks. */
   readonly helpsWithinMs?: number;
   /** Of the reservations that were made, how many more addresses may be tried in vain; absent: nobody looks. */

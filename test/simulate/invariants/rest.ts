@@ -1,7 +1,11 @@
-// L4  Long after everything was healed no address rests any more: what is released is free for others some time.
+// L4  What is released is free for others some time: long after everything was healed no address rests any more; and where it
+//     is known how long a rest may take at most, none takes longer.
 
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { ReservationId } from '@leasehold/server/domain/ids';
+import type { Slot } from '@leasehold/server/domain/slot';
 import type { MemoryDisk } from '../../fakes/memory-disk.js';
+import type { World } from '../world.js';
 
 const RATE = 1.01 / 0.99;
 // Agents find the holder, networks are claimed, tables are taken in, and what was put off is looked at again.
@@ -25,12 +29,42 @@ export function longestRestMs(disk: MemoryDisk): number {
 
 /** The addresses that rest. */
 export function resting(disk: MemoryDisk): readonly string[] {
-  return disk
-    .slotsInOrder()
-    .filter(rests)
-    .map(({ networkId, address, mac }) => `${formatIpv4(address)} of ${networkId} still rests for ${mac}`);
+  return disk.slotsInOrder().filter(rests).map(textOf);
 }
 
-function rests({ state, reuseDelayS }: { readonly state: string; readonly reuseDelayS: number }): boolean {
+/** Follows how long addresses rest. */
+export class Rests {
+  readonly #world: World;
+  readonly #disk: MemoryDisk;
+  readonly #sinceMs = new Map<ReservationId, number>();
+
+  constructor(world: World, disk: MemoryDisk) {
+    this.#world = world;
+    this.#disk = disk;
+    disk.listen((changes) => {
+      for (const change of changes) {
+        if (change.kind !== 'slot' || change.slot.state !== 'quarantined') continue;
+        const { reservationId } = change.slot;
+        if (!this.#sinceMs.has(reservationId)) this.#sinceMs.set(reservationId, world.nowMs);
+      }
+    });
+  }
+
+  /** The addresses that have rested for longer. */
+  longerThan(ms: number): readonly string[] {
+    const isOver = ({ reservationId }: Slot) =>
+      this.#world.nowMs - (this.#sinceMs.get(reservationId) ?? Number.POSITIVE_INFINITY) > ms;
+    return this.#disk
+      .slotsInOrder()
+      .filter((slot) => rests(slot) && isOver(slot))
+      .map(textOf);
+  }
+}
+
+function textOf({ networkId, address, mac }: Slot): string {
+  return `${formatIpv4(address)} of ${networkId} still rests for ${mac}`;
+}
+
+function rests({ state, reuseDelayS }: Pick<Slot, 'state' | 'reuseDelayS'>): boolean {
   return state === 'quarantined' && reuseDelayS < LONGEST_S;
 }

@@ -38,6 +38,9 @@ export const SCENES = {
   terms: { from: 1, seeds: 4, minutes: 4.5, scene: 'terms' },
   settings: { from: 1, seeds: 4, minutes: 4, scene: 'settings' },
   spans: { from: 1, seeds: 4, minutes: 3, scene: 'spans' },
+  fenced: { from: 1, seeds: 4, minutes: 3.6, scene: 'fenced' },
+  networks: { from: 1, seeds: 4, minutes: 3.6, scene: 'networks' },
+  restarts: { from: 1, seeds: 4, minutes: 5, scene: 'restarts' },
   vouches: { from: 1, seeds: 4, minutes: 4.5, scene: 'vouches' },
   leases: { from: 1, seeds: 4, minutes: 4.8, scene: 'leases' },
   fences: { from: 1, seeds: 4, minutes: 5, scene: 'fences' },
@@ -45,6 +48,7 @@ export const SCENES = {
   unknowns: { from: 1, seeds: 4, minutes: 3, scene: 'unknowns' },
   repeats: { from: 1, seeds: 4, minutes: 2, scene: 'repeats' },
   batches: { from: 1, seeds: 4, minutes: 4, scene: 'batches' },
+  frees: { from: 1, seeds: 4, minutes: 4, scene: 'frees' },
   deaths: { from: 1, seeds: 4, minutes: 5, scene: 'deaths' },
   breakers: { from: 1, seeds: 4, minutes: 4.5, scene: 'breakers' },
 } satisfies Record<string, Field>;
