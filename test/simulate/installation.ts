@@ -80,8 +80,7 @@ export class Installation {
     this.troubles = new Troubles(world, setup.servers);
     const drifts = chance.of('drift');
     // Of a span a server sees the least, and a host the most.
-    const drift = (apart: number) =>
-      setup.isApart ? apart * setup.drift : drifts.between(-setup.drift, setup.drift);
+    const drift = (apart: number) => (setup.isApart ? apart * setup.drift : drifts.between(-setup.drift, setup.drift));
     const start = parts.startControlPlane ?? startControlPlane;
     this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(1), start));
     const guests = setup.hasGuests
@@ -212,7 +211,7 @@ export class Installation {
     }
   }
 
-  #when({ seen, afterMs, then }: Extract<Fault, { readonly kind: 'when' }>): void {
+  #when({ seen, afterMs, fault }: Extract<Fault, { readonly kind: 'when' }>): void {
     const unlisten = this.disk.listen((changes) => {
       const isSeen = changes.some((change) =>
         seen === 'mark'
@@ -221,7 +220,7 @@ export class Installation {
       );
       if (!isSeen) return;
       unlisten();
-      this.world.after(afterMs, () => this.suffer(then));
+      this.world.after(afterMs, () => this.suffer(fault));
     });
   }
 
@@ -287,7 +286,7 @@ function stall({ process }: ServerNode | HostNode): () => void {
 
 function textOf({ kind, ...rest }: Fault | GuestDeed): string {
   const values = Object.entries(rest).map(([key, value]) => {
-    if (key === 'then') return JSON.stringify(value);
+    if (key === 'fault') return JSON.stringify(value);
     const text = typeof value === 'number' ? String(Math.round(value * 100) / 100) : String(value);
     return key === 'forMs' ? `for ${(Number(value) / 1_000).toFixed(1)} s` : text;
   });

@@ -46,7 +46,15 @@ type Release = Extract<Request, { readonly kind: 'release' }>;
 
 /** A reservation for that very MAC. */
 export function reserve(mac: number, more: Partial<Reserve> = {}): Reserve {
-  const plain = { kind: 'reserve', network: 0, mac, isNew: false, hasRequestId: false, isTwice: false, via: 0 } as const;
+  const plain = {
+    kind: 'reserve',
+    network: 0,
+    mac,
+    isNew: false,
+    hasRequestId: false,
+    isTwice: false,
+    via: 0,
+  } as const;
   return { ...plain, ...more };
 }
 

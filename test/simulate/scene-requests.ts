@@ -26,7 +26,7 @@ export const CHANGES: Scene = {
       const afterMs = chance.between(setup.usualLatencyMs, 4 * setup.usualLatencyMs);
       return [
         ...upTo(4).map((mac) => at(atMs, release(mac, true, { via: other }))),
-        at(atMs + 1_900, { kind: 'when', seen: 'mark', afterMs, then: { kind: 'stall-server', server, forMs } }),
+        at(atMs + 1_900, { kind: 'when', seen: 'mark', afterMs, fault: { kind: 'stall-server', server, forMs } }),
         at(atMs + 2_000, { kind: 'subnet', network: 0, change, via }),
         ...upTo(3).map((mac) => at(atMs + 33_000 + 1_500 * mac, reserve(mac, { via: other, ...wanted }))),
         at(atMs + 50_000, { kind: 'subnet', network: 0, change: 'create', via: other }),
@@ -41,10 +41,10 @@ export const UNKNOWNS: Scene = {
     plainSetup(drawn, chance, { networks: [networkOf('red', 0, { macCount: 12, dhcpServerCount: 1 })] }),
   actionsOf: (setup, beginMs, endMs, chance) =>
     rounds(beginMs, endMs, 75_000, (atMs) => {
-      const then = { kind: 'cut', of: setup.servers, from: ['store'], way: 'back', forMs: 45_000 } as const;
+      const fault = { kind: 'cut', of: setup.servers, from: ['store'], way: 'back', forMs: 45_000 } as const;
       return [
         ...upTo(12).map((mac) => at(atMs, release(mac, true, { via: mac }))),
-        at(atMs + 4_000, { kind: 'when', seen: 'reserved', afterMs: 0, then }),
+        at(atMs + 4_000, { kind: 'when', seen: 'reserved', afterMs: 0, fault }),
         ...upTo(4).map(() => at(atMs + 4_000, reserve(chance.below(12), { hasRequestId: true, via: chance.below(2) }))),
       ];
     }),

@@ -1,8 +1,8 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
-import { SCENES, type SceneName } from './scenes.js';
 import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
+import { SCENES, type SceneName } from './scenes.js';
 import { Seeded } from './seeded.js';
 
 /**
@@ -87,7 +87,7 @@ export type Fault =
   /** A server is killed, and started with another S. */
   | { readonly kind: 'new-authority'; readonly server: string; readonly authorityS: number; readonly forMs: number }
   /** Another fault, so long after the store shows something next: a mark that is set, or an address that is reserved. */
-  | { readonly kind: 'when'; readonly seen: 'mark' | 'reserved'; readonly afterMs: number; readonly then: Fault }
+  | { readonly kind: 'when'; readonly seen: 'mark' | 'reserved'; readonly afterMs: number; readonly fault: Fault }
   | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
 
 /** What engines and operators ask for, at one of the servers first. */

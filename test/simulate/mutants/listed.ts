@@ -33,7 +33,7 @@ export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests:
 /** Changes of subnets meet reservations. */
 export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: true };
 /** Each what one rule is for (scenes.ts), for as long as its rounds take. */
-export const SCENES = {
+export const SCENE_FIELDS = {
   silences: { from: 1, seeds: 4, minutes: 5, scene: 'silences' },
   terms: { from: 1, seeds: 4, minutes: 4.5, scene: 'terms' },
   settings: { from: 1, seeds: 4, minutes: 4, scene: 'settings' },

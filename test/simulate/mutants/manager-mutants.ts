@@ -1,6 +1,6 @@
 // Mistakes in what the manager does about hosts that die, or do not do what they are told (docs/placement.md).
 
-import { type ListedMutant, SCENES } from './listed.js';
+import { type ListedMutant, SCENE_FIELDS } from './listed.js';
 
 /** See the top of the file. */
 export const MANAGER_MUTANTS: readonly ListedMutant[] = [
@@ -11,7 +11,7 @@ export const MANAGER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/brakes',
     edits: [['if (recent.size >= budget)', 'if (false)']],
     caughtBy: ['S9'],
-    field: SCENES.deaths,
+    field: SCENE_FIELDS.deaths,
   },
   {
     name: 'one-breaker-for-all',
@@ -24,6 +24,6 @@ export const MANAGER_MUTANTS: readonly ListedMutant[] = [
       ['this.#breakers.get(host.hostId)?.state', "this.#breakers.get('')?.state"],
     ],
     caughtBy: ['L1'],
-    field: SCENES.breakers,
+    field: SCENE_FIELDS.breakers,
   },
 ];

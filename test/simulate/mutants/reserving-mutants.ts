@@ -1,6 +1,6 @@
 // Mistakes in reserving, releasing and changing what may be reserved (protocol.md §2).
 
-import { ANY, COLLISIONS, type ListedMutant, SCENES } from './listed.js';
+import { ANY, COLLISIONS, type ListedMutant, SCENE_FIELDS } from './listed.js';
 
 /** See the top of the file. */
 export const RESERVING_MUTANTS: readonly ListedMutant[] = [
@@ -44,7 +44,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/subnets',
     edits: [['while (current?.mark?.operationId === mark.operationId)', 'while (current)']],
     caughtBy: ['S3'],
-    field: SCENES.changes,
+    field: SCENE_FIELDS.changes,
   },
   {
     name: 'unknown-taken-for-undone',
@@ -62,7 +62,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S3'],
-    field: SCENES.unknowns,
+    field: SCENE_FIELDS.unknowns,
   },
   {
     name: 'requests-not-remembered',
@@ -71,7 +71,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reserve',
     edits: [['...(request ? { request } : {}),', '']],
     caughtBy: ['S3'],
-    field: SCENES.repeats,
+    field: SCENE_FIELDS.repeats,
   },
   {
     name: 'lowest-address-first',
@@ -80,7 +80,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/subnet-space',
     edits: [['this.#outOfTheWay(this.#taken.nextFree(this.#offset))', 'this.#taken.nextFree(0)']],
     caughtBy: ['C1'],
-    field: SCENES.batches,
+    field: SCENE_FIELDS.batches,
   },
   {
     name: 'marks-stay',

@@ -1,6 +1,6 @@
 // Mistakes in the rule when a released address goes to another MAC (protocol.md §4).
 
-import { ANY, GUESTS, type ListedMutant, SCENES } from './listed.js';
+import { ANY, GUESTS, type ListedMutant, SCENE_FIELDS } from './listed.js';
 
 /** See the top of the file. */
 export const REUSE_MUTANTS: readonly ListedMutant[] = [
@@ -90,7 +90,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reserve',
     edits: [["const chainSoFar = isChainVouched(resting) ? 'vouched' : 'unvouched';", "const chainSoFar = 'vouched';"]],
     caughtBy: ['S2'],
-    field: SCENES.vouches,
+    field: SCENE_FIELDS.vouches,
   },
   {
     name: 'vouches-blind-to-moves',
@@ -103,7 +103,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
       ['if (tenures.some((each) => each.reservationId !== reservationId))', 'if (false)'],
     ],
     caughtBy: ['S2'],
-    field: SCENES.vouches,
+    field: SCENE_FIELDS.vouches,
   },
   {
     name: 'clocks-never-drift',
@@ -112,7 +112,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/reuse',
     edits: [['const RATE = (1 + DRIFT) / (1 - DRIFT);', 'const RATE = 1;']],
     caughtBy: ['S2'],
-    field: SCENES.leases,
+    field: SCENE_FIELDS.leases,
   },
   {
     name: 'silence-without-slack',
@@ -121,7 +121,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/reuse',
     edits: [['return atMostMs(authorityCeilingS) + SLACK_MS;', 'return authorityCeilingS * 1_000;']],
     caughtBy: ['S4'],
-    field: SCENES.spans,
+    field: SCENE_FIELDS.spans,
   },
   {
     name: 'silence-not-reset',
@@ -130,7 +130,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/hosts',
     edits: [['const { silentForS: _s, fence: _f, ...heard } = host;', 'const { fence: _f, ...heard } = host;']],
     caughtBy: ['S4'],
-    field: SCENES.silences,
+    field: SCENE_FIELDS.silences,
   },
   {
     name: 'unheard-taken-for-silent',
@@ -144,7 +144,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S4'],
-    field: SCENES.silences,
+    field: SCENE_FIELDS.silences,
   },
   {
     name: 'unheard-counts-as-taken-in',
@@ -153,7 +153,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/agent-sessions',
     edits: [['takenInMs: Number.NEGATIVE_INFINITY,', 'takenInMs: Number.POSITIVE_INFINITY,']],
     caughtBy: ['S4'],
-    field: SCENES.terms,
+    field: SCENE_FIELDS.terms,
   },
   {
     name: 'fences-end-leases',
@@ -167,7 +167,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S2'],
-    field: SCENES.fences,
+    field: SCENE_FIELDS.fences,
   },
   {
     name: 'settings-not-read-again',
@@ -176,7 +176,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/control-plane',
     edits: [['await store.readSettings();', '']],
     caughtBy: ['S4'],
-    field: SCENES.settings,
+    field: SCENE_FIELDS.settings,
   },
   {
     name: 'fences-outlive-hellos',
@@ -185,7 +185,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/hosts',
     edits: [['const { silentForS: _s, fence: _f, ...heard } = host;', 'const { silentForS: _s, ...heard } = host;']],
     caughtBy: ['S4'],
-    field: SCENES.fenced,
+    field: SCENE_FIELDS.fenced,
   },
   {
     name: 'silence-not-added-up',
@@ -194,7 +194,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/host-answers',
     edits: [['hosts.lastSignMs(hostId) === undefined ? silentForS : 0', '0']],
     caughtBy: ['L4'],
-    field: SCENES.restarts,
+    field: SCENE_FIELDS.restarts,
   },
   {
     name: 'tombstones-forgotten',
@@ -203,7 +203,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/networks',
     edits: [['formerServers: tombstone?.formerServers ?? [],', 'formerServers: [],']],
     caughtBy: ['S4'],
-    field: SCENES.networks,
+    field: SCENE_FIELDS.networks,
   },
   {
     name: 'frees-tried-once',
@@ -212,6 +212,6 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reclaimer',
     edits: [['this.#resting.putOff(resting, clock.now() + EVERY_MS);', '']],
     caughtBy: ['L4'],
-    field: SCENES.frees,
+    field: SCENE_FIELDS.frees,
   },
 ];
