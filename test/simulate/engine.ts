@@ -6,6 +6,7 @@
 
 import { formatIpv4, type Ipv4, parseCidr } from '@leasehold/proto/values';
 import type { Call } from '@leasehold/server/app/context';
+import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, ReservationId, SubnetId } from '@leasehold/server/domain/ids';
@@ -60,6 +61,8 @@ export class Engine {
   readonly #machine: Machine;
   readonly #known = new Map<string, Known>();
   readonly #busy = new Set<string>();
+  /** The releases that were answered. */
+  readonly #releases: ReleaseCommand[] = [];
   /** The reservations that requests with an id made. */
   readonly #answered: { readonly command: ReserveCommand; readonly reservationId: ReservationId }[] = [];
   #asked = 0;
@@ -134,6 +137,9 @@ export class Engine {
         return;
       case 'repeat':
         void this.#repeat(request);
+        return;
+      case 'repeat-release':
+        if (network) void this.#repeatRelease(network, request);
         return;
       case 'bad':
         if (network) void this.#askWrongly(network, request);
@@ -247,6 +253,7 @@ export class Engine {
     const what = `release ${network.name} ${mac} ${formatIpv4(address)}${guestStopped ? ' stopped' : ''}`;
     const answer = await this.#ask(request.via, what, (cases, call) => cases.release.release(command, call));
     if (answer.kind !== 'answer' || !answer.result.ok) return;
+    this.#releases.push(command);
     this.#promises.released(reservationId);
     this.#known.set(key, { kind: 'free' });
   }
@@ -266,7 +273,7 @@ export class Engine {
   }
 
   /** Whoever repeats a request is told what it made then, whatever became of that. */
-  async #repeat({ via, network: index, nth }: Extract<Request, { readonly kind: 'repeat' }>): Promise<void> {
+  async #repeat({ via, network: index, nth }: Extract<Request, { readonly nth: number }>): Promise<void> {
     const network = this.#setup.networks[index];
     const answered = this.#answered.filter(({ command }) => command.subnetId === network?.name);
     const chosen = answered[nth % answered.length];
@@ -282,6 +289,15 @@ export class Engine {
         this.#around.report('S3', `${what} made ${reservationId}, and is answered ${made}`);
       }
     });
+  }
+
+  /** What was released stays so, and nobody else loses anything, whatever the answer is. */
+  async #repeatRelease(
+    { name }: NetworkSetup,
+    { via, nth }: Extract<Request, { readonly nth: number }>,
+  ): Promise<void> {
+    const chosen = this.#releases[nth % this.#releases.length];
+    if (chosen) await this.#ask(via, `repeat release ${name}`, (cases, call) => cases.release.release(chosen, call));
   }
 
   async #changeSubnet(

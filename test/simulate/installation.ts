@@ -226,7 +226,7 @@ export class Installation {
 
   #cut({ of, from, way }: Extract<Fault, { readonly kind: 'cut' }>): () => void {
     const ways: (readonly [string, string])[] = [];
-    for (const a of of) {
+    for (const a of of.map((name) => this.#named(name))) {
       for (const b of from) {
         if (way !== 'back') ways.push([a, b]);
         if (way !== 'there') ways.push([b, a]);
@@ -260,11 +260,15 @@ export class Installation {
     return server;
   }
 
-  /** The host of that name; `server of red`: the one that serves the network `red`, the first if there are several. */
-  #host(name: string): HostNode {
+  /** The name of a machine; of `server of red`: of the host that serves the network `red`, the first if there are several. */
+  #named(name: string): string {
     const networkId = /^server of (.*)/.exec(name)?.[1] as NetworkId | undefined;
     const [placement] = (networkId && this.disk.networks.get(networkId)?.placements) ?? [];
-    const hostId = placement?.hostId ?? name;
+    return placement?.hostId ?? name;
+  }
+
+  #host(name: string): HostNode {
+    const hostId = this.#named(name);
     const host = this.hosts.find((each) => each.hostId === hostId);
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;

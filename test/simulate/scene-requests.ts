@@ -110,3 +110,24 @@ export const FREES: Scene = {
       ];
     }),
 };
+
+/** Releases come again when the address has gone to another MAC. */
+export const LATE_RELEASES: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      networks: [networkOf('red', 0, { macCount: 24, cidr: '10.0.0.0/29', dhcpServerCount: 1 })],
+    }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 2_500, (atMs) => {
+      const via = () => chance.below(setup.servers.length);
+      const by = chance.pick(['request', 'guarded-address'] as const);
+      const again = (afterMs: number) =>
+        at(atMs + afterMs, { kind: 'repeat-release', network: 0, nth: chance.below(1_000), via: via() });
+      return [
+        at(atMs, reserve(chance.below(24), { isNew: true, via: via() })),
+        at(atMs + 2_000, release(chance.below(24), true, { by, via: via() })),
+        again(600),
+        again(1_200),
+      ];
+    }),
+};

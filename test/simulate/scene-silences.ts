@@ -146,3 +146,38 @@ export const RESTARTS: Scene = {
     ]),
   ],
 };
+
+/** A MAC comes back to its address after the network was taken from a host that has it, and is cut off. */
+export const CHAINS: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      ...{ authorityS: 90, hosts: ['h1', 'h2', 'h3', 'h4'] },
+      networks: [networkOf('red', 0, { macCount: ADDRESSES, dhcpServerCount: chance.pick([1, 2]) })],
+    }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 170_000, (atMs) => [
+      ...reserveAll(atMs),
+      at(atMs + 5_000, cutOff(setup, 'server of red', 120_000)),
+      ...upTo(ADDRESSES).flatMap((mac) => [
+        at(atMs + 15_000 + 100 * mac, release(mac, true)),
+        at(atMs + 17_000 + 100 * mac, reserve(mac)),
+        at(atMs + 20_000 + chance.between(0, 5_000), release(mac, true)),
+      ]),
+    ]),
+};
+
+/** A host that is cut off, and may answer, is deleted. */
+export const FORGOTTEN: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { authorityS: 90, networks: [networkOf('red', 0, { macCount: ADDRESSES })] }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 170_000, (atMs) => {
+      const host = chance.pick(setup.hosts);
+      return [
+        ...reserveAll(atMs),
+        at(atMs + 5_000, cutOff(setup, host, 120_000)),
+        ...[15_000, 20_000].map((afterMs) => at(atMs + afterMs, { kind: 'delete-host', host, via: 0 })),
+        ...releaseAll(atMs + 10_000, chance),
+      ];
+    }),
+};

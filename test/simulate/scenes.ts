@@ -3,8 +3,8 @@
 
 import { BREAKERS, DEATHS } from './scene-deaths.js';
 import { FENCES, LEASES, VOUCHES } from './scene-guests.js';
-import { BATCHES, CHANGES, FREES, REPEATS, UNKNOWNS } from './scene-requests.js';
-import { FENCED, NETWORKS, RESTARTS, SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
+import { BATCHES, CHANGES, FREES, LATE_RELEASES, REPEATS, UNKNOWNS } from './scene-requests.js';
+import { CHAINS, FENCED, FORGOTTEN, NETWORKS, RESTARTS, SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
 import type { Action, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -23,6 +23,8 @@ export const SCENES = {
   settings: SETTINGS,
   spans: SPANS,
   fenced: FENCED,
+  chains: CHAINS,
+  forgotten: FORGOTTEN,
   networks: NETWORKS,
   restarts: RESTARTS,
   vouches: VOUCHES,
@@ -31,6 +33,7 @@ export const SCENES = {
   changes: CHANGES,
   unknowns: UNKNOWNS,
   repeats: REPEATS,
+  'late-releases': LATE_RELEASES,
   batches: BATCHES,
   frees: FREES,
   deaths: DEATHS,

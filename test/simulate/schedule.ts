@@ -123,8 +123,8 @@ export type Request = { readonly via: number } & (
   | { readonly kind: 'fence'; readonly host: string }
   /** The network itself; only one without a subnet can be deleted. */
   | { readonly kind: 'network'; readonly network: number; readonly change: 'delete' | 'create' }
-  /** One of the reservations that were answered, by the same request again. */
-  | { readonly kind: 'repeat'; readonly network: number; readonly nth: number }
+  /** One of the reservations that requests with an id made, or of the releases that were answered, once more. */
+  | { readonly kind: 'repeat' | 'repeat-release'; readonly network: number; readonly nth: number }
   /** What can only be refused. */
   | {
       readonly kind: 'bad';

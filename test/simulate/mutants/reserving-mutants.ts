@@ -100,4 +100,24 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     caughtBy: ['S4'],
     field: ANY,
   },
+  {
+    name: 'guard-ignored',
+    rule: '§2.6',
+    mistake: 'A release by address takes the address from whoever has it by now',
+    module: '@leasehold/server/app/release',
+    edits: [
+      ['if (command.reservationId !== undefined && command.reservationId !== tenure.reservationId)', 'if (false)'],
+    ],
+    caughtBy: ['S3'],
+    field: SCENE_FIELDS.lateReleases,
+  },
+  {
+    name: 'release-requests-not-remembered',
+    rule: '§2.6',
+    mistake: 'A release does not say which request made it: repeated, it takes the address from who has it by now',
+    module: '@leasehold/server/app/release',
+    edits: [['call.caller, command.guestStopped, request)', 'call.caller, command.guestStopped)']],
+    caughtBy: ['S3'],
+    field: SCENE_FIELDS.lateReleases,
+  },
 ];

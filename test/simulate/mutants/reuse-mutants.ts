@@ -214,4 +214,36 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     caughtBy: ['L4'],
     field: SCENE_FIELDS.frees,
   },
+  {
+    name: 'chains-forgotten',
+    rule: '§2.1 ◆',
+    mistake: 'A MAC that comes back to its address begins a new chain',
+    module: '@leasehold/server/app/reserve',
+    edits: [['{ ...wanted, chainCounter, chainSoFar, revision }', '{ ...wanted, chainSoFar, revision }']],
+    caughtBy: ['S4'],
+    field: SCENE_FIELDS.chains,
+  },
+  {
+    name: 'forgotten-hosts-not-counted',
+    rule: '§4 ◆',
+    mistake: 'A host that was deleted is not waited for',
+    module: '@leasehold/server/app/host-answers',
+    edits: [['silencedMs: this.#forgottenMs(networkId, entry, ceilingS)', 'silencedMs: Number.NEGATIVE_INFINITY']],
+    caughtBy: ['S4'],
+    field: SCENE_FIELDS.forgotten,
+  },
+  {
+    name: 'lease-time-from-release',
+    rule: '§4 ◆',
+    mistake: 'The lease time counts from the release, not from when the last host took it in',
+    module: '@leasehold/server/domain/reuse',
+    edits: [
+      [
+        'return vouched ? quietMs : quietMs + atMostMs(leaseTimeCeilingS);',
+        'return vouched ? quietMs : Math.max(quietMs, seenMs + atMostMs(leaseTimeCeilingS));',
+      ],
+    ],
+    caughtBy: ['S2'],
+    field: SCENE_FIELDS.leases,
+  },
 ];
