@@ -313,6 +313,7 @@ export class Engine {
     }
     const patch = {
       'lease-time': { leaseTimeS: network.leaseTimeS + 30 },
+      'least-lease-time': { leaseTimeS: 120 },
       exclude: { excludedRanges: [{ first, last: first }] },
       include: { excludedRanges: [] },
       gateway: { gateway: addressAt(network, 1) },

@@ -86,3 +86,19 @@ export const FENCES: Scene = {
       ];
     }),
 };
+
+/** The lease time is lowered, and guests live on the longer leases that they have. */
+export const SHORTER: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      ...{ authorityS: 60, hasGuests: true, leavesGuests: true },
+      networks: [networkOf('red', 0, { macCount: GUESTS, leaseTimeS: 300 })],
+    }),
+  actionsOf: (_setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 400_000, (atMs) => [
+      ...upTo(GUESTS).map((mac) => at(atMs + 100 * mac, reserve(mac))),
+      at(atMs + 15_000, { kind: 'subnet', network: 0, change: 'least-lease-time', via: 0 }),
+      // Before, and after, whoever lowers ceilings has looked.
+      ...upTo(GUESTS).map((mac) => at(atMs + 16_000 + chance.between(0, 60_000), release(mac, false))),
+    ]),
+};

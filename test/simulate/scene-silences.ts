@@ -181,3 +181,19 @@ export const FORGOTTEN: Scene = {
       ];
     }),
 };
+
+/** S is lowered, after a host was told the longer one. */
+export const LOWERED: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { authorityS: 125, networks: [networkOf('red', 0, { macCount: ADDRESSES })] }),
+  actionsOf: (setup, beginMs, _endMs, chance) => {
+    const cutMs = beginMs + 30_000;
+    return [
+      at(beginMs, { kind: 'new-authority', server: 's1', authorityS: 60, forMs: 8_000 }),
+      ...reserveAll(beginMs + 20_000),
+      at(cutMs, cutOff(setup, chance.pick(setup.hosts), 160_000)),
+      at(cutMs + chance.between(0, 500), { kind: 'stall-server', server: 's2', forMs: chance.between(9_000, 12_000) }),
+      ...releaseAll(cutMs + 5_000, chance),
+    ];
+  },
+};

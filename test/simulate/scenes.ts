@@ -2,9 +2,20 @@
 // thousands. What chance decides in them is when, to whom, and in which order.
 
 import { BREAKERS, DEATHS } from './scene-deaths.js';
-import { FENCES, LEASES, VOUCHES } from './scene-guests.js';
+import { FENCES, LEASES, SHORTER, VOUCHES } from './scene-guests.js';
 import { BATCHES, CHANGES, FREES, LATE_RELEASES, REPEATS, UNKNOWNS } from './scene-requests.js';
-import { CHAINS, FENCED, FORGOTTEN, NETWORKS, RESTARTS, SETTINGS, SILENCES, SPANS, TERMS } from './scene-silences.js';
+import {
+  CHAINS,
+  FENCED,
+  FORGOTTEN,
+  LOWERED,
+  NETWORKS,
+  RESTARTS,
+  SETTINGS,
+  SILENCES,
+  SPANS,
+  TERMS,
+} from './scene-silences.js';
 import type { Action, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -21,6 +32,7 @@ export const SCENES = {
   silences: SILENCES,
   terms: TERMS,
   settings: SETTINGS,
+  lowered: LOWERED,
   spans: SPANS,
   fenced: FENCED,
   chains: CHAINS,
@@ -29,6 +41,7 @@ export const SCENES = {
   restarts: RESTARTS,
   vouches: VOUCHES,
   leases: LEASES,
+  shorter: SHORTER,
   fences: FENCES,
   changes: CHANGES,
   unknowns: UNKNOWNS,

@@ -116,7 +116,15 @@ export type Request = { readonly via: number } & (
   | {
       readonly kind: 'subnet';
       readonly network: number;
-      readonly change: 'lease-time' | 'exclude' | 'include' | 'gateway' | 'no-gateway' | 'delete' | 'create';
+      readonly change:
+        | 'lease-time'
+        | 'least-lease-time'
+        | 'exclude'
+        | 'include'
+        | 'gateway'
+        | 'no-gateway'
+        | 'delete'
+        | 'create';
     }
   | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
   | { readonly kind: 'delete-host'; readonly host: string }

@@ -246,4 +246,36 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     caughtBy: ['S2'],
     field: SCENE_FIELDS.leases,
   },
+  {
+    name: 'authority-lowered-at-once',
+    rule: '§4',
+    mistake: 'A lower S is reckoned with as soon as somebody leads who hands it out',
+    module: '@leasehold/server/app/ceilings',
+    edits: [['authorityS < authorityCeilingS && hasPassed', 'authorityS < authorityCeilingS']],
+    caughtBy: ['S4'],
+    field: SCENE_FIELDS.lowered,
+  },
+  {
+    name: 'lease-times-lowered-at-once',
+    rule: '§4',
+    mistake: 'A shorter lease time is reckoned with from when it is set',
+    module: '@leasehold/server/app/subnets',
+    edits: [
+      [
+        'const leaseTimeCeilingS = Math.max(before.leaseTimeCeilingS, after.leaseTimeS);',
+        'const leaseTimeCeilingS = after.leaseTimeS;',
+      ],
+    ],
+    caughtBy: ['S2'],
+    field: SCENE_FIELDS.shorter,
+  },
+  {
+    name: 'longer-leases-not-awaited',
+    rule: '§4',
+    mistake: 'A shorter lease time is reckoned with as soon as every host has taken it in',
+    module: '@leasehold/server/app/ceilings',
+    edits: [['nowMs >= lowered.takenInMs + atMostMs(ceilingS)', 'nowMs >= lowered.takenInMs']],
+    caughtBy: ['S2'],
+    field: SCENE_FIELDS.shorter,
+  },
 ];
