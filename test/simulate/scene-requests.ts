@@ -23,7 +23,7 @@ export const CHANGES: Scene = {
       const wanted = change === 'exclude' ? { address: 5 } : {};
       const forMs = chance.between(37_000, 42_000);
       // Between what it looks for and what it writes then.
-      const afterMs = chance.between(setup.usualLatencyMs, 4 * setup.usualLatencyMs);
+      const afterMs = setup.usualLatencyMs * chance.between(1.2, 3);
       return [
         ...upTo(4).map((mac) => at(atMs, release(mac, true, { via: other }))),
         at(atMs + 1_900, { kind: 'when', seen: 'mark', afterMs, fault: { kind: 'stall-server', server, forMs } }),
