@@ -35,23 +35,30 @@ export const SILENCES: Scene = {
     }),
 };
 
-/** A server leads, another one does, and then it leads again, while a host is cut off to which the other one told more. */
+/** A server leads, another one does, and then it leads again, while hosts are cut off that serve since the other one led. */
 export const TERMS: Scene = {
   setupOf: (drawn, chance) =>
-    plainSetup(drawn, chance, { authorityS: 100, networks: [networkOf('red', 0, { macCount: ADDRESSES })] }),
+    plainSetup(drawn, chance, {
+      authorityS: 100,
+      networks: [networkOf('red', 0, { macCount: ADDRESSES, dhcpServerCount: 1 })],
+    }),
   actionsOf: (setup, beginMs, endMs, chance) =>
     rounds(beginMs, endMs, 240_000, (atMs) => {
-      const host = chance.pick(setup.hosts);
+      const spared = chance.pick(setup.hosts);
+      // One of the two did not serve when there was one server.
+      const away = setup.hosts.filter((each) => each !== spared);
       const stall = (sinceMs: number, server: string) =>
         at(sinceMs, { kind: 'stall-server', server, forMs: chance.between(9_000, 12_000) });
       const cutMs = atMs + 75_000;
       return [
         stall(atMs, 's2'),
         stall(atMs + 25_000, 's1'),
-        ...reserveAll(atMs + 50_000),
-        at(cutMs, cutOff(setup, host, 130_000)),
+        at(atMs + 45_000, { kind: 'count', network: 0, dhcpServerCount: 3, via: 0 }),
+        ...reserveAll(atMs + 55_000),
+        at(cutMs, { kind: 'cut', of: away, from: setup.servers, way: 'both', forMs: 130_000 }),
         stall(cutMs + chance.between(0, 500), 's2'),
         ...releaseAll(cutMs + 5_000, chance),
+        at(atMs + 230_000, { kind: 'count', network: 0, dhcpServerCount: 1, via: 0 }),
       ];
     }),
 };

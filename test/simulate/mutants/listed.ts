@@ -35,7 +35,7 @@ export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: tru
 /** Each what one rule is for (scenes.ts), for as long as its rounds take. */
 export const SCENE_FIELDS = {
   silences: { from: 1, seeds: 2, minutes: 5, scene: 'silences' },
-  terms: { from: 1, seeds: 2, minutes: 4.5, scene: 'terms' },
+  terms: { from: 1, seeds: 5, minutes: 4.5, scene: 'terms' },
   settings: { from: 1, seeds: 2, minutes: 4, scene: 'settings' },
   lowered: { from: 1, seeds: 2, minutes: 4, scene: 'lowered' },
   spans: { from: 1, seeds: 2, minutes: 3, scene: 'spans' },

@@ -156,6 +156,18 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     field: SCENE_FIELDS.terms,
   },
   {
+    name: 'acknowledgements-outlive-terms',
+    rule: '§4 ◆',
+    mistake: 'A server that leads again believes that a host has no more tables than when it led before',
+    module: '@leasehold/server/adapters/agents/agent-sessions',
+    edits: [
+      ['this.#hosts.clear();', ''],
+      ['record.takenInMs = this.#options.clock.now();', 'record.takenInMs = Number.POSITIVE_INFINITY;'],
+    ],
+    caughtBy: ['S4'],
+    field: SCENE_FIELDS.terms,
+  },
+  {
     name: 'fences-end-leases',
     rule: '§4 ◆',
     mistake: 'Once a host is fenced, no guest is thought to live on a lease that it gave',
