@@ -194,7 +194,8 @@ export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedul
     const { setupOf: staged, actionsOf } = SCENES[scene];
     const setup = staged(drawn, chance.of('scene setup'));
     const actions = actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`));
-    return { seed, setup, actions: actions.toSorted((a, b) => a.atMs - b.atMs), endMs };
+    const inTime = actions.filter(({ atMs }) => atMs < endMs);
+    return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
   }
   const setup = drawn;
   const actions: Action[] = [
