@@ -6,6 +6,8 @@
 
 import { formatIpv4, type Ipv4, parseCidr } from '@leasehold/proto/values';
 import type { Call } from '@leasehold/server/app/context';
+import type { ReleaseCommand } from '@leasehold/server/app/release';
+import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, ReservationId, SubnetId } from '@leasehold/server/domain/ids';
 import type { RequestKey } from '@leasehold/server/domain/slot';
@@ -39,6 +41,8 @@ export interface GuestPower {
   start(networkId: string, mac: string): void;
   /** It is off when this returns. */
   stop(networkId: string, mac: string): void;
+  /** Nobody says what became of it. */
+  leave(networkId: string, mac: string): void;
 }
 
 const PATIENCE_MS = 25_000;
@@ -57,6 +61,10 @@ export class Engine {
   readonly #machine: Machine;
   readonly #known = new Map<string, Known>();
   readonly #busy = new Set<string>();
+  /** The releases that were answered. */
+  readonly #releases: ReleaseCommand[] = [];
+  /** The reservations that requests with an id made. */
+  readonly #answered: { readonly command: ReserveCommand; readonly reservationId: ReservationId }[] = [];
   #asked = 0;
 
   constructor(
@@ -77,9 +85,7 @@ export class Engine {
   /** Makes the networks. */
   async prepare(): Promise<void> {
     for (const network of this.#setup.networks) {
-      const { dhcpServerCount } = network;
-      const settings = { displayName: '', labels: {}, dhcpServerCount, ipamEnabled: true };
-      await this.#ask(0, 'network', (cases, call) => cases.networks.create(id(network), settings, call));
+      await this.#createNetwork(0, network);
       await this.#createSubnet(0, network);
     }
   }
@@ -120,6 +126,20 @@ export class Engine {
         void this.#ask(request.via, `delete-host ${request.host}`, (cases) =>
           cases.hosts.delete(request.host as HostId, ''),
         );
+        return;
+      case 'fence':
+        void this.#ask(request.via, `fence ${request.host}`, (cases, call) =>
+          cases.hosts.fence(request.host as HostId, 'it burns', call),
+        );
+        return;
+      case 'network':
+        if (network) void this.#changeNetwork(network, request);
+        return;
+      case 'repeat':
+        void this.#repeat(request);
+        return;
+      case 'repeat-release':
+        if (network) void this.#repeatRelease(network, request);
         return;
       case 'bad':
         if (network) void this.#askWrongly(network, request);
@@ -198,6 +218,8 @@ export class Engine {
     const { tenure, created } = answer.result.value;
     if (!('state' in tenure) || tenure.state !== 'reserved') return;
     this.#known.set(key, { kind: 'held', address: tenure.address, reservationId: tenure.reservationId });
+    // A tenure remembers one request; one that found it may not be that.
+    if (requestKey && created) this.#answered.push({ command, reservationId: tenure.reservationId });
     this.#promises.reserved(id(network), mac, tenure.address, tenure.reservationId, created);
     this.#power?.start(network.name, mac);
     if (other?.kind !== 'answer' || !other.result.ok) return;
@@ -227,11 +249,55 @@ export class Engine {
     this.#known.set(key, { kind: 'unknown' });
     this.#promises.releasing(id(network), mac, reservationId);
     if (guestStopped) this.#power?.stop(network.name, mac);
+    else this.#power?.leave(network.name, mac);
     const what = `release ${network.name} ${mac} ${formatIpv4(address)}${guestStopped ? ' stopped' : ''}`;
     const answer = await this.#ask(request.via, what, (cases, call) => cases.release.release(command, call));
     if (answer.kind !== 'answer' || !answer.result.ok) return;
+    this.#releases.push(command);
     this.#promises.released(reservationId);
     this.#known.set(key, { kind: 'free' });
+  }
+
+  async #createNetwork(server: number, network: NetworkSetup): Promise<void> {
+    const { dhcpServerCount } = network;
+    const settings = { displayName: '', labels: {}, dhcpServerCount, ipamEnabled: true };
+    await this.#ask(server, 'network', (cases, call) => cases.networks.create(id(network), settings, call));
+  }
+
+  async #changeNetwork(
+    network: NetworkSetup,
+    { via, change }: Extract<Request, { readonly kind: 'network' }>,
+  ): Promise<void> {
+    if (change === 'create') return this.#createNetwork(via, network);
+    await this.#ask(via, `delete network ${network.name}`, (cases) => cases.networks.delete(id(network), ''));
+  }
+
+  /** Whoever repeats a request is told what it made then, whatever became of that. */
+  async #repeat({ via, network: index, nth }: Extract<Request, { readonly nth: number }>): Promise<void> {
+    const network = this.#setup.networks[index];
+    const answered = this.#answered.filter(({ command }) => command.subnetId === network?.name);
+    const chosen = answered[nth % answered.length];
+    if (!network || !chosen) return;
+    const { command, reservationId } = chosen;
+    await this.#ofMac(network, network.macs.indexOf(command.mac), async (mac) => {
+      const what = `repeat ${network.name} ${mac} ${command.request?.id}`;
+      const answer = await this.#ask(via, what, (cases, call) => cases.reserve.reserve(command, call));
+      if (answer.kind !== 'answer') return;
+      const { result } = answer;
+      const made = result.ok ? `${result.value.tenure.reservationId}` : result.error.kind;
+      if (made !== reservationId || (result.ok && result.value.created)) {
+        this.#around.report('S3', `${what} made ${reservationId}, and is answered ${made}`);
+      }
+    });
+  }
+
+  /** What was released stays so, and nobody else loses anything, whatever the answer is. */
+  async #repeatRelease(
+    { name }: NetworkSetup,
+    { via, nth }: Extract<Request, { readonly nth: number }>,
+  ): Promise<void> {
+    const chosen = this.#releases[nth % this.#releases.length];
+    if (chosen) await this.#ask(via, `repeat release ${name}`, (cases, call) => cases.release.release(chosen, call));
   }
 
   async #changeSubnet(
@@ -247,6 +313,7 @@ export class Engine {
     }
     const patch = {
       'lease-time': { leaseTimeS: network.leaseTimeS + 30 },
+      'least-lease-time': { leaseTimeS: 120 },
       exclude: { excludedRanges: [{ first, last: first }] },
       include: { excludedRanges: [] },
       gateway: { gateway: addressAt(network, 1) },

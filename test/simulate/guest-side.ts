@@ -3,14 +3,17 @@
 //   G1. A guest is on from the acknowledgement of its reservation until the engine stops it. It is off before the engine says
 //       that it is stopped; where the engine says nothing, it may be on for ever.
 //   G2. When a host loses its power its guests go down with it, and come up again when it does.
+//   G3. In some runs (`leavesGuests`) one of which the engine says nothing is left to itself: it asks nobody any more, and
+//       lives on its lease, while its MAC is the next guest's.
 
 import { BuiltinBackend } from '@leasehold/agent/backends/builtin/builtin-backend';
+import type { Clock } from '@leasehold/program/clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { formatIpv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { DhcpFrame } from './frames.js';
-import type { GuestTraits } from './guest.js';
+import type { GuestLease, GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { HostNetwork } from './host-network.js';
 import type { HostWire } from './host-node.js';
@@ -33,8 +36,16 @@ export interface GuestSideParts {
   readonly trace: Trace;
   /** Of guests and wires alone. */
   readonly chance: Seeded;
-  readonly setup: Pick<Setup, 'hosts' | 'networks' | 'drift'>;
+  readonly setup: Pick<Setup, 'hosts' | 'networks' | 'drift' | 'isApart' | 'leavesGuests'>;
   readonly report: Report;
+}
+
+/** What is left of a guest that nobody hears of. */
+interface Left {
+  readonly networkId: string;
+  readonly mac: Mac;
+  readonly lease: GuestLease;
+  readonly clock: Clock;
 }
 
 /** Nobody's. */
@@ -47,6 +58,8 @@ export class GuestSide {
   readonly #parts: GuestSideParts;
   readonly #guests = new Map<string, SimulatedGuest>();
   readonly #networks = new Map<string, HostNetwork>();
+  /** The leases of those that were left to themselves. */
+  readonly #left: Left[] = [];
   /** Those that lost their host. */
   readonly #fallen = new Set<SimulatedGuest>();
 
@@ -104,7 +117,7 @@ export class GuestSide {
     const segment = this.segments.get(networkId);
     if (!segment) throw new Error(`There is no network ${networkId}`);
     const own = chance.of(`guest ${key}`);
-    const drift = own.between(-setup.drift, setup.drift);
+    const drift = setup.isApart ? -setup.drift : own.between(-setup.drift, setup.drift);
     const guest = new SimulatedGuest({
       traits: { ...traitsOf(mac as Mac, own), ...traits },
       ...{ segment, place: own.pick(setup.hosts), chance: () => own.random() },
@@ -130,6 +143,15 @@ export class GuestSide {
     const guest = this.guest(networkId, mac);
     this.#fallen.delete(guest);
     if (guest.isOn) guest.stop(this.#parts.chance.chance(0.5));
+  }
+
+  /** Nobody says what became of it. */
+  leave(networkId: string, mac: string): void {
+    const guest = this.#guests.get(`${networkId} ${mac}`);
+    if (!this.#parts.setup.leavesGuests || !guest?.isOn) return;
+    const { lease } = guest;
+    if (lease) this.#left.push({ networkId, mac: guest.mac, lease, clock: guest.clock });
+    guest.stop();
   }
 
   /** What happens to guests and wires; what undoes it, if anything does. */
@@ -190,7 +212,9 @@ export class GuestSide {
     for (const { isOn, mac, segment, lease } of this.#guests.values()) {
       if (isOn && segment.networkId === networkId && lease?.address === address) return mac;
     }
-    return undefined;
+    const isIts = ({ networkId: where, lease, clock }: Left) =>
+      where === networkId && lease.address === address && clock.now() < lease.expiresMs;
+    return this.#left.find(isIts)?.mac;
   }
 
   /** Every wire is whole again. */

@@ -2,6 +2,7 @@
 
 import { createAgent } from '@leasehold/agent/agent';
 import { startControlPlane } from '@leasehold/server/control-plane';
+import type { NetworkId } from '@leasehold/server/domain/ids';
 import { MemoryDisk } from '../fakes/memory-disk.js';
 import { openMemoryStore } from '../fakes/memory-store.js';
 import { Engine, type Promises } from './engine.js';
@@ -10,6 +11,7 @@ import { GuestSide } from './guest-side.js';
 import { HostNode, type MakeAgent } from './host-node.js';
 import { AuthorityReckoning } from './invariants/authority.js';
 import type { Report } from './invariants/store.js';
+import { Troubles } from './invariants/troubles.js';
 import { Network } from './network.js';
 import { Machine } from './node.js';
 import { playedWire } from './played-wire.js';
@@ -47,6 +49,8 @@ export class Installation {
   readonly watcher: Watcher;
   /** Who may answer, by what reached it. */
   readonly authority: AuthorityReckoning;
+  /** What is wrong with whom. */
+  readonly troubles: Troubles;
   readonly #around: Surroundings;
   readonly #trouble: StoreTrouble = { brokenShare: 0, lateShare: 0 };
 
@@ -74,10 +78,12 @@ export class Installation {
         : this.#shared(authorityS, watchLagMs, chance.of('watch')),
       report: watching.report,
     };
+    this.troubles = new Troubles(world, setup.servers);
     const drifts = chance.of('drift');
-    const drift = () => drifts.between(-setup.drift, setup.drift);
+    // Of a span a server sees the least, and a host the most.
+    const drift = (apart: number) => (setup.isApart ? apart * setup.drift : drifts.between(-setup.drift, setup.drift));
     const start = parts.startControlPlane ?? startControlPlane;
-    this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(), start));
+    this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(1), start));
     const guests = setup.hasGuests
       ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.report })
       : undefined;
@@ -92,7 +98,7 @@ export class Installation {
       (hostId) =>
         new HostNode(this.#around, {
           hostId,
-          drift: drift(),
+          drift: drift(-1),
           networkIds: setup.networks.map(({ name }) => name),
           servers: setup.servers,
           failureDomain: '',
@@ -131,9 +137,14 @@ export class Installation {
     this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
     if (!undo || !('forMs' in fault)) return;
+    const over =
+      'network' in fault
+        ? undefined
+        : this.troubles.begin(fault, 'host' in fault ? this.#host(fault.host).hostId : undefined);
     this.world.after(fault.forMs, () => {
       this.trace.say('fault', `over: ${textOf(fault)}`);
       undo();
+      over?.();
     });
   }
 
@@ -203,6 +214,18 @@ export class Installation {
             if (disk.holder) disk.holder = { ...disk.holder, epoch: Math.max(disk.holder.epoch, holder?.epoch ?? 0) };
           });
       }
+      case 'new-authority': {
+        const server = this.#server(fault.server);
+        server.kill();
+        return () => {
+          this.disk.authorityS = fault.authorityS;
+          this.disk.authorityCeilingS = Math.max(this.disk.authorityCeilingS, fault.authorityS);
+          server.start();
+        };
+      }
+      case 'when':
+        this.#when(fault);
+        return undefined;
       case 'step-clock': {
         const machine = [...this.servers, ...this.hosts].find((each) => each.machine.name === fault.machine)?.machine;
         if (machine) machine.wallOffsetMs += fault.byMs;
@@ -217,9 +240,22 @@ export class Installation {
     for (const server of this.servers) server.start();
   }
 
+  #when({ seen, afterMs, fault }: Extract<Fault, { readonly kind: 'when' }>): void {
+    const unlisten = this.disk.listen((changes) => {
+      const isSeen = changes.some((change) =>
+        seen === 'mark'
+          ? change.kind === 'network' && change.network.mark && !change.before?.mark
+          : change.kind === 'slot' && change.slot.state === 'reserved' && change.before?.state !== 'reserved',
+      );
+      if (!isSeen) return;
+      unlisten();
+      this.world.after(afterMs, () => this.suffer(fault));
+    });
+  }
+
   #cut({ of, from, way }: Extract<Fault, { readonly kind: 'cut' }>): () => void {
     const ways: (readonly [string, string])[] = [];
-    for (const a of of) {
+    for (const a of of.map((name) => this.#named(name))) {
       for (const b of from) {
         if (way !== 'back') ways.push([a, b]);
         if (way !== 'there') ways.push([b, a]);
@@ -253,7 +289,15 @@ export class Installation {
     return server;
   }
 
-  #host(hostId: string): HostNode {
+  /** The name of a machine; of `server of red`: of the host that serves the network `red`, the first if there are several. */
+  #named(name: string): string {
+    const networkId = /^server of (.*)/.exec(name)?.[1] as NetworkId | undefined;
+    const [placement] = (networkId && this.disk.networks.get(networkId)?.placements) ?? [];
+    return placement?.hostId ?? name;
+  }
+
+  #host(name: string): HostNode {
+    const hostId = this.#named(name);
     const host = this.hosts.find((each) => each.hostId === hostId);
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;
@@ -276,6 +320,7 @@ function stall({ process }: ServerNode | HostNode): () => void {
 
 function textOf({ kind, ...rest }: Fault | GuestDeed): string {
   const values = Object.entries(rest).map(([key, value]) => {
+    if (key === 'fault') return JSON.stringify(value);
     const text = typeof value === 'number' ? String(Math.round(value * 100) / 100) : String(value);
     return key === 'forMs' ? `for ${(Number(value) / 1_000).toFixed(1)} s` : text;
   });

@@ -6,10 +6,12 @@ import { type CrewOptions, runSeeds } from './crew.js';
 import { type ListedMutant, MUTANTS, mutantOf } from './mutants/list.js';
 import { switchOn } from './mutants/mutation.js';
 import type { Outcome } from './run.js';
+import { SCENES, type SceneName } from './scenes.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--guests yes|no] [--collide | --aim WHAT] [--shrink R] [--counts] [--mutant NAME | --mutants]
+                              [--guests yes|no] [--collide | --aim WHAT | --scene SCENE] [--shrink R] [--counts]
+                              [--mutant NAME | --mutants]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
 docs/simulation.md says how to read a failure.
@@ -24,6 +26,7 @@ Options:
   --collide    let changes of subnets meet reservations, and little else go wrong
   --aim WHAT   let one kind of misfortune come again and again, and nothing else go wrong: one of
                ${AIMS.join(', ')}
+  --scene SCENE  let nothing happen but what one rule is for: ${Object.keys(SCENES).join(', ')}
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
   --shrink R   make a broken schedule as short as R runs can, and print what is left of it (default: 0)
@@ -119,6 +122,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     guests: { type: 'string' },
     collide: { type: 'boolean' },
     aim: { type: 'string' },
+    scene: { type: 'string' },
     workers: { type: 'string' },
     lines: { type: 'string', default: '40' },
     shrink: { type: 'string', default: '0' },
@@ -138,6 +142,8 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     if (aim !== undefined && !isAim(aim)) return `--aim is one of ${AIMS.join(', ')}`;
     if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
     if (guests !== undefined && guests !== 'yes' && guests !== 'no') return '--guests is yes or no';
+    const { scene = field?.scene } = values;
+    if (scene !== undefined && !isScene(scene)) return `--scene is one of ${Object.keys(SCENES).join(', ')}`;
     const hasGuests = guests === undefined ? field?.hasGuests : GUESTS[guests];
     const minutes = values.minutes === undefined ? field?.minutes : Number(values.minutes);
     if (minutes !== undefined && !(minutes > 0)) return '--minutes is a number above 0';
@@ -150,7 +156,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
     return {
-      ...{ ...numbers, minutes, mood, hasGuests, mutant, collides: values.collide ?? field?.collides, aim },
+      ...{ ...numbers, minutes, mood, hasGuests, mutant, aim, scene, collides: values.collide ?? field?.collides },
       ...{ lines: Number(values.lines), shrinkRuns: Number(values.shrink), isCounted: values.counts },
     };
   } catch (error) {
@@ -164,6 +170,10 @@ function isAim(text: string): text is Aim {
 
 function isMood(text: string): text is Mood {
   return MOODS.some((mood) => mood === text);
+}
+
+function isScene(text: string): text is SceneName {
+  return Object.hasOwn(SCENES, text);
 }
 
 process.exitCode = await main(process.argv.slice(2));

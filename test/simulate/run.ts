@@ -7,10 +7,12 @@ import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { Installation, type Parts } from './installation.js';
 import { disagreementOf } from './invariants/agreement.js';
 import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';
+import { MoveInvariants } from './invariants/moves.js';
+import { longestRestMs, Rests, resting } from './invariants/rest.js';
 import { SessionInvariants } from './invariants/sessions.js';
 import { Stillness } from './invariants/stillness.js';
 import { StoreInvariants } from './invariants/store.js';
-import { type Schedule, WARM_MS } from './schedule.js';
+import { type Schedule, type Setup, WARM_MS } from './schedule.js';
 import type { Trace } from './trace.js';
 
 /** What is broken. */
@@ -107,6 +109,12 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     // A little longer, for what is logged of it.
     return violation === undefined || world.nowMs < violation.atMs + AFTERWARDS_MS;
   };
+  const moves = new MoveInvariants({
+    ...{ world, disk, report, troubles: installation.troubles, machines: setup },
+    isRunning: (hostId) => hosts.some((host) => host.hostId === hostId && host.process !== undefined),
+  });
+  if (setup.helpsWithinMs !== undefined) moves.lookForHelp(setup.helpsWithinMs);
+  const rests = new Rests(world, disk);
   installation.start();
   for (const action of actions) {
     world.at(action.atMs, () => {
@@ -115,6 +123,7 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     });
   }
   await world.runUntil(endMs, afterTurn);
+  if (setup.restsAtMostMs !== undefined) for (const what of rests.longerThan(setup.restsAtMostMs)) report('L4', what);
   if (!violation) {
     installation.heal();
     world.after(SETTLES_MS, () => {
@@ -126,6 +135,12 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
       await world.runUntil(world.nowMs + LOOKS_EVERY_MS, afterTurn);
       if (world.nowMs > endMs + 2 * SETTLES_MS && unhealed(installation).length === 0) break;
     }
+    if (setup.awaitsRest) {
+      await world.runUntil(endMs + longestRestMs(disk), afterTurn);
+      for (const what of resting(disk)) report('L4', what);
+    }
+    const vain = vainTries(setup, trace.counts);
+    if (vain) report('C1', vain);
     for (const each of promises) each.check();
     for (const what of unhealed(installation)) report('L', what);
   }
@@ -139,6 +154,14 @@ export async function runSchedule(schedule: Schedule, parts: Parts = {}): Promis
     virtualMs: world.nowMs,
     counts: trace.counts,
   };
+}
+
+/** Whether more addresses were tried in vain than may be. */
+function vainTries({ vainShare }: Setup, counts: ReadonlyMap<string, number>): string | undefined {
+  const of = (what: string) => counts.get(`server: metric ${what}`) ?? 0;
+  const [vain, made] = [of('reserveRetries'), of('reserves')];
+  if (vainShare === undefined || vain <= vainShare * made) return undefined;
+  return `${vain} addresses were tried in vain for ${made} reservations`;
 }
 
 /** Counts how often an address went from one MAC to another: without that nothing is shown. */

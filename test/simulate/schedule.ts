@@ -3,6 +3,7 @@
 import { type Aim, aimed, aimedSetup } from './aimed.js';
 import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
+import { SCENES, type SceneName } from './scenes.js';
 import { Seeded } from './seeded.js';
 
 /**
@@ -34,6 +35,18 @@ export interface Setup {
   readonly drift: number;
   /** Whether there are guests, on wires, and hosts answer them with packets. */
   readonly hasGuests: boolean;
+  /** Whether the clocks of servers go as much too fast as they may, and all others as much too slow. */
+  readonly isApart?: boolean;
+  /** Whether a guest that nobody says to be stopped lives on its lease alone, and its MAC goes to another one. */
+  readonly leavesGuests?: boolean;
+  /** Whether after all is healed every address that rests must become free. */
+  readonly awaitsRest?: boolean;
+  /** How long an address may rest though hosts are away; absent: nobody looks. */
+  readonly restsAtMostMs?: number;
+  /** Within which time a network is placed anew whose only server lost its power; absent: nobody looks. */
+  readonly helpsWithinMs?: number;
+  /** Of the reservations that were made, how many more addresses may be tried in vain; absent: nobody looks. */
+  readonly vainShare?: number;
 }
 
 /** A network with one subnet, of the same name. */
@@ -79,6 +92,10 @@ export type Fault =
    * imported, which is how such a copy is put right.
    */
   | { readonly kind: 'old-lead'; readonly terms: number; readonly forMs: number }
+  /** A server is killed, and started with another S. */
+  | { readonly kind: 'new-authority'; readonly server: string; readonly authorityS: number; readonly forMs: number }
+  /** Another fault, so long after the store shows something next: a mark that is set, or an address that is reserved. */
+  | { readonly kind: 'when'; readonly seen: 'mark' | 'reserved'; readonly afterMs: number; readonly fault: Fault }
   | { readonly kind: 'step-clock'; readonly machine: string; readonly byMs: number };
 
 /** What engines and operators ask for, at one of the servers first. */
@@ -107,10 +124,23 @@ export type Request = { readonly via: number } & (
   | {
       readonly kind: 'subnet';
       readonly network: number;
-      readonly change: 'lease-time' | 'exclude' | 'include' | 'gateway' | 'no-gateway' | 'delete' | 'create';
+      readonly change:
+        | 'lease-time'
+        | 'least-lease-time'
+        | 'exclude'
+        | 'include'
+        | 'gateway'
+        | 'no-gateway'
+        | 'delete'
+        | 'create';
     }
   | { readonly kind: 'host'; readonly host: string; readonly patch: { maintenance?: boolean; managed?: boolean } }
   | { readonly kind: 'delete-host'; readonly host: string }
+  | { readonly kind: 'fence'; readonly host: string }
+  /** The network itself; only one without a subnet can be deleted. */
+  | { readonly kind: 'network'; readonly network: number; readonly change: 'delete' | 'create' }
+  /** One of the reservations that requests with an id made, or of the releases that were answered, once more. */
+  | { readonly kind: 'repeat' | 'repeat-release'; readonly network: number; readonly nth: number }
   /** What can only be refused. */
   | {
       readonly kind: 'bad';
@@ -151,10 +181,13 @@ export interface ScheduleOptions {
   readonly collides?: boolean | undefined;
   /** Which misfortunes come, again and again, and nothing else. */
   readonly aim?: Aim | undefined;
+  /** What alone happens: not what chance brings about, but what one rule is for. */
+  readonly scene?: SceneName | undefined;
 }
 
 /** The schedule of a seed. */
-export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides, aim }: ScheduleOptions = {}): Schedule {
+export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedule {
+  const { minutes, mood, hasGuests, collides, aim, scene } = options;
   const chance = new Seeded(seed).of('schedule');
   const drawn: Setup = {
     ...setupOf(chance.of('setup')),
@@ -166,6 +199,13 @@ export function scheduleOf(seed: number, { minutes, mood, hasGuests, collides, a
     const colliding = collidingSetup(drawn);
     const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
     return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
+  }
+  if (scene) {
+    const { setupOf: staged, actionsOf } = SCENES[scene];
+    const setup = staged(drawn, chance.of('scene setup'));
+    const actions = actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`));
+    const inTime = actions.filter(({ atMs }) => atMs < endMs);
+    return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
   }
   const setup = aim ? aimedSetup(drawn, aim) : drawn;
   const actions: Action[] = [

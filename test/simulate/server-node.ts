@@ -2,6 +2,7 @@
 
 import type { ControlPlane, ControlPlaneOptions } from '@leasehold/server/control-plane';
 import type { WallTime } from '@leasehold/server/domain/ids';
+import { NO_METRICS } from '@leasehold/server/ports/metrics';
 import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { Machine, type VirtualProcess } from './node.js';
 import type { LinkedStore } from './store-link.js';
@@ -78,6 +79,7 @@ export class ServerNode {
       entropy: chance.of(concern),
       log,
       makeBreaker: virtualBreakers(process),
+      metrics: { ...NO_METRICS, count: (name) => trace.count(`server: metric ${name}`) },
       advertise: this.name,
       agentAdvertise: this.name,
       identity: {

@@ -39,7 +39,8 @@ export class SimulatedGuest implements Station {
   readonly mac: Mac;
   readonly segment: Segment;
   readonly traits: GuestTraits;
-  readonly #clock: Clock;
+  /** Its own. */
+  readonly clock: Clock;
   readonly #chance: () => number;
   readonly #onLease: ((guest: SimulatedGuest) => void) | undefined;
   #place: string;
@@ -52,7 +53,7 @@ export class SimulatedGuest implements Station {
     this.traits = traits;
     this.segment = segment;
     this.#place = place;
-    this.#clock = clock;
+    this.clock = clock;
     this.#chance = chance;
     this.#onLease = onLease;
   }
@@ -71,12 +72,12 @@ export class SimulatedGuest implements Station {
 
   /** The lease that it has now, by its own clock. */
   get lease(): GuestLease | undefined {
-    return leaseOf(this.#state, this.#clock.now());
+    return leaseOf(this.#state, this.clock.now());
   }
 
   /** The address that it uses now. */
   get address(): Ipv4 | undefined {
-    return usedAddress(this.#state, this.#clock.now());
+    return usedAddress(this.#state, this.clock.now());
   }
 
   start(): void {
@@ -133,7 +134,7 @@ export class SimulatedGuest implements Station {
   }
 
   #step(event: GuestEvent): void {
-    const context = { traits: this.traits, nowMs: this.#clock.now(), chance: this.#chance };
+    const context = { traits: this.traits, nowMs: this.clock.now(), chance: this.#chance };
     const { state, effects } = guestStep(this.#state, event, context);
     this.#state = state;
     this.#schedule();
@@ -146,7 +147,7 @@ export class SimulatedGuest implements Station {
     this.#timer?.cancel();
     this.#dueMs = dueMs;
     if (dueMs === undefined) return;
-    this.#timer = this.#clock.after(dueMs - this.#clock.now(), () => {
+    this.#timer = this.clock.after(dueMs - this.clock.now(), () => {
       this.#dueMs = undefined;
       this.#step({ kind: 'due' });
     });

@@ -16,6 +16,7 @@ import type {
   SlotStore,
   Snapshot,
   Store,
+  StoreSettings,
   Subscription,
 } from '@leasehold/server/ports/store';
 import type { MemoryStore } from '../fakes/memory-store.js';
@@ -53,13 +54,26 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
   const exchange = new StoreExchange(process, place, chance);
   const watch = new Watch(options);
   let wasOpened = false;
+  // As this server read them last: others change them.
+  let settings = settingsOf(base);
   return {
     kind: 'mongodb',
     get settings() {
-      return base.settings;
+      return settings;
     },
-    readSettings: () => exchange.read(() => base.readSettings()),
-    lowerAuthorityCeiling: () => exchange.write(() => base.lowerAuthorityCeiling()),
+    async readSettings() {
+      settings = await exchange.read(async () => settingsOf(base));
+      return settings;
+    },
+    async lowerAuthorityCeiling() {
+      const { authorityS, authorityCeilingS } = settings;
+      settings = await exchange.write(async () => {
+        const { disk } = base;
+        const isStill = disk.authorityS === authorityS && disk.authorityCeilingS === authorityCeilingS;
+        if (isStill) disk.authorityCeilingS = authorityS;
+        return settingsOf(base);
+      });
+    },
     holdStill: {
       get: () => exchange.read(() => base.holdStill.get()),
       begin: (because) => exchange.write(() => base.holdStill.begin(because)),
@@ -91,6 +105,11 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     loseWatch: () => watch.lose(),
     holdWatch: () => watch.hold(),
   };
+}
+
+function settingsOf({ settings, disk }: MemoryStore): StoreSettings {
+  const { authorityS = settings.authorityS, authorityCeilingS } = disk;
+  return { ...settings, authorityS, authorityCeilingS };
 }
 
 function slowSnapshot(snapshot: Snapshot, exchange: StoreExchange, { process, chance }: StoreLinkOptions): Snapshot {

@@ -1,7 +1,7 @@
 // Mistakes of the leading server: in its lead, its plans and its brakes (protocol.md §5, docs/placement.md).
 
 import { AIMED } from './aimed-fields.js';
-import { ANY, type ListedMutant, RESTARTS, SICK } from './listed.js';
+import { ANY, type ListedMutant, RESTARTS, SCENE_FIELDS, SICK } from './listed.js';
 
 /** See the top of the file. */
 export const HOLDER_MUTANTS: readonly ListedMutant[] = [
@@ -114,9 +114,20 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
   {
     name: 'ages-kept-over-stalls',
     rule: 'placement',
-    mistake: 'A server that stood still believes that all others did',
+    mistake: 'A server that stood still believes that all others did, and that who is heard hears',
     module: '@leasehold/server/app/manager',
     edits: [['this.#fleet.restartAges();', '']],
+    also: [
+      {
+        module: '@leasehold/server/domain/contact',
+        edits: [
+          [
+            'return !contact.isShown || isGap(contact, intervalMs, nowMs) || nowMs - contact.mendedMs < recentMs;',
+            'return false;',
+          ],
+        ],
+      },
+    ],
     caughtBy: ['S8'],
     field: SICK,
   },
@@ -144,7 +155,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S8'],
-    field: SICK,
+    field: SCENE_FIELDS.upgrades,
   },
   {
     name: 'placement-epochs-repeat',

@@ -3,6 +3,7 @@
 import { AGENT_MUTANTS } from './agent-mutants.js';
 import { HOLDER_MUTANTS } from './holder-mutants.js';
 import type { ListedMutant } from './listed.js';
+import { MANAGER_MUTANTS } from './manager-mutants.js';
 import { RESERVING_MUTANTS } from './reserving-mutants.js';
 import { REUSE_MUTANTS } from './reuse-mutants.js';
 
@@ -14,6 +15,7 @@ export const MUTANTS: readonly ListedMutant[] = [
   ...AGENT_MUTANTS,
   ...REUSE_MUTANTS,
   ...HOLDER_MUTANTS,
+  ...MANAGER_MUTANTS,
 ];
 
 /** The one of this name. */

@@ -29,3 +29,29 @@ export const SICK: Field = { from: 1, seeds: 20, mood: 'sick', hasGuests: false 
 export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests: false };
 /** Changes of subnets meet reservations. */
 export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: true };
+/** Each what one rule is for (scenes.ts), for as long as its rounds take. */
+export const SCENE_FIELDS = {
+  silences: { from: 1, seeds: 2, minutes: 5, scene: 'silences' },
+  terms: { from: 1, seeds: 5, minutes: 4.5, scene: 'terms' },
+  settings: { from: 1, seeds: 2, minutes: 4, scene: 'settings' },
+  lowered: { from: 1, seeds: 2, minutes: 4, scene: 'lowered' },
+  spans: { from: 1, seeds: 2, minutes: 3, scene: 'spans' },
+  chains: { from: 1, seeds: 2, minutes: 3.2, scene: 'chains' },
+  forgotten: { from: 1, seeds: 2, minutes: 3.2, scene: 'forgotten' },
+  fenced: { from: 1, seeds: 2, minutes: 3.6, scene: 'fenced' },
+  networks: { from: 1, seeds: 2, minutes: 3.6, scene: 'networks' },
+  restarts: { from: 1, seeds: 2, minutes: 5, scene: 'restarts' },
+  vouches: { from: 1, seeds: 3, minutes: 4.5, scene: 'vouches' },
+  leases: { from: 1, seeds: 2, minutes: 4.8, scene: 'leases' },
+  shorter: { from: 1, seeds: 2, minutes: 7, scene: 'shorter' },
+  fences: { from: 1, seeds: 2, minutes: 5, scene: 'fences' },
+  changes: { from: 1, seeds: 5, minutes: 6, scene: 'changes' },
+  unknowns: { from: 1, seeds: 2, minutes: 3, scene: 'unknowns' },
+  repeats: { from: 1, seeds: 2, minutes: 2, scene: 'repeats' },
+  lateReleases: { from: 1, seeds: 2, minutes: 4, scene: 'late-releases' },
+  batches: { from: 1, seeds: 2, minutes: 4, scene: 'batches' },
+  frees: { from: 1, seeds: 2, minutes: 4, scene: 'frees' },
+  deaths: { from: 1, seeds: 2, minutes: 5, scene: 'deaths' },
+  breakers: { from: 1, seeds: 3, minutes: 4.5, scene: 'breakers' },
+  upgrades: { from: 1, seeds: 2, minutes: 3, scene: 'upgrades' },
+} satisfies Record<string, Field>;

@@ -33,7 +33,7 @@ test('no two have the same name', () => {
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
 });
 
-function argumentsOf({ from, seeds, minutes, mood, hasGuests, collides, aim }: Field): readonly string[] {
+function argumentsOf({ from, seeds, minutes, mood, hasGuests, collides, aim, scene }: Field): readonly string[] {
   return [
     ...['--from', String(from), '--seeds', String(seeds)],
     ...(minutes === undefined ? [] : ['--minutes', String(minutes)]),
@@ -41,6 +41,7 @@ function argumentsOf({ from, seeds, minutes, mood, hasGuests, collides, aim }: F
     ...(hasGuests === undefined ? [] : ['--guests', hasGuests ? 'yes' : 'no']),
     ...(collides ? ['--collide'] : []),
     ...(aim === undefined ? [] : ['--aim', aim]),
+    ...(scene === undefined ? [] : ['--scene', scene]),
   ];
 }
 
