@@ -6,7 +6,7 @@ import { runSchedule } from './run.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const SEED = process.env['SEED'];
-const SEEDS: Record<Mood, number> = { any: 60, restarts: 30, sick: 60 };
+const SEEDS: Record<Mood, number> = { any: 40, restarts: 20, sick: 40 };
 
 describe.each(MOODS)('mood %s', (mood) => {
   const seeds = SEED ? [Number(SEED)] : Array.from({ length: SEEDS[mood] }, (_, i) => i + 1);

@@ -16,11 +16,10 @@ import {
   followMassSilence,
   forgetsAges,
   type MassSilence,
-  massHoldMs,
   maybeMassSilence,
   recentLosses,
 } from '../domain/brakes.js';
-import { isDoubtful } from '../domain/contact.js';
+import { isOutOfContact } from '../domain/contact.js';
 import type { HostId, NetworkId, WallTime } from '../domain/ids.js';
 import { isQuiet } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
@@ -262,7 +261,7 @@ export class Manager {
     for (const hostId of this.#unwellMs.keys()) if (!hosts.has(hostId)) this.#unwellMs.delete(hostId);
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
-    const held = silence || maybeMassSilence(hosts.values());
+    const held = silence || maybeMassSilence(hosts.values(), this.#fleet.intervalMs, clock.now());
     this.#isUnsure = held && !silence && [...hosts.values()].some(({ liveness }) => liveness !== 'up');
     const planned = plan(view.networks.values(), hosts, brakesNow(hosts, held, this.#losses, clock.now()));
     this.#showBrakes(held, planned, fleet);
@@ -327,7 +326,9 @@ export class Manager {
       failureDomain: host.failureDomain,
       liveness,
       steady: nowMs - unwellMs >= STEADY_AFTER_MS,
-      doubtful: !observed || isQuiet(observed, nowMs) || this.#isDoubtful(observed, nowMs),
+      doubtful: !observed || isQuiet(observed, nowMs) || isAway(observed, nowMs),
+      contactMs: observed?.contact?.shownMs ?? Number.NEGATIVE_INFINITY,
+      mendedMs: observed?.contact?.mendedMs ?? Number.NEGATIVE_INFINITY,
       heard,
       silentForMs,
       connected: observed?.connected ?? false,
@@ -340,10 +341,6 @@ export class Manager {
       ),
       failing: this.#confirmations.failing(host.hostId),
     };
-  }
-
-  #isDoubtful({ contact, intervalMs }: ObservedHost, nowMs: number): boolean {
-    return !contact || isDoubtful(contact, intervalMs, massHoldMs(intervalMs), nowMs);
   }
 
   // A conflict needs no repeat here: the view will show the newer document and wake the manager.
@@ -449,6 +446,10 @@ export class Manager {
       else if (!this.#shortSince.has(networkId)) this.#shortSince.set(networkId, wallTime(this.#context));
     }
   }
+}
+
+function isAway({ contact, intervalMs }: ObservedHost, nowMs: number): boolean {
+  return !contact || isOutOfContact(contact, intervalMs, nowMs);
 }
 
 const NONE_READY: Ready = new Set();

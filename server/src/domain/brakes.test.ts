@@ -32,8 +32,16 @@ describe('mass silence', () => {
   test('may be beginning while the others are quiet, too', () => {
     const quiet = hosts('up', 3).map((each) => ({ ...each, doubtful: true }));
     expect(followMassSilence(undefined, [...hosts('suspect', 1), ...quiet], INTERVAL_MS, 0)).toBeUndefined();
-    expect(maybeMassSilence([...hosts('suspect', 1), ...quiet])).toBe(true);
-    expect(maybeMassSilence([...hosts('suspect', 1), ...hosts('up', 3)])).toBe(false);
+    expect(maybeMassSilence([...hosts('suspect', 1), ...quiet], INTERVAL_MS, 0)).toBe(true);
+    expect(maybeMassSilence([...hosts('suspect', 1), ...hosts('up', 3)], INTERVAL_MS, 0)).toBe(false);
+  });
+
+  test('may still be while hosts came back that were cut off together with those that are lost, not before them', () => {
+    const lost = hosts('down', 1).map((each) => ({ ...each, contactMs: 10_000 }));
+    const back = (mendedMs: number) => hosts('up', 3).map((each) => ({ ...each, contactMs: 14_000, mendedMs }));
+    expect(maybeMassSilence([...lost, ...back(13_000)], INTERVAL_MS, 14_000)).toBe(true);
+    expect(maybeMassSilence([...lost, ...back(13_000)], INTERVAL_MS, 28_000)).toBe(false);
+    expect(maybeMassSilence([...lost, ...back(9_000)], INTERVAL_MS, 14_000)).toBe(false);
   });
 
   test('holds for 15 s after it was seen last, or for two intervals when they are long', () => {

@@ -61,9 +61,13 @@ export function followMassSilence(
  * Whether this may be mass silence: its beginning, and then within an interval it is, or the hosts were heard; its end, when
  * some were heard again already; or one way only, when hosts are heard that hear nothing.
  */
-export function maybeMassSilence(hosts: Iterable<PlanHost>): boolean {
+export function maybeMassSilence(hosts: Iterable<PlanHost>, intervalMs: number, nowMs: number): boolean {
   const counted = countedHosts(undefined, hosts);
-  return isMost(counted.filter(({ liveness, doubtful }) => liveness !== 'up' || doubtful).length, counted.length);
+  const lost = counted.filter(({ liveness }) => liveness !== 'up');
+  // Whose gap was over before the first of them was lost was not cut off with it.
+  const fromMs = Math.max(nowMs - massHoldMs(intervalMs), Math.min(...lost.map(({ contactMs }) => contactMs)));
+  const isIn = ({ liveness, doubtful, mendedMs }: PlanHost) => liveness !== 'up' || doubtful || mendedMs > fromMs;
+  return isMost(counted.filter(isIn).length, counted.length);
 }
 
 function countedHosts(before: MassSilence | undefined, hosts: Iterable<PlanHost>): readonly PlanHost[] {

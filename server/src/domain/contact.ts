@@ -3,7 +3,7 @@
 //
 //   C1. A heartbeat shows contact when it knows of an acknowledgement that none before it knew of. The first of a session
 //       does, because the agent has the welcome.
-//   C2. Longer than a living host takes between two of those is a gap. It counts for a while after its end, too.
+//   C2. Longer than a living host takes between two of those is a gap. It counts after its end, too, for what fell silent before that (brakes.ts).
 
 /** What was seen of it since this server leads. */
 export interface Contact {
@@ -37,9 +37,9 @@ export function shown(before: Contact, acknowledged: bigint, intervalMs: number,
   return { shownMs: nowMs, isShown: true, mendedMs, known: acknowledged };
 }
 
-/** Whether the two do not hear each other now, or did not within `recentMs`. */
-export function isDoubtful(contact: Contact, intervalMs: number, recentMs: number, nowMs: number): boolean {
-  return !contact.isShown || isGap(contact, intervalMs, nowMs) || nowMs - contact.mendedMs < recentMs;
+/** Whether it is not known that the two hear each other. */
+export function isOutOfContact(contact: Contact, intervalMs: number, nowMs: number): boolean {
+  return !contact.isShown || isGap(contact, intervalMs, nowMs);
 }
 
 function isGap({ shownMs }: Contact, intervalMs: number, nowMs: number): boolean {

@@ -27,8 +27,12 @@ export interface PlanHost {
   readonly liveness: Liveness;
   /** Whether it was up all the time lately: who just came back may be gone again soon. */
   readonly steady: boolean;
-  /** It may be about to become suspect (`isQuiet`), or it and this server may not have heard each other lately (contact.ts). */
+  /** It may be about to become suspect (`isQuiet`), or it and this server may not hear each other (contact.ts). */
   readonly doubtful: boolean;
+  /** When it and this server heard each other last; -Infinity: never since this server leads. */
+  readonly contactMs: number;
+  /** When they last did again after a gap; -Infinity: there was none. */
+  readonly mendedMs: number;
   /** Whether it was heard since this server started, or stood still. */
   readonly heard: boolean;
   /** How long it has not been heard. */
@@ -132,6 +136,9 @@ export function planInOrder(
   });
   return { networks: plans, kept: [...kept].sort() };
 }
+
+// After a gap a host is told again what it did not confirm: within the time for which its breaker stays open, at most.
+const SETTLES_MS = 15_000;
 
 const NOTHING: Plan = { networks: [], kept: [] };
 
@@ -274,8 +281,8 @@ function trouble(networkId: NetworkId, { hostId, epoch }: Placement, hosts: Host
 }
 
 function isFailing(host: PlanHost, networkId: NetworkId, epoch: number): boolean {
-  // Who hears nothing cannot confirm.
-  if (host.doubtful) return false;
+  // Who hears nothing cannot confirm, nor who heard nothing until just now.
+  if (host.doubtful || host.contactMs - host.mendedMs < SETTLES_MS) return false;
   return (!host.reachable || host.failing.has(networkId)) && !host.serving.has(placementKey(networkId, epoch));
 }
 

@@ -19,6 +19,8 @@ export function planHost(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     liveness: 'up',
     steady: true,
     doubtful: false,
+    contactMs: 0,
+    mendedMs: Number.NEGATIVE_INFINITY,
     heard: true,
     silentForMs: 0,
     connected: true,

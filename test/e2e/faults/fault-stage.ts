@@ -132,6 +132,20 @@ export class FaultStage implements AsyncDisposable {
     });
   }
 
+  /**
+   * Resolves when every host was heard twice more: who was away is in contact then, and what is cut off from now on was not cut
+   * off together with it.
+   */
+  async inContact(): Promise<void> {
+    const heard = new Map(this.hosts.map(({ hostId }) => [hostId, new Set<number>()]));
+    await eventually('every host was heard again', async () => {
+      for await (const { hostId, lastHeartbeatTime } of this.leasehold.hosts.list()) {
+        if (lastHeartbeatTime) heard.get(hostId)?.add(lastHeartbeatTime.getTime());
+      }
+      return [...heard.values()].every(({ size }) => size > 2);
+    });
+  }
+
   /** What keeps the manager from moving placements now. */
   async brakes(): Promise<readonly string[]> {
     return (await this.leasehold.status()).brakes.map(({ kind }) => kind);

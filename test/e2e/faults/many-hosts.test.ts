@@ -30,6 +30,7 @@ describe.skipIf(!(await hasTool('nft')))('of six hosts', { timeout: 150_000 }, (
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test('two that come and go in turns lose what they serve, to hosts that stay, and never get it back', async () => {
+    await stage.inContact();
     const flapping = [await stage.server(RED), await stage.server(BLUE)];
     const ids = flapping.map(({ hostId }) => hostId);
     // So that whoever is back has less to do than all that stay.
@@ -57,6 +58,7 @@ describe.skipIf(!(await hasTool('nft')))('of six hosts', { timeout: 150_000 }, (
   test('two that come and go lose what they serve once, and get nothing back', async () => {
     const [red, blue] = [await stage.server(RED), await stage.server(BLUE)];
     expect(red).not.toBe(blue);
+    await stage.inContact();
     const flapping = [red, blue];
     await using prober = await stage.prober(RED);
     await using guest = await stage.bound(await stage.reserve(BLUE));

@@ -120,12 +120,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     also: [
       {
         module: '@leasehold/server/domain/contact',
-        edits: [
-          [
-            'return !contact.isShown || isGap(contact, intervalMs, nowMs) || nowMs - contact.mendedMs < recentMs;',
-            'return false;',
-          ],
-        ],
+        edits: [['return !contact.isShown || isGap(contact, intervalMs, nowMs);', 'return false;']],
       },
     ],
     caughtBy: ['S8'],

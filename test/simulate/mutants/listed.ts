@@ -24,7 +24,7 @@ export const ANY: Field = { from: 1, seeds: 20 };
 /** The same, with guests. */
 export const GUESTS: Field = { from: 1, seeds: 6, hasGuests: true };
 /** Hosts are well, and the control plane is not. */
-export const SICK: Field = { from: 1, seeds: 20, mood: 'sick', hasGuests: false };
+export const SICK: Field = { from: 1, seeds: 14, mood: 'sick', hasGuests: false };
 /** Hosts are well, and servers are restarted. */
 export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests: false };
 /** Changes of subnets meet reservations. */
