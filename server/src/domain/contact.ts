@@ -3,7 +3,8 @@
 //
 //   C1. A heartbeat shows contact when it knows of an acknowledgement that none before it knew of. The first of a session
 //       does, because the agent has the welcome.
-//   C2. Longer than a living host takes between two of those is a gap. It counts after its end, too, for what fell silent before that (brakes.ts).
+//   C2. Longer than a living host takes between two of those is a gap. It counts after its end, too, for what fell silent
+//       before that (brakes.ts).
 
 /** What was seen of it since this server leads. */
 export interface Contact {

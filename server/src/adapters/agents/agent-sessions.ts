@@ -40,10 +40,10 @@ import type { Metrics } from '../../ports/metrics.js';
 import type { Sightings } from '../../ports/sightings.js';
 import { StoreUnavailableError } from '../../ports/store.js';
 import { Admission, type AdmissionOptions, type Admitted, type Sessions } from './admission.js';
-import { AtTheDoor } from './at-the-door.js';
 import { HelloStream, type StreamOwner } from './hello-stream.js';
 import { HostReports } from './host-reports.js';
 import { Probes } from './probes.js';
+import { Recent } from './recent.js';
 import { RecentBreaks } from './recent-breaks.js';
 import { ServedTable } from './served-table.js';
 import { type AgentLink, AgentSession } from './session.js';
@@ -88,6 +88,9 @@ interface HostRecord {
 const MAX_ATTACHMENTS = 4_096;
 // Long after a host was called down: until then its stream may still come to life.
 const LOST_INTERVALS = 10;
+// Longer than any agent takes to come again.
+const DOOR_MS = 60_000;
+
 /** The provider. */
 export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, Sessions {
   readonly #options: AgentSessionsOptions;
@@ -101,7 +104,8 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   readonly #reports: HostReports;
   readonly #probes: Probes;
   readonly #breaks = new RecentBreaks();
-  readonly #door = new AtTheDoor();
+  /** Hosts that said hello and have no session: it is not decided yet, or this server's own trouble was in the way. */
+  readonly #door = new Recent<HostId, undefined>(DOOR_MS);
   readonly #admission: Admission;
   /** Heartbeats that were not acknowledged since one was. */
   #unacknowledged = 0;
@@ -253,14 +257,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
     const { clock } = this.#options;
     const hostId = hello.hostId as HostId;
-    this.#door.add(hostId, clock.now());
+    this.#door.note(hostId, undefined, clock.now());
     const begun = await this.#tryBegin(link, hello, isOpen).catch(
       (error: unknown) => storeUnavailable(error instanceof Error ? error.message : String(error)).error,
     );
     const why = begun instanceof AgentSession ? undefined : begun.kind;
-    if (why === 'store-unavailable' || why === 'no-holder') this.#door.add(hostId, clock.now());
+    if (why === 'store-unavailable' || why === 'no-holder') this.#door.note(hostId, undefined, clock.now());
     // Who is superseded has another hello at the door.
-    else if (why !== 'session-superseded') this.#door.remove(hostId);
+    else if (why !== 'session-superseded') this.#door.forget(hostId);
     return begun;
   }
 
@@ -522,7 +526,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   }
 
   atTheDoorMs(hostId: HostId): number | undefined {
-    return this.#door.lastMs(hostId);
+    return this.#door.get(hostId)?.atMs;
   }
 
   isPresent(hostId: HostId): boolean {

@@ -7,21 +7,16 @@
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { HostId } from '../../domain/ids.js';
+import { Recent } from './recent.js';
 
 const AT_ONCE = 5;
 const EVERY_MS = 1_000;
 
-interface Recent {
-  /** How many may begin at once, at `atMs`. */
-  readonly free: number;
-  readonly atMs: number;
-}
-
 /** See the top of the file. */
 export class Beginnings {
   readonly #clock: Clock;
-  /** The one that began last comes last. */
-  readonly #recent = new Map<HostId, Recent>();
+  /** How many may begin at once, when one began last. What is forgotten may do everything again anyway. */
+  readonly #free = new Recent<HostId, number>(AT_ONCE * EVERY_MS);
   readonly #waiting = new Map<HostId, { readonly timer: Timer; readonly giveWay: () => void }>();
 
   constructor(clock: Clock) {
@@ -48,24 +43,16 @@ export class Beginnings {
     });
   }
 
-  #free(hostId: HostId): number {
-    const recent = this.#recent.get(hostId);
-    return recent ? Math.min(AT_ONCE, recent.free + (this.#clock.now() - recent.atMs) / EVERY_MS) : AT_ONCE;
+  #freeNow(hostId: HostId): number {
+    const last = this.#free.get(hostId);
+    return last ? Math.min(AT_ONCE, last.value + (this.#clock.now() - last.atMs) / EVERY_MS) : AT_ONCE;
   }
 
   #waitMs(hostId: HostId): number {
-    return Math.max(0, Math.ceil((1 - this.#free(hostId)) * EVERY_MS));
+    return Math.max(0, Math.ceil((1 - this.#freeNow(hostId)) * EVERY_MS));
   }
 
   #began(hostId: HostId): void {
-    const now = this.#clock.now();
-    const free = this.#free(hostId) - 1;
-    this.#recent.delete(hostId);
-    this.#recent.set(hostId, { free, atMs: now });
-    // What is forgotten may do everything again anyway.
-    for (const [other, { atMs }] of this.#recent) {
-      if (now - atMs < AT_ONCE * EVERY_MS) break;
-      this.#recent.delete(other);
-    }
+    this.#free.note(hostId, this.#freeNow(hostId) - 1, this.#clock.now());
   }
 }
