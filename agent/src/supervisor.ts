@@ -43,10 +43,10 @@ type State =
   | { readonly kind: 'open'; readonly server: string; readonly channel: SessionChannel; readonly sinceMs: number }
   | { readonly kind: 'stopped' };
 
-/** Since when nothing was acknowledged or asked, and how often others were asked since it was acknowledged. */
+/** Since when nothing was acknowledged or asked, and whether another was asked since it was acknowledged. */
 interface Unanswered {
   readonly sinceMs: number;
-  readonly asked: number;
+  readonly hasAsked: boolean;
 }
 
 /** Another server, asked beside the session. */
@@ -74,7 +74,7 @@ export class Supervisor {
   #failures = 0;
   /** As the last open session dictated. */
   #pace: SessionPace = { intervalMs: 1_000, spreadMs: 0 };
-  #unanswered: Unanswered = { sinceMs: 0, asked: 0 };
+  #unanswered: Unanswered = { sinceMs: 0, hasAsked: false };
   #asking: Timer | undefined;
   #asked: Asked | undefined;
   /** Why each server was left last. */
@@ -172,7 +172,7 @@ export class Supervisor {
     this.#servers.opened(server);
     this.#reported.clear();
     this.#ports.log.info('Connected to the control plane', { server });
-    this.#unanswered = { sinceMs, asked: 0 };
+    this.#unanswered = { sinceMs, hasAsked: false };
     this.#scheduleAsking();
   }
 
@@ -182,9 +182,9 @@ export class Supervisor {
   }
 
   #acknowledged(): void {
-    const { asked } = this.#unanswered;
-    this.#unanswered = { sinceMs: this.#ports.clock.now(), asked: 0 };
-    if (asked === 0) return;
+    const { hasAsked } = this.#unanswered;
+    this.#unanswered = { sinceMs: this.#ports.clock.now(), hasAsked: false };
+    if (!hasAsked) return;
     this.#endAsked();
     this.#scheduleAsking();
   }
@@ -205,11 +205,11 @@ export class Supervisor {
     const state = this.#state;
     if (state.kind !== 'open') return;
     const { clock, log, transport } = this.#ports;
-    const { asked } = this.#unanswered;
-    this.#unanswered = { sinceMs: clock.now(), asked: asked + 1 };
+    const { hasAsked } = this.#unanswered;
+    this.#unanswered = { sinceMs: clock.now(), hasAsked: true };
     const other = this.#servers.other(state.server) ?? (transport.isSeveral?.(state.server) ? state.server : undefined);
     if (other === undefined || this.#asked) return;
-    const write = asked === 0 ? 'warn' : 'debug';
+    const write = hasAsked ? 'debug' : 'warn';
     log[write]('The server acknowledges nothing, asking another one whether it leads', { server: other });
     this.#ask(other, false);
   }
