@@ -1,7 +1,9 @@
 // Misfortunes that are aimed at one rule each: sequences of faults that chance alone brings together in one run of hundreds.
 // Beside them engines ask for what they always ask for, and nothing else goes wrong.
 
+import { macsOf } from './macs.js';
 import { ROLES } from './roles.js';
+import { release as releaseOf, reserve as reserveOf } from './scene-parts.js';
 import type { Action, Fault, Request, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -33,13 +35,9 @@ export function aimedSetup(setup: Setup, aim: Aim): Setup {
     cidr: '10.0.0.0/29',
     dhcpServerCount: 2,
     // Few: a MAC is soon given again what it released. Many: another one is.
-    macs: macsOf(aim === 'rereading' ? 7 : MANY_MACS),
+    macs: macsOf(0, aim === 'rereading' ? 7 : MANY_MACS),
   }));
   return { ...setup, servers: ['s1', 's2'], isEmbedded: false, hasGuests: false, authorityS: S_MS / 1_000, networks };
-}
-
-function macsOf(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => `52:54:00:00:00:${(i + 1).toString(16).padStart(2, '0')}`);
 }
 
 /** What goes wrong, in order. */
@@ -207,19 +205,7 @@ function several(
   return Array.from({ length: times }, () => [chance.between(fromMs, toMs), request(chance)] as const);
 }
 
-const reserve = (chance: Seeded): Request => {
-  return {
-    kind: 'reserve',
-    network: 0,
-    mac: chance.below(MANY_MACS),
-    isNew: true,
-    hasRequestId: false,
-    isTwice: false,
-    via: 0,
-  };
-};
+const reserve = (chance: Seeded) => reserveOf(chance.below(MANY_MACS), { isNew: true });
 
 /** By a guest that is off: nothing but hosts keeps its address from others. */
-const release = (chance: Seeded): Request => {
-  return { kind: 'release', network: 0, mac: chance.below(MANY_MACS), guestStopped: true, by: 'id', via: 0 };
-};
+const release = (chance: Seeded) => releaseOf(chance.below(MANY_MACS), true);

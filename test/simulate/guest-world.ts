@@ -12,6 +12,7 @@ import type { GuestTraits } from './guest.js';
 import type { GuestSide } from './guest-side.js';
 import type { HostNode } from './host-node.js';
 import { Installation } from './installation.js';
+import { macOf as macIn } from './macs.js';
 import type { Setup } from './schedule.js';
 import { Seeded } from './seeded.js';
 import { GOOD_WIRE, type Segment } from './segment.js';
@@ -163,7 +164,7 @@ export class GuestWorld {
 
 /** The MAC of a guest. */
 export function macOf(n: number): Mac {
-  return `52:54:00:00:00:${n.toString(16).padStart(2, '0')}` as Mac;
+  return macIn(0, n - 1) as Mac;
 }
 
 /** An address, or what stands for none. */

@@ -2,7 +2,6 @@
 
 import { createAgent } from '@leasehold/agent/agent';
 import { startControlPlane } from '@leasehold/server/control-plane';
-import type { NetworkId } from '@leasehold/server/domain/ids';
 import { MemoryDisk } from '../fakes/memory-disk.js';
 import { openMemoryStore } from '../fakes/memory-store.js';
 import { Engine, type Promises } from './engine.js';
@@ -137,10 +136,7 @@ export class Installation {
     this.trace.count(`fault: ${fault.kind}`);
     const undo = 'network' in fault ? this.guests?.suffer(fault) : this.#begin(fault);
     if (!undo || !('forMs' in fault)) return;
-    const over =
-      'network' in fault
-        ? undefined
-        : this.troubles.begin(fault, 'host' in fault ? this.#host(fault.host).hostId : undefined);
+    const over = 'network' in fault ? undefined : this.troubles.begin(fault);
     this.world.after(fault.forMs, () => {
       this.trace.say('fault', `over: ${textOf(fault)}`);
       undo();
@@ -255,7 +251,7 @@ export class Installation {
 
   #cut({ of, from, way }: Extract<Fault, { readonly kind: 'cut' }>): () => void {
     const ways: (readonly [string, string])[] = [];
-    for (const a of of.map((name) => this.#named(name))) {
+    for (const a of of) {
       for (const b of from) {
         if (way !== 'back') ways.push([a, b]);
         if (way !== 'there') ways.push([b, a]);
@@ -289,15 +285,7 @@ export class Installation {
     return server;
   }
 
-  /** The name of a machine; of `server of red`: of the host that serves the network `red`, the first if there are several. */
-  #named(name: string): string {
-    const networkId = /^server of (.*)/.exec(name)?.[1] as NetworkId | undefined;
-    const [placement] = (networkId && this.disk.networks.get(networkId)?.placements) ?? [];
-    return placement?.hostId ?? name;
-  }
-
-  #host(name: string): HostNode {
-    const hostId = this.#named(name);
+  #host(hostId: string): HostNode {
     const host = this.hosts.find((each) => each.hostId === hostId);
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;

@@ -1,5 +1,6 @@
 // Who a fault means: a schedule is drawn before anybody leads or serves, and what matters mostly befalls who does.
 
+import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { Fault } from './schedule.js';
 
@@ -14,6 +15,13 @@ export const ROLES = {
   /** A host that does not. */
   spare: '@spare',
 } as const;
+
+const SERVER_OF = '@server of ';
+
+/** Stands in a fault for the host that serves a network, the first if there are several. */
+export function serverOf(network: string): string {
+  return `${SERVER_OF}${network}`;
+}
 
 /** Who is there. */
 export interface Cast {
@@ -46,6 +54,9 @@ function nameOf(name: string, { servers, hosts, disk }: Cast): string | undefine
   const placed = [...disk.networks.values()].flatMap(({ placements }) =>
     placements.map(({ hostId }): string => hostId),
   );
+  if (name.startsWith(SERVER_OF)) {
+    return disk.networks.get(name.slice(SERVER_OF.length) as NetworkId)?.placements[0]?.hostId;
+  }
   switch (name) {
     case ROLES.leading:
       return leading;

@@ -1,5 +1,6 @@
 // Hosts that die, and hosts that are well but for one thing.
 
+import { ROLES, serverOf } from './roles.js';
 import { at, networkOf, plainSetup, rounds, upTo } from './scene-parts.js';
 import type { Scene } from './scenes.js';
 import type { Setup } from './schedule.js';
@@ -40,9 +41,9 @@ export const BREAKERS: Scene = {
     rounds(beginMs + 20_000, endMs, 110_000, (atMs) => {
       const changes = ['gateway', 'lease-time', 'exclude', 'no-gateway', 'include'] as const;
       return [
-        at(atMs, { kind: 'disk', host: 'server of red', disk: 'slow', forMs: 40_000 }),
+        at(atMs, { kind: 'disk', host: serverOf('red'), disk: 'slow', forMs: 40_000 }),
         ...changes.map((change, i) => at(atMs + 200 + 300 * i, { kind: 'subnet', network: 0, change, via: 0 })),
-        at(atMs + chance.between(6_500, 8_000), { kind: 'reboot-host', host: 'server of blue', forMs: 60_000 }),
+        at(atMs + chance.between(6_500, 8_000), { kind: 'reboot-host', host: serverOf('blue'), forMs: 60_000 }),
       ];
     }),
 };
@@ -56,7 +57,7 @@ export const UPGRADES: Scene = {
     }),
   actionsOf: (setup, beginMs, endMs, chance) =>
     rounds(beginMs + 20_000, endMs, 30_000, (atMs) => [
-      ...(chance.chance(0.5) ? [at(atMs, { kind: 'stall-server', server: '@other', forMs: 25_000 })] : []),
+      ...(chance.chance(0.5) ? [at(atMs, { kind: 'stall-server', server: ROLES.other, forMs: 25_000 })] : []),
       ...setup.hosts.map((host, i) =>
         at(atMs + 2_000 + 7_000 * i + chance.between(0, 2_000), {
           kind: 'kill-host',

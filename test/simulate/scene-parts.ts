@@ -1,5 +1,6 @@
 // What scenes are made of (scenes.ts).
 
+import { macsOf } from './macs.js';
 import type { Action, Deed, Fault, NetworkSetup, Request, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -16,13 +17,9 @@ export function plainSetup(drawn: Setup, chance: Seeded, more: Partial<Setup>): 
 /** A network of that many addresses and MACs. */
 export function networkOf(name: string, nth: number, more: Partial<NetworkSetup> & { readonly macCount: number }) {
   const { macCount, ...rest } = more;
-  const macs = Array.from({ length: macCount }, (_, n) => `52:54:00:00:${twoDigits(nth)}:${twoDigits(n + 1)}`);
+  const macs = macsOf(nth, macCount);
   const network = { name, cidr: `10.0.${nth}.0/27`, dhcpServerCount: 3, leaseTimeS: 120, reuseDelayS: 30, macs };
   return { ...network, ...rest };
-}
-
-function twoDigits(n: number): string {
-  return n.toString(16).padStart(2, '0');
 }
 
 /** Rounds of the same, one after the other, as many as end in time. */

@@ -2,6 +2,7 @@
 // network, so that who is cut off keeps its placement and its authority; and what is released is vouched for, so that nothing
 // but the host is waited for.
 
+import { serverOf } from './roles.js';
 import { at, cutOff, networkOf, plainSetup, release, reserve, rounds, upTo } from './scene-parts.js';
 import type { Scene } from './scenes.js';
 import type { Action } from './schedule.js';
@@ -164,7 +165,7 @@ export const CHAINS: Scene = {
   actionsOf: (setup, beginMs, endMs, chance) =>
     rounds(beginMs, endMs, 170_000, (atMs) => [
       ...reserveAll(atMs),
-      at(atMs + 5_000, cutOff(setup, 'server of red', 120_000)),
+      at(atMs + 5_000, cutOff(setup, serverOf('red'), 120_000)),
       ...upTo(ADDRESSES).flatMap((mac) => [
         at(atMs + 15_000 + 100 * mac, release(mac, true)),
         at(atMs + 17_000 + 100 * mac, reserve(mac)),

@@ -3,6 +3,7 @@
 import { type Aim, aimed, aimedSetup } from './aimed.js';
 import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
+import { macsOf } from './macs.js';
 import { SCENES, type SceneName } from './scenes.js';
 import { Seeded } from './seeded.js';
 
@@ -203,9 +204,12 @@ export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedul
   if (scene) {
     const { setupOf: staged, actionsOf } = SCENES[scene];
     const setup = staged(drawn, chance.of('scene setup'));
-    const actions = actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`));
-    const inTime = actions.filter(({ atMs }) => atMs < endMs);
-    return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
+    return {
+      seed,
+      setup,
+      actions: inTime(actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`)), endMs),
+      endMs,
+    };
   }
   const setup = aim ? aimedSetup(drawn, aim) : drawn;
   const actions: Action[] = [
@@ -213,8 +217,12 @@ export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedul
     ...requests(setup, endMs, chance.of('requests')),
     ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
   ];
-  const inTime = actions.filter(({ atMs }) => atMs < endMs);
-  return { seed, setup, actions: inTime.sort((a, b) => a.atMs - b.atMs), endMs };
+  return { seed, setup, actions: inTime(actions, endMs), endMs };
+}
+
+/** Those that begin before the end, in their order. */
+function inTime(actions: readonly Action[], endMs: number): readonly Action[] {
+  return actions.filter(({ atMs }) => atMs < endMs).sort((a, b) => a.atMs - b.atMs);
 }
 
 function setupOf(chance: Seeded): Setup {
@@ -232,7 +240,7 @@ function setupOf(chance: Seeded): Setup {
       dhcpServerCount: chance.pick([1, 2, 2, 3]),
       leaseTimeS: 120,
       reuseDelayS: 30,
-      macs: Array.from({ length: chance.pick([3, 24, 40, 60]) }, (_, n) => `52:54:00:00:${hex(i)}:${hex(n + 1)}`),
+      macs: macsOf(i, chance.pick([3, 24, 40, 60])),
     })),
     authorityS: Math.round(chance.between(60, 120)),
     watchLagMs: chance.pick([2, 20, 200, 1_500]),
@@ -243,10 +251,6 @@ function setupOf(chance: Seeded): Setup {
     drift: 0.01,
     hasGuests: chance.of('guests').chance(GUESTS_SHARE),
   };
-}
-
-function hex(n: number): string {
-  return n.toString(16).padStart(2, '0');
 }
 
 function faults(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {

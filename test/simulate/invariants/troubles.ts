@@ -22,9 +22,9 @@ export class Troubles {
     this.#servers = servers;
   }
 
-  /** A fault begins; what it answers is called when that is over. `host`: which one a fault of a host is of. */
-  begin(fault: Fault, host: string | undefined): () => void {
-    const names = host === undefined ? this.#namesOf(fault) : [host];
+  /** A fault begins; what it answers is called when that is over. */
+  begin(fault: Fault): () => void {
+    const names = this.#namesOf(fault);
     for (const name of names) {
       const trouble = this.#ofName.get(name) ?? { kind: fault.kind, count: 0, sinceMs: 0, overMs: 0 };
       this.#ofName.set(name, trouble);
