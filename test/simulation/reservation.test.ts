@@ -105,6 +105,21 @@ describe('reserve', () => {
     expect(installation.disk.slots.get('red' as NetworkId)?.get(ip('10.0.0.3'))?.state).toBe('reserved');
   });
 
+  test('settings that changed since they were read for a request are read once more', async () => {
+    const { networks } = installation.plane.useCases.context.store;
+    await installation.updateNetwork('red', { ipamEnabled: false });
+    const { findBySubnet } = networks;
+    // The network is on when it is read, and off when an address is looked for.
+    vi.spyOn(networks, 'findBySubnet').mockImplementationOnce(async (...wanted) => {
+      await installation.updateNetwork('red', { ipamEnabled: true });
+      const read = await findBySubnet(...wanted);
+      await installation.updateNetwork('red', { ipamEnabled: false });
+      await installation.advance(20);
+      return read;
+    });
+    expect(kindOf(await installation.tryReserve('tiny', mac(1)))).toBe('ipam-disabled');
+  });
+
   test('a request id answers what it made, also after a release, and refuses other content', async () => {
     const request = { caller: 'test', rpc: 'ReserveAddress', id: 'r1', contentHash: 'a' } as const;
     const first = await installation.tryReserve('tiny', mac(1), undefined, { request });

@@ -471,7 +471,8 @@ export class Reserve {
       return this.#returnTo(slot, wanted, command, call);
     }
     if (!(await this.#foundRoom(target))) return this.#exhausted(target, command);
-    return this.#whollyInUse(target, command) ?? 'again';
+    // Read once more: what is free may be closed by a change that the watch showed since.
+    return this.#whollyInUse(target, command) ?? 'again-fresh';
   }
 
   /** A refusal when all that is free was found in use. */
