@@ -25,6 +25,8 @@ export class ServerNode {
   #store: LinkedStore | undefined;
   #plane: ControlPlane | undefined;
   #starts = 0;
+  /** What comes after the end of a process that was told to stop. */
+  #next: 'nothing' | 'start' = 'nothing';
   /** Whether it may have begun to act since it was looked at. */
   isTouched = false;
 
@@ -51,9 +53,12 @@ export class ServerNode {
     return this.#plane?.lease.epoch !== undefined;
   }
 
-  /** Starts it, if it does not run. */
+  /** Starts it, if it does not run; once it has ended, if it was told to stop. */
   start(): void {
-    if (this.#process) return;
+    if (this.#process) {
+      this.#next = 'start';
+      return;
+    }
     const { openStore, chance, trace, sessions, report } = this.#around;
     const process = this.machine.start();
     this.#process = process;
@@ -109,6 +114,7 @@ export class ServerNode {
     this.#process = undefined;
     this.#plane = undefined;
     this.#store = undefined;
+    this.#next = 'nothing';
   }
 
   /** SIGTERM: it ends by itself. */
@@ -119,8 +125,12 @@ export class ServerNode {
       this.kill();
       return;
     }
+    this.#next = 'nothing';
     const over = () => {
-      if (this.#process === process) this.kill();
+      if (this.#process !== process) return;
+      const next = this.#next;
+      this.kill();
+      if (next === 'start') this.start();
     };
     process.arrive(() => {
       plane
