@@ -7,11 +7,16 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // Of the tests of one file that may run side by side.
+    maxConcurrency: 2,
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
+          // Every processor: Vitest leaves one idle for itself, which does next to nothing meanwhile.
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
           // A bound for what hangs, not for what is slow: property tests on a busy machine pass the default of 5 s.
           testTimeout: 60_000,
           include: [
@@ -25,6 +30,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -12,7 +12,8 @@ import { ANY, type Field } from './listed.js';
 const TIMEOUT_MS = 600_000;
 const FIELDS = [...new Set(MUTANTS.map(({ field }) => field))];
 
-describe.each(MUTANTS)('$name: $mistake', ({ name, caughtBy }) => {
+// Several at a time: in the end this file has the machine to itself.
+describe.concurrent.each(MUTANTS)('$name: $mistake', ({ name, caughtBy }) => {
   test('is caught', { timeout: TIMEOUT_MS }, async () => {
     const { code, output } = await simulate(['--mutant', name, '--lines', '0']);
     expect(code, output).toBe(0);
@@ -20,7 +21,7 @@ describe.each(MUTANTS)('$name: $mistake', ({ name, caughtBy }) => {
   });
 });
 
-test.each(FIELDS.filter((field) => field !== ANY))(
+test.concurrent.each(FIELDS.filter((field) => field !== ANY))(
   'nothing is broken without a mistake: %o',
   { timeout: TIMEOUT_MS },
   async (field) => {
