@@ -199,6 +199,8 @@ class Stage {
       await servingHosts(leasehold, networkId, dhcpServerCount);
       await leasehold.reservations.reserve({ subnetId: networkId, mac: macOf(0), waitReady: {} });
     }
+    // A server that just started waits longer before it calls a host dead: what is measured is one that did not.
+    await eventually('no brake is engaged', async () => (await leasehold.status()).brakes.length === 0);
     return new Stage(leasehold, hosts);
   }
 
