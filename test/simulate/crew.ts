@@ -21,7 +21,7 @@ export interface CrewOptions extends ScheduleOptions {
  * mistake they run one after the other: what it breaks mostly breaks early.
  */
 export async function runSeeds(options: CrewOptions, ran: (outcome: Outcome) => boolean): Promise<void> {
-  const { from, seeds, workers, minutes, mood, hasGuests, collides, aim, scene, mutant } = options;
+  const { from, seeds, workers, minutes, mood, hasGuests, scene, mutant } = options;
   let next = from;
   const end = from + seeds;
   const runOn = (worker: Worker) =>
@@ -33,7 +33,7 @@ export async function runSeeds(options: CrewOptions, ran: (outcome: Outcome) => 
           return;
         }
         underWay++;
-        const message: Order = { seed: next++, minutes, mood, hasGuests, collides, aim, scene };
+        const message: Order = { seed: next++, minutes, mood, hasGuests, scene };
         worker.postMessage(message);
       };
       worker.on('error', reject);

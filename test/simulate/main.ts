@@ -1,7 +1,6 @@
 // `npm run simulate`: many schedules, each from its seed; a broken one is told with what happened last.
 
 import { parseArgs } from 'node:util';
-import { AIMS, type Aim } from './aimed.js';
 import { type CrewOptions, runSeeds } from './crew.js';
 import { type ListedMutant, MUTANTS, mutantOf } from './mutants/list.js';
 import { switchOn } from './mutants/mutation.js';
@@ -10,7 +9,7 @@ import { SCENES, type SceneName } from './scenes.js';
 import { MOODS, type Mood, scheduleOf } from './schedule.js';
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from S] [--minutes M] [--mood MOOD] [--workers W] [--lines L]
-                              [--guests yes|no] [--collide | --aim WHAT | --scene SCENE] [--shrink R] [--counts]
+                              [--guests yes|no] [--scene SCENE] [--shrink R] [--counts]
                               [--mutant NAME | --mutants]
 
 Runs servers and agents in virtual time, with random faults, and looks whether what must never happen does.
@@ -23,9 +22,6 @@ Options:
   --mood MOOD  what goes wrong: any; restarts: servers are restarted, and nothing may move; sick: whatever else befalls
                the control plane, and nothing may move (default: any)
   --guests YN  whether there are guests, on wires (default: as the seed says)
-  --collide    let changes of subnets meet reservations, and little else go wrong
-  --aim WHAT   let one kind of misfortune come again and again, and nothing else go wrong: one of
-               ${AIMS.join(', ')}
   --scene SCENE  let nothing happen but what one rule is for: ${Object.keys(SCENES).join(', ')}
   --workers W  threads (default: 2; of a mutant 1)
   --lines L    how much of what happened is printed of a broken one (default: 40)
@@ -120,8 +116,6 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     minutes: { type: 'string' },
     mood: { type: 'string' },
     guests: { type: 'string' },
-    collide: { type: 'boolean' },
-    aim: { type: 'string' },
     scene: { type: 'string' },
     workers: { type: 'string' },
     lines: { type: 'string', default: '40' },
@@ -138,8 +132,7 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
     const { mutant } = values;
     const field = mutant === undefined ? undefined : mutantOf(mutant)?.field;
     if (mutant !== undefined && !field) return `there is no mutant ${mutant}, --mutants prints them`;
-    const { mood = field?.mood, aim = field?.aim, guests } = values;
-    if (aim !== undefined && !isAim(aim)) return `--aim is one of ${AIMS.join(', ')}`;
+    const { mood = field?.mood, guests } = values;
     if (mood !== undefined && !isMood(mood)) return `--mood is one of ${MOODS.join(', ')}`;
     if (guests !== undefined && guests !== 'yes' && guests !== 'no') return '--guests is yes or no';
     const { scene = field?.scene } = values;
@@ -156,16 +149,12 @@ function readArgs(args: readonly string[]): Options | { readonly print: string }
       if (!Number.isInteger(value) || value < 1) return `--${name} is a number from 1`;
     }
     return {
-      ...{ ...numbers, minutes, mood, hasGuests, mutant, aim, scene, collides: values.collide ?? field?.collides },
+      ...{ ...numbers, minutes, mood, hasGuests, mutant, scene },
       ...{ lines: Number(values.lines), shrinkRuns: Number(values.shrink), isCounted: values.counts },
     };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function isAim(text: string): text is Aim {
-  return AIMS.some((aim) => aim === text);
 }
 
 function isMood(text: string): text is Mood {

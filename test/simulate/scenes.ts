@@ -1,8 +1,22 @@
 // Schedules in which nothing happens but what one rule is for, again and again: chance alone brings it about in one run of
 // thousands. What chance decides in them is when, to whom, and in which order.
 
+import { COLLISIONS } from './scene-collisions.js';
 import { BREAKERS, DEATHS, UPGRADES } from './scene-deaths.js';
 import { FENCES, LEASES, SHORTER, VOUCHES } from './scene-guests.js';
+import {
+  BEHIND,
+  DEPOSED,
+  HALF_OPEN,
+  HELD_UP,
+  LEAVING,
+  OLD_LEAD,
+  OUTDATED,
+  REREADING,
+  RETURNING,
+  STALLED,
+  UNHEARD,
+} from './scene-misfortunes.js';
 import { BATCHES, CHANGES, FREES, LATE_RELEASES, REPEATS, UNKNOWNS } from './scene-requests.js';
 import {
   CHAINS,
@@ -23,6 +37,8 @@ import type { Seeded } from './seeded.js';
 export interface Scene {
   /** The installation in which it happens, of what was drawn. */
   setupOf(drawn: Setup, chance: Seeded): Setup;
+  /** Whether engines ask for what they always ask for, beside what happens. */
+  readonly hasRequests?: boolean;
   /** What happens, in any order. */
   actionsOf(setup: Setup, beginMs: number, endMs: number, chance: Seeded): readonly Action[];
 }
@@ -52,7 +68,24 @@ export const SCENES = {
   deaths: DEATHS,
   breakers: BREAKERS,
   upgrades: UPGRADES,
+  collisions: COLLISIONS,
+  deposed: DEPOSED,
+  stalled: STALLED,
+  behind: BEHIND,
+  rereading: REREADING,
+  'held-up': HELD_UP,
+  unheard: UNHEARD,
+  returning: RETURNING,
+  outdated: OUTDATED,
+  leaving: LEAVING,
+  'old-lead': OLD_LEAD,
+  'half-open': HALF_OPEN,
 } satisfies Record<string, Scene>;
 
 /** The name of one. */
 export type SceneName = keyof typeof SCENES;
+
+/** What happens in a scene, in any order. */
+export function sceneOf(name: SceneName): Scene {
+  return SCENES[name];
+}

@@ -1,10 +1,8 @@
 // What happens in a run, as data drawn from a seed: leaving an action out leaves the others as they are.
 
-import { type Aim, aimed, aimedSetup } from './aimed.js';
-import { collidingSetup, collisions } from './collisions.js';
 import { type GuestDeed, guestDeeds } from './guest-schedule.js';
 import { macsOf } from './macs.js';
-import { SCENES, type SceneName } from './scenes.js';
+import { type SceneName, sceneOf } from './scenes.js';
 import { Seeded } from './seeded.js';
 
 /**
@@ -178,17 +176,13 @@ export interface ScheduleOptions {
   readonly minutes?: number | undefined;
   readonly mood?: Mood | undefined;
   readonly hasGuests?: boolean | undefined;
-  /** Whether requests are made to meet changes of subnets, and nothing else goes wrong than what makes that worse. */
-  readonly collides?: boolean | undefined;
-  /** Which misfortunes come, again and again, and nothing else. */
-  readonly aim?: Aim | undefined;
   /** What alone happens: not what chance brings about, but what one rule is for. */
   readonly scene?: SceneName | undefined;
 }
 
 /** The schedule of a seed. */
 export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedule {
-  const { minutes, mood, hasGuests, collides, aim, scene } = options;
+  const { minutes, mood, hasGuests, scene } = options;
   const chance = new Seeded(seed).of('schedule');
   const drawn: Setup = {
     ...setupOf(chance.of('setup')),
@@ -196,28 +190,16 @@ export function scheduleOf(seed: number, options: ScheduleOptions = {}): Schedul
     ...(hasGuests !== undefined && { hasGuests }),
   };
   const endMs = (minutes ?? chance.between(LENGTH_MINUTES.least, LENGTH_MINUTES.most)) * MINUTE_MS;
-  if (collides) {
-    const colliding = collidingSetup(drawn);
-    const met = collisions(colliding, WARM_MS, endMs, chance.of('collisions'));
-    return { seed, setup: colliding, actions: met.toSorted((a, b) => a.atMs - b.atMs), endMs };
-  }
-  if (scene) {
-    const { setupOf: staged, actionsOf } = SCENES[scene];
-    const setup = staged(drawn, chance.of('scene setup'));
-    return {
-      seed,
-      setup,
-      actions: inTime(actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`)), endMs),
-      endMs,
-    };
-  }
-  const setup = aim ? aimedSetup(drawn, aim) : drawn;
-  const actions: Action[] = [
-    ...(aim ? aimed(aim, setup, WARM_MS, endMs, chance.of('aimed')) : faults(setup, endMs, chance.of('faults'))),
-    ...requests(setup, endMs, chance.of('requests')),
-    ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
-  ];
-  return { seed, setup, actions: inTime(actions, endMs), endMs };
+  const staged = scene && sceneOf(scene);
+  const setup = staged ? staged.setupOf(drawn, chance.of('scene setup')) : drawn;
+  const actions = staged
+    ? staged.actionsOf(setup, WARM_MS, endMs, chance.of(`scene ${scene}`))
+    : [
+        ...faults(setup, endMs, chance.of('faults')),
+        ...(setup.hasGuests ? guestDeeds(setup, WARM_MS, endMs, chance.of('guest deeds')) : []),
+      ];
+  const asked = staged && !staged.hasRequests ? [] : requests(setup, endMs, chance.of('requests'));
+  return { seed, setup, actions: inTime([...actions, ...asked], endMs), endMs };
 }
 
 /** Those that begin before the end, in their order. */

@@ -1,7 +1,6 @@
 // Mistakes in sessions, authority and tables of hosts (protocol.md §3).
 
-import { AIMED } from './aimed-fields.js';
-import { ANY, type ListedMutant } from './listed.js';
+import { ANY, type ListedMutant, SCENE_FIELDS } from './listed.js';
 
 /** See the top of the file. */
 export const AGENT_MUTANTS: readonly ListedMutant[] = [
@@ -103,7 +102,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/agent-sessions',
     edits: [['lease.confirm().then(acknowledge,', 'Promise.resolve().then(acknowledge,']],
     caughtBy: ['S4'],
-    field: AIMED.deposed,
+    field: SCENE_FIELDS.deposed,
   },
   {
     name: 'lower-sessions-accepted',
@@ -119,7 +118,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S6'],
-    field: AIMED['old-lead'],
+    field: SCENE_FIELDS.oldLead,
   },
   {
     name: 'lapsed-authority-returns',
@@ -135,7 +134,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['A1'],
-    field: AIMED.returning,
+    field: SCENE_FIELDS.returning,
   },
   {
     name: 'placements-over-heeded',
@@ -158,7 +157,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S6'],
-    field: AIMED.outdated,
+    field: SCENE_FIELDS.outdated,
   },
   {
     name: 'removals-of-other-tenures',
@@ -183,7 +182,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S5', 'drift'],
-    field: AIMED.rereading,
+    field: SCENE_FIELDS.rereading,
   },
   {
     name: 'puts-overtake-removals',
@@ -192,13 +191,13 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/session',
     edits: [['if (unsent >= 0)', 'if (false)']],
     caughtBy: ['S5', 'drift'],
-    field: AIMED.rereading,
+    field: SCENE_FIELDS.rereading,
   },
   {
     name: 'changes-told-to-one',
     rule: 'S5',
     mistake: 'Of the servers of a network one is told what changes',
-    module: '@leasehold/server/adapters/agents/agent-sessions',
+    module: '@leasehold/server/adapters/agents/provisions',
     edits: [['if (session)\n                yield session;', 'if (session) { yield session; return; }']],
     caughtBy: ['S5'],
     field: ANY,
@@ -210,22 +209,22 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/session',
     edits: [['if (tracked.removalsOnly)\n                return false;', '']],
     caughtBy: ['S4'],
-    field: AIMED.leaving,
+    field: SCENE_FIELDS.leaving,
   },
   {
     name: 'older-session-stays',
     rule: '§3.1',
     mistake: 'Of two sessions of a host the older one stays',
-    module: '@leasehold/server/adapters/agents/agent-sessions',
-    edits: [
-      [
-        'Object.assign(record, {\n            session,',
-        'Object.assign(record, {\n            session: older ?? session,',
-      ],
-      ['older?.end(sessionSuperseded(hostId).error);', ''],
+    module: '@leasehold/server/adapters/agents/heard-hosts',
+    edits: [['...{ session, about,', '...{ session: older ?? session, about,']],
+    also: [
+      {
+        module: '@leasehold/server/adapters/agents/agent-sessions',
+        edits: [['older?.end(sessionSuperseded(hostId).error);', '']],
+      },
     ],
     caughtBy: ['L'],
-    field: AIMED['half-open'],
+    field: SCENE_FIELDS.halfOpen,
   },
   {
     name: 'digests-uncompared',
@@ -239,7 +238,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S4', 'S5', 'drift'],
-    field: AIMED['half-open'],
+    field: SCENE_FIELDS.halfOpen,
   },
   {
     name: 'digests-compared-at-any-sequence',
@@ -248,7 +247,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/session',
     edits: [['if (unsent || Number(state.sequence) !== tracked.sentSequence)', 'if (false)']],
     caughtBy: ['drift'],
-    field: AIMED['held-up'],
+    field: SCENE_FIELDS.heldUp,
   },
   {
     name: 'snapshots-taken-in-by-parts',
@@ -262,7 +261,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       ],
     ],
     caughtBy: ['S4', 'S5', 'drift'],
-    field: AIMED['half-open'],
+    field: SCENE_FIELDS.halfOpen,
   },
   {
     name: 'taken-in-at-receipt',
@@ -271,15 +270,17 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/session',
     edits: [['tracked.coveredMs = tracked.covers[0].atMs;', 'tracked.coveredMs = this.#now();']],
     caughtBy: ['S4'],
-    field: AIMED['held-up'],
+    field: SCENE_FIELDS.heldUp,
   },
   {
     name: 'unknown-counts-as-taken-in',
     rule: '§4 ◆',
     mistake: 'To a new holder a host that it did not hear has taken in everything',
-    module: '@leasehold/server/adapters/agents/agent-sessions',
-    edits: [['takenInMs: Number.NEGATIVE_INFINITY,', 'takenInMs: Number.POSITIVE_INFINITY,']],
+    module: '@leasehold/server/adapters/agents/heard-hosts',
+    edits: [
+      ['host.session, networkId) : Number.NEGATIVE_INFINITY', 'host.session, networkId) : Number.POSITIVE_INFINITY'],
+    ],
     caughtBy: ['S4'],
-    field: AIMED.unheard,
+    field: SCENE_FIELDS.unheard,
   },
 ];

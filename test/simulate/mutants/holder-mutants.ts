@@ -1,6 +1,5 @@
 // Mistakes of the leading server: in its lead, its plans and its brakes (protocol.md §5, docs/placement.md).
 
-import { AIMED } from './aimed-fields.js';
 import { ANY, type ListedMutant, RESTARTS, SCENE_FIELDS, SICK } from './listed.js';
 
 /** See the top of the file. */
@@ -21,7 +20,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/lease',
     edits: [['record, confirmedMs: sentMs }', 'record, confirmedMs: nowMs }']],
     caughtBy: ['S6'],
-    field: AIMED.stalled,
+    field: SCENE_FIELDS.stalled,
   },
   {
     name: 'no-claims',
@@ -51,7 +50,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S4'],
-    field: AIMED.behind,
+    field: SCENE_FIELDS.behind,
   },
   {
     name: 'claims-believed-while-reading',
@@ -60,7 +59,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/deployment',
     edits: [['if (holderEpoch === epoch && !view.isReading)', 'if (holderEpoch === epoch)']],
     caughtBy: ['S4'],
-    field: AIMED.behind,
+    field: SCENE_FIELDS.behind,
   },
   {
     name: 'lower-holders-write',
@@ -69,7 +68,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/manager',
     edits: [['if (!this.mayAct || network.holderEpoch > this.#epoch)', 'if (!this.mayAct)']],
     caughtBy: ['S6'],
-    field: AIMED['old-lead'],
+    field: SCENE_FIELDS.oldLead,
   },
   {
     name: 'frees-while-still',
@@ -78,7 +77,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reclaimer',
     edits: [['return this.#mayAct && !this.#context.holdsStill();', 'return this.#mayAct;']],
     caughtBy: ['H1'],
-    field: AIMED['old-lead'],
+    field: SCENE_FIELDS.oldLead,
   },
   {
     name: 'reserves-while-still',
@@ -91,7 +90,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
       ["if (this.#context.holdsStill())\n            return 'again';", ''],
     ],
     caughtBy: ['H1'],
-    field: AIMED['old-lead'],
+    field: SCENE_FIELDS.oldLead,
   },
   {
     name: 'challenges-at-once',

@@ -27,8 +27,6 @@ export const GUESTS: Field = { from: 1, seeds: 6, hasGuests: true };
 export const SICK: Field = { from: 1, seeds: 14, mood: 'sick', hasGuests: false };
 /** Hosts are well, and servers are restarted. */
 export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts', hasGuests: false };
-/** Changes of subnets meet reservations. */
-export const COLLISIONS: Field = { from: 1, seeds: 10, minutes: 4, collides: true };
 /** Each what one rule is for (scenes.ts), for as long as its rounds take. */
 export const SCENE_FIELDS = {
   silences: { from: 1, seeds: 2, minutes: 5, scene: 'silences' },
@@ -53,5 +51,17 @@ export const SCENE_FIELDS = {
   frees: { from: 1, seeds: 2, minutes: 4, scene: 'frees' },
   deaths: { from: 1, seeds: 2, minutes: 5, scene: 'deaths' },
   breakers: { from: 1, seeds: 3, minutes: 4.5, scene: 'breakers' },
+  collisions: { from: 1, seeds: 10, minutes: 4, scene: 'collisions' },
+  deposed: { from: 1, seeds: 4, minutes: 5, scene: 'deposed' },
+  stalled: { from: 1, seeds: 4, minutes: 5, scene: 'stalled' },
+  behind: { from: 1, seeds: 4, minutes: 5, scene: 'behind' },
+  rereading: { from: 1, seeds: 4, minutes: 5, scene: 'rereading' },
+  heldUp: { from: 1, seeds: 4, minutes: 5, scene: 'held-up' },
+  unheard: { from: 1, seeds: 4, minutes: 5, scene: 'unheard' },
+  returning: { from: 1, seeds: 4, minutes: 5, scene: 'returning' },
+  outdated: { from: 1, seeds: 4, minutes: 5, scene: 'outdated' },
+  leaving: { from: 1, seeds: 4, minutes: 5, scene: 'leaving' },
+  oldLead: { from: 1, seeds: 4, minutes: 5, scene: 'old-lead' },
+  halfOpen: { from: 1, seeds: 4, minutes: 5, scene: 'half-open' },
   upgrades: { from: 1, seeds: 2, minutes: 3, scene: 'upgrades' },
 } satisfies Record<string, Field>;

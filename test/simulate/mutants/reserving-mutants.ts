@@ -1,6 +1,6 @@
 // Mistakes in reserving, releasing and changing what may be reserved (protocol.md §2).
 
-import { ANY, COLLISIONS, type ListedMutant, SCENE_FIELDS } from './listed.js';
+import { ANY, type ListedMutant, SCENE_FIELDS } from './listed.js';
 
 /** See the top of the file. */
 export const RESERVING_MUTANTS: readonly ListedMutant[] = [
@@ -11,7 +11,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reserve',
     edits: [['const refused = misfit(network, slot);', 'const refused = undefined;']],
     caughtBy: ['S3'],
-    field: COLLISIONS,
+    field: SCENE_FIELDS.collisions,
   },
   {
     name: 'marks-unheeded',
@@ -20,7 +20,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/domain/fits',
     edits: [['const forbidden = mark?.subnetId === subnet.subnetId ? mark.forbidden : [];', 'const forbidden = [];']],
     caughtBy: ['S3'],
-    field: COLLISIONS,
+    field: SCENE_FIELDS.collisions,
   },
   {
     name: 'changes-unmarked',
@@ -35,7 +35,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
       ['while (current?.mark?.operationId === mark.operationId)', 'while (current)'],
     ],
     caughtBy: ['S3'],
-    field: COLLISIONS,
+    field: SCENE_FIELDS.collisions,
   },
   {
     name: 'changes-without-their-mark',
@@ -89,7 +89,7 @@ export const RESERVING_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/manager',
     edits: [['if (clock.now() - seenMs < MARK_LIFETIME_MS)', 'if (true)']],
     caughtBy: ['L'],
-    field: COLLISIONS,
+    field: SCENE_FIELDS.collisions,
   },
   {
     name: 'resting-given-to-others',

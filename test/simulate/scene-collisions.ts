@@ -1,6 +1,7 @@
 // Requests that meet: a change of a subnet beside a reservation of what it forbids, by different servers, while the one
 // that changes may die, stand still, or lose the store in the middle.
 
+import type { Scene } from './scenes.js';
 import type { Action, Request, Setup } from './schedule.js';
 import type { Seeded } from './seeded.js';
 
@@ -11,24 +12,24 @@ const BEFORE_MS = 2_000;
 const MIDDLE_MS = 150;
 const ADDRESS = 5;
 
-/** An installation in which they meet: several servers, and so few MACs that a subnet is empty now and then. */
-export function collidingSetup(setup: Setup): Setup {
-  const networks = setup.networks
-    .slice(0, 1)
-    .map((network) => ({ ...network, cidr: '10.0.0.0/28', macs: network.macs.slice(0, 3) }));
-  return { ...setup, servers: ['s1', 's2', 's3'], isEmbedded: false, hasGuests: false, networks };
-}
-
-/** The requests of a seed, in order, and what goes wrong beside them. */
-export function collisions(setup: Setup, beginMs: number, endMs: number, chance: Seeded): readonly Action[] {
-  const actions: Action[] = [];
-  for (let atMs = beginMs; atMs < endMs; ) {
-    const isLong = chance.chance(0.15);
-    actions.push(...collision(setup, atMs, isLong, chance));
-    atMs += isLong ? LONG_APART_MS : APART_MS;
-  }
-  return actions;
-}
+/** One after the other, by several servers, and so few MACs that a subnet is empty now and then. */
+export const COLLISIONS: Scene = {
+  setupOf(drawn) {
+    const networks = drawn.networks
+      .slice(0, 1)
+      .map((network) => ({ ...network, cidr: '10.0.0.0/28', macs: network.macs.slice(0, 3) }));
+    return { ...drawn, servers: ['s1', 's2', 's3'], isEmbedded: false, hasGuests: false, networks };
+  },
+  actionsOf(setup, beginMs, endMs, chance) {
+    const actions: Action[] = [];
+    for (let atMs = beginMs; atMs < endMs; ) {
+      const isLong = chance.chance(0.15);
+      actions.push(...collision(setup, atMs, isLong, chance));
+      atMs += isLong ? LONG_APART_MS : APART_MS;
+    }
+    return actions;
+  },
+};
 
 function collision(setup: Setup, atMs: number, isLong: boolean, chance: Seeded): readonly Action[] {
   const via = chance.below(setup.servers.length);
