@@ -216,8 +216,8 @@ function cut(reason: string): string {
   return reason.length > MAX_REASON ? Buffer.from(reason.slice(0, MAX_REASON)).toString() : reason;
 }
 
-// A VLAN trunk has 4,094 networks.
-const MAX_ATTACHMENTS = 4_096;
+/** Of a host: a VLAN trunk has 4,094 networks. */
+export const MAX_ATTACHMENTS = 4_096;
 // IFNAMSIZ is 16 with the final zero; slashes and white space are what the kernel refuses.
 const INTERFACE = /^[^\s/]{1,15}$/;
 // Nothing counts so many starts.

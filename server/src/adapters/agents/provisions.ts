@@ -1,0 +1,124 @@
+// What hosts shall serve, and the tables from which they do. A change of a table goes out to every session of a host that
+// serves its network.
+
+import type { Ipv4 } from '@leasehold/proto/values';
+import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
+import type { IsUndecided, ProvidedNetwork, ProvidedReservation } from '../../ports/dhcp-provider.js';
+import { ServedTable } from './served-table.js';
+import type { AgentSession } from './session.js';
+import { toAssignment } from './wire.js';
+
+/** What a host shall serve, as the manager said last. */
+export interface Provision {
+  readonly networks: readonly ProvidedNetwork[];
+  readonly undecided: IsUndecided | undefined;
+}
+
+/** All of it. */
+export class Provisions {
+  readonly #sessionOf: (hostId: HostId) => AgentSession | undefined;
+  readonly #hosts = new Map<HostId, Provision>();
+  /** The hosts that were told to serve a network. */
+  readonly #servers = new Map<NetworkId, Set<HostId>>();
+  readonly #tables = new Map<NetworkId, ServedTable>();
+  readonly #unflushed = new Set<NetworkId>();
+
+  constructor(sessionOf: (hostId: HostId) => AgentSession | undefined) {
+    this.#sessionOf = sessionOf;
+  }
+
+  /** What a host shall serve; undefined: the manager did not say yet. */
+  of(hostId: HostId): Provision | undefined {
+    return this.#hosts.get(hostId);
+  }
+
+  /** A host shall serve this from now on. */
+  set(hostId: HostId, provision: Provision): void {
+    for (const network of provision.networks) this.table(network.networkId).assign(toAssignment(network));
+    this.#index(hostId, provision.networks);
+    this.#hosts.set(hostId, provision);
+  }
+
+  /** The host is gone. */
+  forget(hostId: HostId): void {
+    this.#index(hostId, []);
+    this.#hosts.delete(hostId);
+  }
+
+  /** No host shall serve anything, as long as nobody says so again; tables stay. */
+  clear(): void {
+    this.#hosts.clear();
+    this.#servers.clear();
+  }
+
+  #index(hostId: HostId, after: readonly ProvidedNetwork[]): void {
+    for (const { networkId } of this.#hosts.get(hostId)?.networks ?? []) this.#servers.get(networkId)?.delete(hostId);
+    for (const { networkId } of after) {
+      const servers = this.#servers.get(networkId) ?? new Set();
+      this.#servers.set(networkId, servers.add(hostId));
+    }
+  }
+
+  /** The table of a network. */
+  table(networkId: NetworkId): ServedTable {
+    let table = this.#tables.get(networkId);
+    if (!table) {
+      table = new ServedTable(networkId);
+      this.#tables.set(networkId, table);
+    }
+    return table;
+  }
+
+  /** The sessions of the hosts that shall serve a network. */
+  *sessionsOf(networkId: NetworkId): Iterable<AgentSession> {
+    for (const hostId of this.#servers.get(networkId) ?? []) {
+      const session = this.#sessionOf(hostId);
+      if (session) yield session;
+    }
+  }
+
+  /** Whether a host shall serve a network, and its table answers with this reservation. */
+  isServed(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): boolean {
+    if (!this.#servers.get(networkId)?.size) return false;
+    return this.#tables.get(networkId)?.at(address)?.reservationId === reservationId;
+  }
+
+  add(networkId: NetworkId, reservation: ProvidedReservation): void {
+    const table = this.table(networkId);
+    if (!this.#servers.get(networkId)?.size) {
+      table.fill(reservation);
+      return;
+    }
+    const before = table.at(reservation.address);
+    const put = table.put(reservation);
+    if (!put) return;
+    // The end of the tenure before was missed. Who is sent removals alone would go on with it, and ignore that of this one.
+    if (before && before.reservationId !== put.reservationId) {
+      this.#spread(networkId, { remove: { address: before.address, reservationId: before.reservationId } });
+    }
+    this.#spread(networkId, { put });
+  }
+
+  remove(networkId: NetworkId, address: Ipv4): void {
+    const remove = this.table(networkId).remove(address);
+    if (remove) this.#spread(networkId, { remove });
+  }
+
+  #spread(networkId: NetworkId, change: Parameters<AgentSession['change']>[1]): void {
+    let needed = false;
+    for (const session of this.sessionsOf(networkId)) {
+      if (session.change(networkId, change)) needed = true;
+    }
+    if (!needed) return;
+    // Changes that became true in one turn of the event loop go out in one delivery.
+    if (this.#unflushed.size === 0) queueMicrotask(() => this.#flush());
+    this.#unflushed.add(networkId);
+  }
+
+  #flush(): void {
+    for (const networkId of this.#unflushed) {
+      for (const session of this.sessionsOf(networkId)) session.flush(networkId);
+    }
+    this.#unflushed.clear();
+  }
+}
