@@ -62,7 +62,7 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-// A host that is well confirms within milliseconds; half of the time in which a dead one is noticed anyway.
+// A host that is well confirms within milliseconds; half of the time after which one that did not is replaced.
 const COMMAND_TIMEOUT_MS = 5_000;
 const DAY_MS = 86_400_000;
 const HISTORY_RETENTION_MS = 90 * DAY_MS;
@@ -107,7 +107,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const reuse = () => (lease.epoch !== undefined && !holding.because ? term?.estimates : undefined);
   const context: Context = { store, view, hosts: agents, lease, reuse, holdsStill, clock, entropy, log, metrics };
   const events = new Events(context);
-  const fleet = new Fleet({ view, observer: agents, clock, makeBreaker });
+  const fleet = new Fleet({ view, observer: agents, clock, makeBreaker, log });
   const writes = new KeyedQueue();
   const hosts = new Hosts(context, fleet, writes, () => term?.answers);
   await lease.start({
@@ -146,7 +146,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     rebalance: new Rebalance(context, manager),
     status: new Status(context, fleet, manager, holding, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
-    hostStatus: (host) => hostStatus(fleet, clock, host),
+    hostStatus: (host) => hostStatus(context, fleet, host),
   };
   const stop = async () => {
     agents.close();

@@ -155,12 +155,12 @@ async function settledManager(networks: readonly Network[]) {
   const view = await View.open({ store, clock, entropy, log, metrics: NO_METRICS });
   const hosts = observerOf(networks, clock.now());
   const lease = {
-    ...{ epoch: 1, sinceMs: 0, holder: undefined, isSelf: true, isChanging: false },
+    ...{ epoch: 1, holder: undefined, isSelf: true, isChanging: false },
     confirm: async () => {},
   };
   const never = { reuse: () => undefined, holdsStill: () => undefined };
   const context: Context = { store, view, hosts, lease, ...never, clock, entropy, log, metrics: NO_METRICS };
-  const fleet = new Fleet({ view, observer: hosts, clock, makeBreaker: virtualBreakers(clock) });
+  const fleet = new Fleet({ view, observer: hosts, clock, makeBreaker: virtualBreakers(clock), log });
   const deployment = new Deployment({ view, provider: SILENT, observer: hosts, fleet, log, epoch: 1 });
   const answers = new HostAnswers(context, 1, new KeyedQueue());
   const manager = new Manager(context, fleet, deployment, answers, 1);

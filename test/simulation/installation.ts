@@ -211,6 +211,11 @@ export class Installation {
     return [...this.hosts.values()].flatMap((host) => (host.answers(networkId).length > 0 ? [host.hostId] : [])).sort();
   }
 
+  /** How many tables were found to differ, and were sent again. */
+  get drifts(): number {
+    return this.log.lines.filter(({ message }) => message === 'table had drifted, sent again').length;
+  }
+
   /** Ends everything. */
   async stop(): Promise<void> {
     for (const host of this.hosts.values()) await host.kill();

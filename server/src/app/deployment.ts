@@ -161,19 +161,15 @@ export class Deployment {
     if (this.#told.get(hostId) === fingerprint) return;
     this.#told.set(hostId, fingerprint);
     const confirmed = provider.provide(hostId, networks, this.#isUndecided);
-    // An open breaker does not look at how the command ends; it was given all the same, to be there when it works.
-    confirmed.catch(() => undefined);
     // Of a host that is not there nothing is learned.
-    if (!this.#options.observer.host(hostId)?.connected) return;
-    fleet
-      .breaker(hostId)
-      .run(() => confirmed)
-      .catch((error: unknown) => {
-        log.warn('host did not confirm', {
-          host: hostId,
-          error: error instanceof Error ? error.message : String(error),
-        });
-      });
+    const isThere = this.#options.observer.host(hostId)?.connected === true;
+    confirmed.catch((error: unknown) => {
+      const problem = error instanceof Error ? error.message : String(error);
+      if (isThere) log.warn('host did not confirm', { host: hostId, error: problem });
+    });
+    // An open breaker does not look at how the command ends; it was given all the same, to be there when it works.
+    const breaker = isThere ? fleet.breaker(hostId) : undefined;
+    breaker?.run(() => confirmed).catch(() => undefined);
   }
 
   readonly #isUndecided = (networkId: NetworkId): boolean => {

@@ -7,6 +7,7 @@
 //       one that was not heard yet, or whose stream broke meanwhile; and who was turned away by this server's own trouble.
 
 import type { Clock } from '@leasehold/program/clock';
+import type { Log } from '@leasehold/program/log';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
 import { type Heard, type Liveness, liveness, nextLivenessChangeMs } from '../domain/liveness.js';
@@ -38,6 +39,7 @@ export interface FleetOptions {
   readonly observer: HostObserver;
   readonly clock: Clock;
   readonly makeBreaker: MakeBreaker;
+  readonly log: Log;
 }
 
 // An agent gives a server that says nothing 10 s, and then looks for another within 5 s. Of many hosts the last ones need
@@ -48,6 +50,8 @@ const RECONNECT_GRACE_MS = 15_000;
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #breakers = new Map<HostId, Breaker>();
+  /** Hosts whose breaker opened and did not close since, for the log: whatever it tries fails again every ten seconds. */
+  readonly #broken = new Set<HostId>();
   readonly #onBreaker = new Set<() => void>();
   #termFromMs = 0;
   #termGraceMs = 0;
@@ -77,6 +81,7 @@ export class Fleet {
   beginTerm(): void {
     this.close();
     this.#breakers.clear();
+    this.#broken.clear();
     this.#agesFromMs = this.#options.clock.now();
     this.#termFromMs = this.#agesFromMs;
     this.#termGraceMs = this.#graceMs;
@@ -153,20 +158,29 @@ export class Fleet {
 
   /** The breaker around commands to a host. */
   breaker(hostId: HostId): Breaker {
-    let breaker = this.#breakers.get(hostId);
-    if (!breaker) {
-      breaker = this.#options.makeBreaker(hostId, () => {
-        for (const listener of this.#onBreaker) listener();
-      });
-      this.#breakers.set(hostId, breaker);
-    }
+    const known = this.#breakers.get(hostId);
+    if (known) return known;
+    const breaker = this.#options.makeBreaker(hostId, () => {
+      this.#logBreaker(hostId, breaker.state);
+      for (const listener of this.#onBreaker) listener();
+    });
+    this.#breakers.set(hostId, breaker);
     return breaker;
+  }
+
+  #logBreaker(hostId: HostId, state: BreakerState): void {
+    const { log } = this.#options;
+    if (state === 'open' && !this.#broken.has(hostId)) log.warn('breaker of a host is open', { host: hostId });
+    if (state === 'closed') log.info('breaker of a host is closed', { host: hostId });
+    if (state === 'closed') this.#broken.delete(hostId);
+    else this.#broken.add(hostId);
   }
 
   /** A host is not stored any more. */
   forget(hostId: HostId): void {
     this.#breakers.get(hostId)?.close();
     this.#breakers.delete(hostId);
+    this.#broken.delete(hostId);
   }
 
   /** Calls `listener` when a breaker changed its state. */

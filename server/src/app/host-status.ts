@@ -1,15 +1,19 @@
 // A host as users see it: stored settings beside what its session shows.
 
-import type { Clock } from '@leasehold/program/clock';
 import type { ForeignServer, Host } from '../domain/host.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { BreakerState } from '../ports/breaker.js';
 import type { ObservedHost } from '../ports/dhcp-provider.js';
+import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
+import { knownElsewhere } from './known-elsewhere.js';
 
 /** What is true of a host now. */
 export interface HostStatus {
-  /** `unknown`: not heard since this server leads, and not long enough to call it down. */
+  /**
+   * `unknown`: this server does not lead; or it began to, or stood still, and has not heard the host since, for not long
+   * enough to call it down.
+   */
   readonly liveness: 'unknown' | 'up' | 'suspect' | 'down';
   readonly lastHeardTime: Date | undefined;
   readonly breaker: BreakerState;
@@ -23,8 +27,13 @@ export interface HostStatus {
 }
 
 /** What is true of a host now. */
-export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
-  const { observed, liveness, breaker } = fleet.lookAt(host);
+export function hostStatus({ clock, lease }: Pick<Context, 'clock' | 'lease'>, fleet: Fleet, host: Host): HostStatus {
+  if (!lease.isSelf) {
+    const reason = knownElsewhere(lease);
+    const attachments = attachmentsOf(undefined, host).map((stored) => ({ ...stored, reason }));
+    return { liveness: 'unknown', lastHeardTime: undefined, breaker: 'closed', attachments };
+  }
+  const { observed, heard, liveness, breaker } = fleet.lookAt(host);
   const heardAgoMs = observed && clock.now() - observed.lastHeardMs;
   const connected = observed?.connected ?? false;
   const attachments = attachmentsOf(observed, host).map((seen) => ({
@@ -33,7 +42,7 @@ export function hostStatus(fleet: Fleet, clock: Clock, host: Host): HostStatus {
     reason: connected ? seen.reason : 'The agent is not connected',
   }));
   return {
-    liveness: observed || liveness === 'down' ? liveness : 'unknown',
+    liveness: heard || liveness === 'down' ? liveness : 'unknown',
     lastHeardTime: heardAgoMs === undefined ? undefined : new Date(clock.wallTime().getTime() - heardAgoMs),
     breaker,
     attachments,

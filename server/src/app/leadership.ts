@@ -52,17 +52,16 @@ export interface Leadership extends HolderLease {
 /** The leadership that goes with a store. */
 export function leadershipOf(store: Store, name: ServerName, clock: Clock, log: Log): Leadership {
   const { holder } = store;
-  if (holder.kind === 'exclusive') return exclusiveLeadership(holder, name, clock);
+  if (holder.kind === 'exclusive') return exclusiveLeadership(holder, name);
   return new SharedLeadership(holder, name, clock, log);
 }
 
 /** The only server of a store leads. */
-function exclusiveLeadership(holder: ExclusiveHolder, name: ServerName, clock: Clock): Leadership {
+function exclusiveLeadership(holder: ExclusiveHolder, name: ServerName): Leadership {
   const { epoch } = holder;
   let events: LeadershipEvents | undefined;
   return {
     epoch,
-    sinceMs: clock.now(),
     holder: { ...name, epoch, beat: 0 },
     isSelf: true,
     isChanging: false,
@@ -86,7 +85,8 @@ class SharedLeadership implements Leadership {
   readonly #stopping = new AbortController();
   #state: LeaseState<HolderRecord>;
   #events: LeadershipEvents | undefined;
-  #term: { readonly epoch: number; readonly sinceMs: number } | undefined;
+  /** The epoch of the term that begun and is not over. */
+  #term: number | undefined;
   #turns: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #lastRenewalMs = Number.NEGATIVE_INFINITY;
@@ -105,11 +105,7 @@ class SharedLeadership implements Leadership {
 
   get epoch(): number | undefined {
     const epoch = actingEpoch(this.#state, this.#clock.now());
-    return epoch === this.#term?.epoch ? epoch : undefined;
-  }
-
-  get sinceMs(): number | undefined {
-    return this.#term?.sinceMs;
+    return epoch === this.#term ? epoch : undefined;
   }
 
   get holder(): HolderRecord | undefined {
@@ -221,16 +217,16 @@ class SharedLeadership implements Leadership {
   #follow(): void {
     const turn = async () => {
       const epoch = this.#state.kind === 'leading' ? this.#state.record.epoch : undefined;
-      if (epoch === this.#term?.epoch) return;
+      if (epoch === this.#term) return;
       if (this.#term !== undefined) {
-        const { epoch: over } = this.#term;
+        const over = this.#term;
         this.#log.warn('this server does not lead any more', { epoch: over, holder: this.holder?.server ?? '' });
         this.#term = undefined;
         await this.#events?.ended();
       }
       if (epoch === undefined) return;
       this.#log.info('this server leads', { epoch });
-      this.#term = { epoch, sinceMs: this.#clock.now() };
+      this.#term = epoch;
       await this.#events?.began(epoch);
     };
     this.#turns = this.#turns.then(turn).catch((error: unknown) => {

@@ -36,6 +36,7 @@ import type { Fleet, HostNow } from './fleet.js';
 import { withoutGoneFormers } from './former-servers.js';
 import type { HostAnswers } from './host-answers.js';
 import { type Brake, RaisedBrakes } from './raised-brakes.js';
+import { Wellbeing } from './wellbeing.js';
 
 // Without any event the world is read again this often: what was missed is then missed no longer.
 const IDLE_MS = 5_000;
@@ -44,13 +45,12 @@ const UNSURE_MS = 100;
 // A mark whose owner died must not keep a subnet closed; owners finish within a second.
 const MARK_LIFETIME_MS = 30_000;
 const STALL_SHOWN_MS = 60_000;
-// Whoever came back so lately takes placements only when there is nobody else.
-const STEADY_AFTER_MS = 30_000;
 const PACE_MS = 20;
 // Planning for the largest installations takes longer than that: most of the time is for what woke it, such as hellos.
 const PACE_PER_PLANNING = 3;
 const MAX_PACE_MS = 250;
 const MOVES_AT_ONCE = 32;
+const NAMED_KEPT = 5;
 
 /** Keeps networks served. */
 export class Manager {
@@ -63,8 +63,7 @@ export class Manager {
   readonly #claims: Claims;
   readonly #shortSince = new Map<NetworkId, WallTime>();
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
-  /** When hosts were seen to be suspect or down last. */
-  readonly #unwellMs = new Map<HostId, number>();
+  readonly #wellbeing: Wellbeing;
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
@@ -87,6 +86,7 @@ export class Manager {
     this.#deployment = deployment;
     this.#epoch = epoch;
     this.#brakes = new RaisedBrakes(context.clock, context.log);
+    this.#wellbeing = new Wellbeing(context.log);
     this.#claims = new Claims(context, epoch, this.#stopping.signal);
   }
 
@@ -257,8 +257,8 @@ export class Manager {
     const { view, clock } = this.#context;
     const beganMs = clock.now();
     const fleet = this.#fleet.look();
+    this.#wellbeing.follow(fleet, beganMs);
     const hosts = this.#look(fleet);
-    for (const hostId of this.#unwellMs.keys()) if (!hosts.has(hostId)) this.#unwellMs.delete(hostId);
     this.#losses = recentLosses(this.#losses, clock.now());
     const silence = this.#noticeMassSilence(hosts);
     const held = silence || maybeMassSilence(hosts.values(), this.#fleet.intervalMs, clock.now());
@@ -316,8 +316,6 @@ export class Manager {
   #toPlanHost({ host, observed, heard, silentForMs, liveness, breaker }: HostNow): PlanHost {
     const tables = [...this.#context.hosts.tables(host.hostId)];
     const nowMs = this.#context.clock.now();
-    if (liveness !== 'up') this.#unwellMs.set(host.hostId, nowMs);
-    const unwellMs = this.#unwellMs.get(host.hostId) ?? Number.NEGATIVE_INFINITY;
     return {
       hostId: host.hostId,
       uid: host.uid,
@@ -325,7 +323,7 @@ export class Manager {
       maintenance: host.maintenance,
       failureDomain: host.failureDomain,
       liveness,
-      steady: nowMs - unwellMs >= STEADY_AFTER_MS,
+      steady: this.#wellbeing.isSteady(host.hostId, nowMs),
       doubtful: !observed || isQuiet(observed, nowMs) || isAway(observed, nowMs),
       contactMs: observed?.contact?.shownMs ?? Number.NEGATIVE_INFINITY,
       mendedMs: observed?.contact?.mendedMs ?? Number.NEGATIVE_INFINITY,
@@ -359,7 +357,7 @@ export class Manager {
       await store.networks.remove(network);
     } else if (after !== network) {
       const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
-      if (planned && written !== 'conflict') this.#logPlan(planned);
+      if (planned && written !== 'conflict') this.#logPlan(planned, after);
     }
   }
 
@@ -398,12 +396,16 @@ export class Manager {
     return unmarked;
   }
 
-  #logPlan({ networkId, withdraw, place }: NetworkPlan): void {
-    const { log } = this.#context;
+  #logPlan({ networkId, withdraw, place }: NetworkPlan, { placements }: Network): void {
+    const { log, metrics } = this.#context;
     for (const { hostId, epoch, why } of withdraw) {
       log.info('placement withdrawn', { network: networkId, host: hostId, epoch, why });
+      metrics.count('placementsWithdrawn', { why });
     }
-    for (const hostId of place) log.info('placement made', { network: networkId, host: hostId });
+    for (const hostId of place) {
+      const epoch = placements.find((placement) => placement.hostId === hostId)?.epoch;
+      log.info('placement made', { network: networkId, host: hostId, epoch });
+    }
   }
 
   #noticeMassSilence(hosts: ReadonlyMap<HostId, PlanHost>): boolean {
@@ -422,7 +424,7 @@ export class Manager {
   #showBrakes(silence: boolean, { kept }: Plan, fleet: ReadonlyMap<HostId, HostNow>): void {
     const nowMs = this.#context.clock.now();
     const isKept = kept.length > 0 && !silence;
-    this.#brakes.set('BUDGET', isKept ? `Kept for now: ${kept.slice(0, 5).join(', ')}` : undefined);
+    this.#brakes.set('BUDGET', isKept ? whyKept(kept) : undefined);
     const unheard = [...fleet.values()].filter(({ observed }) => !observed?.contact?.isShown).length;
     const isStarting = nowMs < this.#fleet.reconnectingUntilMs && unheard > 0;
     const starting = `This server has just started and did not hear ${unheard} hosts yet`;
@@ -468,4 +470,10 @@ function readyOf(attachments: ReadonlyMap<NetworkId, ObservedAttachment>): Ready
 /** A deleted network of which nothing can come any more, but for resting addresses. */
 function isSpent({ deleted, placements, formerServers }: Network): boolean {
   return deleted === true && placements.length === 0 && formerServers.length === 0;
+}
+
+function whyKept(kept: readonly HostId[]): string {
+  const some = kept.slice(0, NAMED_KEPT).join(', ');
+  const more = kept.length > NAMED_KEPT ? `, and ${kept.length - NAMED_KEPT} more` : '';
+  return `Silent hosts that keep their networks for now, because no more than one host in a hundred is replaced within a minute: ${some}${more}`;
 }

@@ -5,6 +5,7 @@ import type { Network } from '../domain/network.js';
 import { serversWanted } from '../domain/placement.js';
 import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
+import { knownElsewhere } from './known-elsewhere.js';
 import type { Manager } from './manager.js';
 
 /** What is true of a network now. */
@@ -37,12 +38,8 @@ export function networkStatus(
   };
 }
 
-// Only the server that leads hears hosts.
 function unknownStatus({ lease }: Pick<Context, 'lease'>, { subnets }: Network, wanted: number): NetworkStatus {
-  const who = lease.holder
-    ? `the server that leads, ${lease.holder.server}`
-    : 'the server that leads, and none does now';
-  const shortReason = wanted > 0 ? `Known only to ${who}` : '';
+  const shortReason = wanted > 0 ? knownElsewhere(lease) : '';
   return { subnets: subnets.length, serversWanted: wanted, serversServing: 0, shortSince: undefined, shortReason };
 }
 

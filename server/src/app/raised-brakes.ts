@@ -1,4 +1,4 @@
-// What holds the control plane back now, for people: in the log when it begins, in GetStatus while it holds.
+// What holds the control plane back now, for people: in the log when it begins and ends, in GetStatus while it holds.
 
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -14,7 +14,7 @@ export interface Brake {
 export class RaisedBrakes {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #brakes = new Map<Brake['kind'], Brake>();
+  readonly #brakes = new Map<Brake['kind'], Brake & { readonly sinceMs: number }>();
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -28,12 +28,14 @@ export class RaisedBrakes {
 
   /** Holds while there is a reason, and lets go without one. */
   set(kind: Brake['kind'], reason: string | undefined): void {
-    if (reason === undefined) {
-      this.#brakes.delete(kind);
-      return;
-    }
     const known = this.#brakes.get(kind);
-    if (!known) this.#log.warn('brake engaged', { kind, reason });
-    this.#brakes.set(kind, { kind, reason, since: known?.since ?? this.#clock.wallTime() });
+    if (reason !== undefined) {
+      if (!known) this.#log.warn('brake engaged', { kind, reason });
+      const { since, sinceMs } = known ?? { since: this.#clock.wallTime(), sinceMs: this.#clock.now() };
+      this.#brakes.set(kind, { kind, reason, since, sinceMs });
+    } else if (known) {
+      this.#brakes.delete(kind);
+      this.#log.info('brake released', { kind, heldMs: Math.round(this.#clock.now() - known.sinceMs) });
+    }
   }
 }

@@ -187,9 +187,9 @@ export function hostConnected(hostId: HostId): Refused {
   return refuse('host-connected', `Host ${hostId} is connected, stop its agent first`, { host_id: hostId });
 }
 
-/** The server leads for too short a time to know that the host is away. */
+/** The server leads, or is back, for too short a time to know that the host is away. */
 export function hostNotKnownAway(hostId: HostId): Refused {
-  const message = `Host ${hostId} may be on its way to a server that just began to lead: try again when it is down`;
+  const message = `Host ${hostId} may be on its way to a server that just began to lead, or stood still: try again when it is down`;
   return refuse('host-liveness-unknown', message, { host_id: hostId });
 }
 

@@ -53,7 +53,7 @@ export type Ready = Pick<ReadonlySet<NetworkId>, 'has' | 'size'> & Iterable<Netw
 
 /** What holds the planner back. */
 export interface PlanBrakes {
-  /** So many hosts are silent that the control plane itself may be the sick one: nothing that is only believed is done. */
+  /** So many hosts are silent, or may be falling silent, that the control plane itself may be the sick one: nothing that is only believed is done. */
   readonly massSilence: boolean;
   /** Whether a host that is believed dead may lose placements now. */
   mayLose(hostId: HostId): boolean;

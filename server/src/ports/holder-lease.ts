@@ -6,8 +6,6 @@ import type { HolderRecord } from './store.js';
 export interface HolderLease {
   /** The epoch under which this server may act now; undefined: it does not lead, or is not sure. */
   readonly epoch: number | undefined;
-  /** Since when this server leads, on its monotonic clock; undefined: it does not. */
-  readonly sinceMs: number | undefined;
   /** The server that leads, as far as this one knows; undefined: none. */
   readonly holder: Omit<HolderRecord, 'instance'> | undefined;
   /** Whether that is this server. */

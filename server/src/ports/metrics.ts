@@ -15,7 +15,7 @@ export interface MetricDefinition {
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20] as const;
 
-/** Every metric that is counted as things happen. What is true at the moment of a scrape is a gauge (transport/metrics). */
+/** Every metric that is counted as things happen. What is true at the moment of a scrape is a gauge (transport/prometheus). */
 export const METRICS = {
   reserves: {
     kind: 'counter',
@@ -45,6 +45,12 @@ export const METRICS = {
     kind: 'counter',
     name: 'leasehold_reserve_retries_total',
     help: 'Addresses that were proposed and turned out to be taken, or not to fit any more: a further round of a reserve',
+  },
+  placementsWithdrawn: {
+    kind: 'counter',
+    name: 'leasehold_placements_withdrawn_total',
+    help: 'Placements that the manager took from hosts, by why, as in placement.md',
+    labels: ['why'],
   },
   freed: {
     kind: 'counter',

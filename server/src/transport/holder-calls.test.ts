@@ -35,7 +35,6 @@ class ShiftedClock implements Clock {
 /** A lease that says what a test lets it say. */
 class SaidLease implements HolderLease {
   epoch = undefined;
-  sinceMs = undefined;
   isSelf = false;
   isChanging = false;
   holder: HolderLease['holder'];

@@ -82,8 +82,8 @@ const GAUGES: readonly GaugeDefinition[] = [
   },
   {
     name: 'leasehold_leads',
-    help: '1 while this server leads: it alone places DHCP servers and frees addresses',
-    read: ({ context }) => [[context.lease.isSelf ? 1 : 0]],
+    help: '1 while this server leads, and is sure of it: it alone places DHCP servers and frees addresses',
+    read: ({ context }) => [[context.lease.epoch === undefined ? 0 : 1]],
   },
   {
     name: 'leasehold_holder_known',
@@ -109,6 +109,16 @@ const GAUGES: readonly GaugeDefinition[] = [
       if (!lease.isSelf) return [];
       const seen = [...view.hosts.values()].map((host) => hostStatus(host).liveness);
       return LIVENESS.map((liveness) => [seen.filter((each) => each === liveness).length, { liveness }] as const);
+    },
+  },
+  {
+    name: 'leasehold_host_breakers',
+    help: 'Hosts by the state of the breaker around their commands: closed, open, half-open; shown by the server that leads',
+    labels: ['state'],
+    read({ context: { view, lease }, hostStatus }) {
+      if (!lease.isSelf) return [];
+      const seen = [...view.hosts.values()].map((host) => hostStatus(host).breaker);
+      return BREAKER_STATES.map((state) => [seen.filter((each) => each === state).length, { state }] as const);
     },
   },
   {
@@ -158,4 +168,5 @@ const GAUGES: readonly GaugeDefinition[] = [
   },
 ];
 
+const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
 const LIVENESS = ['unknown', 'up', 'suspect', 'down'] as const;

@@ -194,7 +194,6 @@ describe.skipIf(!((await hasMongod()) && (await hasTool('nft'))))('the control p
     const found = await stage.leasehold.reservations.list({ networkId: SINGLE }).toArray();
     const there = new Map(found.map(({ mac, address }) => [mac, address]));
     expect([...promised].filter(([mac, address]) => there.get(mac) !== address)).toEqual([]);
-    expect(new Set(found.map(({ address }) => address)).size).toBe(found.length);
     await stage.settled();
     await pair.answerSince(monotonicMs());
     expect(pair.longestSilence()).toBeLessThan(QUESTIONS_BEFORE_RETRY);

@@ -1,5 +1,5 @@
-// Engines that reserve one address after another, at several servers, and do not give up: each asks for its MAC again until it
-// is promised an address.
+// Engines that reserve one address after another, and release every other one again, at several servers, and do not give up:
+// each asks for its MAC until it is promised an address, and until it is told that it has none any more.
 
 import type { Leasehold } from '@leasehold/sdk';
 import { eventually } from '../../support/eventually.js';
@@ -29,7 +29,7 @@ export class Reservers implements AsyncDisposable {
     await eventually('every engine is promised more', async () => this.#rounds.every((n, i) => n >= (goal[i] ?? 0)));
   }
 
-  /** Ends it: the addresses that were promised, by MAC. */
+  /** Ends it: the addresses that were promised, and not asked to be released, by MAC. */
   async over(): Promise<ReadonlyMap<string, string>> {
     this.#isOver = true;
     await Promise.all(this.#running);
@@ -39,15 +39,21 @@ export class Reservers implements AsyncDisposable {
   async #reserve(client: Leasehold, networkId: string, n: number): Promise<void> {
     for (let round = 0; !this.#isOver; round++) {
       const mac = `52:54:02:${[n, round >> 8, round & 255].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
-      const made = await this.#untilPromised(() => client.reservations.reserve({ networkId, mac }));
+      const made = await this.#untilDone(() => client.reservations.reserve({ networkId, mac }));
       if (!made) return;
       this.#promised.set(mac, made.reservation.address);
+      if (round % 2 === 1) await this.#release(client, mac, made.reservation.reservationId);
       this.#rounds[n] = round + 1;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
-  async #untilPromised<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  async #release(client: Leasehold, mac: string, reservationId: string): Promise<void> {
+    this.#promised.delete(mac);
+    await this.#untilDone(() => client.reservations.release({ reservationId, guestStopped: true }));
+  }
+
+  async #untilDone<T>(ask: () => Promise<T>): Promise<T | undefined> {
     while (!this.#isOver) {
       try {
         return await ask();

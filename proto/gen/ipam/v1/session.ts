@@ -88,7 +88,7 @@ export interface Hello {
   incarnation: bigint;
   /** Version of the agent. */
   agentVersion: string;
-  /** `builtin`. */
+  /** `builtin` or `dnsmasq`. */
   backend: string;
   /** Where the host is, for spreading. Empty: unknown. */
   failureDomain: string;
@@ -153,7 +153,7 @@ export interface Heartbeat {
     | undefined;
   /** Grows by one with every heartbeat; the hello is 0. */
   sequence: bigint;
-  /** Every table the agent has. */
+  /** The tables the agent has. Of more than fit into a message some, and the others in the next heartbeats. */
   tables: TableState[];
   /**
    * The highest heartbeat of this session whose acknowledgement the agent has; the welcome acknowledges 0. The agent waits
@@ -285,7 +285,7 @@ export interface SnapshotEnd {
 
 /** Changes of a network's table. Removals are applied first. */
 export interface TableDelta {
-  /** Entries that are in the table from now on, each in the place of one with the same address. */
+  /** Entries that are in the table from now on, each in the place of those with the same address or the same MAC. */
   put: TableEntry[];
   /** Entries that are not in the table any more. */
   remove: TableRemoval[];

@@ -11,9 +11,9 @@ export const protobufFileName = "ipam/v1/host.proto";
 
 /** Whether a host is alive. */
 export const HostLiveness = {
-  /** UNSPECIFIED - Not known: not heard since the holder started. */
+  /** UNSPECIFIED - Not known: no server leads; or it began to, or stood still, and has not heard the host since, for not long enough to call it down. */
   UNSPECIFIED: 0,
-  /** UP - Heard within two heartbeat intervals. */
+  /** UP - Heard within two and a half heartbeat intervals. */
   UP: 1,
   /** SUSPECT - Silent for two and a half intervals, or its session broke and did not return within a second. */
   SUSPECT: 2,
@@ -157,7 +157,7 @@ export interface Host {
   labels: { [key: string]: string };
   /** The networks the host has on an interface (output only), as last reported. */
   attachments: HostAttachment[];
-  /** What answers DHCP on it (output only): `builtin`. */
+  /** What answers DHCP on it (output only): `builtin` or `dnsmasq`. */
   backend: string;
   /** Version of the agent (output only). */
   agentVersion: string;

@@ -1,0 +1,61 @@
+// What users are told of hosts: nothing that the server they ask does not know.
+
+import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
+import { expect, test } from 'vitest';
+import { Installation } from './installation.js';
+import { ServerGroup } from './server-group.js';
+
+const RETURN_MS = 15_000;
+
+function looked({ plane: { useCases } }: { readonly plane: Installation['plane'] }) {
+  const hosts = [...useCases.context.view.hosts.values()].map((host) => useCases.hostStatus(host).liveness);
+  const { counts } = useCases.status.get();
+  return { hosts, up: counts.hostsUp, of: counts.hosts };
+}
+
+test('a server that does not lead calls no host down, also when nobody leads', async () => {
+  const group = new ServerGroup({});
+  const leader = await group.start();
+  const follower = await group.start();
+  const about = { failureDomain: '', backend: 'builtin', agentVersion: '0' };
+  const attachments = [{ networkId: 'red' as NetworkId, interface: 'br-red' }];
+  await group.during(leader.plane.useCases.hosts.reported({ hostId: 'h1' as HostId, ...about, attachments }));
+  await group.clock.advance(120_000);
+  const [host] = follower.plane.useCases.context.view.hosts.values();
+  if (!host) throw new Error('There is no host');
+  const { hostStatus } = follower.plane.useCases;
+  expect(leader.plane.useCases.hostStatus(host).liveness).toBe('down');
+  expect(hostStatus(host)).toMatchObject({
+    liveness: 'unknown',
+    attachments: [{ reason: expect.stringMatching(/^Known only to the server that leads, /) }],
+  });
+  await group.stop();
+});
+
+test('after a start hosts are unknown, and not up, until they are heard or called down', async () => {
+  const installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+  expect(looked(installation)).toEqual({ hosts: ['up', 'up'], up: 2, of: 2 });
+  await installation.killServer();
+  await installation.host('h2').kill();
+  await installation.startServer();
+  expect(looked(installation)).toEqual({ hosts: ['unknown', 'unknown'], up: 0, of: 2 });
+  await installation.advance(5_000);
+  expect(looked(installation)).toEqual({ hosts: ['up', 'unknown'], up: 1, of: 2 });
+  await installation.advance(2 * RETURN_MS);
+  expect(looked(installation)).toEqual({ hosts: ['up', 'down'], up: 1, of: 2 });
+  await installation.stop();
+});
+
+test('a host that was dead before the server stood still is unknown after that, and not up', async () => {
+  const installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+  await installation.advance(20_000);
+  await installation.host('h2').kill();
+  await installation.advance(10_000);
+  expect(looked(installation).hosts).toEqual(['up', 'down']);
+  installation.clock.jump(10_000);
+  await installation.advance(3_000);
+  expect(looked(installation).hosts).toEqual(['up', 'unknown']);
+  await installation.advance(2 * RETURN_MS);
+  expect(looked(installation).hosts).toEqual(['up', 'down']);
+  await installation.stop();
+});
