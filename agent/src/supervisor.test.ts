@@ -253,6 +253,16 @@ describe('while nothing is acknowledged', () => {
     expect(dialled(world)).toEqual(['a', 'b']);
   });
 
+  test('nobody is asked while the one that welcomed does not open its session', async () => {
+    const world = await unanswered();
+    await world.clock.advance(5_000);
+    world.transport.session.welcome();
+    await world.clock.advance(59_999);
+    expect(dialled(world)).toEqual(['a', 'b']);
+    await world.clock.advance(1);
+    expect(world.transport.sessions.map(({ closedByAgent }) => closedByAgent)).toEqual([true, true, false]);
+  });
+
   test('one that welcomes with tables that are others by now is dialled anew', async () => {
     const world = await unanswered();
     world.runner.answer = 'stale';

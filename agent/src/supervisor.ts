@@ -118,6 +118,8 @@ export class Supervisor {
   }
 
   #greeted(server: string, channel: SessionChannel): void {
+    // Only beside an open session are others asked.
+    this.#asking?.cancel();
     const expired = () => this.#ended({ reason: 'Server did not answer the hello' });
     this.#state = { kind: 'greeting', server, channel, timer: this.#ports.clock.after(WELCOME_TIMEOUT_MS, expired) };
   }
@@ -196,6 +198,7 @@ export class Supervisor {
     this.#asking?.cancel();
     const atMs = askAt(unanswered.sinceMs, this.#pace, entropy.random());
     this.#asking = clock.after(atMs - clock.now(), () => {
+      if (this.#state.kind !== 'open') return;
       if (this.#unanswered === unanswered) this.#askAnother();
       this.#scheduleAsking();
     });
