@@ -199,9 +199,10 @@ class SharedLeadership implements Leadership {
     const wasActing = this.epoch !== undefined;
     this.#saw(record, sentMs);
     this.#follow();
-    if (this.#state.kind !== 'leading') throw new StoreUnavailableError('Another server took the lead');
-    // The answer came too late to act by it: the next renewal ends that.
-    if (this.epoch === undefined) return;
+    const after: LeaseState<HolderRecord> = this.#state;
+    if (after.kind !== 'leading') throw new StoreUnavailableError('Another server took the lead');
+    // The answer came too late to act by it: the next renewal ends that. Or a later one was answered before.
+    if (this.epoch === undefined || after.confirmedMs !== sentMs) return;
     const unansweredMs = this.#clock.now() - (this.#unansweredSinceMs ?? sentMs);
     this.#unansweredSinceMs = undefined;
     this.#events?.renewed(unansweredMs);

@@ -16,6 +16,13 @@ describe('a holder acts', () => {
     expect(actingEpoch(state, 5_000)).toBeUndefined();
   });
 
+  test('a renewal that is answered after a later one takes nothing back', () => {
+    const later = sawRecord(leading(0), MINE, { instance: MINE, epoch: 1, beat: 2 }, 3_000, 3_010);
+    const late = sawRecord(later, MINE, { instance: MINE, epoch: 1, beat: 1 }, 1_000, 5_500);
+    expect(late).toEqual(later);
+    expect(actingEpoch(late, 6_999)).toBe(1);
+  });
+
   test('not any more once another instance is in the record', () => {
     const state = sawRecord(leading(1_000), MINE, { instance: 'other', epoch: 2, beat: 0 }, 1_500, 1_500);
     expect(actingEpoch(state, 1_500)).toBeUndefined();

@@ -39,7 +39,11 @@ export function sawRecord<Record extends LeaseRecord>(
   sentMs: number,
   nowMs: number,
 ): LeaseState<Record> {
-  if (record?.instance === instance) return { kind: 'leading', record, confirmedMs: sentMs };
+  if (record?.instance === instance) {
+    // A renewal that was sent before, and is answered after, another one says nothing new.
+    const isLate = state.kind === 'leading' && state.record.epoch === record.epoch && sentMs < state.confirmedMs;
+    return isLate ? state : { kind: 'leading', record, confirmedMs: sentMs };
+  }
   const isSame = state.kind === 'following' && state.seen?.epoch === record?.epoch && state.seen?.beat === record?.beat;
   return { kind: 'following', seen: record, sinceMs: isSame ? state.sinceMs : nowMs };
 }
