@@ -3,6 +3,7 @@
 import type { HostId, NetworkId } from '@leasehold/server/domain/ids';
 import { expect, test } from 'vitest';
 import { Installation } from './installation.js';
+import { PlayedAgent } from './played-agent.js';
 import { ServerGroup } from './server-group.js';
 
 const RETURN_MS = 15_000;
@@ -56,6 +57,21 @@ test('a host that was dead before the server stood still is unknown after that, 
   await installation.advance(3_000);
   expect(looked(installation).hosts).toEqual(['up', 'unknown']);
   await installation.advance(2 * RETURN_MS);
+  expect(looked(installation).hosts).toEqual(['up', 'down']);
+  await installation.stop();
+});
+
+test('a host whose agent dies with every hello is down, however often it says hello', async () => {
+  const installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+  await installation.advance(20_000);
+  await installation.host('h2').kill();
+  for (let ms = 0; ms < 25_000; ms += 2_000) {
+    const agent = new PlayedAgent(installation, 'h2');
+    const hello = agent.hello();
+    await agent.breaks();
+    await hello;
+    await installation.advance(2_000);
+  }
   expect(looked(installation).hosts).toEqual(['up', 'down']);
   await installation.stop();
 });

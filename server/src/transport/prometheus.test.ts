@@ -18,7 +18,7 @@ const APP = {
   },
   context: {
     store: { health: { unavailableSince: undefined } },
-    lease: { isSelf: true, holder: { server: 's1' } },
+    lease: { isSelf: true, epoch: 1, holder: { server: 's1' } },
     view: {
       hosts: new Map([['h1', {}]]),
       networks: new Map([['red', { networkId: 'red', subnets: [{ subnetId: 'red-a' }] }]]),

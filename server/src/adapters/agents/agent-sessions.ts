@@ -61,6 +61,8 @@ export interface AgentSessionsOptions extends AdmissionOptions {
 
 // Long after a host was called down: until then its stream may still come to life.
 const LOST_INTERVALS = 10;
+// A server that is well answers a hello within milliseconds, agents wait for ten seconds.
+const SLOW_MS = 3_000;
 
 /** The provider. */
 export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, Sessions {
@@ -132,13 +134,18 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
 
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
+    const { clock } = this.#options;
     const hostId = hello.hostId as HostId;
-    this.#hosts.isAtTheDoor(hostId);
+    const cameMs = clock.now();
+    this.#hosts.knocks(hostId);
     const begun = await this.#tryBegin(link, hello, isOpen).catch(
       (error: unknown) => storeUnavailable(error instanceof Error ? error.message : String(error)).error,
     );
     const why = begun instanceof AgentSession ? undefined : begun.kind;
-    if (why === 'store-unavailable' || why === 'no-holder') this.#hosts.isAtTheDoor(hostId);
+    if (why === 'store-unavailable' || why === 'no-holder') {
+      // An agent that left at once did so for reasons of its own: one that dies with every hello is as good as dead.
+      if (isOpen() || clock.now() - cameMs >= SLOW_MS) this.#hosts.isTurnedAway(hostId);
+    }
     // Who is superseded has another hello at the door.
     else if (why !== 'session-superseded') this.#hosts.leftTheDoor(hostId);
     return begun;

@@ -78,8 +78,13 @@ export class HeardHosts {
     for (const { session } of this.#hosts.values()) if (session) yield session;
   }
 
-  /** Its hello waits to be decided on, or was refused because of this server's own trouble. */
-  isAtTheDoor(hostId: HostId): void {
+  /** Its hello waits to be decided on. What counts is when it came first: one that comes again and again has no session. */
+  knocks(hostId: HostId): void {
+    if (!this.#door.get(hostId)) this.#door.note(hostId, undefined, this.#clock.now());
+  }
+
+  /** Its hello was refused because of this server's own trouble: it has as long to come again as if it had just come. */
+  isTurnedAway(hostId: HostId): void {
     this.#door.note(hostId, undefined, this.#clock.now());
   }
 
