@@ -118,7 +118,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S6'],
-    field: SCENE_FIELDS.oldLead,
+    field: SCENE_FIELDS.oldLeadMore,
   },
   {
     name: 'lapsed-authority-returns',

@@ -77,7 +77,7 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/app/reclaimer',
     edits: [['return this.#mayAct && !this.#context.holdsStill();', 'return this.#mayAct;']],
     caughtBy: ['H1'],
-    field: SCENE_FIELDS.oldLead,
+    field: SCENE_FIELDS.oldLeadMore,
   },
   {
     name: 'reserves-while-still',

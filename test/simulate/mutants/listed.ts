@@ -62,6 +62,7 @@ export const SCENE_FIELDS = {
   outdated: { from: 1, seeds: 4, minutes: 5, scene: 'outdated' },
   leaving: { from: 1, seeds: 4, minutes: 5, scene: 'leaving' },
   oldLead: { from: 1, seeds: 4, minutes: 5, scene: 'old-lead' },
+  oldLeadMore: { from: 10, seeds: 4, minutes: 5, scene: 'old-lead' },
   halfOpen: { from: 1, seeds: 4, minutes: 5, scene: 'half-open' },
   upgrades: { from: 1, seeds: 2, minutes: 3, scene: 'upgrades' },
 } satisfies Record<string, Field>;

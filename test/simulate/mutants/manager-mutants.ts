@@ -19,7 +19,7 @@ export const MANAGER_MUTANTS: readonly ListedMutant[] = [
     mistake: 'One breaker is around the commands to all hosts',
     module: '@leasehold/server/app/fleet',
     edits: [
-      ['let breaker = this.#breakers.get(hostId);', "let breaker = this.#breakers.get('');"],
+      ['const known = this.#breakers.get(hostId);', "const known = this.#breakers.get('');"],
       ['this.#breakers.set(hostId, breaker);', "this.#breakers.set('', breaker);"],
       ['this.#breakers.get(host.hostId)?.state', "this.#breakers.get('')?.state"],
     ],

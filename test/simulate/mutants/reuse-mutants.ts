@@ -153,7 +153,7 @@ export const REUSE_MUTANTS: readonly ListedMutant[] = [
     module: '@leasehold/server/adapters/agents/heard-hosts',
     edits: [['takenInMs: Number.NEGATIVE_INFINITY,', 'takenInMs: Number.POSITIVE_INFINITY,']],
     caughtBy: ['S4'],
-    field: SCENE_FIELDS.terms,
+    field: SCENE_FIELDS.returning,
   },
   {
     name: 'acknowledgements-outlive-terms',
