@@ -146,7 +146,8 @@ export class HostNetwork {
         const ear: DhcpEar = { process, index: link.index, events, waiting: [] };
         bridge.dhcp = ear;
         const send = (bytes: Uint8Array, address: Ipv4, onFailure: () => void) => {
-          if (bridge.dhcp === ear && process.isAlive) this.#say(bridge, bytes, address);
+          // Of an interface that went and came again it is not: to that it cannot say anything.
+          if (bridge.dhcp === ear && ear.index === bridge.index && process.isAlive) this.#say(bridge, bytes, address);
           else onFailure();
         };
         const close = () => {
@@ -169,7 +170,8 @@ export class HostNetwork {
           mac: bridge.mac,
           send: (bytes) => {
             const frame = arpOfBytes(bytes, bridge.mac);
-            if (frame && bridge.raw === ear && process.isAlive) bridge.segment.send(frame, bridge);
+            if (frame && bridge.raw === ear && ear.index === bridge.index && process.isAlive)
+              bridge.segment.send(frame, bridge);
           },
           read: () => ear.waiting.shift(),
           close: () => {
