@@ -189,7 +189,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     rule: '§3.2',
     mistake: 'A put that was not sent yet comes after the removal of its address',
     module: '@leasehold/server/adapters/agents/session',
-    edits: [['if (unsent >= 0)', 'if (false)']],
+    edits: [['tracked.puts.delete(change.remove.address);', '']],
     caughtBy: ['S5', 'drift'],
     field: SCENE_FIELDS.rereading,
   },

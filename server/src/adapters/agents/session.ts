@@ -51,8 +51,8 @@ interface Tracked {
   wholeSequence: number;
   /** Put, and not yet acknowledged: by reservation, the sequence that carries it. */
   readonly unconfirmed: Map<ReservationId, number>;
-  /** Changes not sent yet. */
-  readonly puts: TableEntry[];
+  /** Changes not sent yet; puts by address, in their order. */
+  readonly puts: Map<string, TableEntry>;
   readonly removals: TableRemoval[];
   /** Deliveries not yet acknowledged behind which nothing waited to be sent: what they cover was seen before `atMs`. */
   covers: { readonly sequence: number; readonly atMs: number }[];
@@ -184,13 +184,13 @@ export class AgentSession {
   // What it was not sent yet it is never sent: reservations made from now on must not count this host.
   #onlyRemovals(tracked: Tracked): void {
     tracked.removalsOnly = true;
-    tracked.puts.length = 0;
+    tracked.puts.clear();
   }
 
   #sendSnapshot(networkId: NetworkId, tracked: Tracked, table: ServedTable): void {
     const entries = table.snapshot();
     tracked.differs = false;
-    tracked.puts.length = 0;
+    tracked.puts.clear();
     tracked.removals.length = 0;
     tracked.unconfirmed.clear();
     this.#deliver(networkId, tracked, { $case: 'snapshotBegin', value: { entries: BigInt(entries.length) } });
@@ -215,12 +215,12 @@ export class AgentSession {
       // Also of a host that is never sent it: it is not ready for this reservation.
       tracked.unconfirmed.set(put.reservationId as ReservationId, Number.POSITIVE_INFINITY);
       if (tracked.removalsOnly) return false;
-      tracked.puts.push(put);
+      // Of several of one address the last one says it all.
+      tracked.puts.delete(put.address);
+      tracked.puts.set(put.address, put);
     } else {
       // Removals are applied before puts: a put of this address that was not sent yet must not come after its removal.
-      const { address } = change.remove;
-      const unsent = tracked.puts.findIndex((put) => put.address === address);
-      if (unsent >= 0) tracked.puts.splice(unsent, 1);
+      tracked.puts.delete(change.remove.address);
       tracked.removals.push(change.remove);
       tracked.unconfirmed.delete(change.remove.reservationId as ReservationId);
     }
@@ -231,9 +231,9 @@ export class AgentSession {
   flush(networkId: NetworkId): void {
     const tracked = this.#tracked.get(networkId);
     if (!tracked) return;
-    while (tracked.puts.length + tracked.removals.length > 0) {
+    while (tracked.puts.size + tracked.removals.length > 0) {
       const remove = tracked.removals.splice(0, PART_ENTRIES);
-      const put = tracked.removals.length > 0 ? [] : tracked.puts.splice(0, PART_ENTRIES - remove.length);
+      const put = tracked.removals.length > 0 ? [] : takeFirst(tracked.puts, PART_ENTRIES - remove.length);
       const delta: TableDelta = { put, remove };
       const sequence = this.#deliver(networkId, tracked, { $case: 'tableDelta', value: delta });
       for (const { reservationId } of put) tracked.unconfirmed.set(reservationId as ReservationId, sequence);
@@ -316,7 +316,7 @@ export class AgentSession {
 
   #drifted(networkId: NetworkId, tracked: Tracked, state: TableState): boolean {
     if (!tracked.assignment || tracked.withdrawing || tracked.removalsOnly || tracked.leftAlone) return false;
-    const unsent = tracked.puts.length + tracked.removals.length > 0;
+    const unsent = tracked.puts.size + tracked.removals.length > 0;
     if (unsent || Number(state.sequence) !== tracked.sentSequence) return false;
     return !this.#tables(networkId).digest().equals(state.digest);
   }
@@ -364,7 +364,7 @@ function observe(tracked: Tracked): ObservedTable {
     placementEpoch: tracked.placementEpoch,
     serving: isServing(tracked),
     reason: reasonOf(tracked.state),
-    pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.length + tracked.removals.length,
+    pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.size + tracked.removals.length,
     syncedTime: tracked.syncedTime,
   };
 }
@@ -381,7 +381,7 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     ackedSequence: 0,
     wholeSequence: Number.POSITIVE_INFINITY,
     unconfirmed: new Map(),
-    puts: [],
+    puts: new Map(),
     removals: [],
     covers: [],
     coveredMs: Number.NEGATIVE_INFINITY,
@@ -391,6 +391,16 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     resyncs: 0,
     resyncAfterMs: Number.NEGATIVE_INFINITY,
   };
+}
+
+function takeFirst(puts: Map<string, TableEntry>, count: number): TableEntry[] {
+  const taken: TableEntry[] = [];
+  for (const [address, put] of puts) {
+    if (taken.length === count) break;
+    puts.delete(address);
+    taken.push(put);
+  }
+  return taken;
 }
 
 /** Whether the agent acknowledged its whole table, and nothing says that it has another. */
