@@ -163,3 +163,60 @@ test('whatever becomes true in one turn, the agent has what the server has after
     }),
   );
 });
+
+test('what a host took in is never believed too early, however many deliveries it left unacknowledged', async () => {
+  const host = new OneHost();
+  const sentMs = new Map<bigint, number>();
+  for (let i = 0; i < 50_000; i++) {
+    host.nowMs++;
+    host.add(i, 1, 1);
+    await turn();
+    sentMs.set(host.sequences.at(-1) ?? 0n, host.nowMs);
+  }
+  const sequences = [...sentMs.keys()];
+  let takenInMs = host.session.takenInMs(RED);
+  for (const part of [0.1, 0.5, 0.75, 0.9, 0.999]) {
+    const sequence = sequences[Math.floor(part * sequences.length)] ?? 0n;
+    host.acknowledge(sequence);
+    const before = takenInMs;
+    takenInMs = host.session.takenInMs(RED);
+    expect(takenInMs).toBeLessThanOrEqual(sentMs.get(sequence) ?? 0);
+    expect(takenInMs).toBeGreaterThan(before);
+  }
+  host.acknowledge();
+  expect(host.session.takenInMs(RED)).toBe(host.nowMs);
+});
+
+test('a host that goes on until it is replaced is ready for what it acknowledged, and for nothing that came later', async () => {
+  const host = new OneHost();
+  const isReady = (tenure: number) => host.session.isReady(RED, `r${tenure}` as ReservationId);
+  for (let i = 1; i <= 3; i++) host.add(i, i, i);
+  await turn();
+  host.acknowledge();
+  host.add(4, 4, 4);
+  await turn();
+  host.add(1, 1, 1, 'changed');
+  host.provide({ ...NETWORK, removalsOnly: true });
+  host.add(5, 5, 5);
+  host.add(2, 2, 2, 'changed');
+  await turn();
+  expect([1, 2, 3, 4, 5].map(isReady)).toEqual([false, false, true, false, false]);
+  host.acknowledge();
+  expect([1, 2, 3, 4, 5].map(isReady)).toEqual([false, false, true, true, false]);
+  expect([...host.table.keys()]).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4']);
+});
+
+test('a host that does not get what is reserved is not made slower by it', async () => {
+  const host = new OneHost();
+  for (let i = 0; i < 5_000; i++) host.add(i, i, i);
+  await turn();
+  host.acknowledge();
+  host.provide({ ...NETWORK, removalsOnly: true });
+  for (let i = 5_000; i < 50_000; i++) host.add(i, i, i & 0xffff);
+  for (let i = 0; i < 5_000; i++) {
+    host.remove(i);
+    await turn();
+    host.acknowledge();
+  }
+  expect(host.table.size).toBe(0);
+});

@@ -35,6 +35,11 @@ export interface AgentLink {
 
 type DeliveryAction = NonNullable<Delivery['action']>;
 
+interface Cover {
+  readonly sequence: number;
+  readonly atMs: number;
+}
+
 /** What one agent knows of one network. */
 interface Tracked {
   readonly networkUid: Uid;
@@ -49,13 +54,13 @@ interface Tracked {
   ackedSequence: number;
   /** The sequence whose acknowledgement makes the table whole: a snapshot's end or a confirmation. */
   wholeSequence: number;
-  /** Put, and not yet acknowledged: by reservation, the sequence that carries it. */
+  /** Put, and not yet acknowledged: by reservation, the sequence that carries it, in the order of these. */
   readonly unconfirmed: Map<ReservationId, number>;
   /** Changes not sent yet; puts by address, in their order. */
   readonly puts: Map<string, TableEntry>;
   readonly removals: TableRemoval[];
   /** Deliveries not yet acknowledged behind which nothing waited to be sent: what they cover was seen before `atMs`. */
-  covers: { readonly sequence: number; readonly atMs: number }[];
+  covers: Cover[];
   /** Everything that was seen before is acknowledged. */
   coveredMs: number;
   state: TableState | undefined;
@@ -77,6 +82,10 @@ const COVERING: ReadonlySet<DeliveryAction['$case']> = new Set([
   'snapshotEnd',
   'tableDelta',
 ]);
+
+// What is left out is only known to be taken in later. It keeps a host that acknowledges nothing for days from filling the
+// memory: by this share of the time since the first cover the next one comes later.
+const COVERS_APART = 1 / 64;
 
 // An agent that can never take a table in must not be sent it with every heartbeat.
 const FIRST_RESYNC_MS = 1_000;
@@ -213,6 +222,7 @@ export class AgentSession {
     if ('put' in change) {
       const { put } = change;
       // Also of a host that is never sent it: it is not ready for this reservation.
+      tracked.unconfirmed.delete(put.reservationId as ReservationId);
       tracked.unconfirmed.set(put.reservationId as ReservationId, Number.POSITIVE_INFINITY);
       if (tracked.removalsOnly) return false;
       // Of several of one address the last one says it all.
@@ -243,9 +253,7 @@ export class AgentSession {
   #deliver(networkId: NetworkId, tracked: Tracked, action: DeliveryAction): number {
     const sequence = ++this.#sequence;
     tracked.sentSequence = sequence;
-    if (tracked.removals.length === 0 && COVERING.has(action.$case)) {
-      tracked.covers.push({ sequence, atMs: this.#now() });
-    }
+    if (tracked.removals.length === 0 && COVERING.has(action.$case)) addCover(tracked.covers, sequence, this.#now());
     const { placementEpoch } = tracked;
     const delivery: Delivery = {
       sessionEpoch: this.epoch,
@@ -277,7 +285,8 @@ export class AgentSession {
       }
     }
     for (const [reservationId, sent] of tracked.unconfirmed) {
-      if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
+      if (sent > sequence) break;
+      tracked.unconfirmed.delete(reservationId);
     }
     if (sequence === tracked.sentSequence) tracked.syncedTime = wallTimeMs;
     if (!tracked.withdrawing || sequence < tracked.sentSequence) return isServing(tracked) !== wasServing;
@@ -391,6 +400,12 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     resyncs: 0,
     resyncAfterMs: Number.NEGATIVE_INFINITY,
   };
+}
+
+function addCover(covers: Cover[], sequence: number, atMs: number): void {
+  const [first, last] = [covers[0], covers.at(-1)];
+  if (first && last && atMs - last.atMs <= (atMs - first.atMs) * COVERS_APART) return;
+  covers.push({ sequence, atMs });
 }
 
 function takeFirst(puts: Map<string, TableEntry>, count: number): TableEntry[] {
