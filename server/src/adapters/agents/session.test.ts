@@ -71,7 +71,7 @@ class OneHost {
   }
 
   provide(network: ProvidedNetwork): void {
-    this.provisions.set(H1, { networks: [network], undecided: undefined });
+    this.provisions.set(H1, [network]);
     this.session.provide([network]);
   }
 

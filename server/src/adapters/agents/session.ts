@@ -103,6 +103,9 @@ export class AgentSession {
   readonly #tables: Tables;
   readonly #tracked = new Map<NetworkId, Tracked>();
   readonly #now: () => number;
+  /** Those of them that did not take in yet what they were sent, acknowledged or not. */
+  readonly #unsettled = new Set<NetworkId>();
+  #undecided: IsUndecided | undefined;
   #sequence = 0;
 
   constructor(
@@ -144,18 +147,28 @@ export class AgentSession {
   }
 
   /** Sends what is missing so that the agent serves exactly these networks, and goes on as it does with undecided ones. */
-  provide(networks: readonly ProvidedNetwork[], undecided?: IsUndecided): void {
-    const wanted = new Set(networks.filter((network) => this.#mayGoOn(network)).map(({ networkId }) => networkId));
+  provide(networks: Iterable<ProvidedNetwork>, undecided?: IsUndecided): void {
+    this.#undecided = undecided;
+    const wanted = new Map([...networks].map((network) => [network.networkId, network]));
     for (const [networkId, tracked] of this.#tracked) {
-      if (wanted.has(networkId) || tracked.withdrawing) continue;
-      if (undecided?.(networkId)) {
-        tracked.leftAlone = true;
-        continue;
-      }
-      tracked.withdrawing = true;
-      this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
+      if (!wanted.has(networkId)) this.#stop(networkId, tracked);
     }
-    for (const network of networks) if (wanted.has(network.networkId)) this.#assign(network);
+    for (const [networkId, network] of wanted) this.provideNetwork(networkId, network);
+  }
+
+  /** Sends what is missing so that the agent serves this network so, or no more, and all others as it does. */
+  provideNetwork(networkId: NetworkId, network: ProvidedNetwork | undefined): void {
+    const tracked = this.#tracked.get(networkId);
+    if (network && this.#mayGoOn(network)) this.#assign(network);
+    else if (tracked) this.#stop(networkId, tracked);
+  }
+
+  #stop(networkId: NetworkId, tracked: Tracked): void {
+    if (tracked.withdrawing) return;
+    tracked.leftAlone = this.#undecided?.(networkId) ?? false;
+    if (tracked.leftAlone) return;
+    tracked.withdrawing = true;
+    this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
   }
 
   #mayGoOn({ networkId, placementEpoch, removalsOnly }: ProvidedNetwork): boolean {
@@ -253,6 +266,7 @@ export class AgentSession {
   #deliver(networkId: NetworkId, tracked: Tracked, action: DeliveryAction): number {
     const sequence = ++this.#sequence;
     tracked.sentSequence = sequence;
+    this.#unsettled.add(networkId);
     if (tracked.removals.length === 0 && COVERING.has(action.$case)) addCover(tracked.covers, sequence, this.#now());
     const { placementEpoch } = tracked;
     const delivery: Delivery = {
@@ -276,7 +290,7 @@ export class AgentSession {
     if (sequence < tracked.ackedSequence) return false;
     const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
-    tracked.state = state;
+    this.#said(networkId, tracked, state);
     if (isWhole(tracked)) {
       tracked.resyncs = 0;
       while (tracked.covers[0] && tracked.covers[0].sequence <= sequence) {
@@ -306,7 +320,9 @@ export class AgentSession {
       const tracked = this.#tracked.get(networkId);
       if (!tracked || tracked.placementEpoch !== Number(state.placementEpoch)) continue;
       changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
-      tracked.state = state;
+      this.#said(networkId, tracked, state);
+      // It is decided by now, and not to be served by this host: whoever shall serve it was told at once.
+      if (tracked.leftAlone) this.#stop(networkId, tracked);
       if (!tracked.differs && this.#drifted(networkId, tracked, state)) {
         changed ||= isServing(tracked);
         tracked.differs = true;
@@ -331,12 +347,15 @@ export class AgentSession {
   }
 
   // A network whose interface is gone is not acknowledged (protocol.md §3.2), yet its agent is well and said so.
-  /** Whether the agent took in all that it was sent, acknowledged or not. */
-  get settled(): boolean {
-    for (const { sentSequence, ackedSequence, state } of this.#tracked.values()) {
-      if (Math.max(ackedSequence, Number(state?.sequence ?? 0)) < sentSequence) return false;
-    }
-    return true;
+  #said(networkId: NetworkId, tracked: Tracked, state: TableState): void {
+    tracked.state = state;
+    if (Math.max(tracked.ackedSequence, Number(state.sequence)) >= tracked.sentSequence)
+      this.#unsettled.delete(networkId);
+  }
+
+  /** Whether the agent took in all that it was sent, of one network or of all, acknowledged or not. */
+  hasSettled(networkId: NetworkId | undefined): boolean {
+    return networkId === undefined ? this.#unsettled.size === 0 : !this.#unsettled.has(networkId);
   }
 
   /** Whether the agent confirmed that it answers with this reservation. */
