@@ -7,6 +7,7 @@
 //   D3. It tells only of networks that are claimed for its term, as the view shows them: with the others hosts go on as
 //       they do. What another holder claimed is that one's to tell. While the view reads everything again, a claim that
 //       it did not show before is not believed: its slots come later.
+//   D4. A change of one network is told of that network alone: of thousands on a host none may cost as much as all.
 
 import type { Log } from '@leasehold/program/log';
 import { subnetEtag } from '../domain/etag.js';
@@ -155,7 +156,7 @@ export class Deployment {
     }
   }
 
-  // Of a host with thousands of networks they change one after the other: none may cost as much as all.
+  /** Tells a host of one network (D4). */
   #tellOf(networkId: NetworkId, hostId: HostId): void {
     if (this.#isStopped) return;
     const told = this.#told.get(hostId);

@@ -8,7 +8,8 @@
 //   N5. What a host has taken in is counted by what it acknowledged of a whole table (protocol.md §3.2); a table that
 //       drifted acknowledged nothing, and is not ready, until it was sent again and acknowledged whole.
 //   N6. An agent that goes on with a network that another holder has is told no changes of it any more: its table is not
-//       compared, and takes nothing in.
+//       compared, and takes nothing in. Once it is decided who serves the network, and that is another, its next heartbeat
+//       ends that.
 
 import type {
   Assignment,
@@ -349,8 +350,8 @@ export class AgentSession {
   // A network whose interface is gone is not acknowledged (protocol.md §3.2), yet its agent is well and said so.
   #said(networkId: NetworkId, tracked: Tracked, state: TableState): void {
     tracked.state = state;
-    if (Math.max(tracked.ackedSequence, Number(state.sequence)) >= tracked.sentSequence)
-      this.#unsettled.delete(networkId);
+    const sequence = Math.max(tracked.ackedSequence, Number(state.sequence));
+    if (sequence >= tracked.sentSequence) this.#unsettled.delete(networkId);
   }
 
   /** Whether the agent took in all that it was sent, of one network or of all, acknowledged or not. */
