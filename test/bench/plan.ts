@@ -184,6 +184,7 @@ function hostOf(n: number): Host {
 
 const SILENT: DhcpProvider = {
   provide: async () => {},
+  provideNetwork: async () => {},
   dontProvide: async () => {},
   addReservation: () => {},
   removeReservation: () => {},

@@ -153,6 +153,31 @@ describe('the managers of several servers', () => {
     expect(h1.actions).not.toContain('unassignment');
   });
 
+  test('stop a host that has what another one shall serve as soon as that is claimed, whatever else is not', async () => {
+    await agentAt(a, 'h1');
+    await manyNetworks(3);
+    const b = await group.start();
+    const { networks } = b.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    networks.put = async (...args) => {
+      await wait(args[0].networkId === RED ? 5_000 : 60_000);
+      return put(...args);
+    };
+    await group.kill(a);
+    await until(() => b.plane.lease.epoch !== undefined, 8_000);
+    const h2 = await agentAt(b, 'h2');
+    const again = new PlayedAgent({ plane: b.plane, advance: (ms) => group.clock.advance(ms) }, 'h2');
+    const state = h2.state({ placementEpoch: 1n, networkUid: red()?.uid ?? '' });
+    await again.hello({ tables: [state] });
+    await again.heartbeat(1n, [state]);
+    expect(claimedBy(2)).toBe(0);
+    expect(again.deliveries).toEqual([]);
+    await group.clock.advance(6_000);
+    await again.heartbeat(2n, [state]);
+    expect(claimedBy(2)).toBe(1);
+    expect(again.actions).toEqual(['unassignment']);
+  });
+
   const wait = (ms: number) => new Promise<void>((resolve) => void group.clock.after(ms, () => resolve()));
 
   test('stop a dead host as well as that goes, once another one serves, and tell nobody anything twice', async () => {

@@ -19,6 +19,22 @@ async function redOn(hosts: readonly string[], dhcpServerCount = 1): Promise<voi
   await installation.advance(2_000);
 }
 
+/** What hosts are told from now on: all of it, or of one network, with the epochs of their placements. */
+function whatIsTold(): readonly string[] {
+  const told: string[] = [];
+  const { agents } = installation.plane;
+  const [provide, provideNetwork] = [agents.provide.bind(agents), agents.provideNetwork.bind(agents)];
+  agents.provide = (hostId, networks, undecided) => {
+    told.push(`${hostId} ${networks.map(({ networkId, placementEpoch }) => `${networkId}: ${placementEpoch}`)}`);
+    return provide(hostId, networks, undecided);
+  };
+  agents.provideNetwork = (hostId, networkId, network) => {
+    told.push(`${hostId} ${networkId}: ${network?.placementEpoch ?? 'no'}`);
+    return provideNetwork(hostId, networkId, network);
+  };
+  return told;
+}
+
 const ANSWER = '52:54:00:00:00:01=10.0.0.10';
 
 describe('who serves', () => {
@@ -53,20 +69,33 @@ describe('who serves', () => {
     const { store, view } = installation.plane.useCases.context;
     const network = view.networks.get('red' as NetworkId);
     if (!network) throw new Error('It was made');
-    const told: string[] = [];
-    const { agents } = installation.plane;
-    const provide = agents.provide.bind(agents);
-    agents.provide = (hostId, networks, undecided) => {
-      told.push(`${hostId} ${networks.map(({ placementEpoch }) => placementEpoch)}`);
-      return provide(hostId, networks, undecided);
-    };
+    const told = whatIsTold();
     const placements = network.placements.map((each) => ({ ...each, epoch: 2, hostUid: 'forgotten' as Uid }));
     await store.networks.put({ ...network, placements, placementCounter: 2 });
     await installation.advance(0);
-    expect(told[0]).toBe('h1 ');
+    expect(told[0]).toBe('h1 red: no');
     await installation.advance(1_000);
-    expect(told.at(-1)).toBe('h1 3');
+    expect(told.at(-1)).toBe('h1 red: 3');
     expect(installation.answers('red')).toEqual([`h1 ${ANSWER}`]);
+  });
+
+  test('a host is told of the one of its networks that changed, alone', async () => {
+    const networkIds = ['red', 'blue', 'green'];
+    installation = await Installation.start({ h1: networkIds });
+    for (const networkId of networkIds) {
+      await installation.createNetwork(networkId);
+      await installation.createSubnet(networkId, `${networkId}-a`, '10.0.0.0/24');
+      await installation.reserve(`${networkId}-a`, '52:54:00:00:00:01');
+    }
+    await installation.advance(2_000);
+    const told = whatIsTold();
+    await installation.tryUpdateSubnet('red-a', { mtu: 1_400 });
+    await installation.updateNetwork('green', { ipamEnabled: false });
+    await installation.advance(1_000);
+    await installation.updateNetwork('green', { ipamEnabled: true });
+    await installation.advance(1_000);
+    expect(told).toEqual(['h1 red: 1', 'h1 green: no', 'h1 green: 2']);
+    expect(networkIds.flatMap((networkId) => installation.answering(networkId))).toEqual(['h1', 'h1', 'h1']);
   });
 
   test('a change of the count adds a host, or stops the one that came last', async () => {

@@ -7,6 +7,7 @@
 //   D3. It tells only of networks that are claimed for its term, as the view shows them: with the others hosts go on as
 //       they do. What another holder claimed is that one's to tell. While the view reads everything again, a claim that
 //       it did not show before is not believed: its slots come later.
+//   D4. A change of one network is told of that network alone: of thousands on a host none may cost as much as all.
 
 import type { Log } from '@leasehold/program/log';
 import { subnetEtag } from '../domain/etag.js';
@@ -37,7 +38,7 @@ export class Deployment {
   /** The networks that have former servers, whose duties depend on what others confirmed. */
   readonly #leaving = new Set<NetworkId>();
   /** What each host was told last, to tell it nothing twice. */
-  readonly #told = new Map<HostId, string>();
+  readonly #told = new Map<HostId, Map<NetworkId, ProvidedNetwork>>();
   /** The networks that the view showed as claimed, with all their slots. */
   readonly #claimed = new Map<NetworkId, Uid>();
   readonly #subscriptions: Subscription[] = [];
@@ -83,14 +84,15 @@ export class Deployment {
       case 'network': {
         const before = this.#hostsOf.get(change.network.networkId) ?? [];
         this.#index(change.network);
-        for (const hostId of new Set([...before, ...hostsIn(change.network)])) this.#tell(hostId);
+        const { networkId } = change.network;
+        for (const hostId of new Set([...before, ...hostsIn(change.network)])) this.#tellOf(networkId, hostId);
         break;
       }
       case 'network-gone': {
         const before = this.#hostsOf.get(change.networkId) ?? [];
         this.#unindex(change.networkId);
         this.#claimed.delete(change.networkId);
-        for (const hostId of before) this.#tell(hostId);
+        for (const hostId of before) this.#tellOf(change.networkId, hostId);
         break;
       }
       case 'host':
@@ -149,18 +151,38 @@ export class Deployment {
       this.#tell(hostId);
     }
     const { networks } = this.#options.view;
-    const leaving = [...this.#leaving].flatMap((networkId) => networks.get(networkId)?.formerServers ?? []);
-    for (const hostId of new Set(leaving.map((former) => former.hostId))) this.#tell(hostId);
+    for (const networkId of this.#leaving) {
+      for (const { hostId } of networks.get(networkId)?.formerServers ?? []) this.#tellOf(networkId, hostId);
+    }
+  }
+
+  /** Tells a host of one network (D4). */
+  #tellOf(networkId: NetworkId, hostId: HostId): void {
+    if (this.#isStopped) return;
+    const told = this.#told.get(hostId);
+    if (!told) {
+      this.#tell(hostId);
+      return;
+    }
+    const network = this.#dutyOf(hostId, networkId);
+    if (isSame(told.get(networkId), network)) return;
+    if (network) told.set(networkId, network);
+    else told.delete(networkId);
+    this.#follow(hostId, this.#options.provider.provideNetwork(hostId, networkId, network));
   }
 
   #tell(hostId: HostId): void {
     if (this.#isStopped) return;
-    const { provider, fleet, log } = this.#options;
     const networks = this.#dutiesOf(hostId);
-    const fingerprint = JSON.stringify(networks.map(fingerprintOf));
-    if (this.#told.get(hostId) === fingerprint) return;
-    this.#told.set(hostId, fingerprint);
-    const confirmed = provider.provide(hostId, networks, this.#isUndecided);
+    const told = this.#told.get(hostId);
+    const isKnown = told?.size === networks.length && networks.every((each) => isSame(told.get(each.networkId), each));
+    if (isKnown) return;
+    this.#told.set(hostId, new Map(networks.map((network) => [network.networkId, network])));
+    this.#follow(hostId, this.#options.provider.provide(hostId, networks, this.#isUndecided));
+  }
+
+  #follow(hostId: HostId, confirmed: Promise<void>): void {
+    const { fleet, log } = this.#options;
     // Of a host that is not there nothing is learned.
     const isThere = this.#options.observer.host(hostId)?.connected === true;
     confirmed.catch((error: unknown) => {
@@ -179,20 +201,22 @@ export class Deployment {
   };
 
   #dutiesOf(hostId: HostId): readonly ProvidedNetwork[] {
-    const { view } = this.#options;
     const networkIds = [...(this.#networksOf.get(hostId) ?? [])].sort();
-    return networkIds.flatMap((networkId): readonly ProvidedNetwork[] => {
-      const network = view.networks.get(networkId);
-      if (!network || !this.isTold(network)) return [];
-      const { uid, subnets } = network;
-      // What was given to a host that was forgotten is not for another that has its name by now.
-      const hostUid = view.hosts.get(hostId)?.uid;
-      const isIts = (each: Placement | FormerServer) => each.hostId === hostId && each.hostUid === hostUid;
-      const placement = network.placements.find(isIts);
-      if (placement) return [{ networkId, uid, placementEpoch: placement.epoch, subnets, removalsOnly: false }];
-      const former = network.formerServers.find((each) => isIts(each) && this.#mayGoOn(network, each));
-      return former ? [{ networkId, uid, placementEpoch: former.epoch, subnets, removalsOnly: true }] : [];
-    });
+    return networkIds.flatMap((networkId) => this.#dutyOf(hostId, networkId) ?? []);
+  }
+
+  #dutyOf(hostId: HostId, networkId: NetworkId): ProvidedNetwork | undefined {
+    const { view } = this.#options;
+    const network = view.networks.get(networkId);
+    if (!network || !this.isTold(network)) return undefined;
+    const { uid, subnets } = network;
+    // What was given to a host that was forgotten is not for another that has its name by now.
+    const hostUid = view.hosts.get(hostId)?.uid;
+    const isIts = (each: Placement | FormerServer) => each.hostId === hostId && each.hostUid === hostUid;
+    const placement = network.placements.find(isIts);
+    if (placement) return { networkId, uid, placementEpoch: placement.epoch, subnets, removalsOnly: false };
+    const former = network.formerServers.find((each) => isIts(each) && this.#mayGoOn(network, each));
+    return former && { networkId, uid, placementEpoch: former.epoch, subnets, removalsOnly: true };
   }
 
   #mayGoOn(network: Network, { hostId }: FormerServer): boolean {
@@ -217,6 +241,12 @@ function hostsIn({ placements, formerServers }: Network): readonly HostId[] {
   return [...placements, ...formerServers].map(({ hostId }) => hostId);
 }
 
-function fingerprintOf({ networkId, uid, placementEpoch, subnets, removalsOnly }: ProvidedNetwork): unknown {
-  return [networkId, uid, placementEpoch, removalsOnly, subnets.map(subnetEtag)];
+function isSame(a: ProvidedNetwork | undefined, b: ProvidedNetwork | undefined): boolean {
+  if (!a || !b) return a === b;
+  const isOf = a.uid === b.uid && a.placementEpoch === b.placementEpoch && a.removalsOnly === b.removalsOnly;
+  return isOf && (a.subnets === b.subnets || etagsOf(a) === etagsOf(b));
+}
+
+function etagsOf({ subnets }: ProvidedNetwork): string {
+  return subnets.map(subnetEtag).join();
 }

@@ -18,6 +18,11 @@ export interface DhcpProvider {
    * as it does.
    */
   provide(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): Promise<void>;
+  /**
+   * The host serves this network so from now on, or no more; all others as it was told by `provide`, before which nothing
+   * is done. Resolves and rejects as that, for this network. It costs as much however many networks the host has.
+   */
+  provideNetwork(hostId: HostId, networkId: NetworkId, network: ProvidedNetwork | undefined): Promise<void>;
   /** The host serves nothing any more. */
   dontProvide(hostId: HostId): Promise<void>;
   /** Hands over what the store decided, to every host that serves the network, now and later. */

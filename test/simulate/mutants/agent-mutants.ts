@@ -172,10 +172,10 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
         edits: [
           [
             'const remove = tracked.removals.splice(0, PART_ENTRIES);',
-            'const put = tracked.puts.splice(0, PART_ENTRIES);',
+            'const put = takeFirst(tracked.puts, PART_ENTRIES);',
           ],
           [
-            'const put = tracked.removals.length > 0 ? [] : tracked.puts.splice(0, PART_ENTRIES - remove.length);',
+            'const put = tracked.removals.length > 0 ? [] : takeFirst(tracked.puts, PART_ENTRIES - remove.length);',
             'const remove = put.length > 0 ? [] : tracked.removals.splice(0, PART_ENTRIES);',
           ],
         ],
@@ -189,7 +189,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     rule: '§3.2',
     mistake: 'A put that was not sent yet comes after the removal of its address',
     module: '@leasehold/server/adapters/agents/session',
-    edits: [['if (unsent >= 0)', 'if (false)']],
+    edits: [['tracked.puts.delete(change.remove.address);', '']],
     caughtBy: ['S5', 'drift'],
     field: SCENE_FIELDS.rereading,
   },

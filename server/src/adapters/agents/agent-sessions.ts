@@ -102,24 +102,33 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   }
 
   async provide(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): Promise<void> {
-    this.#provisions.set(hostId, { networks, undecided });
+    this.#provisions.set(hostId, networks, undecided);
     const session = this.#hosts.sessionOf(hostId);
     if (!session) return;
     session.provide(networks, undecided);
     await this.#confirmation(hostId, session);
   }
 
+  async provideNetwork(hostId: HostId, networkId: NetworkId, network: ProvidedNetwork | undefined): Promise<void> {
+    this.#provisions.setNetwork(hostId, networkId, network);
+    const session = this.#provisions.of(hostId) && this.#hosts.sessionOf(hostId);
+    if (!session) return;
+    session.provideNetwork(networkId, network);
+    await this.#confirmation(hostId, session, networkId);
+  }
+
   dontProvide(hostId: HostId): Promise<void> {
     return this.provide(hostId, []);
   }
 
-  async #confirmation(hostId: HostId, session: AgentSession): Promise<void> {
+  async #confirmation(hostId: HostId, session: AgentSession, networkId?: NetworkId): Promise<void> {
     const { clock, commandTimeoutMs } = this.#options;
-    const { done, leave } = this.#waiters.wait(() => session.settled || !this.#hosts.isPresentSession(session));
+    const hasSettled = () => session.hasSettled(networkId);
+    const { done, leave } = this.#waiters.wait(() => hasSettled() || !this.#hosts.isPresentSession(session));
     const timer = clock.after(commandTimeoutMs, leave);
     await done;
     timer.cancel();
-    if (session.settled) return;
+    if (hasSettled()) return;
     if (!this.#hosts.isPresentSession(session)) throw new Error(`host ${hostId} went away before it confirmed`);
     throw new Error(`host ${hostId} did not confirm within ${commandTimeoutMs} ms`);
   }
@@ -208,7 +217,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
       tables: tables.length,
     });
     const provision = this.#provisions.of(hostId);
-    if (provision) session.provide(provision.networks, provision.undecided);
+    if (provision) session.provide(provision.networks.values(), provision.undecided);
     this.#watch(session);
     this.#changed();
     return session;

@@ -1,23 +1,22 @@
 // What hosts shall serve, and the tables from which they do. A change of a table goes out to every session of a host that
-// serves its network.
+// serves its network. A table that is empty is kept only while somebody shall serve its network.
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
 import type { IsUndecided, ProvidedNetwork, ProvidedReservation } from '../../ports/dhcp-provider.js';
 import { ServedTable } from './served-table.js';
 import type { AgentSession } from './session.js';
-import { toAssignment } from './wire.js';
 
 /** What a host shall serve, as the manager said last. */
 export interface Provision {
-  readonly networks: readonly ProvidedNetwork[];
+  readonly networks: ReadonlyMap<NetworkId, ProvidedNetwork>;
   readonly undecided: IsUndecided | undefined;
 }
 
 /** All of it. */
 export class Provisions {
   readonly #sessionOf: (hostId: HostId) => AgentSession | undefined;
-  readonly #hosts = new Map<HostId, Provision>();
+  readonly #hosts = new Map<HostId, Provision & { readonly networks: Map<NetworkId, ProvidedNetwork> }>();
   /** The hosts that were told to serve a network. */
   readonly #servers = new Map<NetworkId, Set<HostId>>();
   readonly #tables = new Map<NetworkId, ServedTable>();
@@ -32,16 +31,28 @@ export class Provisions {
     return this.#hosts.get(hostId);
   }
 
-  /** A host shall serve this from now on. */
-  set(hostId: HostId, provision: Provision): void {
-    for (const network of provision.networks) this.table(network.networkId).assign(toAssignment(network));
-    this.#index(hostId, provision.networks);
-    this.#hosts.set(hostId, provision);
+  /** A host shall serve exactly these from now on. */
+  set(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): void {
+    const before = this.#hosts.get(hostId)?.networks.keys() ?? [];
+    const after = new Map(networks.map((network) => [network.networkId, network]));
+    this.#hosts.set(hostId, { networks: after, undecided });
+    for (const network of networks) this.#serves(hostId, network);
+    for (const networkId of before) if (!after.has(networkId)) this.#servesNoMore(hostId, networkId);
+  }
+
+  /** A host shall serve this network so from now on, or no more; nothing when it was not said what it shall serve. */
+  setNetwork(hostId: HostId, networkId: NetworkId, network: ProvidedNetwork | undefined): void {
+    const networks = this.#hosts.get(hostId)?.networks;
+    if (network) {
+      if (networks?.set(networkId, network)) this.#serves(hostId, network);
+    } else if (networks?.delete(networkId)) {
+      this.#servesNoMore(hostId, networkId);
+    }
   }
 
   /** The host is gone. */
   forget(hostId: HostId): void {
-    this.#index(hostId, []);
+    this.set(hostId, []);
     this.#hosts.delete(hostId);
   }
 
@@ -49,14 +60,26 @@ export class Provisions {
   clear(): void {
     this.#hosts.clear();
     this.#servers.clear();
+    for (const networkId of this.#tables.keys()) this.#dropIfIdle(networkId);
   }
 
-  #index(hostId: HostId, after: readonly ProvidedNetwork[]): void {
-    for (const { networkId } of this.#hosts.get(hostId)?.networks ?? []) this.#servers.get(networkId)?.delete(hostId);
-    for (const { networkId } of after) {
-      const servers = this.#servers.get(networkId) ?? new Set();
-      this.#servers.set(networkId, servers.add(hostId));
-    }
+  #serves(hostId: HostId, network: ProvidedNetwork): void {
+    const { networkId } = network;
+    this.table(networkId).assign(network);
+    const servers = this.#servers.get(networkId) ?? new Set();
+    this.#servers.set(networkId, servers.add(hostId));
+  }
+
+  #servesNoMore(hostId: HostId, networkId: NetworkId): void {
+    const servers = this.#servers.get(networkId);
+    servers?.delete(hostId);
+    if (servers?.size === 0) this.#servers.delete(networkId);
+    this.#dropIfIdle(networkId);
+  }
+
+  /** It says nothing, and is made again when it is asked for: most likely its network is gone. */
+  #dropIfIdle(networkId: NetworkId): void {
+    if (!this.#servers.has(networkId) && this.#tables.get(networkId)?.size === 0) this.#tables.delete(networkId);
   }
 
   /** The table of a network. */
@@ -79,13 +102,13 @@ export class Provisions {
 
   /** Whether a host shall serve a network, and its table answers with this reservation. */
   isServed(networkId: NetworkId, address: Ipv4, reservationId: ReservationId): boolean {
-    if (!this.#servers.get(networkId)?.size) return false;
+    if (!this.#servers.has(networkId)) return false;
     return this.#tables.get(networkId)?.at(address)?.reservationId === reservationId;
   }
 
   add(networkId: NetworkId, reservation: ProvidedReservation): void {
     const table = this.table(networkId);
-    if (!this.#servers.get(networkId)?.size) {
+    if (!this.#servers.has(networkId)) {
       table.fill(reservation);
       return;
     }
@@ -100,8 +123,10 @@ export class Provisions {
   }
 
   remove(networkId: NetworkId, address: Ipv4): void {
-    const remove = this.table(networkId).remove(address);
-    if (remove) this.#spread(networkId, { remove });
+    const remove = this.#tables.get(networkId)?.remove(address);
+    if (!remove) return;
+    this.#spread(networkId, { remove });
+    this.#dropIfIdle(networkId);
   }
 
   #spread(networkId: NetworkId, change: Parameters<AgentSession['change']>[1]): void {

@@ -4,15 +4,19 @@ import { TableDigest } from '@leasehold/proto/digest';
 import { Assignment, type TableEntry, type TableRemoval } from '@leasehold/proto/ipam/v1/session';
 import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '../../domain/ids.js';
+import type { Subnet } from '../../domain/network.js';
 import { commonPart, ownPart } from '../../domain/reservation-id.js';
-import type { ProvidedReservation } from '../../ports/dhcp-provider.js';
+import type { ProvidedNetwork, ProvidedReservation } from '../../ports/dhcp-provider.js';
 import { TextTable } from './text-table.js';
+import { toAssignment } from './wire.js';
 
 /** The table of one network. */
 export class ServedTable {
   readonly #commonPart: string;
   /** Printed, by their addresses: a million of them must fit into memory. */
   readonly #entries = new TextTable();
+  /** What the assignment was made from. */
+  #subnets: readonly Subnet[] | undefined;
   #assignment: Assignment | undefined;
   #digest: TableDigest | undefined;
 
@@ -41,13 +45,16 @@ export class ServedTable {
     return printed === undefined ? undefined : this.#read(address, printed);
   }
 
-  /** Takes over the subnets; answers whether they are others than before. */
-  assign(assignment: Assignment): boolean {
-    if (this.#assignment && sameAssignment(this.#assignment, assignment)) return false;
+  /** Takes over the subnets. */
+  assign(network: ProvidedNetwork): void {
+    // Documents are never changed: the same subnets say the same.
+    if (this.#subnets === network.subnets && this.#assignment?.networkUid === network.uid) return;
+    this.#subnets = network.subnets;
+    const assignment = toAssignment(network);
+    if (this.#assignment && sameAssignment(this.#assignment, assignment)) return;
     if (this.#assignment) this.#digest?.removeAssignment(this.#assignment);
     this.#assignment = assignment;
     this.#digest?.addAssignment(assignment);
-    return true;
   }
 
   /** Adds a reservation in the place of one with its address; answers the entry, undefined when nothing changes. */
@@ -122,5 +129,5 @@ const WHOLE = '.';
 
 /** Whether two assignments say the same. */
 export function sameAssignment(a: Assignment, b: Assignment): boolean {
-  return Buffer.compare(Assignment.encode(a).finish(), Assignment.encode(b).finish()) === 0;
+  return a === b || Buffer.compare(Assignment.encode(a).finish(), Assignment.encode(b).finish()) === 0;
 }

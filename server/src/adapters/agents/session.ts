@@ -8,7 +8,8 @@
 //   N5. What a host has taken in is counted by what it acknowledged of a whole table (protocol.md §3.2); a table that
 //       drifted acknowledged nothing, and is not ready, until it was sent again and acknowledged whole.
 //   N6. An agent that goes on with a network that another holder has is told no changes of it any more: its table is not
-//       compared, and takes nothing in.
+//       compared, and takes nothing in. Once it is decided who serves the network, and that is another, its next heartbeat
+//       ends that.
 
 import type {
   Assignment,
@@ -35,6 +36,11 @@ export interface AgentLink {
 
 type DeliveryAction = NonNullable<Delivery['action']>;
 
+interface Cover {
+  readonly sequence: number;
+  readonly atMs: number;
+}
+
 /** What one agent knows of one network. */
 interface Tracked {
   readonly networkUid: Uid;
@@ -49,13 +55,13 @@ interface Tracked {
   ackedSequence: number;
   /** The sequence whose acknowledgement makes the table whole: a snapshot's end or a confirmation. */
   wholeSequence: number;
-  /** Put, and not yet acknowledged: by reservation, the sequence that carries it. */
+  /** Put, and not yet acknowledged: by reservation, the sequence that carries it, in the order of these. */
   readonly unconfirmed: Map<ReservationId, number>;
-  /** Changes not sent yet. */
-  readonly puts: TableEntry[];
+  /** Changes not sent yet; puts by address, in their order. */
+  readonly puts: Map<string, TableEntry>;
   readonly removals: TableRemoval[];
   /** Deliveries not yet acknowledged behind which nothing waited to be sent: what they cover was seen before `atMs`. */
-  covers: { readonly sequence: number; readonly atMs: number }[];
+  covers: Cover[];
   /** Everything that was seen before is acknowledged. */
   coveredMs: number;
   state: TableState | undefined;
@@ -78,6 +84,10 @@ const COVERING: ReadonlySet<DeliveryAction['$case']> = new Set([
   'tableDelta',
 ]);
 
+// What is left out is only known to be taken in later. It keeps a host that acknowledges nothing for days from filling the
+// memory: by this share of the time since the first cover the next one comes later.
+const COVERS_APART = 1 / 64;
+
 // An agent that can never take a table in must not be sent it with every heartbeat.
 const FIRST_RESYNC_MS = 1_000;
 const MAX_RESYNC_MS = 60_000;
@@ -94,6 +104,9 @@ export class AgentSession {
   readonly #tables: Tables;
   readonly #tracked = new Map<NetworkId, Tracked>();
   readonly #now: () => number;
+  /** Those of them that did not take in yet what they were sent, acknowledged or not. */
+  readonly #unsettled = new Set<NetworkId>();
+  #undecided: IsUndecided | undefined;
   #sequence = 0;
 
   constructor(
@@ -135,18 +148,28 @@ export class AgentSession {
   }
 
   /** Sends what is missing so that the agent serves exactly these networks, and goes on as it does with undecided ones. */
-  provide(networks: readonly ProvidedNetwork[], undecided?: IsUndecided): void {
-    const wanted = new Set(networks.filter((network) => this.#mayGoOn(network)).map(({ networkId }) => networkId));
+  provide(networks: Iterable<ProvidedNetwork>, undecided?: IsUndecided): void {
+    this.#undecided = undecided;
+    const wanted = new Map([...networks].map((network) => [network.networkId, network]));
     for (const [networkId, tracked] of this.#tracked) {
-      if (wanted.has(networkId) || tracked.withdrawing) continue;
-      if (undecided?.(networkId)) {
-        tracked.leftAlone = true;
-        continue;
-      }
-      tracked.withdrawing = true;
-      this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
+      if (!wanted.has(networkId)) this.#stop(networkId, tracked);
     }
-    for (const network of networks) if (wanted.has(network.networkId)) this.#assign(network);
+    for (const [networkId, network] of wanted) this.provideNetwork(networkId, network);
+  }
+
+  /** Sends what is missing so that the agent serves this network so, or no more, and all others as it does. */
+  provideNetwork(networkId: NetworkId, network: ProvidedNetwork | undefined): void {
+    const tracked = this.#tracked.get(networkId);
+    if (network && this.#mayGoOn(network)) this.#assign(network);
+    else if (tracked) this.#stop(networkId, tracked);
+  }
+
+  #stop(networkId: NetworkId, tracked: Tracked): void {
+    if (tracked.withdrawing) return;
+    tracked.leftAlone = this.#undecided?.(networkId) ?? false;
+    if (tracked.leftAlone) return;
+    tracked.withdrawing = true;
+    this.#deliver(networkId, tracked, { $case: 'unassignment', value: {} });
   }
 
   #mayGoOn({ networkId, placementEpoch, removalsOnly }: ProvidedNetwork): boolean {
@@ -184,13 +207,13 @@ export class AgentSession {
   // What it was not sent yet it is never sent: reservations made from now on must not count this host.
   #onlyRemovals(tracked: Tracked): void {
     tracked.removalsOnly = true;
-    tracked.puts.length = 0;
+    tracked.puts.clear();
   }
 
   #sendSnapshot(networkId: NetworkId, tracked: Tracked, table: ServedTable): void {
     const entries = table.snapshot();
     tracked.differs = false;
-    tracked.puts.length = 0;
+    tracked.puts.clear();
     tracked.removals.length = 0;
     tracked.unconfirmed.clear();
     this.#deliver(networkId, tracked, { $case: 'snapshotBegin', value: { entries: BigInt(entries.length) } });
@@ -213,14 +236,15 @@ export class AgentSession {
     if ('put' in change) {
       const { put } = change;
       // Also of a host that is never sent it: it is not ready for this reservation.
+      tracked.unconfirmed.delete(put.reservationId as ReservationId);
       tracked.unconfirmed.set(put.reservationId as ReservationId, Number.POSITIVE_INFINITY);
       if (tracked.removalsOnly) return false;
-      tracked.puts.push(put);
+      // Of several of one address the last one says it all.
+      tracked.puts.delete(put.address);
+      tracked.puts.set(put.address, put);
     } else {
       // Removals are applied before puts: a put of this address that was not sent yet must not come after its removal.
-      const { address } = change.remove;
-      const unsent = tracked.puts.findIndex((put) => put.address === address);
-      if (unsent >= 0) tracked.puts.splice(unsent, 1);
+      tracked.puts.delete(change.remove.address);
       tracked.removals.push(change.remove);
       tracked.unconfirmed.delete(change.remove.reservationId as ReservationId);
     }
@@ -231,9 +255,9 @@ export class AgentSession {
   flush(networkId: NetworkId): void {
     const tracked = this.#tracked.get(networkId);
     if (!tracked) return;
-    while (tracked.puts.length + tracked.removals.length > 0) {
+    while (tracked.puts.size + tracked.removals.length > 0) {
       const remove = tracked.removals.splice(0, PART_ENTRIES);
-      const put = tracked.removals.length > 0 ? [] : tracked.puts.splice(0, PART_ENTRIES - remove.length);
+      const put = tracked.removals.length > 0 ? [] : takeFirst(tracked.puts, PART_ENTRIES - remove.length);
       const delta: TableDelta = { put, remove };
       const sequence = this.#deliver(networkId, tracked, { $case: 'tableDelta', value: delta });
       for (const { reservationId } of put) tracked.unconfirmed.set(reservationId as ReservationId, sequence);
@@ -243,9 +267,8 @@ export class AgentSession {
   #deliver(networkId: NetworkId, tracked: Tracked, action: DeliveryAction): number {
     const sequence = ++this.#sequence;
     tracked.sentSequence = sequence;
-    if (tracked.removals.length === 0 && COVERING.has(action.$case)) {
-      tracked.covers.push({ sequence, atMs: this.#now() });
-    }
+    this.#unsettled.add(networkId);
+    if (tracked.removals.length === 0 && COVERING.has(action.$case)) addCover(tracked.covers, sequence, this.#now());
     const { placementEpoch } = tracked;
     const delivery: Delivery = {
       sessionEpoch: this.epoch,
@@ -268,7 +291,7 @@ export class AgentSession {
     if (sequence < tracked.ackedSequence) return false;
     const wasServing = isServing(tracked);
     tracked.ackedSequence = sequence;
-    tracked.state = state;
+    this.#said(networkId, tracked, state);
     if (isWhole(tracked)) {
       tracked.resyncs = 0;
       while (tracked.covers[0] && tracked.covers[0].sequence <= sequence) {
@@ -277,7 +300,8 @@ export class AgentSession {
       }
     }
     for (const [reservationId, sent] of tracked.unconfirmed) {
-      if (sent <= sequence) tracked.unconfirmed.delete(reservationId);
+      if (sent > sequence) break;
+      tracked.unconfirmed.delete(reservationId);
     }
     if (sequence === tracked.sentSequence) tracked.syncedTime = wallTimeMs;
     if (!tracked.withdrawing || sequence < tracked.sentSequence) return isServing(tracked) !== wasServing;
@@ -297,7 +321,9 @@ export class AgentSession {
       const tracked = this.#tracked.get(networkId);
       if (!tracked || tracked.placementEpoch !== Number(state.placementEpoch)) continue;
       changed ||= tracked.state?.serving !== state.serving || tracked.state.reason !== state.reason;
-      tracked.state = state;
+      this.#said(networkId, tracked, state);
+      // It is decided by now, and not to be served by this host: whoever shall serve it was told at once.
+      if (tracked.leftAlone) this.#stop(networkId, tracked);
       if (!tracked.differs && this.#drifted(networkId, tracked, state)) {
         changed ||= isServing(tracked);
         tracked.differs = true;
@@ -316,18 +342,21 @@ export class AgentSession {
 
   #drifted(networkId: NetworkId, tracked: Tracked, state: TableState): boolean {
     if (!tracked.assignment || tracked.withdrawing || tracked.removalsOnly || tracked.leftAlone) return false;
-    const unsent = tracked.puts.length + tracked.removals.length > 0;
+    const unsent = tracked.puts.size + tracked.removals.length > 0;
     if (unsent || Number(state.sequence) !== tracked.sentSequence) return false;
     return !this.#tables(networkId).digest().equals(state.digest);
   }
 
   // A network whose interface is gone is not acknowledged (protocol.md §3.2), yet its agent is well and said so.
-  /** Whether the agent took in all that it was sent, acknowledged or not. */
-  get settled(): boolean {
-    for (const { sentSequence, ackedSequence, state } of this.#tracked.values()) {
-      if (Math.max(ackedSequence, Number(state?.sequence ?? 0)) < sentSequence) return false;
-    }
-    return true;
+  #said(networkId: NetworkId, tracked: Tracked, state: TableState): void {
+    tracked.state = state;
+    const sequence = Math.max(tracked.ackedSequence, Number(state.sequence));
+    if (sequence >= tracked.sentSequence) this.#unsettled.delete(networkId);
+  }
+
+  /** Whether the agent took in all that it was sent, of one network or of all, acknowledged or not. */
+  hasSettled(networkId: NetworkId | undefined): boolean {
+    return networkId === undefined ? this.#unsettled.size === 0 : !this.#unsettled.has(networkId);
   }
 
   /** Whether the agent confirmed that it answers with this reservation. */
@@ -364,7 +393,7 @@ function observe(tracked: Tracked): ObservedTable {
     placementEpoch: tracked.placementEpoch,
     serving: isServing(tracked),
     reason: reasonOf(tracked.state),
-    pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.length + tracked.removals.length,
+    pendingChanges: tracked.sentSequence - tracked.ackedSequence + tracked.puts.size + tracked.removals.length,
     syncedTime: tracked.syncedTime,
   };
 }
@@ -381,7 +410,7 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     ackedSequence: 0,
     wholeSequence: Number.POSITIVE_INFINITY,
     unconfirmed: new Map(),
-    puts: [],
+    puts: new Map(),
     removals: [],
     covers: [],
     coveredMs: Number.NEGATIVE_INFINITY,
@@ -391,6 +420,22 @@ function track(networkUid: Uid, placementEpoch: number): Tracked {
     resyncs: 0,
     resyncAfterMs: Number.NEGATIVE_INFINITY,
   };
+}
+
+function addCover(covers: Cover[], sequence: number, atMs: number): void {
+  const [first, last] = [covers[0], covers.at(-1)];
+  if (first && last && atMs - last.atMs <= (atMs - first.atMs) * COVERS_APART) return;
+  covers.push({ sequence, atMs });
+}
+
+function takeFirst(puts: Map<string, TableEntry>, count: number): TableEntry[] {
+  const taken: TableEntry[] = [];
+  for (const [address, put] of puts) {
+    if (taken.length === count) break;
+    puts.delete(address);
+    taken.push(put);
+  }
+  return taken;
 }
 
 /** Whether the agent acknowledged its whole table, and nothing says that it has another. */
