@@ -1073,7 +1073,7 @@ function restarts(): readonly StoreCheck[] {
       name: 'what is known of a silent host, and of a chain of tenures, is kept, and gone when it is left out',
       async run({ store: { hosts, slots } }) {
         const fence = { reason: 'pulled its plug', by: 'insecure', time: host('h1').createTime };
-        const silent = { ...host('h1'), heardEpoch: 3, silentForS: 600, fence };
+        const silent = { ...host('h1'), heardEpoch: 3, metIncarnation: 2, silentForS: 600, fence };
         expect(await hosts.put(silent)).toEqual({ ...silent, revision: 1 });
         expect(await hosts.get(silent.hostId)).toEqual({ ...silent, revision: 1 });
         await hosts.put({ ...host('h1', 1), heardEpoch: 4 });
