@@ -342,7 +342,9 @@ export class Reserve {
   /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
   async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     if (this.#context.holdsStill()) return 'again';
-    const { chainCounter, revision } = resting;
+    const { revision } = resting;
+    // A higher one counted in a network that was forgotten, and is made again.
+    const chainCounter = Math.min(resting.chainCounter, wanted.chainCounter);
     const chainSoFar = isChainVouched(resting) ? 'vouched' : 'unvouched';
     const { outcome, network } = await this.#context.store.slots.replace(
       { ...wanted, chainCounter, chainSoFar, revision },
