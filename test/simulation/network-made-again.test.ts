@@ -1,7 +1,7 @@
 // A network that is deleted and made again under its id, with the product's own control plane and agents.
 
 import { formatIpv4 } from '@leasehold/proto/values';
-import type { NetworkId } from '@leasehold/server/domain/ids';
+import type { NetworkId, SubnetId } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
 import type { Slot } from '@leasehold/server/domain/slot';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -44,6 +44,28 @@ test('a reservation whose server died before it could give it back, and whose su
   expect(states.map(({ state, vouched }) => `${state} ${vouched}`)).toEqual(Array(3).fill('quarantined false'));
   await installation.stop();
 });
+
+test.each(['while it runs', 'when it starts'])(
+  'so is one whose subnet was made again, by a server that finds it %s',
+  async (when) => {
+    const installation = await Installation.start({ h1: ['red'] });
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    const there = await installation.reserve('red-a', '52:54:00:00:00:09');
+    // As a server writes it that still knows the subnet as it was before.
+    const late = { ...reservation('red', 7, 1), subnetId: 'red-a' as SubnetId };
+    if (when === 'when it starts') {
+      await installation.killServer();
+      installation.disk.putSlot(late, []);
+      await installation.startServer();
+    } else await installation.plane.useCases.context.store.slots.insert(late);
+    await installation.advance(3_000);
+    const states = installation.disk.slotsInOrder().map(({ mac, state }) => `${mac} ${state}`);
+    expect(states.sort()).toEqual([`${late.mac} quarantined`, `${there.mac} reserved`].sort());
+    expect(installation.answers('red')).toEqual([`h1 ${there.mac}=${formatIpv4(there.address)}`]);
+    await installation.stop();
+  },
+);
 
 test('a network is not forgotten before such a reservation is taken back', async () => {
   const installation = await Installation.start();

@@ -58,6 +58,7 @@ export type SlotSummary = Pick<
   Slot,
   | 'networkId'
   | 'address'
+  | 'subnetUid'
   | 'state'
   | 'mac'
   | 'reservationId'
