@@ -188,7 +188,7 @@ export class HostAnswers {
   }
 
   #forgotten(networkId: NetworkId, entry: Placement | FormerServer): Silence {
-    const key = `${networkId} ${entry.hostUid} ${entry.epoch}`;
+    const key = entryKey(networkId, entry);
     let silence = this.#entrySilences.get(key);
     if (!silence) {
       const beforeS = ('silentForS' in entry && entry.silentForS) || 0;
@@ -213,6 +213,7 @@ export class HostAnswers {
   async store(): Promise<void> {
     if (this.#sinceMs === undefined) return;
     const { view } = this.#context;
+    this.#dropGoneEntries();
     const awaited = new Set<Uid>();
     for (const network of view.networks.values()) {
       for (const { hostUid } of [...network.placements, ...network.formerServers]) awaited.add(hostUid);
@@ -228,6 +229,16 @@ export class HostAnswers {
     }
     const storing = met.slice(0, MET_AT_ONCE);
     await Promise.all(storing.map((each) => this.#writes.run(each, () => this.#storeMet(view.hosts.get(each)))));
+  }
+
+  /** One that the view shows again after all begins anew, with what is stored of it. */
+  #dropGoneEntries(): void {
+    if (this.#entrySilences.size === 0) return;
+    const present = new Set<string>();
+    for (const { networkId, placements, formerServers } of this.#context.view.networks.values()) {
+      for (const entry of [...placements, ...formerServers]) present.add(entryKey(networkId, entry));
+    }
+    for (const key of this.#entrySilences.keys()) if (!present.has(key)) this.#entrySilences.delete(key);
   }
 
   // Another revision: the next run looks again.
@@ -270,4 +281,8 @@ export class HostAnswers {
     const addedS = this.#totalS(silence) - silence.beforeS;
     return silence.beforeS + Math.floor(addedS / stepS) * stepS;
   }
+}
+
+function entryKey(networkId: NetworkId, { hostUid, epoch }: Placement | FormerServer): string {
+  return `${networkId} ${hostUid} ${epoch}`;
 }

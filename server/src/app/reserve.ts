@@ -501,6 +501,7 @@ export class Reserve {
       if (this.#isVerified(subnetId, space)) continue;
       const { changes, used } = space;
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
+      this.#forgetOldVerified();
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
       // What is being asked for is taken in memory alone, for as long as that takes.
       if (stored !== used - this.#probing.asking(networkId, cidr)) await view.rescan(networkId);
@@ -513,6 +514,12 @@ export class Reserve {
     const verified = this.#verified.get(subnetId);
     if (verified?.space !== space || verified.changes !== space.changes) return false;
     return this.#context.clock.now() - verified.atMs < VERIFY_EVERY_MS;
+  }
+
+  /** Old ones say nothing, and their subnets may be gone. */
+  #forgetOldVerified(): void {
+    const tooOldMs = this.#context.clock.now() - VERIFY_EVERY_MS;
+    for (const [subnetId, { atMs }] of this.#verified) if (atMs <= tooOldMs) this.#verified.delete(subnetId);
   }
 
   #exhausted({ network, subnets }: Target, { subnetId }: ReserveCommand): Result<Reserved> {
