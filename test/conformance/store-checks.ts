@@ -4,7 +4,8 @@
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { Change } from '@leasehold/server/domain/change';
 import type { HoldStill } from '@leasehold/server/domain/hold-still';
-import type { ReservationId, WallTime } from '@leasehold/server/domain/ids';
+import type { ReservationId, Uid, WallTime } from '@leasehold/server/domain/ids';
+import { makeReservationId } from '@leasehold/server/domain/reservation-id';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import {
   type ExclusiveHolder,
@@ -15,6 +16,7 @@ import {
   StoreUnavailableError,
 } from '@leasehold/server/ports/store';
 import { expect } from 'vitest';
+import { FixedEntropy } from '../fakes/fixed-entropy.js';
 import { eventually } from '../support/eventually.js';
 import {
   address,
@@ -890,13 +892,21 @@ function snapshots(): readonly StoreCheck[] {
           const options = n % 2 ? [] : [{ code: 42, value: '10.0.0.9' }];
           await store.slots.insert({ ...reservation('red', n, n), options, hostname: n % 3 ? `vm-${n}` : '' });
         }
+        // As servers make them: of those a store may read less.
+        for (let n = 8; n < 12; n++) {
+          const reservationId = makeReservationId(networkId('red'), address(n), new FixedEntropy(0.5, n));
+          const subnetUid = `uid-s${n >> 1}` as Uid;
+          const made = { ...reservation('red', n, n), reservationId, subnetUid, options: [] };
+          await store.slots.insert({ ...made, hostname: n % 2 ? `vm-${n}` : '' });
+        }
         await store.slots.replace(quarantined(reservation('red', 4, 4, 1)));
         const snapshot = await store.snapshot();
         const summaries = (await collect(snapshot.summaries())).flat();
         const slots = (await collect(snapshot.slots())).flat();
         await snapshot.close();
-        expect(summaries).toHaveLength(8);
+        expect(summaries).toHaveLength(12);
         for (const [i, summary] of summaries.entries()) expect(slots[i]).toMatchObject(summary);
+        expect(summaries.map(({ subnetUid }) => subnetUid)).toEqual(slots.map(({ subnetUid }) => subnetUid));
       },
     },
   ];
@@ -1073,7 +1083,7 @@ function restarts(): readonly StoreCheck[] {
       name: 'what is known of a silent host, and of a chain of tenures, is kept, and gone when it is left out',
       async run({ store: { hosts, slots } }) {
         const fence = { reason: 'pulled its plug', by: 'insecure', time: host('h1').createTime };
-        const silent = { ...host('h1'), heardEpoch: 3, silentForS: 600, fence };
+        const silent = { ...host('h1'), heardEpoch: 3, metIncarnation: 2, silentForS: 600, fence };
         expect(await hosts.put(silent)).toEqual({ ...silent, revision: 1 });
         expect(await hosts.get(silent.hostId)).toEqual({ ...silent, revision: 1 });
         await hosts.put({ ...host('h1', 1), heardEpoch: 4 });

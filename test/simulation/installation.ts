@@ -35,7 +35,8 @@ export interface InstallationOptions {
 /** The installation. */
 export class Installation {
   readonly clock = new VirtualClock();
-  readonly disk = new MemoryDisk();
+  /** Another one while the server is down: the store was moved. */
+  disk = new MemoryDisk();
   readonly log = new MemoryLog();
   readonly hosts = new Map<string, SimulatedHost>();
   /** What agents draw wherever they leave something to chance: near 1, every wait is as long as it can be. */

@@ -7,9 +7,12 @@
 //   A3. A fence that a hello ended does not count, however late the watch shows it: what was stored up to that hello is
 //       known by its revision.
 //   A4. Of a host that was forgotten, its entries in the networks go on; one that has its name by now does not speak for it.
+//   A5. A host that did not meet this incarnation of the store may answer in any network, with tables that the store knows
+//       nothing of. So it counts in all of them until it showed that it hears this server, for it dropped them at its
+//       welcome; a hello does not show that. What is silent or fenced was so in this incarnation: an import forgets both.
 
 import type { Host } from '../domain/host.js';
-import type { NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
+import type { HostId, NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
 import type { FormerServer, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
@@ -25,6 +28,10 @@ interface Silence {
 // A silence that is being added up is stored so often: with S of a day, a dead host costs a few dozen writes.
 const STEPS_OF_S = 24;
 const LEAST_STEP_S = 60;
+// Who is waited for is told by name; after an import that could be everybody.
+const NAMED_EVERYWHERE = 10;
+// After an import all hosts are written of once: some at a time, so that nothing else waits for long.
+const MET_AT_ONCE = 500;
 
 /** What is known of the hosts in one term. */
 export class HostAnswers {
@@ -37,6 +44,8 @@ export class HostAnswers {
   readonly #fences = new Map<Uid, { readonly time: WallTime; readonly seenMs: number }>();
   /** Up to which revision a host was stored before its last hello of this term. */
   readonly #greetedAt = new Map<Uid, Revision>();
+  /** All that may answer in any network, and others (A5). */
+  readonly #everywhere = new Set<HostId>();
   #sinceMs: number | undefined;
 
   /** `writes`: what is written of a host's silence, one after another. */
@@ -50,9 +59,11 @@ export class HostAnswers {
   begin(): void {
     const { view, hosts, clock } = this.#context;
     this.#sinceMs = clock.now();
-    for (const { hostId, uid, silentForS = 0 } of view.hosts.values()) {
+    for (const host of view.hosts.values()) {
+      const { hostId, uid, silentForS = 0 } = host;
       // What this term stored at its hello the view may not show yet.
       this.#count(uid, hosts.lastSignMs(hostId) === undefined ? silentForS : 0);
+      if (!this.#hasMet(host)) this.#everywhere.add(hostId);
     }
   }
 
@@ -64,14 +75,16 @@ export class HostAnswers {
     for (const host of view.hosts.values()) {
       // The view may show what was stored before a hello.
       this.#count(host.uid, Math.min(host.silentForS ?? 0, Math.floor(this.#totalS(this.#silenceOf(host)))));
+      if (!this.#hasMet(host)) this.#everywhere.add(host.hostId);
     }
     // Theirs are in the view: nothing else is written of them.
     this.#entrySilences.clear();
   }
 
   /** A host that was stored so says hello. To be called before that is written: whether it was may never be known. */
-  greeted({ uid, revision }: Host): void {
-    this.#greetedAt.set(uid, revision);
+  greeted(host: Host): void {
+    this.#greetedAt.set(host.uid, host.revision);
+    if (!this.#hasMet(host)) this.#everywhere.add(host.hostId);
   }
 
   #count(uid: Uid, beforeS: number): Silence {
@@ -82,8 +95,46 @@ export class HostAnswers {
 
   /** What the hosts that may hold a tenure of a chain have said. */
   of(network: Network | undefined, chainCounter: number): readonly HostAnswer[] {
-    if (!network) return [];
-    return countedHosts(network, chainCounter).map((entry) => this.answer(network.networkId, entry));
+    const everywhere = this.#answersEverywhere();
+    if (!network) return everywhere;
+    const own = countedHosts(network, chainCounter).map((entry) => this.answer(network.networkId, entry));
+    return [...own, ...everywhere];
+  }
+
+  /** Some of those that may answer in any network now. */
+  #answersEverywhere(): readonly HostAnswer[] {
+    const { view, clock } = this.#context;
+    const answers: HostAnswer[] = [];
+    for (const hostId of this.#everywhere) {
+      if (answers.length === NAMED_EVERYWHERE) break;
+      const host = view.hosts.get(hostId);
+      const silencedMs = host && this.#silencedEverywhereMs(host);
+      // Whoever says hello again is added again.
+      if (silencedMs !== undefined && silencedMs <= clock.now()) this.#everywhere.delete(hostId);
+      else if (silencedMs !== undefined) {
+        answers.push({ hostId, takenInMs: Number.NEGATIVE_INFINITY, silencedMs });
+      }
+    }
+    return answers;
+  }
+
+  /** Whether a host may answer in networks that do not know it. */
+  mayAnswerAnywhere(host: Host): boolean {
+    return this.#silencedEverywhereMs(host) > this.#context.clock.now();
+  }
+
+  #silencedEverywhereMs(host: Host): number {
+    if (this.#hasMet(host) || this.#hasShown(host)) return Number.NEGATIVE_INFINITY;
+    return this.#silencedMs(host, this.#context.store.settings.authorityCeilingS);
+  }
+
+  #hasMet({ metIncarnation = 1 }: Host): boolean {
+    return metIncarnation >= this.#context.store.settings.incarnation;
+  }
+
+  /** Whether it showed that it hears this server: then it was welcomed, and dropped what it had before. */
+  #hasShown({ hostId }: Host): boolean {
+    return this.#context.hosts.host(hostId)?.contact?.isShown === true;
   }
 
   /** What the host of a placement, or of a former one, has said. */
@@ -137,7 +188,7 @@ export class HostAnswers {
   }
 
   #forgotten(networkId: NetworkId, entry: Placement | FormerServer): Silence {
-    const key = `${networkId} ${entry.hostUid} ${entry.epoch}`;
+    const key = entryKey(networkId, entry);
     let silence = this.#entrySilences.get(key);
     if (!silence) {
       const beforeS = ('silentForS' in entry && entry.silentForS) || 0;
@@ -158,18 +209,43 @@ export class HostAnswers {
     return beforeS + (this.#context.clock.now() - fromMs) / 1_000;
   }
 
-  /** Stores silences that have grown by a step. */
+  /** Stores silences that have grown by a step, and who has met this incarnation. */
   async store(): Promise<void> {
     if (this.#sinceMs === undefined) return;
     const { view } = this.#context;
+    this.#dropGoneEntries();
     const awaited = new Set<Uid>();
     for (const network of view.networks.values()) {
       for (const { hostUid } of [...network.placements, ...network.formerServers]) awaited.add(hostUid);
       await this.#storeForgotten(network);
     }
-    for (const { hostId, uid } of [...view.hosts.values()]) {
-      if (awaited.has(uid)) await this.#writes.run(hostId, () => this.#storeSilence(view.hosts.get(hostId)));
+    const met: HostId[] = [];
+    for (const host of [...view.hosts.values()]) {
+      const { hostId, uid } = host;
+      if (!this.#hasMet(host) && this.#hasShown(host)) met.push(hostId);
+      else if (awaited.has(uid) || !this.#hasMet(host)) {
+        await this.#writes.run(hostId, () => this.#storeSilence(view.hosts.get(hostId)));
+      }
     }
+    const storing = met.slice(0, MET_AT_ONCE);
+    await Promise.all(storing.map((each) => this.#writes.run(each, () => this.#storeMet(view.hosts.get(each)))));
+  }
+
+  /** One that the view shows again after all begins anew, with what is stored of it. */
+  #dropGoneEntries(): void {
+    if (this.#entrySilences.size === 0) return;
+    const present = new Set<string>();
+    for (const { networkId, placements, formerServers } of this.#context.view.networks.values()) {
+      for (const entry of [...placements, ...formerServers]) present.add(entryKey(networkId, entry));
+    }
+    for (const key of this.#entrySilences.keys()) if (!present.has(key)) this.#entrySilences.delete(key);
+  }
+
+  // Another revision: the next run looks again.
+  async #storeMet(host: Host | undefined): Promise<void> {
+    const { store, lease } = this.#context;
+    if (!host || !this.#hasShown(host) || lease.epoch !== this.#epoch) return;
+    await store.hosts.put({ ...host, metIncarnation: store.settings.incarnation });
   }
 
   async #storeSilence(host: Host | undefined): Promise<void> {
@@ -205,4 +281,8 @@ export class HostAnswers {
     const addedS = this.#totalS(silence) - silence.beforeS;
     return silence.beforeS + Math.floor(addedS / stepS) * stepS;
   }
+}
+
+function entryKey(networkId: NetworkId, { hostUid, epoch }: Placement | FormerServer): string {
+  return `${networkId} ${hostUid} ${epoch}`;
 }

@@ -9,6 +9,7 @@
 
 import {
   hostConnected,
+  hostMayAnswerAnywhere,
   hostNotFound,
   hostNotKnownAway,
   noHolder,
@@ -150,8 +151,10 @@ export class Hosts implements HostDirectory {
     const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
     if (guard) return guard;
     const { epoch } = lease;
-    const refused = this.#refuseUnlessAway(before, epoch) ?? (await this.#keepInNetworks(before, epoch));
+    const refused = this.#refuseUnlessAway(before, epoch) ?? this.#refuseAnywhere(before);
     if (refused) return refused;
+    const unkept = await this.#keepInNetworks(before, epoch);
+    if (unkept) return unkept;
     const refusedLate = this.#refuseUnlessAway(before, epoch);
     if (refusedLate) return refusedLate;
     const removed = await store.hosts.remove(before);
@@ -184,6 +187,11 @@ export class Hosts implements HostDirectory {
     if (hosts.isPresent(hostId)) return hostConnected(hostId);
     const { heard, liveness } = this.#fleet.lookAt(host);
     return !heard && liveness !== 'down' ? hostNotKnownAway(hostId) : undefined;
+  }
+
+  /** Networks that do not know a host cannot go on knowing it. */
+  #refuseAnywhere(host: Host): Refused | undefined {
+    return this.#answers()?.mayAnswerAnywhere(host) ? hostMayAnswerAnywhere(host.hostId) : undefined;
   }
 
   #refuseUnlessClaimed({ holderEpoch }: Network, epoch: number | undefined): Refused | undefined {

@@ -353,7 +353,7 @@ export class Manager {
     const applied = this.#applied(network, planned, hosts);
     // What may be forgotten shows only once every slot and every word of a host before it was seen.
     const after = isClaimed ? this.#withoutOldMark(withoutGoneFormers(this.#context, this.#answers, applied)) : applied;
-    if (isClaimed && isSpent(after) && view.occupancy(network.networkId).resting.size === 0) {
+    if (isClaimed && isSpent(after) && !view.occupancy(network.networkId).isLeftOver) {
       await store.networks.remove(network);
     } else if (after !== network) {
       const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
@@ -467,7 +467,7 @@ function readyOf(attachments: ReadonlyMap<NetworkId, ObservedAttachment>): Ready
   };
 }
 
-/** A deleted network of which nothing can come any more, but for resting addresses. */
+/** A deleted network of which nothing can come any more, but for what its addresses leave over. */
 function isSpent({ deleted, placements, formerServers }: Network): boolean {
   return deleted === true && placements.length === 0 && formerServers.length === 0;
 }

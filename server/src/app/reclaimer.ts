@@ -12,9 +12,9 @@ import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { standing } from '../domain/fits.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { Resting } from '../domain/occupancy.js';
-import { type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
+import { type Released, type RestingSlot, RestingSlots } from '../domain/resting-slots.js';
 import { clearedBeforeMs } from '../domain/reuse.js';
-import { isChainVouched, type Slot, type SlotSummary } from '../domain/slot.js';
+import { isChainVouched, type Slot } from '../domain/slot.js';
 import type { Subscription } from '../ports/store.js';
 import type { Context, ReuseEstimates } from './context.js';
 import type { HostAnswers } from './host-answers.js';
@@ -50,7 +50,7 @@ export class Reclaimer {
   #freedKnownFromMs = Number.NEGATIVE_INFINITY;
   #sinceMs = Number.POSITIVE_INFINITY;
   /** What of that is not taken over yet. */
-  #old: Generator<SlotSummary> | undefined;
+  #old: Generator<Released> | undefined;
   #silencesStoredMs = Number.NEGATIVE_INFINITY;
   #subscription: Subscription | undefined;
 
@@ -73,11 +73,11 @@ export class Reclaimer {
   }
 
   /** What rested when the term began. */
-  *#restingBefore(): Generator<SlotSummary> {
+  *#restingBefore(): Generator<Released> {
     const { view } = this.#context;
     for (const networkId of [...view.occupiedNetworks]) {
       for (const resting of view.occupancy(networkId).resting.values()) {
-        if (resting.seenMs <= this.#sinceMs) yield summaryOf(networkId, resting);
+        if (resting.seenMs <= this.#sinceMs) yield releasedOf(networkId, resting);
       }
     }
   }
@@ -242,12 +242,9 @@ export class Reclaimer {
 }
 
 /** A resting slot as the view has it; what the store did not say is left out. */
-function summaryOf(networkId: NetworkId, { chainCounter, vouched, chainSoFar, ...resting }: Resting): SlotSummary {
+function releasedOf(networkId: NetworkId, { chainCounter, vouched, chainSoFar, ...resting }: Resting): Released {
   return {
     networkId,
-    state: 'quarantined',
-    hostname: '',
-    options: [],
     ...resting,
     ...(chainCounter === undefined ? {} : { chainCounter }),
     ...(vouched === undefined ? {} : { vouched }),

@@ -342,7 +342,9 @@ export class Reserve {
   /** Sticky: the MAC gets its own quarantined address back, as a new tenure of the same chain. */
   async #returnTo(resting: Slot, wanted: Slot, command: ReserveCommand, call: Call): Promise<Round> {
     if (this.#context.holdsStill()) return 'again';
-    const { chainCounter, revision } = resting;
+    const { revision } = resting;
+    // A higher one counted in a network that was forgotten, and is made again.
+    const chainCounter = Math.min(resting.chainCounter, wanted.chainCounter);
     const chainSoFar = isChainVouched(resting) ? 'vouched' : 'unvouched';
     const { outcome, network } = await this.#context.store.slots.replace(
       { ...wanted, chainCounter, chainSoFar, revision },
@@ -499,6 +501,7 @@ export class Reserve {
       if (this.#isVerified(subnetId, space)) continue;
       const { changes, used } = space;
       const stored = await store.slots.count(networkId, firstAddress(cidr), lastAddress(cidr));
+      this.#forgetOldVerified();
       this.#verified.set(subnetId, { space, changes, atMs: this.#context.clock.now() });
       // What is being asked for is taken in memory alone, for as long as that takes.
       if (stored !== used - this.#probing.asking(networkId, cidr)) await view.rescan(networkId);
@@ -511,6 +514,12 @@ export class Reserve {
     const verified = this.#verified.get(subnetId);
     if (verified?.space !== space || verified.changes !== space.changes) return false;
     return this.#context.clock.now() - verified.atMs < VERIFY_EVERY_MS;
+  }
+
+  /** Old ones say nothing, and their subnets may be gone. */
+  #forgetOldVerified(): void {
+    const tooOldMs = this.#context.clock.now() - VERIFY_EVERY_MS;
+    for (const [subnetId, { atMs }] of this.#verified) if (atMs <= tooOldMs) this.#verified.delete(subnetId);
   }
 
   #exhausted({ network, subnets }: Target, { subnetId }: ReserveCommand): Result<Reserved> {

@@ -36,6 +36,8 @@ export function released(
     ...(request ? { releaseRequest: request } : {}),
     vouched,
     ...restOf(subnet),
+    // By counters of which network it was made nobody knows either: a network that is made again may count from 1.
+    ...(subnet ? {} : { chainCounter: 0 }),
   };
 }
 

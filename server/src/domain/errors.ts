@@ -193,6 +193,12 @@ export function hostNotKnownAway(hostId: HostId): Refused {
   return refuse('host-liveness-unknown', message, { host_id: hostId });
 }
 
+/** The host may still have what it had before the store was imported. */
+export function hostMayAnswerAnywhere(hostId: HostId): Refused {
+  const message = `Host ${hostId} was not heard since the store was imported, and may answer in any network: fence it first, or wait until its authority is over`;
+  return refuse('host-liveness-unknown', message, { host_id: hostId });
+}
+
 /** The network has IPAM disabled. */
 export function ipamDisabled(networkId: NetworkId): Refused {
   return refuse('ipam-disabled', `IPAM is disabled on network ${networkId}, set ipam_enabled to reserve in it`, {

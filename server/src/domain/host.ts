@@ -21,6 +21,11 @@ export interface Host {
    * still writes of its silence meets another revision.
    */
   readonly heardEpoch?: number;
+  /**
+   * The incarnation of the store that its agent is known to have met: of tables of before it has none any more. Absent: the
+   * first. A host that has not met the present one may answer in any network (protocol.md §7).
+   */
+  readonly metIncarnation?: number;
   /** How long it was silent, added up over holders in coarse steps, in seconds. Absent once it was heard. */
   readonly silentForS?: number;
   /** Somebody vouches that it is dead. Absent once it was heard. */

@@ -56,7 +56,7 @@ const MAX_FREED = 65_536;
 export class Occupancy {
   readonly #rooms = new Map<SubnetId, Room>();
   readonly #resting = new Map<Ipv4, Resting>();
-  /** The addresses of RESERVED slots that no subnet has: nobody was promised those (app/reclaimer.ts). */
+  /** The addresses of RESERVED slots whose subnet is gone: nobody was promised those (app/reclaimer.ts). */
   readonly #strays = new Set<Ipv4>();
   /** Of the slots, whose address it is; by the MAC as a number, because a million of them must fit into memory. */
   readonly #addressOf = new NumberTable();
@@ -74,7 +74,7 @@ export class Occupancy {
     return this.#resting;
   }
 
-  /** The addresses of RESERVED slots that are in no subnet any more. */
+  /** The addresses of RESERVED slots whose subnet is gone; another one may have them by now. */
   get strays(): ReadonlySet<Ipv4> {
     return this.#strays;
   }
@@ -112,10 +112,10 @@ export class Occupancy {
 
   /** Takes over a slot that the watch showed. */
   setSlot(slot: SlotSummary, nowMs: number): void {
-    const { address, mac } = slot;
+    const { address, mac, subnetUid } = slot;
     const room = this.#roomOf(address);
     note(room, address, slot.state);
-    if (slot.state === 'reserved' && !room) this.#strays.add(address);
+    if (slot.state === 'reserved' && room?.subnet.uid !== subnetUid) this.#strays.add(address);
     else this.#strays.delete(address);
     this.#addressOf.set(macNumber(mac), address);
     if (slot.state === 'reserved') {

@@ -29,7 +29,8 @@ export interface RestingSlot {
   readonly clearedMs: number | undefined;
 }
 
-type Released = Pick<
+/** A slot that was released, as far as that decides when it is free. */
+export type Released = Pick<
   SlotSummary,
   | 'networkId'
   | 'address'

@@ -35,7 +35,10 @@ export interface Tenure {
 /** A slot as stored. */
 export interface Slot extends Tenure {
   readonly state: 'reserved' | 'quarantined';
-  /** The placement counter as the reserver knew it when the slot was inserted; sticky re-reserve copies it. */
+  /**
+   * The placement counter as the reserver knew it when the slot was inserted; sticky re-reserve copies it. 0, so that every
+   * host counts, once it was released and its subnet is gone.
+   */
   readonly chainCounter: number;
   /** Whether all earlier tenures of its chain were released with the word that their guests are stopped; absent: there are none. */
   readonly chainSoFar?: 'vouched' | 'unvouched';
@@ -55,6 +58,7 @@ export type SlotSummary = Pick<
   Slot,
   | 'networkId'
   | 'address'
+  | 'subnetUid'
   | 'state'
   | 'mac'
   | 'reservationId'

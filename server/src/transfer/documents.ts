@@ -1,6 +1,6 @@
-// What an export holds of the documents: everything (protocol.md §7), also what no API shows. A field that is added to
-// a document, and that must not be lost by a move, is added here; when older servers must not read past it, it is a new
-// version of the format (lines.ts).
+// What an export holds of the documents: everything (protocol.md §7), also what no API shows, but what every incarnation
+// begins anew. A field that is added to a document, and that must not be lost by a move, is added here; when older servers
+// must not read past it, it is a new version of the format (lines.ts).
 
 import { parseResourceId } from '@leasehold/proto/values';
 import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
@@ -113,8 +113,8 @@ const attachment = object<Attachment>({
   foreignServers: optional(array(object<ForeignServer>({ address: ipv4, mac: optional(mac) }))),
 });
 
-/** A host. */
-export const host: Form<Host> = object<Host>({
+/** A host. Which incarnation it met says nothing in the next one. */
+export const host: Form<Host> = object<Omit<Host, 'metIncarnation'>>({
   hostId,
   uid,
   managed: flag,

@@ -4,6 +4,8 @@
 //   I2. What is written is checked again while it is: a file that changes between the two readings is never finished.
 //   I3. The store is the one that was exported, one incarnation later: agents take over its tables and its lower session
 //       epochs, positions and tokens of watches are those of another one (protocol.md §7).
+//   I4. It forgets who was silent or fenced: since the export a host may have come back, and be away again with what nobody
+//       knows of. Hosts that are back after a move need neither.
 
 import type { Parsed } from '@leasehold/proto/values';
 import type { Counts, Documents, ImportTarget } from '../ports/transfer.js';
@@ -48,7 +50,7 @@ export async function importExport(
   let written = 0;
   let writing: Promise<void> = Promise.resolve();
   const write = async (batch: Documents) => {
-    await target.write(batch);
+    await target.write(asHeard(batch));
     written += batch.documents.length;
     told(written);
   };
@@ -62,6 +64,19 @@ export async function importExport(
   await writing;
   await target.finish(counts);
   return { ok: true, value: undefined };
+}
+
+/** The same without what was known of anybody's silence (I4). */
+function asHeard(batch: Documents): Documents {
+  if (batch.kind === 'hosts') {
+    return { kind: 'hosts', documents: batch.documents.map(({ silentForS: _s, fence: _f, ...host }) => host) };
+  }
+  if (batch.kind !== 'networks') return batch;
+  const documents = batch.documents.map((network) => ({
+    ...network,
+    formerServers: network.formerServers.map(({ silentForS: _s, fenced: _f, ...former }) => former),
+  }));
+  return { kind: 'networks', documents };
 }
 
 const AT_ONCE = 10_000;

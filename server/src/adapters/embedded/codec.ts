@@ -4,7 +4,7 @@
 //
 //   C1. The first field of a slot's row is its head: a letter, the MAC, and the id's own part. A start reads that much
 //       of millions of rows at fixed places, without parsing them: `r` promises that there is nothing else to know of a
-//       RESERVED slot but its hostname, which follows. The other letters promise nothing.
+//       RESERVED slot but its hostname and its subnet, which follow. The other letters promise nothing.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Conflict, ConflictKind } from '../../domain/conflict.js';
@@ -59,6 +59,8 @@ const MAC_AT = 3;
 const ID_AT = MAC_AT + MAC_LENGTH;
 // Behind `","`.
 const HOSTNAME_AT = ID_AT + OWN_LENGTH + 3;
+// Behind `",`.
+const SUBNET_AFTER_HOSTNAME = 2;
 const NO_OPTIONS: readonly DhcpOption[] = [];
 const NO_LABELS: Labels = {};
 
@@ -71,6 +73,8 @@ type Place = Pick<Slot, 'networkId' | 'address'>;
 export class RowCodec {
   readonly #names: Names;
   readonly #commonParts = new Map<NetworkId, string>();
+  /** By number, made when first asked for. */
+  readonly #subnetUids: Uid[] = [];
   // Of slots that went to their places and not yet to the log of changes. No WeakMap: it costs more than printing twice.
   readonly #printed = new Map<Slot, string>();
 
@@ -126,13 +130,16 @@ export class RowCodec {
   /** Reads what servers keep of a slot. */
   summarize(place: Place, text: string): SlotSummary {
     if (text.charAt(2) !== 'r') return this.decodeSlot(place, text);
+    const hostnameEnd = text.indexOf('"', HOSTNAME_AT);
+    const subnetAt = hostnameEnd + SUBNET_AFTER_HOSTNAME;
     return {
       networkId: place.networkId,
       address: place.address,
+      subnetUid: this.#subnetUid(Number(text.slice(subnetAt, text.indexOf(',', subnetAt)))),
       state: 'reserved',
       mac: text.slice(MAC_AT, ID_AT) as Mac,
       reservationId: `${text.slice(ID_AT, ID_AT + OWN_LENGTH)}${this.#commonPart(place.networkId)}` as ReservationId,
-      hostname: text.slice(HOSTNAME_AT, text.indexOf('"', HOSTNAME_AT)),
+      hostname: text.slice(HOSTNAME_AT, hostnameEnd),
       options: NO_OPTIONS,
       reuseDelayS: 0,
       leaseTimeCeilingS: 0,
@@ -208,6 +215,16 @@ export class RowCodec {
 
   #readRequest([caller, rpc, id, contentHash]: RequestRow): RequestKey {
     return { caller: this.#names.text(caller), rpc, id, contentHash };
+  }
+
+  #subnetUid(number: number): Uid {
+    let uid = this.#subnetUids[number];
+    if (uid === undefined) {
+      const name = this.#names.text(number);
+      uid = name.slice(name.indexOf(' ') + 1) as Uid;
+      this.#subnetUids[number] = uid;
+    }
+    return uid;
   }
 
   #commonPart(networkId: NetworkId): string {

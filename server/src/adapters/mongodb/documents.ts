@@ -169,6 +169,7 @@ export const SLOT_FIELDS: readonly string[] = [
 
 /** The fields that a summary is read from. */
 export const SUMMARY_FIELDS = {
+  subnet_uid: 1,
   mac: 1,
   state: 1,
   reservation_id: 1,
@@ -187,6 +188,7 @@ export function readSummary(
   return {
     networkId,
     address,
+    subnetUid: document['subnet_uid'] as Uid,
     state: document['state'] === 'RESERVED' ? 'reserved' : 'quarantined',
     mac: document['mac'] as Mac,
     reservationId: document['reservation_id'] as ReservationId,

@@ -11,7 +11,7 @@ import type { Log } from '@leasehold/program/log';
 import { type Db, MongoClient, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
 import type { MakeBreaker } from '../../ports/breaker.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { type Store, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
+import { type Follower, type Store, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
 import { ChangeFeeds } from './change-feed.js';
 import { Exchange } from './exchange.js';
 import { historyStore } from './history.js';
@@ -96,7 +96,8 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
   const exchange = new Exchange({ client, db, clock, log, metrics, makeBreaker });
   const feeds = new ChangeFeeds({ client, db, clock, log, metrics, onDefect });
   const newMark = marks(entropy);
-  const writes = slotWrites({ exchange, networks: new NetworkCache(), metrics, newMark });
+  const networks = new NetworkCache();
+  const writes = slotWrites({ exchange, networks, metrics, newMark });
   const { idle, ...slots } = writes;
   let closing: Promise<void> | undefined;
   let current = settings;
@@ -134,7 +135,13 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
         await talk.run({ ping: 1 });
         return takeSnapshot(client, db, feeds, talk.time);
       }),
-    follow: (after, follower) => feeds.follow(after, follower),
+    follow: (after, follower) => {
+      const changed: Follower['changed'] = (changes) => {
+        for (const change of changes) if (change.kind === 'network-gone') networks.forget(change.networkId);
+        follower.changed(changes);
+      };
+      return feeds.follow(after, { changed, lost: (reason) => follower.lost(reason) });
+    },
     changesAfter: (position, until) => faultsTold(feeds.read(position, until)),
     close() {
       closing ??= (async () => {

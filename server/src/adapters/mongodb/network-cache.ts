@@ -34,6 +34,11 @@ export class NetworkCache {
     }
     return found;
   }
+
+  /** It is not there any more. */
+  forget(networkId: NetworkId): void {
+    this.#known.delete(networkId);
+  }
 }
 
 async function find(

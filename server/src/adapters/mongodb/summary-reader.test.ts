@@ -19,7 +19,7 @@ const slot: fc.Arbitrary<Slot> = fc.record({
   reuseDelayS: fc.constantFrom(0, 60),
   leaseTimeCeilingS: fc.constantFrom(0, 3_600),
   subnetId: fc.constant('s' as SubnetId),
-  subnetUid: fc.constant('u' as Uid),
+  subnetUid: fc.constantFrom('', 'u', 'uid', 'ü').map((uid) => uid as Uid),
   owner: text,
   labels: fc.constant({}),
   createTime: fc.constant(1 as WallTime),
@@ -62,7 +62,7 @@ test('what was written by hand, with fields in another order and others than are
 });
 
 test('an address in capital letters is read as well', () => {
-  const rest = { reservation_id: 'r', mac: '52:54:00:00:00:01', state: 'RESERVED' };
+  const rest = { reservation_id: 'r', subnet_uid: 'u', mac: '52:54:00:00:00:01', state: 'RESERVED' };
   expectRead([
     { _id: 'a 0a00000b', ...rest },
     { _id: 'a 0A00000B', ...rest },

@@ -4,7 +4,7 @@
 //       are told by their bytes, and their texts made in one go. Whatever looks otherwise is read field by field.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { NetworkId, ReservationId } from '../../domain/ids.js';
+import type { NetworkId, ReservationId, Uid } from '../../domain/ids.js';
 import type { DhcpOption } from '../../domain/network.js';
 import type { SlotSummary } from '../../domain/slot.js';
 import { BsonReader, isThere } from './bson-reader.js';
@@ -13,6 +13,7 @@ import { parseSlotId, readSummary, SUMMARY_FIELDS } from './documents.js';
 // https://bsonspec.org/spec.html: the type of a string, its name, a zero; then come its length in 4 bytes, itself, a zero.
 const ID = Buffer.from('\x02_id\0');
 const RESERVATION_ID = Buffer.from('\x02reservation_id\0');
+const SUBNET_UID = Buffer.from('\x02subnet_uid\0');
 const MAC = Buffer.from('\x02mac\0');
 const HOSTNAME = Buffer.from('\x02hostname\0');
 const RESERVED = Buffer.from('\x02state\0\x09\0\0\0RESERVED\0');
@@ -28,6 +29,9 @@ export class SummaryReader {
   #network = '' as NetworkId;
   /** The same, with the separator behind it. */
   #networkBytes = Buffer.alloc(0);
+  // So do those of a subnet.
+  #subnetUid = '' as Uid;
+  #subnetUidBytes = Buffer.alloc(0);
 
   /** Reads the summary of the document that begins there. */
   read(buffer: Buffer, start: number): SlotSummary {
@@ -53,7 +57,10 @@ export class SummaryReader {
     const first = valueAt(RESERVATION_ID, buffer, idEnd + 1);
     if (address === undefined || first === undefined) return undefined;
     const firstEnd = endOf(buffer, first);
-    const mac = valueAt(MAC, buffer, firstEnd + 1);
+    const subnetUid = valueAt(SUBNET_UID, buffer, firstEnd + 1);
+    if (subnetUid === undefined) return undefined;
+    const subnetUidEnd = endOf(buffer, subnetUid);
+    const mac = valueAt(MAC, buffer, subnetUidEnd + 1);
     if (mac === undefined) return undefined;
     const macEnd = endOf(buffer, mac);
     const hostname = valueAt(HOSTNAME, buffer, macEnd + 1);
@@ -65,6 +72,7 @@ export class SummaryReader {
     return {
       networkId: this.#network,
       address,
+      subnetUid: this.#subnetUidIn(buffer, subnetUid, subnetUidEnd),
       state: 'reserved',
       mac: texts.slice(mac - first, macEnd - first) as Mac,
       reservationId: texts.slice(0, firstEnd - first) as ReservationId,
@@ -73,6 +81,15 @@ export class SummaryReader {
       reuseDelayS: 0,
       leaseTimeCeilingS: 0,
     };
+  }
+
+  #subnetUidIn(buffer: Buffer, start: number, end: number): Uid {
+    const bytes = this.#subnetUidBytes;
+    if (bytes.length !== end - start || !isThere(bytes, buffer, start)) {
+      this.#subnetUidBytes = Buffer.from(buffer.subarray(start, end));
+      this.#subnetUid = this.#subnetUidBytes.toString() as Uid;
+    }
+    return this.#subnetUid;
   }
 
   /** The address in an `_id` of the network that is known. */
