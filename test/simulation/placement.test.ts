@@ -263,6 +263,60 @@ describe('a rebalance', () => {
   });
 });
 
+describe('a rebalance of more networks than are written at a time', () => {
+  const many = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, n) => `${prefix}${String(n).padStart(2, '0')}`);
+
+  /** What it moved; meanwhile, while the first of its writes are under way, something happens. */
+  async function rebalanced(meanwhile: () => Promise<void>) {
+    const networkIds = [...many('a', 33), 'm', ...many('z', 36)];
+    installation = await Installation.start({ h1: networkIds });
+    for (const [n, networkId] of networkIds.entries()) {
+      await installation.createNetwork(networkId, { dhcpServerCount: networkId === 'm' ? 2 : 1 });
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+    }
+    await installation.addHost('h2', ['m']);
+    await installation.advance(1_000);
+    await installation.addHost('h3', networkIds);
+    await installation.advance(5_000);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 serving']);
+    const { rebalance, context } = installation.plane.useCases;
+    const { networks } = context.store;
+    const put = networks.put.bind(networks);
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    networks.put = async (...args) => {
+      if (args[0].networkId.startsWith('a')) await held;
+      return put(...args);
+    };
+    const moving = rebalance.run(undefined, false);
+    await meanwhile();
+    letGo();
+    const moves = accepted(await moving);
+    expect(moves.length).toBeGreaterThan(30);
+    await installation.advance(1_000);
+    return moves.filter(({ networkId }) => networkId === 'm');
+  }
+
+  test('moves nothing to a host that became a server of the network meanwhile', async () => {
+    const moves = await rebalanced(async () => {
+      await installation.host('h2').kill();
+      await installation.advance(10_000);
+      expect(installation.placements('m')).toEqual(['h1 serving', 'h2 former', 'h3 serving']);
+    });
+    expect(moves).toEqual([]);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 former', 'h3 serving']);
+  });
+
+  test('moves nothing to a host that was taken out meanwhile', async () => {
+    const moves = await rebalanced(() => installation.updateHost('h3', { maintenance: true }));
+    expect(moves).toEqual([]);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 serving']);
+  });
+});
+
 describe('the control plane is the sick one', () => {
   test.each([0, 0.5, 0.99])('a restart moves nothing, however long agents take to come back (%s)', async (chance) => {
     await redOn([], 2);

@@ -25,7 +25,7 @@ import { isQuiet } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
-import { type Move, rebalance } from '../domain/rebalance.js';
+import { areStillPossible, type Move, rebalance } from '../domain/rebalance.js';
 import type { ObservedAttachment, ObservedHost } from '../ports/dhcp-provider.js';
 import type { Subscription } from '../ports/store.js';
 import { Claims } from './claims.js';
@@ -201,7 +201,7 @@ export class Manager {
 
   /**
    * Evens out who serves what, of one network or of all, and answers what was moved; with `only: 'preview'` what would be.
-   * A move that met another change of its network is left out.
+   * A move that met another change of its network, or whose host cannot take it any more, is left out.
    */
   async rebalance(networkId: NetworkId | undefined, only?: 'preview'): Promise<readonly Move[]> {
     const { view } = this.#context;
@@ -227,15 +227,15 @@ export class Manager {
     const { store, view, log } = this.#context;
     const network = view.networks.get(networkId);
     if (!this.mayAct || network?.holderEpoch !== this.#epoch) return [];
+    const known = moves.flatMap(({ toHostId }) => view.hosts.get(toHostId) ?? []);
+    const hosts = this.#look(new Map(known.map((host) => [host.hostId, this.#fleet.lookAt(host)])));
+    if (!areStillPossible(moves, network, hosts)) return [];
     const since = wallTime(this.#context);
-    const { authorityCeilingS } = store.settings;
     const epochs = moves.map(({ epoch }) => epoch);
-    if (!epochs.every((epoch) => network.placements.some((each) => each.epoch === epoch))) return [];
-    let after = becomeFormer(network, epochs, authorityCeilingS, since);
+    let after = becomeFormer(network, epochs, store.settings.authorityCeilingS, since);
     for (const { toHostId } of moves) {
-      const host = view.hosts.get(toHostId);
-      if (!host) return [];
-      after = withPlacement(after, toHostId, host.uid, since);
+      const host = hosts.get(toHostId);
+      if (host) after = withPlacement(after, toHostId, host.uid, since);
     }
     if ((await store.networks.put(after)) === 'conflict') return [];
     for (const { fromHostId, toHostId } of moves) {
