@@ -175,6 +175,68 @@ describe('a host fails', () => {
   });
 });
 
+describe('a host that does not confirm', () => {
+  /** Its disk is full, and another one has the network by then. */
+  async function failedOnce(): Promise<void> {
+    await redOn(['h1']);
+    await installation.addHost('h2', ['red']);
+    await installation.updateHost('h1', { maintenance: true });
+    installation.host('h2').setDisk('full');
+    await installation.advance(100);
+    await installation.updateHost('h1', { maintenance: false });
+    await installation.advance(20_000);
+    expect(installation.placements('red')).toContain('h1 serving');
+  }
+
+  test('is tried last, and gets the network when there is nobody else', async () => {
+    await failedOnce();
+    await installation.addHost('h3', ['red']);
+    installation.host('h2').setDisk('good');
+    await installation.advance(40_000);
+    await installation.host('h1').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h3']);
+    await installation.host('h3').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+  });
+
+  test('is as good as any other, once it served', async () => {
+    await failedOnce();
+    installation.host('h2').setDisk('good');
+    await installation.advance(40_000);
+    await installation.host('h1').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+    await installation.addHost('h3', ['red']);
+    await installation.updateHost('h2', { maintenance: true });
+    await installation.advance(1_000);
+    expect(installation.answering('red')).toEqual(['h3']);
+    await installation.updateHost('h2', { maintenance: false });
+    // Who serves is given up only for a host that did not fail.
+    await installation.updateHost('h3', { maintenance: true });
+    await installation.advance(1_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+  });
+
+  test('keeps the network for minutes when the others fail, too', async () => {
+    installation = await Installation.start({ h1: ['red'], h2: ['red'], h3: ['red'] });
+    for (const host of installation.hosts.values()) host.setDisk('full');
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    await installation.advance(1_000);
+    const placed: string[] = [];
+    for (let s = 0; s < 1_800; s++) {
+      await installation.advance(1_000);
+      const { hostId = '' } = installation.disk.networks.get('red' as NetworkId)?.placements[0] ?? {};
+      if (placed.at(-1) !== hostId) placed.push(hostId);
+    }
+    // Each is tried at once, and again after five minutes.
+    expect(new Set(placed).size).toBe(3);
+    expect(placed.length).toBeLessThanOrEqual(3 + 2 * 6);
+  });
+});
+
 describe('what an operator asks for', () => {
   test('maintenance moves a network make before break: somebody answers all the time', async () => {
     await redOn(['h1', 'h2']);

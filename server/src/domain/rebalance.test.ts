@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { placedNetwork, planHost, WHEN } from '../testing/plan-world.js';
-import type { HostId, Uid } from './ids.js';
+import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Network } from './network.js';
 import { becomeFormer, withPlacement } from './placement.js';
 import { type PlanHost, placementKey } from './plan.js';
@@ -83,6 +83,7 @@ describe('rebalance', () => {
     ['behind an open breaker', { reachable: false }],
     ['without the networks', { ready: new Set() }],
     ['that just came back', { steady: false }],
+    ['that failed to confirm them', { failing: new Set(['n1', 'n2', 'n3'] as NetworkId[]) }],
   ])('moves nothing to a host %s', (_, rest) => {
     const hosts = hostsOf({ a: '', b: '' }, crowded, (id) => (id === 'b' ? rest : {}));
     expect(rebalance(crowded, hosts, ALL)).toEqual([]);

@@ -5,7 +5,7 @@
 //       that has at least two more than the one it goes to. So it ends, and what it left has no such move: asked again, it
 //       moves nothing.
 //   R2. Only in networks that have all the servers they want, all of them well and serving, and only to hosts that would
-//       be given a placement anyway (candidates.ts) and did not just come back.
+//       be given a placement anyway (candidates.ts), did not just come back, and did not fail to serve the network.
 //   R3. Between plan and write hosts die and others take their place: what does not fit any more is not made.
 //   R4. The same input gives the same moves, in whatever order it comes.
 
@@ -159,7 +159,7 @@ class Balance {
   #step({ networkId, now }: Servers, from: HostId): Step | undefined {
     const others = [...now].filter((hostId) => hostId !== from);
     const best = this.#candidates.best(networkId, now, others);
-    if (!best?.steady) return undefined;
+    if (!best?.steady || best.failing.has(networkId)) return undefined;
     const crowd = (hostId: HostId) => {
       const domain = this.#domainOf(hostId);
       return others.filter((other) => domain !== '' && this.#domainOf(other) === domain).length;

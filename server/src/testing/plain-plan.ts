@@ -41,15 +41,15 @@ class EveryHost implements Candidates {
     for (const host of this.#hosts.values()) {
       const { hostId } = host;
       if (taken.has(hostId) || !isCandidate(host, networkId)) continue;
-      const steady = host.steady ? 0 : 1;
-      const rank: Rank = [steady, crowd(host), this.load(hostId), -rendezvous(networkId, hostId), hostId];
+      const [failing, unsteady] = [host.failing.has(networkId) ? 1 : 0, host.steady ? 0 : 1];
+      const rank: Rank = [failing, unsteady, crowd(host), this.load(hostId), -rendezvous(networkId, hostId), hostId];
       if (!best || precedes(rank, best.rank)) best = { host, rank };
     }
     return best?.host;
   }
 }
 
-type Rank = readonly [unsteady: number, crowd: number, load: number, hash: number, hostId: HostId];
+type Rank = readonly [failing: number, unsteady: number, crowd: number, load: number, hash: number, hostId: HostId];
 
 function precedes(a: Rank, b: Rank): boolean {
   const differs = a.findIndex((part, i) => part !== b[i]);
@@ -57,7 +57,6 @@ function precedes(a: Rank, b: Rank): boolean {
 }
 
 function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
-  const { managed, maintenance, liveness, connected, reachable, ready, failing } = host;
-  const isWell = liveness === 'up' && connected && reachable;
-  return managed && !maintenance && isWell && ready.has(networkId) && !failing.has(networkId);
+  const { managed, maintenance, liveness, connected, reachable, ready } = host;
+  return managed && !maintenance && liveness === 'up' && connected && reachable && ready.has(networkId);
 }
