@@ -84,6 +84,12 @@ describe('plan places', () => {
     expect(planRed(network('red', 2), [failed, host('b')])).toEqual(['+b', '+a']);
   });
 
+  test('nothing of a network that is being written, and counts what will be there', () => {
+    const [busy, red] = [network('blue', 2, ['a']), network('red', 1)];
+    const planned = plan([busy, red], byId([host('a'), host('b')]), FREE, new Set([busy.networkId]));
+    expect(planned.networks.map(({ networkId, place }) => [networkId, place])).toEqual([['red', ['b']]]);
+  });
+
   test('evenly, also within one plan', () => {
     const networks = Array.from({ length: 30 }, (_, n) => network(`n${n}`, 1));
     const ready = new Set(networks.map(({ networkId }) => networkId));
@@ -291,6 +297,7 @@ const largerWorld = fc.record({
         .map(({ count, on, enabled }) => network(id, count, on, { ipamEnabled: enabled })),
     ),
   ),
+  busy: fc.subarray(MANY_NETWORKS, { maxLength: 3 }).map((each) => new Set(each)),
   massSilence: mostly.map((each) => !each),
   losses: fc.subarray(MANY_HOSTS, { maxLength: 2 }).map((ids) => new Map(ids.map((id) => [id as HostId, 0]))),
 });
@@ -344,11 +351,11 @@ const isHealthy = (each: PlanHost | undefined, networkId: NetworkId) =>
 describe('any plan', () => {
   test('is the one that a look at every host for every placement makes', () => {
     fc.assert(
-      fc.property(largerWorld, ({ hosts, networks, massSilence, losses }) => {
+      fc.property(largerWorld, ({ hosts, networks, busy, massSilence, losses }) => {
         const known = byId(hosts);
         // Brakes remember whom they let go.
         const brakes = () => brakesNow(known, massSilence, losses, 1);
-        expect(plan(networks, known, brakes())).toEqual(plainPlan(networks, known, brakes()));
+        expect(plan(networks, known, brakes(), busy)).toEqual(plainPlan(networks, known, brakes(), busy));
       }),
       { numRuns: 500 },
     );

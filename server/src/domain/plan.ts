@@ -104,13 +104,19 @@ export function placementKey(networkId: NetworkId, epoch: number): string {
 /** The hosts by their ids. */
 export type Hosts = ReadonlyMap<HostId, PlanHost>;
 
-/** Makes the plan. */
-export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
+/** Makes the plan. `busy`: the networks that are being written, of which only the placements count. */
+export function plan(
+  networks: Iterable<Network>,
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  busy: Pick<ReadonlySet<NetworkId>, 'has'> = NONE,
+): Plan {
   const load = new Map<HostId, number>();
   const unsettled: Unsettled[] = [];
   for (const network of networks) {
     for (const { hostId } of network.placements) load.set(hostId, (load.get(hostId) ?? 0) + 1);
-    if (!isSettled(network, hosts)) unsettled.push({ network, urgency: urgencyOf(network, hosts) });
+    if (!busy.has(network.networkId) && !isSettled(network, hosts))
+      unsettled.push({ network, urgency: urgencyOf(network, hosts) });
   }
   if (unsettled.length === 0) return NOTHING;
   unsettled.sort(mostUrgentFirst);
@@ -141,6 +147,7 @@ export function planInOrder(
 // After a gap a host is told again what it did not confirm: within the time for which its breaker stays open, at most.
 const SETTLES_MS = 15_000;
 
+const NONE: ReadonlySet<NetworkId> = new Set();
 const NOTHING: Plan = { networks: [], kept: [] };
 
 interface Unsettled {

@@ -8,11 +8,17 @@ import type { Network } from '../domain/network.js';
 import { type Hosts, type Plan, type PlanBrakes, type PlanHost, planInOrder, urgencyOf } from '../domain/plan.js';
 
 /** Makes the plan. */
-export function plainPlan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
+export function plainPlan(
+  networks: Iterable<Network>,
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  busy: ReadonlySet<NetworkId>,
+): Plan {
   const sorted = [...networks].sort(
     (a, b) => urgencyOf(a, hosts) - urgencyOf(b, hosts) || (a.networkId < b.networkId ? -1 : 1),
   );
-  return planInOrder(sorted, hosts, brakes, new EveryHost(hosts, sorted));
+  const open = sorted.filter(({ networkId }) => !busy.has(networkId));
+  return planInOrder(open, hosts, brakes, new EveryHost(hosts, sorted));
 }
 
 /** Looks at every host. */
