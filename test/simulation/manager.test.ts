@@ -131,6 +131,31 @@ describe('the managers of several servers', () => {
     await until(() => claimedBy(2) === 401, 60_000, h2.beat);
   });
 
+  test('claim every network, though the store takes long for one of them, refuses others at first, and the lead is lost meanwhile', async () => {
+    await manyNetworks(150);
+    const b = await group.start();
+    const { networks } = b.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    let refused = 0;
+    networks.put = async (...args) => {
+      if (args[0].networkId === 'n-1') await wait(15_000);
+      if (refused < 40) {
+        refused++;
+        throw new StoreUnavailableError('away');
+      }
+      return put(...args);
+    };
+    await group.kill(a);
+    await until(() => b.plane.lease.epoch !== undefined, 8_000);
+    await until(() => claimedBy(2) === 150, 5_000);
+    expect(b.log.lines.filter(({ message }) => message === 'networks cannot be claimed yet')).toHaveLength(1);
+    const heal = cutOff(b);
+    await group.clock.advance(6_000);
+    expect(b.plane.lease.epoch).toBeUndefined();
+    heal();
+    await until(() => claimedBy(2) === 151, 30_000);
+  });
+
   test('leave hosts to what they do until the network is claimed', async () => {
     await agentAt(a, 'h1');
     const b = await group.start();

@@ -378,7 +378,7 @@ export class Manager {
       this.#underWay.end(network);
     } catch (error) {
       log.warn('network cannot be written yet', { network: network.networkId, error: String(error) });
-      await delay(clock, AGAIN_MS, this.#stopping.signal);
+      await delay(clock, AGAIN_MS);
       this.#underWay.forget(network);
     }
     this.wake();
