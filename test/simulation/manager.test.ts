@@ -102,6 +102,33 @@ describe('the managers of several servers', () => {
     await group.clock.advance(1_000);
   }
 
+  test('write no network again before they see what became of the first time', async () => {
+    const ids = Array.from({ length: 60 }, (_, n) => `n-${n}`);
+    for (const [n, id] of ids.entries()) await group.createSubnet(a, id, `10.1.${n}.0/24`);
+    await group.clock.advance(1_000);
+    group.watchBehindMs = 300;
+    const { networks } = a.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    const written: string[] = [];
+    networks.put = (...args) => {
+      written.push(args[0].networkId);
+      return put(...args);
+    };
+    const h1 = new PlayedAgent({ plane: a.plane, advance: (ms) => group.clock.advance(ms) }, 'h1');
+    const attachments = ids.map((id) => ({
+      networkId: id,
+      interface: `br-${id}`,
+      ready: true,
+      reason: '',
+      foreignDhcpServers: [],
+    }));
+    await h1.hello({ attachments });
+    // What it is told wakes the manager again and again.
+    await until(() => h1.deliveries.length >= ids.length, 3_000);
+    await group.clock.advance(1_000);
+    expect(written.sort()).toEqual(ids.sort());
+  });
+
   test('claim what others made, too', async () => {
     const b = await group.start();
     expect(b.plane.lease.isSelf).toBe(false);
