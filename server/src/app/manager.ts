@@ -70,7 +70,9 @@ export class Manager {
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
   readonly #wellbeing: Wellbeing;
   readonly #underWay = new UnderWay();
-  readonly #turns = new Turns<Task>((task) => this.#execute(task));
+  readonly #turns = new Turns<Task>((task) =>
+    this.#execute(task).catch((error: unknown) => this.#context.log.error('manager run failed', { error })),
+  );
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
