@@ -102,6 +102,33 @@ describe('the managers of several servers', () => {
     await group.clock.advance(1_000);
   }
 
+  test('write no network again before they see what became of the first time', async () => {
+    const ids = Array.from({ length: 60 }, (_, n) => `n-${n}`);
+    for (const [n, id] of ids.entries()) await group.createSubnet(a, id, `10.1.${n}.0/24`);
+    await group.clock.advance(1_000);
+    group.watchBehindMs = 300;
+    const { networks } = a.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    const written: string[] = [];
+    networks.put = (...args) => {
+      written.push(args[0].networkId);
+      return put(...args);
+    };
+    const h1 = new PlayedAgent({ plane: a.plane, advance: (ms) => group.clock.advance(ms) }, 'h1');
+    const attachments = ids.map((id) => ({
+      networkId: id,
+      interface: `br-${id}`,
+      ready: true,
+      reason: '',
+      foreignDhcpServers: [],
+    }));
+    await h1.hello({ attachments });
+    // What it is told wakes the manager again and again.
+    await until(() => h1.deliveries.length >= ids.length, 3_000);
+    await group.clock.advance(1_000);
+    expect(written.sort()).toEqual(ids.sort());
+  });
+
   test('claim what others made, too', async () => {
     const b = await group.start();
     expect(b.plane.lease.isSelf).toBe(false);
@@ -129,6 +156,31 @@ describe('the managers of several servers', () => {
     expect(red()).toMatchObject({ holderEpoch: 2, placements: [{ hostId: 'h2', epoch: 2 }] });
     expect(h2.deliveries[0]).toMatchObject({ networkId: 'red', placementEpoch: 2n });
     await until(() => claimedBy(2) === 401, 60_000, h2.beat);
+  });
+
+  test('claim every network, though the store takes long for one of them, refuses others at first, and the lead is lost meanwhile', async () => {
+    await manyNetworks(150);
+    const b = await group.start();
+    const { networks } = b.plane.useCases.context.store;
+    const put = networks.put.bind(networks);
+    let refused = 0;
+    networks.put = async (...args) => {
+      if (args[0].networkId === 'n-1') await wait(15_000);
+      if (refused < 40) {
+        refused++;
+        throw new StoreUnavailableError('away');
+      }
+      return put(...args);
+    };
+    await group.kill(a);
+    await until(() => b.plane.lease.epoch !== undefined, 8_000);
+    await until(() => claimedBy(2) === 150, 5_000);
+    expect(b.log.lines.filter(({ message }) => message === 'networks cannot be claimed yet')).toHaveLength(1);
+    const heal = cutOff(b);
+    await group.clock.advance(6_000);
+    expect(b.plane.lease.epoch).toBeUndefined();
+    heal();
+    await until(() => claimedBy(2) === 151, 30_000);
   });
 
   test('leave hosts to what they do until the network is claimed', async () => {

@@ -1,6 +1,7 @@
 // Hosts that fall silent together become suspect one after another: the first of them must not be moved before the last
 // ones show that the fault is not theirs.
 
+import type { NetworkId } from '@leasehold/server/domain/ids';
 import { expect, test } from 'vitest';
 import { Installation } from './installation.js';
 
@@ -55,3 +56,40 @@ test.each(Array.from({ length: 25 }, (_, n) => 7_000 + 480 * n))(
     await installation.stop();
   },
 );
+
+test('when all power is lost, what the first six of ten machines serve stays, and what only late ones serve moves once', async () => {
+  const ids = Array.from({ length: 10 }, (_, n) => `n${n}`);
+  const hostIds = Array.from({ length: 10 }, (_, n) => `h${n}`);
+  const installation = await Installation.start(Object.fromEntries(hostIds.map((hostId) => [hostId, ids])));
+  for (const [n, networkId] of ids.entries()) {
+    await installation.createNetwork(networkId, { dhcpServerCount: 1 });
+    await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+  }
+  await installation.advance(20_000);
+  const placed = () => ids.map((id) => installation.disk.networks.get(id as NetworkId)?.placements ?? []);
+  const before = placed();
+  expect(new Set(before.flat().map(({ hostId }) => hostId)).size).toBe(10);
+  for (const host of installation.hosts.values()) await host.kill();
+  await installation.killServer();
+  await installation.advance(10_000);
+  await installation.startServer();
+  const [late, early] = [hostIds.slice(6), hostIds.slice(0, 6)];
+  // The sixth to return leaves fewer than half silent.
+  for (const hostId of early) {
+    await installation.advance(8_000);
+    await installation.host(hostId).reboot();
+  }
+  const isLate = (network: number) => late.includes(before[network]?.[0]?.hostId ?? '');
+  await installation.advance(14_000);
+  expect(placed()).toEqual(before);
+  await installation.advance(3_000);
+  const moved = placed();
+  for (const [n, [placement]] of moved.entries()) {
+    if (isLate(n)) expect(early).toContain(placement?.hostId);
+    else expect([placement]).toEqual(before[n]);
+  }
+  for (const hostId of late) await installation.host(hostId).reboot();
+  await installation.advance(60_000);
+  expect(placed()).toEqual(moved);
+  await installation.stop();
+});

@@ -204,6 +204,68 @@ describe('a host fails', () => {
   });
 });
 
+describe('a host that does not confirm', () => {
+  /** Its disk is full, and another one has the network by then. */
+  async function failedOnce(): Promise<void> {
+    await redOn(['h1']);
+    await installation.addHost('h2', ['red']);
+    await installation.updateHost('h1', { maintenance: true });
+    installation.host('h2').setDisk('full');
+    await installation.advance(100);
+    await installation.updateHost('h1', { maintenance: false });
+    await installation.advance(20_000);
+    expect(installation.placements('red')).toContain('h1 serving');
+  }
+
+  test('is tried last, and gets the network when there is nobody else', async () => {
+    await failedOnce();
+    await installation.addHost('h3', ['red']);
+    installation.host('h2').setDisk('good');
+    await installation.advance(40_000);
+    await installation.host('h1').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h3']);
+    await installation.host('h3').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+  });
+
+  test('is as good as any other, once it served', async () => {
+    await failedOnce();
+    installation.host('h2').setDisk('good');
+    await installation.advance(40_000);
+    await installation.host('h1').kill();
+    await installation.advance(5_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+    await installation.addHost('h3', ['red']);
+    await installation.updateHost('h2', { maintenance: true });
+    await installation.advance(1_000);
+    expect(installation.answering('red')).toEqual(['h3']);
+    await installation.updateHost('h2', { maintenance: false });
+    // Who serves is given up only for a host that did not fail.
+    await installation.updateHost('h3', { maintenance: true });
+    await installation.advance(1_000);
+    expect(installation.answering('red')).toEqual(['h2']);
+  });
+
+  test('keeps the network for minutes when the others fail, too', async () => {
+    installation = await Installation.start({ h1: ['red'], h2: ['red'], h3: ['red'] });
+    for (const host of installation.hosts.values()) host.setDisk('full');
+    await installation.createNetwork('red');
+    await installation.createSubnet('red', 'red-a', '10.0.0.0/24');
+    await installation.advance(1_000);
+    const placed: string[] = [];
+    for (let s = 0; s < 1_800; s++) {
+      await installation.advance(1_000);
+      const { hostId = '' } = installation.disk.networks.get('red' as NetworkId)?.placements[0] ?? {};
+      if (placed.at(-1) !== hostId) placed.push(hostId);
+    }
+    // Each is tried at once, and again after five minutes.
+    expect(new Set(placed).size).toBe(3);
+    expect(placed.length).toBeLessThanOrEqual(3 + 2 * 6);
+  });
+});
+
 describe('what an operator asks for', () => {
   test('maintenance moves a network make before break: somebody answers all the time', async () => {
     await redOn(['h1', 'h2']);
@@ -289,6 +351,60 @@ describe('a rebalance', () => {
     expect(await moves(false)).toEqual([]);
     await installation.advance(1_000);
     expect(installation.placements(move?.networkId ?? '')).toEqual([]);
+  });
+});
+
+describe('a rebalance of more networks than are written at a time', () => {
+  const many = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, n) => `${prefix}${String(n).padStart(2, '0')}`);
+
+  /** What it moved; meanwhile, while the first of its writes are under way, something happens. */
+  async function rebalanced(meanwhile: () => Promise<void>) {
+    const networkIds = [...many('a', 33), 'm', ...many('z', 36)];
+    installation = await Installation.start({ h1: networkIds });
+    for (const [n, networkId] of networkIds.entries()) {
+      await installation.createNetwork(networkId, { dhcpServerCount: networkId === 'm' ? 2 : 1 });
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+    }
+    await installation.addHost('h2', ['m']);
+    await installation.advance(1_000);
+    await installation.addHost('h3', networkIds);
+    await installation.advance(5_000);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 serving']);
+    const { rebalance, context } = installation.plane.useCases;
+    const { networks } = context.store;
+    const put = networks.put.bind(networks);
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    networks.put = async (...args) => {
+      if (args[0].networkId.startsWith('a')) await held;
+      return put(...args);
+    };
+    const moving = rebalance.run(undefined, false);
+    await meanwhile();
+    letGo();
+    const moves = accepted(await moving);
+    expect(moves.length).toBeGreaterThan(30);
+    await installation.advance(1_000);
+    return moves.filter(({ networkId }) => networkId === 'm');
+  }
+
+  test('moves nothing to a host that became a server of the network meanwhile', async () => {
+    const moves = await rebalanced(async () => {
+      await installation.host('h2').kill();
+      await installation.advance(10_000);
+      expect(installation.placements('m')).toEqual(['h1 serving', 'h2 former', 'h3 serving']);
+    });
+    expect(moves).toEqual([]);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 former', 'h3 serving']);
+  });
+
+  test('moves nothing to a host that was taken out meanwhile', async () => {
+    const moves = await rebalanced(() => installation.updateHost('h3', { maintenance: true }));
+    expect(moves).toEqual([]);
+    expect(installation.placements('m')).toEqual(['h1 serving', 'h2 serving']);
   });
 });
 

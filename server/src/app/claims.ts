@@ -2,7 +2,8 @@
 // view shows it, the view also shows every slot that was written before; unless it is reading everything again: then
 // once that is over.
 //
-//   C1. In the order it is told, some at a time; those that appear later, made through another server, too.
+//   C1. In the order it is told, some at a time, each until it is claimed; those that appear later, made through another
+//       server, too.
 //   C2. A claim changes nothing but the epoch. A plan for a network that is not claimed yet carries the claim itself: it
 //       is written only over the document it was made from, so nothing came in between.
 
@@ -11,9 +12,8 @@ import type { NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { Subscription } from '../ports/store.js';
 import type { Context } from './context.js';
+import { Turns } from './turns.js';
 
-// A plan that comes meanwhile waits for so many writes at most.
-const AT_ONCE = 32;
 const AGAIN_MS = 500;
 
 /** Claims networks, during one term of leading. */
@@ -23,9 +23,11 @@ export class Claims {
   readonly #signal: AbortSignal;
   /** Not claimed as far as the view shows. */
   readonly #unclaimed = new Set<NetworkId>();
+  /** Of those: being claimed, or claimed and not shown yet. */
+  readonly #begun = new Set<NetworkId>();
+  readonly #turns = new Turns<Network>((network) => this.#claimOne(network));
   readonly #subscriptions: Subscription[] = [];
-  #queue: readonly Network[] = [];
-  #isWorking = false;
+  #isFailing = false;
   #onComplete: (() => void) | undefined;
 
   /** `signal`: ends it. */
@@ -45,7 +47,7 @@ export class Claims {
     this.#subscriptions.push(
       view.listen((shown) => {
         if (shown.kind === 'network') this.#look(shown.network);
-        else if (shown.kind === 'network-gone') this.#unclaimed.delete(shown.networkId);
+        else if (shown.kind === 'network-gone') this.#forget(shown.networkId);
         else return;
         look();
       }),
@@ -65,8 +67,14 @@ export class Claims {
   }
 
   #look({ networkId, holderEpoch }: Network): void {
+    // As shown before the claim, or made anew since.
+    this.#forget(networkId);
     if (holderEpoch < this.#epoch) this.#unclaimed.add(networkId);
-    else this.#unclaimed.delete(networkId);
+  }
+
+  #forget(networkId: NetworkId): void {
+    this.#unclaimed.delete(networkId);
+    this.#begun.delete(networkId);
   }
 
   /** The networks that are not claimed, as far as the view shows. */
@@ -76,33 +84,37 @@ export class Claims {
 
   /** Claims these from now on, in this order, and no longer those of the call before. */
   claim(networks: readonly Network[]): void {
-    this.#queue = networks;
-    if (this.#isWorking || networks.length === 0) return;
-    this.#isWorking = true;
-    void this.#work().finally(() => {
-      this.#isWorking = false;
-    });
-  }
-
-  async #work(): Promise<void> {
-    const { clock, log } = this.#context;
-    while (this.#queue.length > 0 && !this.#signal.aborted) {
-      const next = this.#queue.filter(({ networkId }) => this.#unclaimed.has(networkId));
-      this.#queue = next.slice(AT_ONCE);
-      try {
-        await Promise.all(next.slice(0, AT_ONCE).map((network) => this.#claimOne(network)));
-      } catch (error) {
-        log.warn('networks cannot be claimed yet', { error: String(error) });
-        await delay(clock, AGAIN_MS, this.#signal);
-        this.#queue = next;
-      }
-    }
+    this.#turns.tell(networks);
   }
 
   async #claimOne(network: Network): Promise<void> {
-    const { store, lease } = this.#context;
+    const { networkId } = network;
+    if (this.#begun.has(networkId)) return;
+    this.#begun.add(networkId);
+    while (this.#unclaimed.has(networkId) && this.#mayAct) {
+      try {
+        await this.#write(network);
+        this.#isFailing = false;
+        // Otherwise it may have ended without a claim.
+        if (this.#mayAct) return;
+      } catch (error) {
+        if (!this.#isFailing) this.#context.log.warn('networks cannot be claimed yet', { error: String(error) });
+        this.#isFailing = true;
+        // Not by the signal: it would have a listener for each.
+        await delay(this.#context.clock, AGAIN_MS);
+      }
+    }
+    this.#begun.delete(networkId);
+  }
+
+  get #mayAct(): boolean {
+    return this.#context.lease.epoch === this.#epoch && !this.#signal.aborted;
+  }
+
+  async #write(network: Network): Promise<void> {
+    const { store } = this.#context;
     let current: Network | undefined = network;
-    while (current && current.holderEpoch < this.#epoch && lease.epoch === this.#epoch && !this.#signal.aborted) {
+    while (current && current.holderEpoch < this.#epoch && this.#mayAct) {
       const written = await store.networks.put({ ...current, holderEpoch: this.#epoch });
       if (written !== 'conflict') return;
       current = await store.networks.get(network.networkId);

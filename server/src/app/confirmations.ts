@@ -1,20 +1,21 @@
 // Which hosts are well and yet do not confirm a network they were told to serve. A host that is well confirms within
 // milliseconds. One that cannot (its port 67 is taken, its disk is full) goes on sending heartbeats, and would keep a
-// network for ever that another host could serve.
+// network for ever that another host could serve. What it failed at it may do well an instant later: so it is tried last,
+// but tried; and once it serves nothing is held against it.
 
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import { type PlanHost, placementKey } from '../domain/plan.js';
 
 const CONFIRM_WITHIN_MS = 10_000;
-const TRY_AGAIN_MS = 300_000;
+const FORGIVEN_AFTER_MS = 300_000;
 const NONE: ReadonlyMap<NetworkId, number> = new Map();
 
 /** Follows who does not confirm. */
 export class Confirmations {
   /** By network and host: since when it is waited for. */
   readonly #waitingSinceMs = new Map<string, number>();
-  /** Until when a host is not tried again. */
+  /** Until when a host is tried last. */
   readonly #failingUntilMs = new Map<HostId, Map<NetworkId, number>>();
 
   /** Looks at the placements of the networks of which hosts are told. */
@@ -22,12 +23,14 @@ export class Confirmations {
     const waiting = new Set<string>();
     for (const { networkId, placements } of networks) {
       for (const { hostId, epoch } of placements) {
-        if (!isExpectedToConfirm(hosts.get(hostId), networkId, epoch)) continue;
+        const host = hosts.get(hostId);
+        if (host?.serving.has(placementKey(networkId, epoch))) this.#failingUntilMs.get(hostId)?.delete(networkId);
+        if (!isExpectedToConfirm(host, networkId, epoch)) continue;
         const key = keyOf(networkId, hostId);
         waiting.add(key);
         const sinceMs = this.#waitingSinceMs.get(key) ?? nowMs;
         this.#waitingSinceMs.set(key, sinceMs);
-        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#fails(hostId, networkId, nowMs + TRY_AGAIN_MS);
+        if (nowMs - sinceMs >= CONFIRM_WITHIN_MS) this.#fails(hostId, networkId, nowMs + FORGIVEN_AFTER_MS);
       }
     }
     for (const key of this.#waitingSinceMs.keys()) if (!waiting.has(key)) this.#waitingSinceMs.delete(key);
@@ -42,7 +45,7 @@ export class Confirmations {
     this.#failingUntilMs.set(hostId, failing.set(networkId, untilMs));
   }
 
-  /** The networks for which a host is not tried for now. */
+  /** The networks for which any other host is tried before this one. */
   failing(hostId: HostId): Pick<ReadonlySet<NetworkId>, 'has'> {
     return this.#failingUntilMs.get(hostId) ?? NONE;
   }

@@ -1,6 +1,7 @@
 // The manager: keeps `dhcp_server_count` hosts serving every network that is to be served.
 //
-//   M1. It reads the world and is never told what changed: timer and events only wake it. One run at a time.
+//   M1. It reads the world and is never told what changed: timer and events only wake it. One run at a time. It waits for
+//       none of its writes: the next run plans anew what was not begun, and leaves alone what is being written.
 //   M2. A placement is stored before the first byte of its assignment is sent: the deployment follows the view.
 //   M3. What it writes of a network carries its epoch, over the very document that it planned from, and never over what a
 //       higher epoch claimed: the first such write claims the network (protocol.md §5.2, claims.ts). Hosts are told only
@@ -9,6 +10,8 @@
 //       is still under way when the term ends meets what it was made from, before anybody else claimed the network, or
 //       nothing: so nobody waits for it.
 //   M5. A run that finds nothing to do writes nothing.
+//   M6. It writes some networks at a time, the most urgent first: a burst of writes must not keep the lease's renewals from
+//       the store. What uses up what the brakes allow is counted when its write begins, and every plan knows of it.
 
 import { delay, type Timer } from '@leasehold/program/clock';
 import {
@@ -25,9 +28,9 @@ import { isQuiet } from '../domain/liveness.js';
 import type { Network } from '../domain/network.js';
 import { becomeFormer, serversWanted, withPlacement } from '../domain/placement.js';
 import { type NetworkPlan, type Plan, type PlanHost, placementKey, plan, type Ready } from '../domain/plan.js';
-import { type Move, rebalance } from '../domain/rebalance.js';
+import { areStillPossible, type Move, rebalance } from '../domain/rebalance.js';
 import type { ObservedAttachment, ObservedHost } from '../ports/dhcp-provider.js';
-import type { Subscription } from '../ports/store.js';
+import type { Store, Subscription } from '../ports/store.js';
 import { Claims } from './claims.js';
 import { Confirmations } from './confirmations.js';
 import { type Context, wallTime } from './context.js';
@@ -36,6 +39,8 @@ import type { Fleet, HostNow } from './fleet.js';
 import { withoutGoneFormers } from './former-servers.js';
 import type { HostAnswers } from './host-answers.js';
 import { type Brake, RaisedBrakes } from './raised-brakes.js';
+import { inTurns, Turns } from './turns.js';
+import { UnderWay } from './under-way.js';
 import { Wellbeing } from './wellbeing.js';
 
 // Without any event the world is read again this often: what was missed is then missed no longer.
@@ -49,7 +54,7 @@ const PACE_MS = 20;
 // Planning for the largest installations takes longer than that: most of the time is for what woke it, such as hellos.
 const PACE_PER_PLANNING = 3;
 const MAX_PACE_MS = 250;
-const MOVES_AT_ONCE = 32;
+const AGAIN_MS = 500;
 const NAMED_KEPT = 5;
 
 /** Keeps networks served. */
@@ -64,6 +69,10 @@ export class Manager {
   readonly #shortSince = new Map<NetworkId, WallTime>();
   readonly #marksSeenMs = new Map<NetworkId, { readonly operationId: string; readonly seenMs: number }>();
   readonly #wellbeing: Wellbeing;
+  readonly #underWay = new UnderWay();
+  readonly #turns = new Turns<Task>((task) =>
+    this.#execute(task).catch((error: unknown) => this.#context.log.error('manager run failed', { error })),
+  );
   #losses: ReadonlyMap<HostId, number> = new Map();
   #timer: Timer | undefined;
   #dueMs = 0;
@@ -127,6 +136,7 @@ export class Manager {
     this.#stopping.abort();
     this.#timer?.cancel();
     for (const subscription of this.#subscriptions) subscription.close();
+    this.#turns.tell([]);
     this.#claims.stop();
     this.#deployment.stop();
   }
@@ -159,7 +169,7 @@ export class Manager {
       if (this.#timer) this.#noticeStall();
       this.#timer?.cancel();
       try {
-        await this.manage();
+        this.manage();
       } catch (error) {
         this.#context.log.error('manager run failed', { error });
       }
@@ -201,7 +211,7 @@ export class Manager {
 
   /**
    * Evens out who serves what, of one network or of all, and answers what was moved; with `only: 'preview'` what would be.
-   * A move that met another change of its network is left out.
+   * A move that met another change of its network, or whose host cannot take it any more, is left out.
    */
   async rebalance(networkId: NetworkId | undefined, only?: 'preview'): Promise<readonly Move[]> {
     const { view } = this.#context;
@@ -215,27 +225,31 @@ export class Manager {
     const byNetwork = new Map<NetworkId, Move[]>();
     for (const move of moves) byNetwork.set(move.networkId, [...(byNetwork.get(move.networkId) ?? []), move]);
     const made: Move[] = [];
-    const groups = [...byNetwork];
-    for (let i = 0; i < groups.length; i += MOVES_AT_ONCE) {
-      const batch = groups.slice(i, i + MOVES_AT_ONCE).map(([id, own]) => this.#move(id, own));
-      made.push(...(await Promise.all(batch)).flat());
-    }
-    return made;
+    const failures: unknown[] = [];
+    await inTurns([...byNetwork], async ([id, own]) => {
+      if (failures.length > 0) return;
+      await this.#move(id, own).then(
+        (moved) => made.push(...moved),
+        (error: unknown) => failures.push(error),
+      );
+    });
+    if (failures.length > 0) throw failures[0];
+    return moves.filter((move) => made.includes(move));
   }
 
   async #move(networkId: NetworkId, moves: readonly Move[]): Promise<readonly Move[]> {
     const { store, view, log } = this.#context;
     const network = view.networks.get(networkId);
     if (!this.mayAct || network?.holderEpoch !== this.#epoch) return [];
+    const known = moves.flatMap(({ toHostId }) => view.hosts.get(toHostId) ?? []);
+    const hosts = this.#look(new Map(known.map((host) => [host.hostId, this.#fleet.lookAt(host)])));
+    if (!areStillPossible(moves, network, hosts)) return [];
     const since = wallTime(this.#context);
-    const { authorityCeilingS } = store.settings;
     const epochs = moves.map(({ epoch }) => epoch);
-    if (!epochs.every((epoch) => network.placements.some((each) => each.epoch === epoch))) return [];
-    let after = becomeFormer(network, epochs, authorityCeilingS, since);
+    let after = becomeFormer(network, epochs, store.settings.authorityCeilingS, since);
     for (const { toHostId } of moves) {
-      const host = view.hosts.get(toHostId);
-      if (!host) return [];
-      after = withPlacement(after, toHostId, host.uid, since);
+      const host = hosts.get(toHostId);
+      if (host) after = withPlacement(after, toHostId, host.uid, since);
     }
     if ((await store.networks.put(after)) === 'conflict') return [];
     for (const { fromHostId, toHostId } of moves) {
@@ -248,51 +262,47 @@ export class Manager {
     return new Map([...fleet].map(([hostId, now]) => [hostId, this.#toPlanHost(now)]));
   }
 
-  /** One run: plans, writes, and tells. */
-  async manage(): Promise<void> {
+  /** One run: plans, begins to write, and tells. */
+  manage(): void {
     if (!this.mayAct) {
       if (!this.#stopping.signal.aborted) this.#brakes.set('STORE', 'The store does not answer: nothing is moved');
       return;
     }
     const { view, clock } = this.#context;
-    const beganMs = clock.now();
+    const nowMs = clock.now();
     const fleet = this.#fleet.look();
-    this.#wellbeing.follow(fleet, beganMs);
+    this.#wellbeing.follow(fleet, nowMs);
     const hosts = this.#look(fleet);
-    this.#losses = recentLosses(this.#losses, clock.now());
+    this.#losses = recentLosses(this.#losses, nowMs);
     const silence = this.#noticeMassSilence(hosts);
-    const held = silence || maybeMassSilence(hosts.values(), this.#fleet.intervalMs, clock.now());
+    const held = silence || maybeMassSilence(hosts.values(), this.#fleet.intervalMs, nowMs);
     this.#isUnsure = held && !silence && [...hosts.values()].some(({ liveness }) => liveness !== 'up');
-    const planned = plan(view.networks.values(), hosts, brakesNow(hosts, held, this.#losses, clock.now()));
+    const networks = this.#underWay.applied(view.networks);
+    const planned = plan(networks, hosts, brakesNow(hosts, held, this.#losses, nowMs), this.#underWay);
     this.#showBrakes(held, planned, fleet);
-    const writes = this.#writes(planned, hosts);
+    this.#turns.tell(this.#tasks(planned, hosts));
     this.#claimOthers(planned, hosts);
-    this.#planningMs = clock.now() - beganMs;
-    await Promise.all(writes);
-    if (this.#stopping.signal.aborted) return;
     this.#deployment.refresh([...fleet].flatMap(([hostId, { breaker }]) => (breaker === 'half-open' ? [hostId] : [])));
     // While this server reads the store again it tells of nothing: then nobody can confirm.
     const told = [...view.networks.values()].filter((network) => this.#deployment.isTold(network));
-    this.#confirmations.follow(told, hosts, clock.now());
+    this.#confirmations.follow(told, hosts, nowMs);
     this.#noteShort(hosts);
+    this.#planningMs = clock.now() - nowMs;
   }
 
-  /** Begins the writes of the plan, in its order, and then those of other networks that need looking after. */
-  #writes({ networks }: Plan, hosts: ReadonlyMap<HostId, PlanHost>): readonly Promise<void>[] {
+  /** What there is to write: the plan, in its order, and then other networks that need looking after. */
+  #tasks({ networks }: Plan, hosts: ReadonlyMap<HostId, PlanHost>): readonly Task[] {
     const { view } = this.#context;
-    const writes: Promise<void>[] = [];
-    const planned = new Set<NetworkId>();
-    for (const each of networks) {
+    const planned = new Set(networks.map(({ networkId }) => networkId));
+    const ofPlan = networks.flatMap((each): readonly Task[] => {
       const network = view.networks.get(each.networkId);
-      planned.add(each.networkId);
-      if (network) writes.push(this.#execute(network, each, hosts));
-    }
-    for (const network of view.networks.values()) {
-      if (!planned.has(network.networkId) && this.#needsLook(network)) {
-        writes.push(this.#execute(network, undefined, hosts));
-      }
-    }
-    return writes;
+      return network ? [{ network, planned: each, hosts }] : [];
+    });
+    const others = [...view.networks.values()].filter(
+      (network) =>
+        !planned.has(network.networkId) && !this.#underWay.has(network.networkId) && this.#needsLook(network),
+    );
+    return [...ofPlan, ...others.map((network): Task => ({ network, planned: undefined, hosts }))];
   }
 
   #needsLook({ networkId, formerServers, mark, deleted }: Network): boolean {
@@ -305,7 +315,8 @@ export class Manager {
     const planned = new Set(networks.map(({ networkId }) => networkId));
     const [first, then, last]: [Network[], Network[], Network[]] = [[], [], []];
     for (const networkId of [...this.#claims.unclaimed].sort()) {
-      const network = planned.has(networkId) ? undefined : this.#context.view.networks.get(networkId);
+      const isWritten = planned.has(networkId) || this.#underWay.has(networkId);
+      const network = isWritten ? undefined : this.#context.view.networks.get(networkId);
       if (!network) continue;
       const isHeard = network.placements.some(({ hostId }) => hosts.get(hostId)?.connected);
       (isHeard ? first : network.placements.length > 0 ? then : last).push(network);
@@ -341,24 +352,38 @@ export class Manager {
     };
   }
 
-  // A conflict needs no repeat here: the view will show the newer document and wake the manager.
-  async #execute(
-    network: Network,
-    planned: NetworkPlan | undefined,
-    hosts: ReadonlyMap<HostId, PlanHost>,
-  ): Promise<void> {
-    const { store, view } = this.#context;
+  async #execute({ network, planned, hosts }: Task): Promise<void> {
+    const { view } = this.#context;
     if (!this.mayAct || network.holderEpoch > this.#epoch) return;
+    // It changed while this waited: that woke the manager, too.
+    if (view.networks.get(network.networkId) !== network) return;
     const isClaimed = network.holderEpoch === this.#epoch && !view.isReading;
     const applied = this.#applied(network, planned, hosts);
     // What may be forgotten shows only once every slot and every word of a host before it was seen.
     const after = isClaimed ? this.#withoutOldMark(withoutGoneFormers(this.#context, this.#answers, applied)) : applied;
-    if (isClaimed && isSpent(after) && !view.occupancy(network.networkId).isLeftOver) {
-      await store.networks.remove(network);
-    } else if (after !== network) {
-      const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
-      if (planned && written !== 'conflict') this.#logPlan(planned, after);
+    const isGone = isClaimed && isSpent(after) && !view.occupancy(network.networkId).isLeftOver;
+    if (isGone) await this.#write(network, after, (store) => store.networks.remove(network));
+    else if (after !== network) await this.#write(network, after, (store) => this.#put(store, after, planned));
+  }
+
+  async #put(store: Store, after: Network, planned: NetworkPlan | undefined): Promise<void> {
+    const written = await store.networks.put({ ...after, holderEpoch: this.#epoch });
+    if (planned && written !== 'conflict') this.#logPlan(planned, after);
+  }
+
+  // A conflict needs no repeat here: the view will show the newer document and wake the manager.
+  async #write(network: Network, after: Network, write: (store: Store) => Promise<unknown>): Promise<void> {
+    const { store, clock, log } = this.#context;
+    this.#underWay.begin(network, after);
+    try {
+      await write(store);
+      this.#underWay.end(network);
+    } catch (error) {
+      log.warn('network cannot be written yet', { network: network.networkId, error: String(error) });
+      await delay(clock, AGAIN_MS);
+      this.#underWay.forget(network);
     }
+    this.wake();
   }
 
   #applied(network: Network, planned: NetworkPlan | undefined, hosts: ReadonlyMap<HostId, PlanHost>): Network {
@@ -448,6 +473,13 @@ export class Manager {
       else if (!this.#shortSince.has(networkId)) this.#shortSince.set(networkId, wallTime(this.#context));
     }
   }
+}
+
+/** A network to be looked after; planned: what shall change in it. */
+interface Task {
+  readonly network: Network;
+  readonly planned: NetworkPlan | undefined;
+  readonly hosts: ReadonlyMap<HostId, PlanHost>;
 }
 
 function isAway({ contact, intervalMs }: ObservedHost, nowMs: number): boolean {

@@ -1,6 +1,6 @@
-// Which host should serve a network next: of those that can, one that did not just come back before one that did, then the
-// one whose failure domain has the fewest servers of this network, then the one with the fewest placements, then by a hash
-// of network and host.
+// Which host should serve a network next: of those that can, one that did not fail to confirm it before one that did, then
+// one that did not just come back before one that did, then the one whose failure domain has the fewest servers of this
+// network, then the one with the fewest placements, then by a hash of network and host.
 //
 //   C1. The answer is that of a look at every host (testing/plain-plan.ts); only the way to it is shorter: hosts are kept
 //       by their load, and those of one load in groups, of which the first one for the network mostly has the answer; and
@@ -25,19 +25,16 @@ export function takesPlacements({ managed, maintenance, liveness, connected, rea
   return managed && !maintenance && liveness === 'up' && connected && reachable;
 }
 
-/** Whether a host can take a placement of this network. */
+/** Whether a host can take a placement of this network, and did not just fail to. */
 export function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
-  return takesPlacements(host) && hasNetwork(host, networkId);
-}
-
-function hasNetwork({ ready, failing }: PlanHost, networkId: NetworkId): boolean {
-  return ready.has(networkId) && !failing.has(networkId);
+  return takesPlacements(host) && host.ready.has(networkId) && !host.failing.has(networkId);
 }
 
 // Keeping hosts by network costs a step for each network of each host; looking for one network costs at most one for each
 // host, usually far fewer.
 const WORTH_KEEPING = 32;
 const UNSTEADY = 1_000;
+const FAILING = 1_000_000;
 
 interface Entry {
   readonly host: PlanHost;
@@ -143,27 +140,28 @@ class ByLoad implements Candidates {
 
   /** From the least load up: who is found first in a domain with the fewest servers cannot be bettered any more. */
   #bestByLevel(search: Search, leastCrowd: number): Entry | undefined {
+    const { networkId } = search;
     const first = firstGroup(search.hash);
     let best: Entry | undefined;
     for (const level of this.#levels) {
       best = this.#bestOf(level[first] ?? [], search, best);
-      if (best && this.#crowdOf(best) <= leastCrowd) break;
+      if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
       for (const entries of level) best = this.#bestOf(entries, search, best);
-      if (best && this.#crowdOf(best) <= leastCrowd) break;
+      if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
     }
     return best;
   }
 
   #bestOf(entries: readonly Entry[], { networkId, hash, taken }: Search, before: Entry | undefined): Entry | undefined {
     let best = before;
-    let bestCrowd = best ? this.#crowdOf(best) : Number.POSITIVE_INFINITY;
+    let bestCrowd = best ? this.#crowdOf(best, networkId) : Number.POSITIVE_INFINITY;
     let bestWeight = best ? weightOf(hash, best) : 0;
     for (const entry of entries) {
-      const crowd = this.#crowdOf(entry);
+      const crowd = this.#crowdOf(entry, networkId);
       if (crowd > bestCrowd) continue;
       const weight = weightOf(hash, entry);
       if (best && crowd === bestCrowd && !isBefore(entry, weight, best, bestWeight)) continue;
-      if (!hasNetwork(entry.host, networkId) || taken.has(entry.host.hostId)) continue;
+      if (!entry.host.ready.has(networkId) || taken.has(entry.host.hostId)) continue;
       best = entry;
       bestCrowd = crowd;
       bestWeight = weight;
@@ -171,8 +169,8 @@ class ByLoad implements Candidates {
     return best;
   }
 
-  #crowdOf({ domain, penalty }: Entry): number {
-    return (this.#crowds[domain] ?? 0) + penalty;
+  #crowdOf({ domain, penalty, host: { failing } }: Entry, networkId: NetworkId): number {
+    return (this.#crowds[domain] ?? 0) + penalty + (failing.has(networkId) ? FAILING : 0);
   }
 
   #hostsOf(networkId: NetworkId): readonly Entry[] {

@@ -75,6 +75,21 @@ describe('plan places', () => {
     expect(planRed(network('red', 1), [back])).toEqual(['+a']);
   });
 
+  test('on a host that failed to confirm only when there is no other', () => {
+    const failed = host('a', { failing: new Set(['red'] as NetworkId[]) });
+    const busy = network('blue', 1, ['c']);
+    const back = host('c', { steady: false });
+    expect(moves(plan([busy, network('red', 1)], byId([failed, back]), FREE))).toEqual(['+c']);
+    expect(planRed(network('red', 1), [failed])).toEqual(['+a']);
+    expect(planRed(network('red', 2), [failed, host('b')])).toEqual(['+b', '+a']);
+  });
+
+  test('nothing of a network that is being written, and counts what will be there', () => {
+    const [busy, red] = [network('blue', 2, ['a']), network('red', 1)];
+    const planned = plan([busy, red], byId([host('a'), host('b')]), FREE, new Set([busy.networkId]));
+    expect(planned.networks.map(({ networkId, place }) => [networkId, place])).toEqual([['red', ['b']]]);
+  });
+
   test('evenly, also within one plan', () => {
     const networks = Array.from({ length: 30 }, (_, n) => network(`n${n}`, 1));
     const ready = new Set(networks.map(({ networkId }) => networkId));
@@ -107,6 +122,25 @@ describe('plan replaces', () => {
       '-a only server suspect',
       expect.stringMatching(/^\+[cd]$/),
     ]);
+  });
+
+  const failed = { failing: new Set(['red'] as NetworkId[]) };
+  test.each<[Why, Partial<PlanHost>, boolean]>([
+    ['host down', down, true],
+    ['only server suspect', suspect, true],
+    ['interface not ready', { ready: new Set() }, true],
+    ['host does not confirm', failed, false],
+    ['host does not confirm', { reachable: false }, false],
+    ['host in maintenance', { maintenance: true }, false],
+  ])('a server because of "%s" by one that failed, when there is no other: %s', (why, rest, isReplaced) => {
+    const hosts = [host('a', rest), host('b', failed)];
+    expect(planRed(network('red', 1, ['a']), hosts)).toEqual(isReplaced ? [`-a ${why}`, '+b'] : []);
+    expect(planRed(network('red', 1, ['a']), [...hosts, host('c')])).toEqual([`-a ${why}`, '+c']);
+  });
+
+  test('all dead servers at once while none of the others is live, though one was found', () => {
+    const hosts = [host('a', down), host('b', down), host('c', failed), host('d', failed)];
+    expect(planRed(network('red', 2, ['a', 'b']), hosts, HELD)).toHaveLength(4);
   });
 
   test('nothing of a host that was not heard since this server started', () => {
@@ -222,6 +256,7 @@ const anyHost = (id: string): fc.Arbitrary<PlanHost> =>
       liveness: fc.constantFrom<Liveness>('up', 'up', 'up', 'suspect', 'down'),
       reachable: mostly,
       ready: fc.subarray(NETWORKS as NetworkId[]).map((each) => new Set(each)),
+      failing: mostly.map((each) => new Set(each ? [] : (NETWORKS as NetworkId[]))),
     })
     .map((rest) => host(id, { ...rest, connected: rest.liveness === 'up' }));
 
@@ -262,6 +297,7 @@ const largerWorld = fc.record({
         .map(({ count, on, enabled }) => network(id, count, on, { ipamEnabled: enabled })),
     ),
   ),
+  busy: fc.subarray(MANY_NETWORKS, { maxLength: 3 }).map((each) => new Set(each)),
   massSilence: mostly.map((each) => !each),
   losses: fc.subarray(MANY_HOSTS, { maxLength: 2 }).map((ids) => new Map(ids.map((id) => [id as HostId, 0]))),
 });
@@ -299,23 +335,27 @@ function confirming(hosts: readonly PlanHost[], networks: readonly Network[]): r
     const own = networks.flatMap(({ networkId, placements }) =>
       placements
         .filter(({ hostId }) => can && hostId === each.hostId && each.ready.has(networkId))
+        .filter(() => !each.failing.has(networkId))
         .map(({ epoch }) => placementKey(networkId, epoch)),
     );
     return { ...each, serving: new Set(own) };
   });
 }
 
-const isHealthy = (each: PlanHost | undefined, networkId: NetworkId) =>
+const isFitting = (each: PlanHost | undefined, networkId: NetworkId) =>
   each?.managed && !each.maintenance && each.liveness === 'up' && each.reachable && each.ready.has(networkId);
+
+const isHealthy = (each: PlanHost | undefined, networkId: NetworkId) =>
+  isFitting(each, networkId) && !each?.failing.has(networkId);
 
 describe('any plan', () => {
   test('is the one that a look at every host for every placement makes', () => {
     fc.assert(
-      fc.property(largerWorld, ({ hosts, networks, massSilence, losses }) => {
+      fc.property(largerWorld, ({ hosts, networks, busy, massSilence, losses }) => {
         const known = byId(hosts);
         // Brakes remember whom they let go.
         const brakes = () => brakesNow(known, massSilence, losses, 1);
-        expect(plan(networks, known, brakes())).toEqual(plainPlan(networks, known, brakes()));
+        expect(plan(networks, known, brakes(), busy)).toEqual(plainPlan(networks, known, brakes(), busy));
       }),
       { numRuns: 500 },
     );
@@ -362,7 +402,7 @@ describe('any plan', () => {
         const short = settled.filter((each) => each.placements.length < serversWanted(each));
         const fitting = short.flatMap(({ networkId, placements, formerServers }) => {
           const known = [...placements, ...formerServers].map(({ hostId }) => hostId);
-          return hosts.filter((each) => isHealthy(each, networkId) && !known.includes(each.hostId));
+          return hosts.filter((each) => isFitting(each, networkId) && !known.includes(each.hostId));
         });
         expect(fitting).toEqual([]);
       }),

@@ -4,7 +4,8 @@
 //   L1. At most `dhcp_server_count` placements are wanted. One leaves in the same change in which another takes its
 //       place; what leaves is a former server, and goes on answering until its replacement does (deployment.ts).
 //   L2. A healthy placement never moves by itself; a host that returns gets new work only.
-//   L3. Nothing leaves without a replacement, unless nobody wants it any more.
+//   L3. Nothing leaves without a replacement, unless nobody wants it any more. A host that failed to confirm the network is
+//       one only for what cannot serve at all, and only when there is no other.
 //   L4. What is asked for (count, managed, maintenance, disabling) is done at once. What is only believed (a host is
 //       dead) passes the brakes, except that a network without any live server gets one at once.
 //   L5. The same input gives the same plan, in whatever order it comes.
@@ -44,7 +45,7 @@ export interface PlanHost {
   readonly ready: Ready;
   /** Network and epoch of the placements it confirmed, as `placementKey` makes them. */
   readonly serving: ReadonlySet<string>;
-  /** The networks it was told to serve and did not confirm for so long that another host had better try. */
+  /** The networks it was told to serve and did not confirm for so long that any other host had better try. */
   readonly failing: Pick<ReadonlySet<NetworkId>, 'has'>;
 }
 
@@ -103,13 +104,19 @@ export function placementKey(networkId: NetworkId, epoch: number): string {
 /** The hosts by their ids. */
 export type Hosts = ReadonlyMap<HostId, PlanHost>;
 
-/** Makes the plan. */
-export function plan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
+/** Makes the plan. `busy`: the networks that are being written, of which only the placements count. */
+export function plan(
+  networks: Iterable<Network>,
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  busy: Pick<ReadonlySet<NetworkId>, 'has'> = NONE,
+): Plan {
   const load = new Map<HostId, number>();
   const unsettled: Unsettled[] = [];
   for (const network of networks) {
     for (const { hostId } of network.placements) load.set(hostId, (load.get(hostId) ?? 0) + 1);
-    if (!isSettled(network, hosts)) unsettled.push({ network, urgency: urgencyOf(network, hosts) });
+    if (!busy.has(network.networkId) && !isSettled(network, hosts))
+      unsettled.push({ network, urgency: urgencyOf(network, hosts) });
   }
   if (unsettled.length === 0) return NOTHING;
   unsettled.sort(mostUrgentFirst);
@@ -140,6 +147,7 @@ export function planInOrder(
 // After a gap a host is told again what it did not confirm: within the time for which its breaker stays open, at most.
 const SETTLES_MS = 15_000;
 
+const NONE: ReadonlySet<NetworkId> = new Set();
 const NOTHING: Plan = { networks: [], kept: [] };
 
 interface Unsettled {
@@ -191,9 +199,11 @@ function planNetwork(
     const taken = new Set([...network.placements.map(({ hostId }) => hostId), ...place]);
     return candidates.best(networkId, taken, [...staying.map(({ hostId }) => hostId), ...place]);
   };
-  const take = ({ hostId }: PlanHost) => {
+  let live = 0;
+  const take = ({ hostId, failing }: PlanHost) => {
     place.push(hostId);
     candidates.add(hostId, 1);
+    if (!failing.has(networkId)) live++;
   };
 
   for (const placement of network.placements) {
@@ -208,18 +218,17 @@ function planNetwork(
     if (!best) break;
     take(best);
   }
-  let live = place.length + staying.filter((placement) => isLive(trouble(networkId, placement, hosts))).length;
+  live += staying.filter((placement) => isLive(trouble(networkId, placement, hosts))).length;
   for (const { placement, why } of troubled(networkId, staying, hosts)) {
     // First, so that a host that nobody can replace does not use up what the brakes allow.
     const best = candidate();
-    if (!best) break;
+    if (!best || (best.failing.has(networkId) && !isWorseThanFailing(why))) break;
     if (isBelieved(why) && !mayMove(why, placement, live, brakes)) {
       if (why === 'host down') kept.add(placement.hostId);
       continue;
     }
-    take(best);
     leave(placement, why, why === 'host down' && live > 0);
-    live++;
+    take(best);
   }
   return { networkId, withdraw, place };
 }
@@ -247,6 +256,14 @@ function troubled(
 
 function isLive(why: Why | undefined): boolean {
   return why === undefined || why === 'host in maintenance';
+}
+
+/**
+ * Whether even a host that failed is better: it may have been mended since. Never than another that fails, or they would
+ * pass the network on between them, nor than one that serves.
+ */
+function isWorseThanFailing(why: Why): boolean {
+  return why === 'interface not ready' || isBelieved(why);
 }
 
 function isBelieved(why: Why): boolean {

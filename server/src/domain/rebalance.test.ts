@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { placedNetwork, planHost, WHEN } from '../testing/plan-world.js';
-import type { HostId, Uid } from './ids.js';
+import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Network } from './network.js';
 import { becomeFormer, withPlacement } from './placement.js';
 import { type PlanHost, placementKey } from './plan.js';
-import { type Move, rebalance } from './rebalance.js';
+import { areStillPossible, type Move, rebalance } from './rebalance.js';
 
 const ALL = () => true;
 
@@ -83,6 +83,7 @@ describe('rebalance', () => {
     ['behind an open breaker', { reachable: false }],
     ['without the networks', { ready: new Set() }],
     ['that just came back', { steady: false }],
+    ['that failed to confirm them', { failing: new Set(['n1', 'n2', 'n3'] as NetworkId[]) }],
   ])('moves nothing to a host %s', (_, rest) => {
     const hosts = hostsOf({ a: '', b: '' }, crowded, (id) => (id === 'b' ? rest : {}));
     expect(rebalance(crowded, hosts, ALL)).toEqual([]);
@@ -93,6 +94,22 @@ describe('rebalance', () => {
     expect(rebalance(short, hostsOf(FLAT, short), ALL)).toEqual([]);
     const silent = hostsOf(FLAT, crowded, (id) => (id === 'a' ? { serving: new Set() } : {}));
     expect(rebalance(crowded, silent, ALL)).toEqual([]);
+  });
+
+  test('makes no move that fits no more when its turn comes', () => {
+    const red = network('red', ['a', 'c']);
+    const move = { networkId: red.networkId, fromHostId: 'a' as HostId, epoch: 1, toHostId: 'b' as HostId };
+    const possible = (now: Network, rest: Partial<PlanHost> = {}) =>
+      areStillPossible(
+        [move],
+        now,
+        hostsOf(FLAT, [red], (id) => (id === 'b' ? rest : {})),
+      );
+    expect(possible(red)).toBe(true);
+    expect(possible(network('red', ['a', 'b']))).toBe(false);
+    expect(possible(becomeFormer(red, [1], 0, WHEN))).toBe(false);
+    expect(possible(red, { maintenance: true })).toBe(false);
+    expect(areStillPossible([move], red, new Map())).toBe(false);
   });
 
   const HOSTS = ['a', 'b', 'c', 'd', 'e', 'f'];

@@ -5,8 +5,9 @@
 //       that has at least two more than the one it goes to. So it ends, and what it left has no such move: asked again, it
 //       moves nothing.
 //   R2. Only in networks that have all the servers they want, all of them well and serving, and only to hosts that would
-//       be given a placement anyway (candidates.ts) and did not just come back.
-//   R3. The same input gives the same moves, in whatever order it comes.
+//       be given a placement anyway (candidates.ts), did not just come back, and did not fail to serve the network.
+//   R3. Between plan and write hosts die and others take their place: what does not fit any more is not made.
+//   R4. The same input gives the same moves, in whatever order it comes.
 
 import { type Candidates, isCandidate, keepCandidates } from './candidates.js';
 import type { HostId, NetworkId } from './ids.js';
@@ -48,6 +49,15 @@ export function rebalance(
   const balance = new Balance(movable, hosts, keepCandidates(hosts.values(), load, movable.length));
   while (balance.spread() || balance.level());
   return movable.flatMap(movesOf);
+}
+
+/** Whether moves of a network can be made yet, though it and the hosts may have changed since they were planned. */
+export function areStillPossible(moves: readonly Move[], { networkId, placements }: Network, hosts: Hosts): boolean {
+  return moves.every(({ epoch, toHostId }) => {
+    const host = hosts.get(toHostId);
+    if (!host || !isCandidate(host, networkId)) return false;
+    return placements.some((each) => each.epoch === epoch) && placements.every(({ hostId }) => hostId !== toHostId);
+  });
 }
 
 function isWell({ networkId, placements, ...network }: Network, hosts: Hosts): boolean {
@@ -149,7 +159,7 @@ class Balance {
   #step({ networkId, now }: Servers, from: HostId): Step | undefined {
     const others = [...now].filter((hostId) => hostId !== from);
     const best = this.#candidates.best(networkId, now, others);
-    if (!best?.steady) return undefined;
+    if (!best?.steady || best.failing.has(networkId)) return undefined;
     const crowd = (hostId: HostId) => {
       const domain = this.#domainOf(hostId);
       return others.filter((other) => domain !== '' && this.#domainOf(other) === domain).length;

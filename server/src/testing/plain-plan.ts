@@ -8,11 +8,17 @@ import type { Network } from '../domain/network.js';
 import { type Hosts, type Plan, type PlanBrakes, type PlanHost, planInOrder, urgencyOf } from '../domain/plan.js';
 
 /** Makes the plan. */
-export function plainPlan(networks: Iterable<Network>, hosts: Hosts, brakes: PlanBrakes): Plan {
+export function plainPlan(
+  networks: Iterable<Network>,
+  hosts: Hosts,
+  brakes: PlanBrakes,
+  busy: ReadonlySet<NetworkId>,
+): Plan {
   const sorted = [...networks].sort(
     (a, b) => urgencyOf(a, hosts) - urgencyOf(b, hosts) || (a.networkId < b.networkId ? -1 : 1),
   );
-  return planInOrder(sorted, hosts, brakes, new EveryHost(hosts, sorted));
+  const open = sorted.filter(({ networkId }) => !busy.has(networkId));
+  return planInOrder(open, hosts, brakes, new EveryHost(hosts, sorted));
 }
 
 /** Looks at every host. */
@@ -41,15 +47,15 @@ class EveryHost implements Candidates {
     for (const host of this.#hosts.values()) {
       const { hostId } = host;
       if (taken.has(hostId) || !isCandidate(host, networkId)) continue;
-      const steady = host.steady ? 0 : 1;
-      const rank: Rank = [steady, crowd(host), this.load(hostId), -rendezvous(networkId, hostId), hostId];
+      const [failing, unsteady] = [host.failing.has(networkId) ? 1 : 0, host.steady ? 0 : 1];
+      const rank: Rank = [failing, unsteady, crowd(host), this.load(hostId), -rendezvous(networkId, hostId), hostId];
       if (!best || precedes(rank, best.rank)) best = { host, rank };
     }
     return best?.host;
   }
 }
 
-type Rank = readonly [unsteady: number, crowd: number, load: number, hash: number, hostId: HostId];
+type Rank = readonly [failing: number, unsteady: number, crowd: number, load: number, hash: number, hostId: HostId];
 
 function precedes(a: Rank, b: Rank): boolean {
   const differs = a.findIndex((part, i) => part !== b[i]);
@@ -57,7 +63,6 @@ function precedes(a: Rank, b: Rank): boolean {
 }
 
 function isCandidate(host: PlanHost, networkId: NetworkId): boolean {
-  const { managed, maintenance, liveness, connected, reachable, ready, failing } = host;
-  const isWell = liveness === 'up' && connected && reachable;
-  return managed && !maintenance && isWell && ready.has(networkId) && !failing.has(networkId);
+  const { managed, maintenance, liveness, connected, reachable, ready } = host;
+  return managed && !maintenance && liveness === 'up' && connected && reachable && ready.has(networkId);
 }

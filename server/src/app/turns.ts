@@ -1,0 +1,37 @@
+// Work that waits its turn: some of it at a time, in the order it was told, so that what is slow holds up nothing but itself.
+
+// Of the 100 connections that a server has to MongoDB: who reserves, and who renews the lease, needs some, too.
+const AT_ONCE = 32;
+
+/** Works on all, and resolves when that is done; `work` looks after its own failures. */
+export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items.values();
+  const lane = async () => {
+    for (const item of waiting) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
+/** Works on what it was told last. */
+export class Turns<T> {
+  readonly #work: (item: T) => Promise<void>;
+  #waiting: Iterator<T> = [].values();
+  #lanes = 0;
+
+  /** `work` looks after its own failures. */
+  constructor(work: (item: T) => Promise<void>) {
+    this.#work = work;
+  }
+
+  /** From now on these, in this order, and no longer those of the call before that did not begin. */
+  tell(items: readonly T[]): void {
+    this.#waiting = items.values();
+    for (let free = AT_ONCE - this.#lanes; free > 0; free--) void this.#lane();
+  }
+
+  async #lane(): Promise<void> {
+    this.#lanes++;
+    for (let next = this.#waiting.next(); !next.done; next = this.#waiting.next()) await this.#work(next.value);
+    this.#lanes--;
+  }
+}
