@@ -5,7 +5,7 @@
 
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
-import { type PlanHost, placementKey } from '../domain/plan.js';
+import { type PlanHost, placementKey } from '../domain/plan-host.js';
 
 const CONFIRM_WITHIN_MS = 10_000;
 const FORGIVEN_AFTER_MS = 300_000;

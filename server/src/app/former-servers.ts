@@ -6,14 +6,11 @@
 
 import { networkNotFound, type Refused, type Result, success } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
-import type { FormerServer, Network, Placement } from '../domain/network.js';
+import type { FormerServer, KeptOfHost, Network, Placement } from '../domain/network.js';
 import { becomeFormer } from '../domain/placement.js';
 import { changeNetwork } from './change.js';
 import { type Context, wallTime } from './context.js';
 import type { HostAnswers } from './host-answers.js';
-
-/** What an entry says of a host that was forgotten. */
-export type KeptOfHost = Pick<FormerServer, 'silentForS' | 'fenced'>;
 
 /** The former servers of a network without those that answer no more: done with its placement, or unable to. */
 export function withoutGoneFormers(

@@ -13,10 +13,9 @@
 
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
-import type { FormerServer, Network, Placement } from '../domain/network.js';
+import type { FormerServer, KeptOfHost, Network, Placement } from '../domain/network.js';
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
-import type { KeptOfHost } from './former-servers.js';
 import type { KeyedQueue } from './keyed-queue.js';
 
 /** Since when a silence is counted in this term, and what is known from before. */

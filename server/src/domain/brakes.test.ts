@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { brakesNow, followMassSilence, forgetsAges, maybeMassSilence } from './brakes.js';
 import type { HostId } from './ids.js';
 import type { Liveness } from './liveness.js';
-import type { PlanHost } from './plan.js';
+import type { PlanHost } from './plan-host.js';
 
 const hosts = (liveness: Liveness, count: number, managed = true): PlanHost[] =>
   Array.from(

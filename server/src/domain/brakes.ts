@@ -12,7 +12,8 @@
 
 import type { HostId } from './ids.js';
 import { ACT_MS } from './lease.js';
-import type { PlanBrakes, PlanHost } from './plan.js';
+import type { PlanBrakes } from './plan.js';
+import type { PlanHost } from './plan-host.js';
 
 const MASS_PERCENT = 50;
 const MASS_HOSTS = 3;

@@ -8,7 +8,7 @@
 //   C2. Hosts of which most have only a few networks are also kept by network, made when the first is asked for.
 
 import type { HostId, NetworkId } from './ids.js';
-import type { PlanHost } from './plan.js';
+import type { PlanHost } from './plan-host.js';
 
 /** Hosts in the order in which they should take placements; it changes with every placement that is made. */
 export interface Candidates {

@@ -105,6 +105,9 @@ export interface FormerServer {
   readonly since: WallTime;
 }
 
+/** What an entry says of a host that was forgotten. */
+export type KeptOfHost = Pick<FormerServer, 'silentForS' | 'fenced'>;
+
 /** Keeps reservations out of what is being changed. Only its owner removes it; the holder clears old ones. */
 export interface Mark {
   readonly operationId: string;

@@ -7,7 +7,8 @@ import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { Network } from './network.js';
 import { becomeFormer, serversWanted, withPlacement } from './placement.js';
-import { type Plan, type PlanBrakes, type PlanHost, placementKey, plan, type Why } from './plan.js';
+import { type Plan, type PlanBrakes, plan, type Why } from './plan.js';
+import { type PlanHost, placementKey } from './plan-host.js';
 
 const FREE: PlanBrakes = { massSilence: false, mayLose: () => true };
 const HELD: PlanBrakes = { massSilence: false, mayLose: () => false };

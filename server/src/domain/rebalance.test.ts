@@ -4,7 +4,7 @@ import { placedNetwork, planHost, WHEN } from '../testing/plan-world.js';
 import type { HostId, NetworkId, Uid } from './ids.js';
 import type { Network } from './network.js';
 import { becomeFormer, withPlacement } from './placement.js';
-import { type PlanHost, placementKey } from './plan.js';
+import { type PlanHost, placementKey } from './plan-host.js';
 import { areStillPossible, type Move, rebalance } from './rebalance.js';
 
 const ALL = () => true;

@@ -13,7 +13,7 @@ import { type Candidates, isCandidate, keepCandidates } from './candidates.js';
 import type { HostId, NetworkId } from './ids.js';
 import type { Network } from './network.js';
 import { serversWanted } from './placement.js';
-import { type PlanHost, placementKey } from './plan.js';
+import { type PlanHost, placementKey } from './plan-host.js';
 
 /** A placement that moves. */
 export interface Move {

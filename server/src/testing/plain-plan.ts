@@ -5,7 +5,8 @@
 import { type Candidates, rendezvous } from '../domain/candidates.js';
 import type { HostId, NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
-import { type Hosts, type Plan, type PlanBrakes, type PlanHost, planInOrder, urgencyOf } from '../domain/plan.js';
+import { type Hosts, type Plan, type PlanBrakes, planInOrder, urgencyOf } from '../domain/plan.js';
+import type { PlanHost } from '../domain/plan-host.js';
 
 /** Makes the plan. */
 export function plainPlan(

@@ -3,7 +3,7 @@
 import type { HostId, NetworkId, Revision, SubnetId, Uid, WallTime } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
 import { withPlacement } from '../domain/placement.js';
-import type { PlanHost } from '../domain/plan.js';
+import type { PlanHost } from '../domain/plan-host.js';
 
 /** When everything was. */
 export const WHEN = 0 as WallTime;
