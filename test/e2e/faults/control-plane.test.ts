@@ -105,6 +105,9 @@ describe.skipIf(!((await hasMongod()) && (await hasTool('nft'))))('the control p
     await stage.leasehold.hosts.update(first.hostId, { maintenance: false });
     await stage.back(first);
     const after = await stage.settled();
+    // The host that took it over answers from its first heartbeat on that is acknowledged, and says so.
+    await using single = await stage.prober(SINGLE);
+    await single.answerSince(monotonicMs());
     const stored = await history.now();
     const agents = stage.hosts.map(({ agent }) => agent.lines.length);
 
