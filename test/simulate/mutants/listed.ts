@@ -22,7 +22,7 @@ export interface ListedMutant extends Mutant {
 /** Anything goes wrong; every other seed has guests. */
 export const ANY: Field = { from: 1, seeds: 20 };
 /** The same, with guests. */
-export const GUESTS: Field = { from: 1, seeds: 6, hasGuests: true };
+export const GUESTS: Field = { from: 1, seeds: 3, hasGuests: true };
 /** Hosts are well, and the control plane is not. */
 export const SICK: Field = { from: 1, seeds: 40, mood: 'sick' };
 /** Hosts are well, and servers are restarted. */
@@ -32,7 +32,7 @@ export const LOOKED_AT: readonly Field[] = [ANY, SICK, RESTARTS];
 /** Each what one rule is for (scenes.ts), for as long as its rounds take. */
 export const SCENE_FIELDS = {
   silences: { from: 1, seeds: 2, minutes: 5, scene: 'silences' },
-  terms: { from: 1, seeds: 5, minutes: 4.5, scene: 'terms' },
+  terms: { from: 1, seeds: 2, minutes: 4.5, scene: 'terms' },
   settings: { from: 1, seeds: 2, minutes: 4, scene: 'settings' },
   lowered: { from: 1, seeds: 2, minutes: 4, scene: 'lowered' },
   spans: { from: 1, seeds: 2, minutes: 3, scene: 'spans' },
@@ -41,11 +41,11 @@ export const SCENE_FIELDS = {
   fenced: { from: 1, seeds: 2, minutes: 3.6, scene: 'fenced' },
   networks: { from: 1, seeds: 2, minutes: 3.6, scene: 'networks' },
   restarts: { from: 1, seeds: 2, minutes: 5, scene: 'restarts' },
-  vouches: { from: 1, seeds: 3, minutes: 4.5, scene: 'vouches' },
+  vouches: { from: 1, seeds: 2, minutes: 4.5, scene: 'vouches' },
   leases: { from: 1, seeds: 2, minutes: 4.8, scene: 'leases' },
   shorter: { from: 1, seeds: 2, minutes: 7, scene: 'shorter' },
   fences: { from: 1, seeds: 2, minutes: 5, scene: 'fences' },
-  changes: { from: 1, seeds: 5, minutes: 6, scene: 'changes' },
+  changes: { from: 1, seeds: 2, minutes: 6, scene: 'changes' },
   unknowns: { from: 1, seeds: 2, minutes: 3, scene: 'unknowns' },
   repeats: { from: 1, seeds: 2, minutes: 2, scene: 'repeats' },
   lateReleases: { from: 1, seeds: 2, minutes: 4, scene: 'late-releases' },
@@ -53,18 +53,18 @@ export const SCENE_FIELDS = {
   frees: { from: 1, seeds: 2, minutes: 4, scene: 'frees' },
   deaths: { from: 1, seeds: 2, minutes: 5, scene: 'deaths' },
   breakers: { from: 1, seeds: 3, minutes: 4.5, scene: 'breakers' },
-  collisions: { from: 1, seeds: 10, minutes: 4, scene: 'collisions' },
-  deposed: { from: 1, seeds: 4, minutes: 5, scene: 'deposed' },
-  stalled: { from: 1, seeds: 4, minutes: 5, scene: 'stalled' },
-  behind: { from: 1, seeds: 4, minutes: 5, scene: 'behind' },
-  rereading: { from: 1, seeds: 4, minutes: 5, scene: 'rereading' },
-  heldUp: { from: 1, seeds: 4, minutes: 5, scene: 'held-up' },
-  unheard: { from: 1, seeds: 4, minutes: 5, scene: 'unheard' },
-  returning: { from: 1, seeds: 4, minutes: 5, scene: 'returning' },
-  outdated: { from: 1, seeds: 4, minutes: 5, scene: 'outdated' },
-  leaving: { from: 1, seeds: 4, minutes: 5, scene: 'leaving' },
-  oldLead: { from: 1, seeds: 4, minutes: 5, scene: 'old-lead' },
+  collisions: { from: 1, seeds: 6, minutes: 4, scene: 'collisions' },
+  deposed: { from: 1, seeds: 2, minutes: 5, scene: 'deposed' },
+  stalled: { from: 1, seeds: 2, minutes: 5, scene: 'stalled' },
+  behind: { from: 1, seeds: 2, minutes: 5, scene: 'behind' },
+  rereading: { from: 1, seeds: 3, minutes: 5, scene: 'rereading' },
+  heldUp: { from: 1, seeds: 2, minutes: 5, scene: 'held-up' },
+  unheard: { from: 1, seeds: 2, minutes: 5, scene: 'unheard' },
+  returning: { from: 1, seeds: 2, minutes: 5, scene: 'returning' },
+  outdated: { from: 1, seeds: 3, minutes: 5, scene: 'outdated' },
+  leaving: { from: 1, seeds: 2, minutes: 5, scene: 'leaving' },
+  oldLead: { from: 1, seeds: 2, minutes: 5, scene: 'old-lead' },
   oldLeadMore: { from: 10, seeds: 4, minutes: 5, scene: 'old-lead' },
-  halfOpen: { from: 1, seeds: 4, minutes: 5, scene: 'half-open' },
+  halfOpen: { from: 1, seeds: 3, minutes: 5, scene: 'half-open' },
   upgrades: { from: 1, seeds: 2, minutes: 3, scene: 'upgrades' },
 } satisfies Record<string, Field>;
