@@ -253,6 +253,16 @@ describe('while nothing is acknowledged', () => {
     expect(dialled(world)).toEqual(['a', 'b']);
   });
 
+  test('servers are asked in turn, also when one of them keeps the hello for long', async () => {
+    const world = await unanswered(['a', 'b', 'c']);
+    await world.clock.advance(5_000);
+    expect(dialled(world)).toEqual(['a', 'b']);
+    await world.clock.advance(9_000);
+    world.transport.session.drop();
+    await world.clock.advance(6_000);
+    expect(dialled(world)).toEqual(['a', 'b', 'c']);
+  });
+
   test('nobody is asked while the one that welcomed does not open its session', async () => {
     const world = await unanswered();
     await world.clock.advance(5_000);

@@ -210,8 +210,10 @@ export class Supervisor {
     const { clock, log, transport } = this.#ports;
     const { hasAsked } = this.#unanswered;
     this.#unanswered = { sinceMs: clock.now(), hasAsked: true };
+    // Whose turn it is next comes next all the same.
+    if (this.#asked) return;
     const other = this.#servers.other(state.server) ?? (transport.isSeveral?.(state.server) ? state.server : undefined);
-    if (other === undefined || this.#asked) return;
+    if (other === undefined) return;
     const write = hasAsked ? 'debug' : 'warn';
     log[write]('The server acknowledges nothing, asking another one whether it leads', { server: other });
     this.#ask(other, false);
