@@ -198,7 +198,6 @@ export class Supervisor {
     this.#asking?.cancel();
     const atMs = askAt(unanswered.sinceMs, this.#pace, entropy.random());
     this.#asking = clock.after(atMs - clock.now(), () => {
-      if (this.#state.kind !== 'open') return;
       if (this.#unanswered === unanswered) this.#askAnother();
       this.#scheduleAsking();
     });

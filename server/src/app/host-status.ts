@@ -5,7 +5,7 @@ import type { NetworkId } from '../domain/ids.js';
 import type { BreakerState } from '../ports/breaker.js';
 import type { ObservedHost } from '../ports/dhcp-provider.js';
 import type { Context } from './context.js';
-import type { Fleet } from './fleet.js';
+import type { Fleet, HostNow } from './fleet.js';
 import { knownElsewhere } from './known-elsewhere.js';
 
 /** What is true of a host now. */
@@ -26,6 +26,15 @@ export interface HostStatus {
   }[];
 }
 
+/** The same of its liveness alone, which is all that counting needs. */
+export function hostLiveness({ lease }: Pick<Context, 'lease'>, fleet: Fleet, host: Host): HostStatus['liveness'] {
+  return lease.isSelf ? knownLiveness(fleet.lookAt(host)) : 'unknown';
+}
+
+function knownLiveness({ heard, liveness }: HostNow): HostStatus['liveness'] {
+  return heard || liveness === 'down' ? liveness : 'unknown';
+}
+
 /** What is true of a host now. */
 export function hostStatus({ clock, lease }: Pick<Context, 'clock' | 'lease'>, fleet: Fleet, host: Host): HostStatus {
   if (!lease.isSelf) {
@@ -33,7 +42,8 @@ export function hostStatus({ clock, lease }: Pick<Context, 'clock' | 'lease'>, f
     const attachments = attachmentsOf(undefined, host).map((stored) => ({ ...stored, reason }));
     return { liveness: 'unknown', lastHeardTime: undefined, breaker: 'closed', attachments };
   }
-  const { observed, heard, liveness, breaker } = fleet.lookAt(host);
+  const now = fleet.lookAt(host);
+  const { observed, breaker } = now;
   const heardAgoMs = observed && clock.now() - observed.lastHeardMs;
   const connected = observed?.connected ?? false;
   const attachments = attachmentsOf(observed, host).map((seen) => ({
@@ -42,7 +52,7 @@ export function hostStatus({ clock, lease }: Pick<Context, 'clock' | 'lease'>, f
     reason: connected ? seen.reason : 'The agent is not connected',
   }));
   return {
-    liveness: heard || liveness === 'down' ? liveness : 'unknown',
+    liveness: knownLiveness(now),
     lastHeardTime: heardAgoMs === undefined ? undefined : new Date(clock.wallTime().getTime() - heardAgoMs),
     breaker,
     attachments,

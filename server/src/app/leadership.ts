@@ -85,7 +85,7 @@ class SharedLeadership implements Leadership {
   readonly #stopping = new AbortController();
   #state: LeaseState<HolderRecord>;
   #events: LeadershipEvents | undefined;
-  /** The epoch of the term that begun and is not over. */
+  /** The epoch of the term that began and is not over. */
   #term: number | undefined;
   #turns: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;

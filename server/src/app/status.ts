@@ -6,7 +6,7 @@ import type { StoreHealth } from '../ports/store.js';
 import type { Context } from './context.js';
 import type { Fleet } from './fleet.js';
 import type { HoldingStill } from './holding-still.js';
-import { hostStatus } from './host-status.js';
+import { hostLiveness } from './host-status.js';
 import type { Manager } from './manager.js';
 import type { Brake } from './raised-brakes.js';
 
@@ -95,15 +95,15 @@ export class Status {
     const networks = [...view.networks.values()];
     const present = networks.filter((network) => !network.deleted);
     const occupancies = networks.map(({ networkId }) => view.occupancy(networkId));
-    const hosts = [...view.hosts.values()].map((host) => hostStatus(this.#context, this.#fleet, host));
+    const livenesses = [...view.hosts.values()].map((host) => hostLiveness(this.#context, this.#fleet, host));
     const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
     return {
       networks: present.length,
       subnets: sum(present.map(({ subnets }) => subnets.length)),
       reservations: sum(occupancies.map(({ reserved }) => reserved)),
       quarantined: sum(occupancies.map(({ resting }) => resting.size)),
-      hosts: hosts.length,
-      hostsUp: hosts.filter(({ liveness }) => liveness === 'up').length,
+      hosts: livenesses.length,
+      hostsUp: livenesses.filter((liveness) => liveness === 'up').length,
       placements: sum(present.map(({ placements }) => placements.length)),
       placementsServing: sum(present.map((network) => this.#fleet.serving(network).length)),
     };

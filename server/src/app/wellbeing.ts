@@ -25,10 +25,12 @@ export class Wellbeing {
       if (liveness === 'down' && !before?.isDown) {
         this.#log.warn('host is down', { host: hostId, silentMs: Math.round(silentForMs) });
       }
-      if (liveness === 'up' && before?.isDown) this.#log.info('host is up again', { host: hostId });
-      const isDown = liveness === 'down' || (liveness === 'suspect' && before?.isDown === true);
-      if (liveness !== 'up') this.#unwell.set(hostId, { atMs: nowMs, isDown });
-      else if (before) this.#unwell.set(hostId, { ...before, isDown });
+      if (liveness !== 'up') {
+        this.#unwell.set(hostId, { atMs: nowMs, isDown: liveness === 'down' || before?.isDown === true });
+      } else if (before?.isDown) {
+        this.#log.info('host is up again', { host: hostId });
+        this.#unwell.set(hostId, { ...before, isDown: false });
+      }
     }
   }
 

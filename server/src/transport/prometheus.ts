@@ -2,6 +2,7 @@
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { HostStatus } from '../app/host-status.js';
 import { METRICS, type MetricDefinition, type MetricLabels, type Metrics } from '../ports/metrics.js';
 import type { UseCases } from './ipam-service.js';
 
@@ -105,21 +106,13 @@ const GAUGES: readonly GaugeDefinition[] = [
     name: 'leasehold_hosts',
     help: 'Hosts by liveness: unknown, up, suspect, down; shown by the server that leads',
     labels: ['liveness'],
-    read({ context: { view, lease }, hostStatus }) {
-      if (!lease.isSelf) return [];
-      const seen = [...view.hosts.values()].map((host) => hostStatus(host).liveness);
-      return LIVENESS.map((liveness) => [seen.filter((each) => each === liveness).length, { liveness }] as const);
-    },
+    read: (app) => hostsBy(app, 'liveness', LIVENESS),
   },
   {
     name: 'leasehold_host_breakers',
     help: 'Hosts by the state of the breaker around their commands: closed, open, half-open; shown by the server that leads',
     labels: ['state'],
-    read({ context: { view, lease }, hostStatus }) {
-      if (!lease.isSelf) return [];
-      const seen = [...view.hosts.values()].map((host) => hostStatus(host).breaker);
-      return BREAKER_STATES.map((state) => [seen.filter((each) => each === state).length, { state }] as const);
-    },
+    read: (app) => hostsBy(app, 'breaker', BREAKER_STATES, 'state'),
   },
   {
     name: 'leasehold_network_servers',
@@ -170,3 +163,15 @@ const GAUGES: readonly GaugeDefinition[] = [
 
 const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
 const LIVENESS = ['unknown', 'up', 'suspect', 'down'] as const;
+
+/** How many hosts are in each of these states; `label`: what the label is called. */
+function hostsBy<Key extends 'liveness' | 'breaker'>(
+  { context: { view, lease }, hostStatus }: UseCases,
+  key: Key,
+  states: readonly HostStatus[Key][],
+  label: string = key,
+): readonly Sample[] {
+  if (!lease.isSelf) return [];
+  const seen = [...view.hosts.values()].map((host) => hostStatus(host)[key]);
+  return states.map((state) => [seen.filter((each) => each === state).length, { [label]: state }]);
+}

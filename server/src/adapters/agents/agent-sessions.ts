@@ -283,7 +283,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     const { clock, lease, log, metrics } = this.#options;
     const { changed, drifted } = session.heard(tables, clock.now());
     for (const networkId of drifted) {
-      this.#hosts.drifted(session.hostId, networkId);
+      this.#hosts.drifted(host, networkId);
       metrics.count('tableDrifts');
       log.warn('table had drifted, sent again', { host: session.hostId, network: networkId });
     }

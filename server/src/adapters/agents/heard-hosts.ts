@@ -139,8 +139,8 @@ export class HeardHosts {
   }
 
   /** A table of the host differed: what it said before of it was not so. */
-  drifted(hostId: HostId, networkId: NetworkId): void {
-    this.#hosts.get(hostId)?.tookInMs.set(networkId, Number.NEGATIVE_INFINITY);
+  drifted(host: HeardHost, networkId: NetworkId): void {
+    host.tookInMs.set(networkId, Number.NEGATIVE_INFINITY);
   }
 
   /** A session is over; answers whether it was its host's present one. */

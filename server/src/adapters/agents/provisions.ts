@@ -56,7 +56,7 @@ export class Provisions {
     this.#hosts.delete(hostId);
   }
 
-  /** No host shall serve anything, as long as nobody says so again; tables stay. */
+  /** No host shall serve anything, as long as nobody says so again; tables that hold something stay. */
   clear(): void {
     this.#hosts.clear();
     this.#servers.clear();
