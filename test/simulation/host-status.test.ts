@@ -30,6 +30,10 @@ test('a server that does not lead calls no host down, also when nobody leads', a
     liveness: 'unknown',
     attachments: [{ reason: expect.stringMatching(/^Known only to the server that leads, /) }],
   });
+  await group.kill(leader);
+  await group.clock.advance(4_000);
+  expect(follower.plane.lease.epoch).toBeUndefined();
+  expect(hostStatus(host).liveness).toBe('unknown');
   await group.stop();
 });
 
