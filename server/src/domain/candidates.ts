@@ -50,7 +50,10 @@ interface Entry {
 }
 
 /** The hosts of one load, by group. */
-type Level = readonly Entry[][];
+interface Level {
+  size: number;
+  readonly groups: readonly Entry[][];
+}
 
 const GROUPS = 32;
 const GROUP_HASHES = Array.from({ length: GROUPS }, (_, group) => mix(Math.imul(group + 1, 0x9e3779b1)));
@@ -143,10 +146,12 @@ class ByLoad implements Candidates {
     const { networkId } = search;
     const first = firstGroup(search.hash);
     let best: Entry | undefined;
-    for (const level of this.#levels) {
-      best = this.#bestOf(level[first] ?? [], search, best);
+    for (const { size, groups } of this.#levels) {
+      // While an empty installation fills, all the levels below are empty.
+      if (size === 0) continue;
+      best = this.#bestOf(groups[first] ?? [], search, best);
       if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
-      for (const entries of level) best = this.#bestOf(entries, search, best);
+      for (const entries of groups) best = this.#bestOf(entries, search, best);
       if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
     }
     return best;
@@ -157,11 +162,16 @@ class ByLoad implements Candidates {
     let bestCrowd = best ? this.#crowdOf(best, networkId) : Number.POSITIVE_INFINITY;
     let bestWeight = best ? weightOf(hash, best) : 0;
     for (const entry of entries) {
-      const crowd = this.#crowdOf(entry, networkId);
-      if (crowd > bestCrowd) continue;
+      const { host, domain, penalty } = entry;
+      // What it is at least: most are out of the question without asking for this network.
+      const least = (this.#crowds[domain] ?? 0) + penalty;
+      if (least > bestCrowd) continue;
       const weight = weightOf(hash, entry);
-      if (best && crowd === bestCrowd && !isBefore(entry, weight, best, bestWeight)) continue;
-      if (!entry.host.ready.has(networkId) || taken.has(entry.host.hostId)) continue;
+      const isAhead = !best || isBefore(entry, weight, best, bestWeight);
+      if (least === bestCrowd && !isAhead) continue;
+      if (!host.ready.has(networkId) || taken.has(host.hostId)) continue;
+      const crowd = host.failing.has(networkId) ? least + FAILING : least;
+      if (crowd > bestCrowd || (crowd === bestCrowd && !isAhead)) continue;
       best = entry;
       bestCrowd = crowd;
       bestWeight = weight;
@@ -191,17 +201,24 @@ class ByLoad implements Candidates {
   }
 
   #enter(entry: Entry): void {
-    while (this.#levels.length <= entry.load) this.#levels.push(Array.from({ length: GROUPS }, () => []));
-    const group = this.#levels[entry.load]?.[entry.group];
-    if (!group) return;
+    while (this.#levels.length <= entry.load) {
+      this.#levels.push({ size: 0, groups: Array.from({ length: GROUPS }, () => []) });
+    }
+    const level = this.#levels[entry.load];
+    const group = level?.groups[entry.group];
+    if (!level || !group) return;
+    level.size++;
     entry.at = group.length;
     group.push(entry);
   }
 
   #leave({ load, group: at, at: place }: Entry): void {
-    const group = this.#levels[load]?.[at];
+    const level = this.#levels[load];
+    const group = level?.groups[at];
     const last = group?.pop();
-    if (!group || !last || last.at === place) return;
+    if (!level || !group || !last) return;
+    level.size--;
+    if (last.at === place) return;
     group[place] = last;
     last.at = place;
   }
