@@ -31,6 +31,8 @@ export interface Promises {
   /** A release is about to be asked for: from now on the reservation may end. */
   releasing(networkId: NetworkId, mac: string, reservationId: ReservationId): void;
   released(reservationId: ReservationId): void;
+  /** What it is called from now on; undefined: a change of it is about to be asked for. */
+  named(reservationId: ReservationId, hostname: string | undefined): void;
   /** Every answer to this request said that nothing was done. */
   notDone(request: RequestKey): void;
 }
@@ -104,6 +106,12 @@ export class Engine {
         if (network) {
           const index = this.#next(network, request.mac, 'held');
           void this.#ofMac(network, index, (mac) => this.#release(network, mac, request));
+        }
+        return;
+      case 'rename':
+        if (network) {
+          const index = this.#next(network, request.mac, 'held');
+          void this.#ofMac(network, index, (mac) => this.#rename(network, mac, request));
         }
         return;
       case 'count':
@@ -256,6 +264,22 @@ export class Engine {
     this.#releases.push(command);
     this.#promises.released(reservationId);
     this.#known.set(key, { kind: 'free' });
+  }
+
+  async #rename(
+    network: NetworkSetup,
+    mac: string,
+    { via, hostname }: Extract<Request, { readonly kind: 'rename' }>,
+  ): Promise<void> {
+    const known = this.#known.get(`${network.name} ${mac}`);
+    if (known?.kind !== 'held') return;
+    const { reservationId } = known;
+    this.#promises.named(reservationId, undefined);
+    const what = `rename ${network.name} ${mac} ${formatIpv4(known.address)} ${hostname}`;
+    const answer = await this.#ask(via, what, (cases) =>
+      cases.reservations.update({ kind: 'id', reservationId }, { hostname }, { reservationId: undefined, etag: '' }),
+    );
+    if (answer.kind === 'answer' && answer.result.ok) this.#promises.named(reservationId, hostname);
   }
 
   async #createNetwork(server: number, network: NetworkSetup): Promise<void> {

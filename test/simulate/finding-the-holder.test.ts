@@ -35,7 +35,13 @@ class Group {
           },
           told: nothing,
         },
-        promises: () => ({ reserved: nothing, releasing: nothing, released: nothing, notDone: nothing }),
+        promises: () => ({
+          reserved: nothing,
+          releasing: nothing,
+          released: nothing,
+          notDone: nothing,
+          named: nothing,
+        }),
         report: (rule, what) => {
           this.#problem ??= `${rule}: ${what}`;
         },

@@ -52,7 +52,13 @@ export class GuestWorld {
       {},
       {
         witness: { said: nothing, told: nothing },
-        promises: () => ({ reserved: nothing, releasing: nothing, released: nothing, notDone: nothing }),
+        promises: () => ({
+          reserved: nothing,
+          releasing: nothing,
+          released: nothing,
+          notDone: nothing,
+          named: nothing,
+        }),
         report: (rule, what) => {
           this.#problem ??= `${rule}: ${what}`;
         },

@@ -189,7 +189,7 @@ function unhealed({ disk, hosts, guests }: Installation): readonly string[] {
     const stored = disk
       .slotsInOrder(networkId)
       .filter(({ state }) => state === 'reserved')
-      .map(({ address, mac }) => `${formatIpv4(address)}=${mac}`);
+      .map(({ address, mac, hostname }) => `${formatIpv4(address)}=${mac} ${hostname}`);
     const wanted = Math.min(serversWanted(network), hosts.length);
     if (placements.length !== wanted) wrong.push(`${networkId} has ${placements.length} placements of ${wanted}`);
     if (formerServers.length > 0) wrong.push(`${networkId} has former servers ${formerServers.map((f) => f.hostId)}`);
@@ -207,7 +207,10 @@ function unhealed({ disk, hosts, guests }: Installation): readonly string[] {
       }
       const standing = served.gate.standing();
       if (standing !== 'synchronised') wrong.push(`${host.hostId} is ${standing} in ${networkId}`);
-      const answered = Array.from(served.table.entries(), ({ address, mac }) => `${address}=${mac}`);
+      const answered = Array.from(
+        served.table.entries(),
+        ({ address, mac, hostname }) => `${address}=${mac} ${hostname}`,
+      );
       const missing = stored.filter((each) => !answered.includes(each));
       const more = answered.filter((each) => !stored.includes(each));
       if (missing.length + more.length > 0) {

@@ -50,6 +50,31 @@ export const UNKNOWNS: Scene = {
     }),
 };
 
+/**
+ * Who leads is shown all at once that a reservation was made, got another name, and was released: its address goes on to
+ * others. One MAC keeps what it has, and gets another name every time.
+ */
+export const RENAMES: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, {
+      networks: [networkOf('red', 0, { macCount: 24, cidr: '10.0.0.0/29', dhcpServerCount: 1 })],
+    }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 6_000, (atMs, nth) => {
+      const keeps = 23;
+      const mac = nth % keeps;
+      const held = chance.below(setup.servers.length);
+      const via = held + 1;
+      const rename = (of: number): Request => ({ kind: 'rename', network: 0, mac: of, hostname: `guest-${nth}`, via });
+      return [
+        at(atMs, { kind: 'hold-watch', server: setup.servers[held] ?? '', forMs: 1_000 }),
+        ...[mac, keeps].map((of) => at(atMs + 100, reserve(of, { via }))),
+        ...[mac, keeps].map((of) => at(atMs + 300, rename(of))),
+        at(atMs + 500, release(mac, true, { via })),
+      ];
+    }),
+};
+
 /** The same requests again, at any server, also when what they made is over, and after everybody was killed. */
 export const REPEATS: Scene = {
   setupOf: (drawn, chance) =>

@@ -17,7 +17,7 @@ import {
   STALLED,
   UNHEARD,
 } from './scene-misfortunes.js';
-import { BATCHES, CHANGES, FREES, LATE_RELEASES, REPEATS, UNKNOWNS } from './scene-requests.js';
+import { BATCHES, CHANGES, FREES, LATE_RELEASES, RENAMES, REPEATS, UNKNOWNS } from './scene-requests.js';
 import {
   CHAINS,
   FENCED,
@@ -61,6 +61,7 @@ export const SCENES = {
   fences: FENCES,
   changes: CHANGES,
   unknowns: UNKNOWNS,
+  renames: RENAMES,
   repeats: REPEATS,
   'late-releases': LATE_RELEASES,
   batches: BATCHES,

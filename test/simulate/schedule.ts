@@ -119,6 +119,8 @@ export type Request = { readonly via: number } & (
       readonly guestStopped: boolean;
       readonly by: 'id' | 'request' | 'guarded-address';
     }
+  /** The next MAC that has an address, from this one on, gets another hostname. */
+  | { readonly kind: 'rename'; readonly network: number; readonly mac: number; readonly hostname: string }
   | { readonly kind: 'count'; readonly network: number; readonly dhcpServerCount: number }
   | {
       readonly kind: 'subnet';
@@ -167,6 +169,9 @@ const LENGTH_MINUTES = { least: 5, most: 11 };
 const FAULTS_APART_MS = 8_000;
 const MISFORTUNE_MS = 15_000;
 const REQUESTS_APART_MS = 2_000;
+/** Of the requests, how many a change of a reservation comes after, and how soon. */
+const RENAMED_SHARE = 0.15;
+const RENAMED_WITHIN_MS = 1_000;
 /** They cost time: some runs do without. */
 const GUESTS_SHARE = 0.5;
 const LENGTHS_MS = [500, 3_000, 8_000, 30_000, 100_000, 250_000];
@@ -330,10 +335,22 @@ function fault(setup: Setup, chance: Seeded): Fault {
 function requests(setup: Setup, endMs: number, chance: Seeded): readonly Action[] {
   const actions: Action[] = [];
   const apartMs = REQUESTS_APART_MS * chance.pick([0.5, 1, 2]);
+  const renames = chance.of('renames');
   for (let atMs = WARM_MS / 2; atMs < endMs; atMs += chance.between(0, 2 * apartMs)) {
     actions.push({ atMs, via: chance.below(setup.servers.length), ...request(setup, chance) });
+    if (renames.chance(RENAMED_SHARE)) actions.push(rename(setup, atMs, renames));
   }
   return actions;
+}
+
+function rename(setup: Setup, afterMs: number, chance: Seeded): Action {
+  const network = chance.below(setup.networks.length);
+  return {
+    atMs: afterMs + chance.between(0, RENAMED_WITHIN_MS),
+    via: chance.below(setup.servers.length),
+    ...{ kind: 'rename', network, mac: chance.below(setup.networks[network]?.macs.length ?? 1) },
+    hostname: `guest-${chance.below(1_000)}`,
+  };
 }
 
 type Asked = Request extends infer R ? (R extends Request ? Omit<R, 'via'> : never) : never;

@@ -35,6 +35,7 @@ export class StoreInvariants implements Promises {
   readonly #witness: SlotWitness;
   readonly #promised = new Map<string, Promised>();
   readonly #released = new Set<ReservationId>();
+  readonly #names = new Map<ReservationId, string>();
   /** Those that somebody asked to release: they may end whenever that request is carried out. */
   readonly #doomed = new Set<ReservationId>();
 
@@ -72,6 +73,11 @@ export class StoreInvariants implements Promises {
     this.#released.add(reservationId);
   }
 
+  named(reservationId: ReservationId, hostname: string | undefined): void {
+    if (hostname === undefined) this.#names.delete(reservationId);
+    else this.#names.set(reservationId, hostname);
+  }
+
   notDone(request: RequestKey): void {
     const made = this.#disk.byRequest(request);
     if (made)
@@ -89,6 +95,8 @@ export class StoreInvariants implements Promises {
     const { networkId, mac, address, reservationId } = promised;
     const slot = this.#disk.slot(networkId, address);
     if (slot?.state === 'reserved' && slot.reservationId === reservationId) {
+      const name = this.#names.get(reservationId) ?? slot.hostname;
+      if (slot.hostname !== name) this.#report('S3', `${textOf(slot)} is called ${slot.hostname} instead of ${name}`);
       const problem = misfitOf(this.#disk.networks.get(networkId), slot);
       if (problem) this.#report('S3', `${textOf(slot)} was promised, and ${problem}`);
       return;

@@ -47,6 +47,7 @@ export const SCENE_FIELDS = {
   fences: { from: 1, seeds: 2, minutes: 5, scene: 'fences' },
   changes: { from: 1, seeds: 2, minutes: 6, scene: 'changes' },
   unknowns: { from: 1, seeds: 2, minutes: 3, scene: 'unknowns' },
+  renames: { from: 1, seeds: 2, minutes: 3, scene: 'renames' },
   repeats: { from: 1, seeds: 2, minutes: 2, scene: 'repeats' },
   lateReleases: { from: 1, seeds: 2, minutes: 4, scene: 'late-releases' },
   batches: { from: 1, seeds: 2, minutes: 4, scene: 'batches' },
