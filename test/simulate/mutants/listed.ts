@@ -26,7 +26,7 @@ export const GUESTS: Field = { from: 1, seeds: 3, hasGuests: true };
 /** Hosts are well, and the control plane is not. */
 export const SICK: Field = { from: 1, seeds: 40, mood: 'sick' };
 /** Hosts are well, and servers are restarted. */
-export const RESTARTS: Field = { from: 1, seeds: 8, mood: 'restarts' };
+export const RESTARTS: Field = { from: 1, seeds: 16, mood: 'restarts' };
 /** Of these simulate.test.ts looks, among more, whether anything is broken without a mistake. */
 export const LOOKED_AT: readonly Field[] = [ANY, SICK, RESTARTS];
 /** Each what one rule is for (scenes.ts), for as long as its rounds take. */
