@@ -3,7 +3,7 @@
 // network, then the one with the fewest placements, then by a hash of network and host.
 //
 //   C1. The answer is that of a look at every host (testing/plain-plan.ts); only the way to it is shorter: hosts are kept
-//       by their load, and those of one load in groups, of which the first one for the network mostly has the answer; and
+//       by their load, and those of one load in groups, of which the first for the network that is not empty mostly has the answer; and
 //       whether a host has the network is asked only of one that would be better than the best so far.
 //   C2. Hosts of which most have only a few networks are also kept by network, made when the first is asked for.
 
@@ -141,18 +141,20 @@ class ByLoad implements Candidates {
     return this.#inhabited.size > used.length ? 0 : Math.min(...used.map((domain) => this.#crowds[domain] ?? 0));
   }
 
-  /** From the least load up: who is found first in a domain with the fewest servers cannot be bettered any more. */
+  /**
+   * From the least load up, group by group as they come for the network: who is found in a domain with the fewest servers
+   * cannot be bettered any more.
+   */
   #bestByLevel(search: Search, leastCrowd: number): Entry | undefined {
-    const { networkId } = search;
-    const first = firstGroup(search.hash);
+    const { networkId, hash } = search;
     let best: Entry | undefined;
     for (const { size, groups } of this.#levels) {
       // While an empty installation fills, all the levels below are empty.
       if (size === 0) continue;
-      best = this.#bestOf(groups[first] ?? [], search, best);
-      if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
-      for (const entries of groups) best = this.#bestOf(entries, search, best);
-      if (best && this.#crowdOf(best, networkId) <= leastCrowd) break;
+      for (let next = nextGroup(hash, groups, undefined); next !== undefined; next = nextGroup(hash, groups, next)) {
+        best = this.#bestOf(groups[next] ?? [], search, best);
+        if (best && this.#crowdOf(best, networkId) <= leastCrowd) return best;
+      }
     }
     return best;
   }
@@ -251,13 +253,18 @@ function groupOf(hash: number): number {
   return mix(hash) % GROUPS;
 }
 
-/** The group that comes first for a network. */
-function firstGroup(network: number): number {
-  let first = 0;
-  for (let group = 1; group < GROUPS; group++) {
-    if (groupWeight(network, group) > groupWeight(network, first)) first = group;
+/** Which of these groups comes next for a network, after that one, of those that are not empty. */
+function nextGroup(network: number, groups: Level['groups'], after: number | undefined): number | undefined {
+  const below = after === undefined ? Number.POSITIVE_INFINITY : groupWeight(network, after);
+  let next: number | undefined;
+  let nextWeight = -1;
+  for (let group = 0; group < GROUPS; group++) {
+    const weight = groupWeight(network, group);
+    if (weight <= nextWeight || weight >= below || groups[group]?.length === 0) continue;
+    next = group;
+    nextWeight = weight;
   }
-  return first;
+  return next;
 }
 
 // Up to 2^53: 32 bits of the group, and 21 of the host.
