@@ -137,7 +137,11 @@ describe('a server that names who leads', () => {
   test('and is named by that is not followed round and round', async () => {
     expect(await dialled(['a'], { a: 'b', b: 'a' }, 4)).toEqual(['a', 'b', 'a', 'b']);
     expect(await dialled(['a'], { a: 'a' }, 3)).toEqual(['a', 'a', 'a']);
-    expect(await dialled(['a', 'b'], { a: 'b', b: 'a' }, 5)).toEqual(['a', 'b', 'b', 'a', 'a']);
+    expect(await dialled(['a', 'b'], { a: 'b', b: 'a' }, 5)).toEqual(['a', 'b', 'a', 'b', 'a']);
+  });
+
+  test('and was dialled just now is passed over when its own turn comes', async () => {
+    expect(await dialled(['a', 'b', 'c'], { c: 'a' }, 6)).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
   });
 
   test('and leads from one to the next is followed three times', async () => {
