@@ -28,6 +28,8 @@ export interface GroupOptions {
   /** How much later than it is durable a change is seen. */
   readonly watchLagMs?: number;
   readonly watch?: HeldWatch;
+  /** What it is called; absent: by its number. */
+  readonly name?: string;
 }
 
 /** The servers. */
@@ -47,8 +49,8 @@ export class ServerGroup {
   /** Starts one more; `options`: how the store behaves for it. */
   async start(options: GroupOptions = this.#options): Promise<GroupServer> {
     const { clock, disk } = this;
-    const { writeDelayMs = 2, watchLagMs = 50, watch } = options;
-    const name = `server-${++this.#count}`;
+    const { writeDelayMs = 2, watchLagMs = 50, watch, name = `server-${this.#count + 1}` } = options;
+    this.#count++;
     const log = new MemoryLog();
     const delay = { clock, writeDelayMs, watchLagMs, behindMs: () => this.watchBehindMs };
     const store = openMemoryStore({ disk, shared: true, delay });

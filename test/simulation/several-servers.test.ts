@@ -235,6 +235,15 @@ describe('the lead', () => {
     expect(b.plane.lease.holder).toMatchObject({ server: 'server-2', epoch: 2, advertise: 'server-2:7067' });
   });
 
+  test('of a process that is gone is not said to be with its successor', async () => {
+    await group.kill(a);
+    const successor = await group.start({ name: 'server-1' });
+    expect(b.plane.lease.holder).toMatchObject({ server: 'server-1' });
+    expect([successor.plane.lease.isSelf, successor.plane.lease.holder]).toEqual([false, undefined]);
+    await group.clock.advance(8_000);
+    expect(successor.plane.lease.holder).toMatchObject({ server: group.acting()[0] });
+  });
+
   test('goes to the other one at once when it is given up', async () => {
     await group.during(a.plane.stop());
     await group.clock.advance(1_100);

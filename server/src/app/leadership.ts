@@ -110,7 +110,13 @@ class SharedLeadership implements Leadership {
 
   get holder(): HolderRecord | undefined {
     const record = this.#state.kind === 'leading' ? this.#state.record : this.#state.seen;
-    return record?.instance === '' ? undefined : record;
+    return record === undefined || record.instance === '' || this.#isOfPredecessor(record) ? undefined : record;
+  }
+
+  // Who was sent back here for an earlier process of this server would wait for it in vain.
+  #isOfPredecessor({ instance, server, advertise }: HolderRecord): boolean {
+    const mine = this.#name;
+    return instance !== mine.instance && server === mine.server && advertise === mine.advertise;
   }
 
   get isSelf(): boolean {

@@ -6,7 +6,7 @@ import type { HolderRecord } from './store.js';
 export interface HolderLease {
   /** The epoch under which this server may act now; undefined: it does not lead, or is not sure. */
   readonly epoch: number | undefined;
-  /** The server that leads, as far as this one knows; undefined: none. */
+  /** The server that leads, as far as this one knows; undefined: none, or one that this one's own process came after. */
   readonly holder: Omit<HolderRecord, 'instance'> | undefined;
   /** Whether that is this server. */
   readonly isSelf: boolean;
