@@ -37,6 +37,8 @@ export interface GuestSideParts {
   /** Of guests and wires alone. */
   readonly chance: Seeded;
   readonly setup: Pick<Setup, 'hosts' | 'networks' | 'drift' | 'isApart' | 'leavesGuests'>;
+  /** As WireTruth has it. */
+  readonly toldSinceMs: () => number | undefined;
   readonly report: Report;
 }
 
@@ -64,9 +66,9 @@ export class GuestSide {
   readonly #fallen = new Set<SimulatedGuest>();
 
   constructor(parts: GuestSideParts) {
-    const { world, disk, chance, setup, report } = parts;
+    const { world, disk, chance, setup, toldSinceMs, report } = parts;
     this.#parts = parts;
-    this.rules = new WireRules(world, storeTruth(disk, world), report);
+    this.rules = new WireRules(world, { ...storeTruth(disk, world), toldSinceMs }, report);
     const conditions = chance.pick<WireConditions>([GOOD_WIRE, { delayMs: [0.1, 2], loss: 0.02, duplication: 0.02 }]);
     this.segments = new Map(
       setup.networks.map(({ name }) => [name, new Segment(name, world, chance.of(`wire ${name}`), conditions)]),

@@ -84,7 +84,12 @@ export class Installation {
     const start = parts.startControlPlane ?? startControlPlane;
     this.servers = setup.servers.map((name) => new ServerNode(this.#around, name, drift(1), start));
     const guests = setup.hasGuests
-      ? new GuestSide({ world, disk, trace, chance: chance.of('guests'), setup, report: watching.report })
+      ? new GuestSide({
+          ...{ world, disk, trace, setup },
+          chance: chance.of('guests'),
+          toldSinceMs: () => this.#toldSinceMs(),
+          report: watching.report,
+        })
       : undefined;
     this.guests = guests;
     this.authority = guests?.rules.authority ?? new AuthorityReckoning();
@@ -228,6 +233,11 @@ export class Installation {
         return undefined;
       }
     }
+  }
+
+  #toldSinceMs(): number | undefined {
+    const leading = this.servers.find(({ isActing }) => isActing);
+    return leading ? leading.tellsSinceMs : Number.NEGATIVE_INFINITY;
   }
 
   #restartAll(meanwhile: () => void): void {

@@ -11,6 +11,8 @@ import { TracedLog } from './trace.js';
 
 // Nothing here damages tables: what a server takes for that is a change that somebody was not told.
 const DRIFTED = 'table had drifted, sent again';
+const READS_AGAIN = 'the watch of the store was lost, reading everything again';
+const WAS_READ = 'the store was read again';
 
 /** Starts a control plane; a mutant stands in for the product's own. */
 export type StartControlPlane = (options: ControlPlaneOptions) => Promise<ControlPlane>;
@@ -27,6 +29,8 @@ export class ServerNode {
   #starts = 0;
   /** What comes after the end of a process that was told to stop. */
   #next: 'nothing' | 'start' = 'nothing';
+  /** Since when it tells hosts of what is written; undefined: it reads everything again before. */
+  tellsSinceMs: number | undefined;
   /** Whether it may have begun to act since it was looked at. */
   isTouched = false;
 
@@ -72,6 +76,8 @@ export class ServerNode {
         trace.say(this.name, line);
         trace.count(`server: ${message}`);
         if (message === DRIFTED) report('drift', `${this.name}: ${line}`);
+        if (message === READS_AGAIN) this.tellsSinceMs = undefined;
+        if (message === WAS_READ) this.tellsSinceMs = this.#around.world.nowMs;
       },
       (line) => process.isAlive && report('defect', `${this.name}: ${line}`),
     );
@@ -98,6 +104,7 @@ export class ServerNode {
       (plane) => {
         if (!process.isAlive) return;
         this.#plane = plane;
+        this.tellsSinceMs = this.#around.world.nowMs;
         sessions.listen(process, plane.agents);
       },
       (error: Error) => {

@@ -6,8 +6,8 @@ import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { World } from '../world.js';
 import type { WireTruth } from './wire.js';
 
-/** The truth of one disk. */
-export function storeTruth(disk: MemoryDisk, world: World): WireTruth {
+/** The truth of one disk, but for how far hosts are told of it. */
+export function storeTruth(disk: MemoryDisk, world: World): Omit<WireTruth, 'toldSinceMs'> {
   const reservedMs = new Map<ReservationId, number>();
   const placedMs = new Map<string, number>();
   disk.listen((changes) => {

@@ -32,6 +32,7 @@ let channel: SessionChannel;
 let allowed: Map<Mac, Ipv4[]>;
 let reservedSinceMs: number | undefined;
 let placedMs: number | undefined;
+let toldMs: number | undefined;
 let beats = 0n;
 let bootId = 'boot-1';
 
@@ -46,10 +47,12 @@ beforeEach(async () => {
     allowed: (_networkId, mac) => new Set(allowed.get(mac)),
     reservedSinceMs: (_networkId, mac, address) => (mac === MAC && address === OURS ? reservedSinceMs : undefined),
     placedSinceMs: () => placedMs,
+    toldSinceMs: () => toldMs,
   };
   rules = new WireRules(world, truth, (rule) => violations.push(rule));
   rules.follow(segment);
   placedMs = 0;
+  toldMs = 0;
   beats = 0n;
   bootId = 'boot-1';
   server = new ScriptedServer();
@@ -314,6 +317,14 @@ describe('silence', () => {
     placedMs = undefined;
     heard(asks('discover'));
     placedMs = world.nowMs - 9_999;
+    heard(asks('discover'));
+    expect(broken()).toEqual([]);
+  });
+
+  test('is right while whoever leads reads everything again, and for a while after that', () => {
+    toldMs = undefined;
+    heard(asks('discover'));
+    toldMs = world.nowMs - 9_999;
     heard(asks('discover'));
     expect(broken()).toEqual([]);
   });

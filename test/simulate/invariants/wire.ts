@@ -32,6 +32,8 @@ export interface WireTruth {
   reservedSinceMs(networkId: string, mac: Mac, address: Ipv4): number | undefined;
   /** Since when the network is placed on the host; undefined: it is not, and the host is told no new reservation. */
   placedSinceMs(networkId: string, hostId: string): number | undefined;
+  /** Since when whoever leads tells hosts of what is written; undefined: it reads a lost watch's store again before. */
+  toldSinceMs(): number | undefined;
 }
 
 /** A guest, as far as its lease goes. */
@@ -162,6 +164,8 @@ export class WireRules {
     if (servingForMs === undefined || servingForMs < SETTLED_MS) return false;
     const placedMs = this.#truth.placedSinceMs(networkId, hostId);
     if (placedMs === undefined || nowMs - placedMs < SETTLED_MS) return false;
+    const toldMs = this.#truth.toldSinceMs();
+    if (toldMs === undefined || nowMs - toldMs < SETTLED_MS) return false;
     if (nowMs - (this.#declined.get(mac) ?? Number.NEGATIVE_INFINITY) < DECLINE_FORGOTTEN_MS) return false;
     const [address, second] = this.#truth.allowed(networkId, mac);
     if (address === undefined || second !== undefined) return false;
