@@ -102,6 +102,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics,
     listeners: [(shown) => tellSlot(agents, shown)],
   });
+  view.listenToChanges({
+    lost: () => agents.beginReread(),
+    changed: () => undefined,
+    began: () => agents.endReread(),
+  });
   await holding.start();
   const holdsStill = () => holding.because;
   const reuse = () => (lease.epoch !== undefined && !holding.because ? term?.estimates : undefined);

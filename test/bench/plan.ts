@@ -189,6 +189,8 @@ const SILENT: DhcpProvider = {
   dontProvide: async () => {},
   addReservation: () => {},
   removeReservation: () => {},
+  beginReread: () => {},
+  endReread: () => {},
 };
 
 function observerOf(networks: readonly Network[], nowMs: number): HostObserver {

@@ -29,6 +29,12 @@ export interface DhcpProvider {
   addReservation(subnet: SubnetRef, reservation: ProvidedReservation): void;
   /** The address is not to be answered with any more. */
   removeReservation(subnet: SubnetRef, address: Ipv4): void;
+  /**
+   * Until `endReread` the store is read again: a reservation may be handed over before the end of one that came before it,
+   * of the same MAC at another address. New ones are told when that is over, and ends at once.
+   */
+  beginReread(): void;
+  endReread(): void;
 }
 
 /** Whether nobody decided yet who serves a network. */

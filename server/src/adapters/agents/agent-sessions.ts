@@ -141,6 +141,14 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     this.#provisions.remove(networkId, address);
   }
 
+  beginReread(): void {
+    this.#provisions.beginReread();
+  }
+
+  endReread(): void {
+    this.#provisions.endReread();
+  }
+
   /** A whole hello arrived: begins the session, or says why not. */
   async begin(link: AgentLink, hello: Hello, isOpen: () => boolean): Promise<AgentSession | IpamError> {
     const { clock } = this.#options;

@@ -1,5 +1,9 @@
 // What hosts shall serve, and the tables from which they do. A change of a table goes out to every session of a host that
 // serves its network. A table that is empty is kept only while somebody shall serve its network.
+//
+//   P1. A table has one entry of a MAC, as those of the agents have: one that had two, if only for a moment, would be another
+//       table than theirs, and no snapshot of it would be taken. While the store is read again a MAC may be shown at its new
+//       address before the end at the old one: what is new waits until everything was shown.
 
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { HostId, NetworkId, ReservationId } from '../../domain/ids.js';
@@ -21,6 +25,8 @@ export class Provisions {
   readonly #servers = new Map<NetworkId, Set<HostId>>();
   readonly #tables = new Map<NetworkId, ServedTable>();
   readonly #unflushed = new Set<NetworkId>();
+  /** What waits until the store was read again; undefined: it is not. */
+  #late: Map<NetworkId, Map<Ipv4, ProvidedReservation>> | undefined;
 
   constructor(sessionOf: (hostId: HostId) => AgentSession | undefined) {
     this.#sessionOf = sessionOf;
@@ -108,6 +114,12 @@ export class Provisions {
 
   add(networkId: NetworkId, reservation: ProvidedReservation): void {
     const table = this.table(networkId);
+    if (this.#late && table.at(reservation.address)?.reservationId !== reservation.reservationId) {
+      this.remove(networkId, reservation.address);
+      const late = this.#late.get(networkId) ?? new Map();
+      this.#late.set(networkId, late.set(reservation.address, reservation));
+      return;
+    }
     if (!this.#servers.has(networkId)) {
       table.fill(reservation);
       return;
@@ -123,10 +135,25 @@ export class Provisions {
   }
 
   remove(networkId: NetworkId, address: Ipv4): void {
+    this.#late?.get(networkId)?.delete(address);
     const remove = this.#tables.get(networkId)?.remove(address);
     if (!remove) return;
     this.#spread(networkId, { remove });
     this.#dropIfIdle(networkId);
+  }
+
+  /** The store is read again. */
+  beginReread(): void {
+    this.#late ??= new Map();
+  }
+
+  /** Everything that is over was shown. */
+  endReread(): void {
+    const late = this.#late ?? new Map();
+    this.#late = undefined;
+    for (const [networkId, reservations] of late) {
+      for (const reservation of reservations.values()) this.add(networkId, reservation);
+    }
   }
 
   #spread(networkId: NetworkId, change: Parameters<AgentSession['change']>[1]): void {
