@@ -1,6 +1,7 @@
 // Requests that meet what they must not be confused by: a change that comes late, an answer that is lost, the same request
 // again, and many others at another server.
 
+import { ROLES } from './roles.js';
 import { at, networkOf, plainSetup, release, reserve, rounds, upTo } from './scene-parts.js';
 import type { Scene } from './scenes.js';
 import type { Action, Fault, Request } from './schedule.js';
@@ -71,6 +72,23 @@ export const RENAMES: Scene = {
         ...[mac, keeps].map((of) => at(atMs + 100, reserve(of, { via }))),
         ...[mac, keeps].map((of) => at(atMs + 300, rename(of))),
         at(atMs + 500, release(mac, true, { via })),
+      ];
+    }),
+};
+
+/** MACs go to and fro between low addresses and high ones, of which the server that leads reads all again, in their order. */
+export const MOVES: Scene = {
+  setupOf: (drawn, chance) =>
+    plainSetup(drawn, chance, { networks: [networkOf('red', 0, { macCount: 10, dhcpServerCount: 2 })] }),
+  actionsOf: (setup, beginMs, endMs, chance) =>
+    rounds(beginMs, endMs, 15_000, (atMs, nth) => {
+      const via = () => chance.below(setup.servers.length);
+      const address = (mac: number) => 1 + mac + ((nth + mac) % 2) * 15;
+      return [
+        at(atMs, { kind: 'hold-watch', server: ROLES.leading, forMs: 3_000 }),
+        ...upTo(10).map((mac) => at(atMs + 100, release(mac, true, { via: via() }))),
+        ...upTo(10).map((mac) => at(atMs + 1_500, reserve(mac, { address: address(mac), via: via() }))),
+        at(atMs + 2_900, { kind: 'lose-watch', server: ROLES.leading }),
       ];
     }),
 };

@@ -17,7 +17,7 @@ import {
   STALLED,
   UNHEARD,
 } from './scene-misfortunes.js';
-import { BATCHES, CHANGES, FREES, LATE_RELEASES, RENAMES, REPEATS, UNKNOWNS } from './scene-requests.js';
+import { BATCHES, CHANGES, FREES, LATE_RELEASES, MOVES, RENAMES, REPEATS, UNKNOWNS } from './scene-requests.js';
 import {
   CHAINS,
   FENCED,
@@ -62,6 +62,7 @@ export const SCENES = {
   changes: CHANGES,
   unknowns: UNKNOWNS,
   renames: RENAMES,
+  moves: MOVES,
   repeats: REPEATS,
   'late-releases': LATE_RELEASES,
   batches: BATCHES,

@@ -29,6 +29,8 @@ const SEEN_WITHIN_MS = 1_000;
 const PART_MS = 50;
 const SLOW_PART_MS = 8_000;
 const SLOW_SHARE = 0.3;
+/** Of a large one every slot may come so long after the one before it. */
+const SLOW_SLOT_MS = 300;
 
 /** A server's store. */
 export interface LinkedStore extends Store {
@@ -120,12 +122,25 @@ function slowSnapshot(snapshot: Snapshot, exchange: StoreExchange, { process, ch
       await exchange.read(async () => undefined);
       yield* read();
     })();
+  const oneByOne = <T>(read: () => AsyncIterable<readonly T[]>) =>
+    (async function* () {
+      for await (const some of read()) {
+        for (const each of some) {
+          await delay(process, drawn.between(0, SLOW_SLOT_MS));
+          yield [each];
+        }
+      }
+    })();
+  const isLarge = drawn.of('slots').chance(SLOW_SHARE);
   return {
     position: snapshot.position,
     networks: () => slowly(() => snapshot.networks()),
     hosts: () => slowly(() => snapshot.hosts()),
     slots: (networkId) => slowly(() => snapshot.slots(networkId)),
-    summaries: (networkId) => slowly(() => snapshot.summaries(networkId)),
+    summaries: (networkId) => {
+      const summaries = () => snapshot.summaries(networkId);
+      return slowly(isLarge ? () => oneByOne(summaries) : summaries);
+    },
     close: () => snapshot.close(),
   };
 }

@@ -212,6 +212,15 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     field: SCENE_FIELDS.renames,
   },
   {
+    name: 'reread-in-its-order',
+    rule: '§3.2',
+    mistake: 'What the store is found to have when it is read again is told before what it has not any more',
+    module: '@leasehold/server/adapters/agents/provisions',
+    edits: [['if (this.#late && table', 'if (false && table']],
+    caughtBy: ['drift', 'S5', 'L3'],
+    field: SCENE_FIELDS.moves,
+  },
+  {
     name: 'changes-told-to-one',
     rule: 'S5',
     mistake: 'Of the servers of a network one is told what changes',

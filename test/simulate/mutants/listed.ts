@@ -48,6 +48,7 @@ export const SCENE_FIELDS = {
   changes: { from: 1, seeds: 2, minutes: 6, scene: 'changes' },
   unknowns: { from: 1, seeds: 2, minutes: 3, scene: 'unknowns' },
   renames: { from: 1, seeds: 2, minutes: 3, scene: 'renames' },
+  moves: { from: 1, seeds: 2, minutes: 3, scene: 'moves' },
   repeats: { from: 1, seeds: 2, minutes: 2, scene: 'repeats' },
   lateReleases: { from: 1, seeds: 2, minutes: 4, scene: 'late-releases' },
   batches: { from: 1, seeds: 2, minutes: 4, scene: 'batches' },
