@@ -378,7 +378,6 @@ export class Manager {
     this.#underWay.begin(network, after);
     try {
       await write(store);
-      this.#underWay.end(network);
     } catch (error) {
       log.warn('network cannot be written yet', { network: network.networkId, error: String(error) });
       await delay(clock, AGAIN_MS);
