@@ -32,7 +32,7 @@ describe('the manager of one server', () => {
   function intercept(by: (put: Put, network: Network) => ReturnType<Put>): void {
     const { networks: store } = installation.plane.useCases.context.store;
     const put = store.put.bind(store);
-    store.put = (network) => by(put, network);
+    store.put = (network, over) => by((each) => put(each, over), network);
   }
 
   const wait = (ms: number) => new Promise<void>((resolve) => void installation.clock.after(ms, () => resolve()));
@@ -89,6 +89,40 @@ describe('the manager of one server', () => {
     expect(writes).toBe(1);
     await installation.advance(20_000);
     expect(serving('red')).toEqual([`${third} serving`]);
+  });
+
+  test.each([
+    ['disabled', () => installation.updateNetwork('red', { ipamEnabled: false }), []],
+    [
+      'made again',
+      async () => {
+        await installation.tryDeleteSubnet('red-a');
+        await installation.tryDeleteNetwork('red');
+        await installation.advance(500);
+        await networks(['red'], 1);
+      },
+      ['serving'],
+    ],
+  ] as const)('does not wait for a write that can only meet a network that was %s', async (_, change, expected) => {
+    installation = await Installation.start({ h1: ['red'], h2: ['red'] });
+    await networks(['red'], 1);
+    const [first = ''] = hostsOf('red');
+    let writes = 0;
+    intercept(async (put, network) => {
+      if (network.formerServers.length > 0 && writes++ === 0) await wait(20_000);
+      return put(network);
+    });
+    await installation.updateHost(first, { maintenance: true });
+    await installation.advance(200);
+    expect([hostsOf('red'), writes]).toEqual([[first], 1]);
+    await change();
+    await installation.advance(2_000);
+    const states = () => installation.placements('red').map((line) => line.split(' ')[1]);
+    expect(states()).toEqual(expected);
+    expect(hostsOf('red')).not.toContain(first);
+    // Nor does it matter any more when it is over.
+    await installation.advance(20_000);
+    expect(states()).toEqual(expected);
   });
 
   test('repeats a write that failed soon, and tells hosts what others of its networks need meanwhile', async () => {

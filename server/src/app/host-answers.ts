@@ -17,6 +17,7 @@ import type { FormerServer, KeptOfHost, Network, Placement } from '../domain/net
 import { countedHosts, type HostAnswer, mayAnswerForMs } from '../domain/reuse.js';
 import type { Context } from './context.js';
 import type { KeyedQueue } from './keyed-queue.js';
+import { inTurns } from './turns.js';
 
 /** Since when a silence is counted in this term, and what is known from before. */
 interface Silence {
@@ -29,8 +30,8 @@ const STEPS_OF_S = 24;
 const LEAST_STEP_S = 60;
 // Who is waited for is told by name; after an import that could be everybody.
 const NAMED_EVERYWHERE = 10;
-// After an import all hosts are written of once: some at a time, so that nothing else waits for long.
-const MET_AT_ONCE = 500;
+// After an import all hosts are written of once: some in each run, so that nothing else waits for long.
+const MET_IN_A_RUN = 500;
 
 /** What is known of the hosts in one term. */
 export class HostAnswers {
@@ -226,8 +227,9 @@ export class HostAnswers {
         await this.#writes.run(hostId, () => this.#storeSilence(view.hosts.get(hostId)));
       }
     }
-    const storing = met.slice(0, MET_AT_ONCE);
-    await Promise.all(storing.map((each) => this.#writes.run(each, () => this.#storeMet(view.hosts.get(each)))));
+    await inTurns(met.slice(0, MET_IN_A_RUN), (each) =>
+      this.#writes.run(each, () => this.#storeMet(view.hosts.get(each))),
+    );
   }
 
   /** One that the view shows again after all begins anew, with what is stored of it. */

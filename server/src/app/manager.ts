@@ -226,15 +226,7 @@ export class Manager {
     const byNetwork = new Map<NetworkId, Move[]>();
     for (const move of moves) byNetwork.set(move.networkId, [...(byNetwork.get(move.networkId) ?? []), move]);
     const made: Move[] = [];
-    const failures: unknown[] = [];
-    await inTurns([...byNetwork], async ([id, own]) => {
-      if (failures.length > 0) return;
-      await this.#move(id, own).then(
-        (moved) => made.push(...moved),
-        (error: unknown) => failures.push(error),
-      );
-    });
-    if (failures.length > 0) throw failures[0];
+    await inTurns([...byNetwork], async ([id, own]) => void made.push(...(await this.#move(id, own))));
     return moves.filter((move) => made.includes(move));
   }
 
@@ -378,7 +370,6 @@ export class Manager {
     this.#underWay.begin(network, after);
     try {
       await write(store);
-      this.#underWay.end(network);
     } catch (error) {
       log.warn('network cannot be written yet', { network: network.networkId, error: String(error) });
       await delay(clock, AGAIN_MS);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { inTurns, Turns } from './turns.js';
 
 const AT_ONCE = 32;
+const OF_A_LOT_AT_ONCE = 12;
 const numbers = (from: number, count: number) => Array.from({ length: count }, (_, n) => from + n);
 
 /** Work that ends when it is told to. */
@@ -47,9 +48,26 @@ describe('turns', () => {
     void inTurns(numbers(0, 40), work).then(() => {
       isOver = true;
     });
+    expect(begun).toEqual(numbers(0, OF_A_LOT_AT_ONCE));
     for (const n of numbers(0, 39)) await end(n);
     expect([begun.length, isOver]).toEqual([40, false]);
     await end(39);
     expect(isOver).toBe(true);
+  });
+
+  test('of one lot end after a failure, with those that began', async () => {
+    const { begun, work, end } = held();
+    const failed = new Error('failed');
+    const ended: unknown[] = [];
+    const lot = inTurns(numbers(0, 40), async (n) => {
+      await work(n);
+      if (n === 1) throw failed;
+    });
+    lot.catch((error: unknown) => ended.push(error));
+    for (const n of [1, ...numbers(2, OF_A_LOT_AT_ONCE - 2)]) await end(n);
+    expect(ended).toEqual([]);
+    await end(0);
+    expect(begun).toEqual(numbers(0, OF_A_LOT_AT_ONCE));
+    expect(ended).toEqual([failed]);
   });
 });

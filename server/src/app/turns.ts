@@ -1,15 +1,22 @@
 // Work that waits its turn: some of it at a time, in the order it was told, so that what is slow holds up nothing but itself.
 
-// Of the 100 connections that a server has to MongoDB: who reserves, and who renews the lease, needs some, too.
+// Of the 100 connections that a server has to MongoDB the manager and its claims take so many each, a rebalance and what is
+// stored of hosts after an import fewer: that leaves 12 to those who reserve, to the watch and to the lease.
 const AT_ONCE = 32;
+const OF_A_LOT_AT_ONCE = 12;
 
-/** Works on all, and resolves when that is done; `work` looks after its own failures. */
+/** Works on all, and resolves when that is done. After a failure it begins nothing more, and rejects when the rest is over. */
 export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const waiting = items.values();
+  const failures: unknown[] = [];
   const lane = async () => {
-    for (const item of waiting) await work(item);
+    for (const item of waiting) {
+      if (failures.length > 0) return;
+      await work(item).catch((error: unknown) => void failures.push(error));
+    }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: OF_A_LOT_AT_ONCE }, lane));
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Works on what it was told last. */
