@@ -11,6 +11,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { exitCode, run, systemEnv } from './run.js';
 
 /** Set inside; the helpers that make namespaces refuse to work without it. */
@@ -53,18 +54,17 @@ export async function findEntrance(): Promise<Entrance> {
 
 /**
  * Runs a command inside a sandbox to its end; the exit code. On SIGINT, SIGTERM or SIGHUP everything inside is killed,
- * and the code is 128 + that signal. Standard output and error are ours, standard input is empty.
+ * and the code is 128 + that signal. Standard output and error are ours, or `say` is told of each line; standard input is empty.
  */
 export async function inSandbox(
   entrance: Entrance & { readonly ok: true },
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  say?: (line: string) => void,
 ): Promise<number> {
-  return supervised('setpriv', ['--pdeathsig', 'KILL', ...entrance.prefix, command, ...args], {
-    ...env,
-    [SANDBOX_VARIABLE]: '1',
-  });
+  const inside = ['--pdeathsig', 'KILL', ...entrance.prefix, command, ...args];
+  return supervised('setpriv', inside, { ...env, [SANDBOX_VARIABLE]: '1' }, say);
 }
 
 // When we are killed, descriptor 3 ends and the process group is killed. A signal on the parent's death (as above) would
@@ -76,17 +76,19 @@ kill -KILL $!
 exit $code`;
 
 /**
- * Runs a command with our output, killing its whole process group when we are told to end; the exit code. When we are
- * killed ourselves, the group is, too.
+ * Runs a command with our output, or telling `say` of each line of its own, and killing its whole process group when we are
+ * told to end; the exit code. When we are killed ourselves, the group is, too.
  */
 export function supervised(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  say?: (line: string) => void,
 ): Promise<number> {
+  const output = say ? 'pipe' : 'inherit';
   // A group of its own: Ctrl-C reaches only us, and we end the group in one stroke instead of a race of handlers.
   const child = spawn('sh', ['-c', WATCHED, 'supervised', command, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', output, output, 'pipe'],
     detached: true,
     env: { ...systemEnv(), ...env },
   });
@@ -99,11 +101,13 @@ export function supervised(
     process.kill(-child.pid, 'SIGKILL');
   };
   for (const signal of signals) process.on(signal, end);
+  if (say) for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on('line', say);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', (code, signal) => {
+    child.on('exit', () => child.stdio[3]?.destroy());
+    // Not before its last line was read.
+    child.on(say ? 'close' : 'exit', (code, signal) => {
       for (const name of signals) process.off(name, end);
-      child.stdio[3]?.destroy();
       resolve(endedBy === undefined ? exitCode(code, signal) : 128 + constants.signals[endedBy]);
     });
   });

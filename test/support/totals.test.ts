@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatTotals, totalsOf } from './totals.js';
+import { formatTotals, totalOf, totalsOf } from './totals.js';
 
 const file = (status: string, ...states: string[]) => ({
   status,
@@ -21,4 +21,15 @@ test('a file that did not load counts as a failure', () => {
 
 test('a file whose hook failed counts as a failure although its tests passed', () => {
   expect(totalsOf({ testResults: [file('failed', 'passed')] })).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});
+
+test('several runs are one sum', () => {
+  const runs = [
+    { passed: 1, failed: 2, skipped: 3 },
+    { passed: 10, failed: 20, skipped: 30 },
+  ];
+  expect([totalOf(runs), totalOf([])]).toEqual([
+    { passed: 11, failed: 22, skipped: 33 },
+    { passed: 0, failed: 0, skipped: 0 },
+  ]);
 });

@@ -28,6 +28,12 @@ export function totalsOf(report: Report): Totals {
   return { passed, failed, skipped };
 }
 
+/** Of several runs. */
+export function totalOf(totals: readonly Totals[]): Totals {
+  const sum = (of: keyof Totals) => totals.reduce((total, each) => total + each[of], 0);
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+}
+
 /** `12 passed, 0 failed`, and how many were skipped if any. */
 export function formatTotals({ passed, failed, skipped }: Totals): string {
   return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
