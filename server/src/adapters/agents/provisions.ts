@@ -116,7 +116,7 @@ export class Provisions {
     const table = this.table(networkId);
     if (this.#late && table.at(reservation.address)?.reservationId !== reservation.reservationId) {
       this.remove(networkId, reservation.address);
-      const late = this.#late.get(networkId) ?? new Map();
+      const late = this.#late.get(networkId) ?? new Map<Ipv4, ProvidedReservation>();
       this.#late.set(networkId, late.set(reservation.address, reservation));
       return;
     }
@@ -149,7 +149,7 @@ export class Provisions {
 
   /** Everything that is over was shown. */
   endReread(): void {
-    const late = this.#late ?? new Map();
+    const late = this.#late ?? [];
     this.#late = undefined;
     for (const [networkId, reservations] of late) {
       for (const reservation of reservations.values()) this.add(networkId, reservation);
