@@ -106,7 +106,7 @@ export function supervised(
     child.on('error', reject);
     child.on('exit', () => child.stdio[3]?.destroy());
     // Not before its last line was read.
-    child.on(say ? 'close' : 'exit', (code, signal) => {
+    child.on(say ? 'close' : 'exit', (code: number | null, signal: NodeJS.Signals | null) => {
       for (const name of signals) process.off(name, end);
       resolve(endedBy === undefined ? exitCode(code, signal) : 128 + constants.signals[endedBy]);
     });
