@@ -62,6 +62,12 @@ test('a host that was dead before the server stood still is unknown after that, 
   expect(looked(installation).hosts).toEqual(['up', 'unknown']);
   await installation.advance(2 * RETURN_MS);
   expect(looked(installation).hosts).toEqual(['up', 'down']);
+  const logged = () => installation.log.lines.flatMap(({ message }) => (/^host is/.test(message) ? [message] : []));
+  expect(logged()).toEqual(['host is down']);
+  await installation.host('h2').start();
+  await installation.advance(5_000);
+  expect(looked(installation).hosts).toEqual(['up', 'up']);
+  expect(logged()).toEqual(['host is down', 'host is up again']);
   await installation.stop();
 });
 
