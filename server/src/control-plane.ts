@@ -10,10 +10,11 @@ import { type Context, newUid, type ReuseEstimates } from './app/context.js';
 import { Deployment, tellSlot } from './app/deployment.js';
 import { Events } from './app/events.js';
 import { Fleet } from './app/fleet.js';
+import { countForeignServers } from './app/foreign-servers.js';
 import { HistoryPruner } from './app/history.js';
 import { HoldingStill } from './app/holding-still.js';
 import { HostAnswers } from './app/host-answers.js';
-import { hostStatus } from './app/host-status.js';
+import { hostBreaker, hostLiveness, hostStatus } from './app/host-status.js';
 import { Hosts } from './app/hosts.js';
 import { KeyedQueue } from './app/keyed-queue.js';
 import { type Leadership, leadershipOf } from './app/leadership.js';
@@ -152,6 +153,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     status: new Status(context, fleet, manager, holding, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
     hostStatus: (host) => hostStatus(context, fleet, host),
+    hostLiveness: (host) => hostLiveness(context, fleet, host),
+    hostBreaker: (host) => hostBreaker(context, fleet, host),
+    countForeignServers: () => countForeignServers(context, fleet),
   };
   const stop = async () => {
     agents.close();

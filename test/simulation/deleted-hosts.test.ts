@@ -105,6 +105,34 @@ describe('a host that says hello while it is deleted', () => {
   });
 });
 
+test('a host that is gone is told nothing any more, though its networks know of it, until it is there again', async () => {
+  const installation = await Installation.start({ h1: ['red'], h2: ['red'] }, { authorityS: 3_600 });
+  await installation.createNetwork('red');
+  await installation.createSubnet('red', 'red-a', '10.0.0.0/29');
+  await installation.advance(2_000);
+  const first = installation.disk.networks.get(RED)?.placements[0]?.hostId ?? '';
+  await installation.host(first).kill();
+  await installation.advance(30_000);
+  const { agents, useCases } = installation.plane;
+  const provide = agents.provide.bind(agents);
+  const told: { readonly hostId: HostId; readonly isThere: boolean }[] = [];
+  vi.spyOn(agents, 'provide').mockImplementation((hostId, ...more) => {
+    told.push({ hostId, isThere: useCases.context.view.hosts.has(hostId) });
+    return provide(hostId, ...more);
+  });
+  await installation.deleteHost(first);
+  await installation.advance(10_000);
+  await installation.updateNetwork('red', { dhcpServerCount: 2 });
+  await installation.advance(10_000);
+  expect(installation.disk.networks.get(RED)?.formerServers).toMatchObject([{ hostId: first }]);
+  expect(told.filter(({ hostId }) => hostId === first)).toEqual([]);
+  await installation.host(first).start();
+  await installation.advance(5_000);
+  expect(new Set(told.map(({ isThere }) => isThere))).toEqual(new Set([true]));
+  expect(installation.placements('red')).toContain(`${first} serving`);
+  await installation.stop();
+});
+
 test('a deletion that outlasts the lead of its server withdraws nothing from the next one', async () => {
   const group = new ServerGroup({ writeDelayMs: 1, watchLagMs: 20 });
   const a = await group.start();

@@ -295,6 +295,22 @@ describe('the managers of several servers', () => {
     expect(red()).toBe(before);
   });
 
+  test('say of every brake when it lets go, also of those that hold when the term ends', async () => {
+    await group.start();
+    const { beat } = await agentAt(a, 'h1');
+    await beating(3_000, beat);
+    const heal = cutOff(a);
+    await beating(9_000, () => Promise.resolve());
+    heal();
+    await until(() => !a.plane.lease.isSelf, 2_000);
+    await group.clock.advance(10_000);
+    const said = (line: string) =>
+      a.log.lines.filter(({ message }) => message === line).map(({ fields }) => fields['kind']);
+    expect(said('brake engaged')).toContain('STORE');
+    expect(said('brake released')).toEqual(expect.arrayContaining(said('brake engaged')));
+    expect(said('brake released')).toHaveLength(said('brake engaged').length);
+  });
+
   /** From now on the holder's record can be neither read nor renewed, until the answer is called. */
   function cutOff(server: GroupServer): () => void {
     const { holder } = server.plane.useCases.context.store;

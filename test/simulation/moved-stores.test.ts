@@ -182,7 +182,7 @@ describe('a host that got a network after the copy, and is cut off, is waited fo
     await installation.advance(HOUR_MS);
     expect(await remove()).toMatchObject({
       ok: false,
-      error: { kind: 'host-liveness-unknown', message: expect.stringMatching(/fence it first/) },
+      error: { kind: 'host-may-answer-anywhere', message: expect.stringMatching(/fence it first/) },
     });
     expect(await fence()).toMatchObject({ ok: true });
     expect(await remove()).toMatchObject({ ok: true });

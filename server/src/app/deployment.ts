@@ -122,7 +122,11 @@ export class Deployment {
   }
 
   #unindex(networkId: NetworkId): void {
-    for (const hostId of this.#hostsOf.get(networkId) ?? []) this.#networksOf.get(hostId)?.delete(networkId);
+    for (const hostId of this.#hostsOf.get(networkId) ?? []) {
+      const networks = this.#networksOf.get(hostId);
+      networks?.delete(networkId);
+      if (networks?.size === 0) this.#networksOf.delete(hostId);
+    }
     this.#hostsOf.delete(networkId);
     this.#leaving.delete(networkId);
   }
@@ -141,7 +145,7 @@ export class Deployment {
   }
 
   #tellAll(): void {
-    for (const hostId of new Set([...this.#options.view.hosts.keys(), ...this.#networksOf.keys()])) this.#tell(hostId);
+    for (const hostId of this.#options.view.hosts.keys()) this.#tell(hostId);
   }
 
   /** Tells those hosts again whose duties depend on what others confirmed, and `again`, which could not be told. */
@@ -172,7 +176,8 @@ export class Deployment {
   }
 
   #tell(hostId: HostId): void {
-    if (this.#isStopped) return;
+    // One that is gone may be a former server for long, and has no duties; one that is not shown yet is told once it is.
+    if (this.#isStopped || !this.#options.view.hosts.has(hostId)) return;
     const networks = this.#dutiesOf(hostId);
     const told = this.#told.get(hostId);
     const isKnown = told?.size === networks.length && networks.every((each) => isSame(told.get(each.networkId), each));

@@ -10,6 +10,8 @@
 //   A5. A host that did not meet this incarnation of the store may answer in any network, with tables that the store knows
 //       nothing of. So it counts in all of them until it showed that it hears this server, for it dropped them at its
 //       welcome; a hello does not show that. What is silent or fenced was so in this incarnation: an import forgets both.
+//   A6. What is known of a host is kept until the view, which showed it, shows it no more: then it is not stored any more, and
+//       nobody asks. One that the view does not show yet is no less known for that: its hello comes before its document.
 
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, Revision, Uid, WallTime } from '../domain/ids.js';
@@ -45,7 +47,9 @@ export class HostAnswers {
   /** Up to which revision a host was stored before its last hello of this term. */
   readonly #greetedAt = new Map<Uid, Revision>();
   /** All that may answer in any network, and others (A5). */
-  readonly #everywhere = new Set<HostId>();
+  readonly #everywhere = new Map<Uid, HostId>();
+  /** The hosts that the view showed when those that are gone were looked for last. */
+  #shown: ReadonlySet<Uid> = new Set();
   #sinceMs: number | undefined;
 
   /** `writes`: what is written of a host's silence, one after another. */
@@ -63,8 +67,9 @@ export class HostAnswers {
       const { hostId, uid, silentForS = 0 } = host;
       // What this term stored at its hello the view may not show yet.
       this.#count(uid, hosts.lastSignMs(hostId) === undefined ? silentForS : 0);
-      if (!this.#hasMet(host)) this.#everywhere.add(hostId);
+      if (!this.#hasMet(host)) this.#everywhere.set(uid, hostId);
     }
+    this.#shown = this.#uidsInView();
   }
 
   /** Every age begins anew. */
@@ -75,7 +80,7 @@ export class HostAnswers {
     for (const host of view.hosts.values()) {
       // The view may show what was stored before a hello.
       this.#count(host.uid, Math.min(host.silentForS ?? 0, Math.floor(this.#totalS(this.#silenceOf(host)))));
-      if (!this.#hasMet(host)) this.#everywhere.add(host.hostId);
+      if (!this.#hasMet(host)) this.#everywhere.set(host.uid, host.hostId);
     }
     // Theirs are in the view: nothing else is written of them.
     this.#entrySilences.clear();
@@ -83,8 +88,10 @@ export class HostAnswers {
 
   /** A host that was stored so says hello. To be called before that is written: whether it was may never be known. */
   greeted(host: Host): void {
-    this.#greetedAt.set(host.uid, host.revision);
-    if (!this.#hasMet(host)) this.#everywhere.add(host.hostId);
+    const { hostId, uid, revision } = host;
+    // Of one that was not stored nobody can have written anything before.
+    if (revision > 0) this.#greetedAt.set(uid, revision);
+    if (!this.#hasMet(host)) this.#everywhere.set(uid, hostId);
   }
 
   #count(uid: Uid, beforeS: number): Silence {
@@ -105,12 +112,12 @@ export class HostAnswers {
   #answersEverywhere(): readonly HostAnswer[] {
     const { view, clock } = this.#context;
     const answers: HostAnswer[] = [];
-    for (const hostId of this.#everywhere) {
+    for (const [uid, hostId] of this.#everywhere) {
       if (answers.length === NAMED_EVERYWHERE) break;
       const host = view.hosts.get(hostId);
-      const silencedMs = host && this.#silencedEverywhereMs(host);
+      const silencedMs = host?.uid === uid ? this.#silencedEverywhereMs(host) : undefined;
       // Whoever says hello again is added again.
-      if (silencedMs !== undefined && silencedMs <= clock.now()) this.#everywhere.delete(hostId);
+      if (silencedMs !== undefined && silencedMs <= clock.now()) this.#everywhere.delete(uid);
       else if (silencedMs !== undefined) {
         answers.push({ hostId, takenInMs: Number.NEGATIVE_INFINITY, silencedMs });
       }
@@ -213,6 +220,7 @@ export class HostAnswers {
   async store(): Promise<void> {
     if (this.#sinceMs === undefined) return;
     const { view } = this.#context;
+    this.#dropGoneHosts();
     this.#dropGoneEntries();
     const awaited = new Set<Uid>();
     for (const network of view.networks.values()) {
@@ -230,6 +238,19 @@ export class HostAnswers {
     await inTurns(met.slice(0, MET_IN_A_RUN), (each) =>
       this.#writes.run(each, () => this.#storeMet(view.hosts.get(each))),
     );
+  }
+
+  #dropGoneHosts(): void {
+    const present = this.#uidsInView();
+    for (const uid of this.#shown) {
+      if (present.has(uid)) continue;
+      for (const known of [this.#silences, this.#fences, this.#greetedAt, this.#everywhere]) known.delete(uid);
+    }
+    this.#shown = present;
+  }
+
+  #uidsInView(): ReadonlySet<Uid> {
+    return new Set([...this.#context.view.hosts.values()].map(({ uid }) => uid));
   }
 
   /** One that the view shows again after all begins anew, with what is stored of it. */

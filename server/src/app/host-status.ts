@@ -31,6 +31,11 @@ export function hostLiveness({ lease }: Pick<Context, 'lease'>, fleet: Fleet, ho
   return lease.isSelf ? knownLiveness(fleet.lookAt(host)) : 'unknown';
 }
 
+/** And of its breaker. */
+export function hostBreaker({ lease }: Pick<Context, 'lease'>, fleet: Fleet, host: Host): BreakerState {
+  return lease.isSelf ? fleet.lookAt(host).breaker : 'closed';
+}
+
 function knownLiveness({ heard, liveness }: HostNow): HostStatus['liveness'] {
   return heard || liveness === 'down' ? liveness : 'unknown';
 }

@@ -140,6 +140,7 @@ export class Manager {
     this.#turns.tell([]);
     this.#claims.stop();
     this.#deployment.stop();
+    this.#brakes.end();
   }
 
   /**

@@ -15,6 +15,7 @@ export class RaisedBrakes {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #brakes = new Map<Brake['kind'], Brake & { readonly sinceMs: number }>();
+  #isOver = false;
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -29,7 +30,7 @@ export class RaisedBrakes {
   /** Holds while there is a reason, and lets go without one. */
   set(kind: Brake['kind'], reason: string | undefined): void {
     const known = this.#brakes.get(kind);
-    if (reason !== undefined) {
+    if (reason !== undefined && !this.#isOver) {
       if (!known) this.#log.warn('brake engaged', { kind, reason });
       const { since, sinceMs } = known ?? { since: this.#clock.wallTime(), sinceMs: this.#clock.now() };
       this.#brakes.set(kind, { kind, reason, since, sinceMs });
@@ -37,5 +38,11 @@ export class RaisedBrakes {
       this.#brakes.delete(kind);
       this.#log.info('brake released', { kind, heldMs: Math.round(this.#clock.now() - known.sinceMs) });
     }
+  }
+
+  /** Lets go of all, for ever: there is nothing any more that they could hold back. */
+  end(): void {
+    this.#isOver = true;
+    for (const kind of [...this.#brakes.keys()]) this.set(kind, undefined);
   }
 }

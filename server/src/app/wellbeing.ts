@@ -20,14 +20,15 @@ export class Wellbeing {
   /** Takes over how all hosts are now. */
   follow(fleet: ReadonlyMap<HostId, HostNow>, nowMs: number): void {
     for (const hostId of this.#unwell.keys()) if (!fleet.has(hostId)) this.#unwell.delete(hostId);
-    for (const [hostId, { liveness, silentForMs }] of fleet) {
+    for (const [hostId, { liveness, heard, silentForMs }] of fleet) {
       const before = this.#unwell.get(hostId);
       if (liveness === 'down' && !before?.isDown) {
         this.#log.warn('host is down', { host: hostId, silentMs: Math.round(silentForMs) });
       }
       if (liveness !== 'up') {
         this.#unwell.set(hostId, { atMs: nowMs, isDown: liveness === 'down' || before?.isDown === true });
-      } else if (before?.isDown) {
+      } else if (before?.isDown && heard) {
+        // When all ages began anew, it only counts as just heard.
         this.#log.info('host is up again', { host: hostId });
         this.#unwell.set(hostId, { ...before, isDown: false });
       }

@@ -23,6 +23,7 @@ export type IpamErrorKind =
   | 'range-in-use'
   | 'host-connected'
   | 'host-liveness-unknown'
+  | 'host-may-answer-anywhere'
   | 'ipam-disabled'
   | 'subnet-closing'
   | 'subnet-exhausted'
@@ -196,7 +197,7 @@ export function hostNotKnownAway(hostId: HostId): Refused {
 /** The host may still have what it had before the store was imported. */
 export function hostMayAnswerAnywhere(hostId: HostId): Refused {
   const message = `Host ${hostId} was not heard since the store was imported, and may answer in any network: fence it first, or wait until its authority is over`;
-  return refuse('host-liveness-unknown', message, { host_id: hostId });
+  return refuse('host-may-answer-anywhere', message, { host_id: hostId });
 }
 
 /** The network has IPAM disabled. */

@@ -78,7 +78,7 @@ export interface HostObserver {
   /** When a host last gave any sign of life since this server leads. */
   lastSignMs(hostId: HostId): number | undefined;
   /**
-   * When a host last was about to begin a session: its hello waits, or was refused because of this server's own trouble;
+   * Since when a host is about to begin a session: its hello waits, or was refused because of this server's own trouble;
    * undefined: it has one, was refused for what it is, or was not there lately.
    */
   atTheDoorMs(hostId: HostId): number | undefined;

@@ -30,6 +30,7 @@ export const REFUSALS = {
   'range-in-use': { code: status.FAILED_PRECONDITION, reason: 'RANGE_IN_USE' },
   'host-connected': { code: status.FAILED_PRECONDITION, reason: 'HOST_CONNECTED' },
   'host-liveness-unknown': { code: status.FAILED_PRECONDITION, reason: 'HOST_LIVENESS_UNKNOWN' },
+  'host-may-answer-anywhere': { code: status.FAILED_PRECONDITION, reason: 'HOST_MAY_ANSWER_ANYWHERE' },
   'ipam-disabled': { code: status.FAILED_PRECONDITION, reason: 'IPAM_DISABLED' },
   'subnet-closing': { code: status.FAILED_PRECONDITION, reason: 'SUBNET_CLOSING' },
   // A full subnet stays full: clients never retry it.

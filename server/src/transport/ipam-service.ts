@@ -72,6 +72,10 @@ export interface UseCases {
   readonly status: StatusUseCase;
   readonly networkStatus: (network: Network) => NetworkStatus;
   readonly hostStatus: (host: Host) => HostStatus;
+  /** The same, for counting: without a look at what the host has. */
+  readonly hostLiveness: (host: Host) => HostStatus['liveness'];
+  readonly hostBreaker: (host: Host) => HostStatus['breaker'];
+  readonly countForeignServers: () => ReadonlyMap<NetworkId, number>;
 }
 
 /** The service. What shows whether hosts are up and serve comes from the holder. */

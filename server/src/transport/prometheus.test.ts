@@ -26,10 +26,12 @@ const APP = {
     },
   },
   events: { count: 4 },
-  hostStatus: () => ({
-    liveness: 'up',
-    attachments: [{ networkId: 'red', foreignServers: [{ address: 0x0a0000fe }] }],
-  }),
+  hostLiveness: () => 'up',
+  hostBreaker: () => 'half-open',
+  countForeignServers: () => new Map([['red', 1]]),
+  hostStatus: () => {
+    throw new Error('What a host has is not for counting: all of them may have a million networks');
+  },
   networkStatus: () => ({ serversWanted: 2, serversServing: 1 }),
 };
 
@@ -52,6 +54,8 @@ describe('a scrape', () => {
         'leasehold_watches 4',
         'leasehold_hosts{liveness="up"} 1',
         'leasehold_hosts{liveness="down"} 0',
+        'leasehold_host_breakers{state="half-open"} 1',
+        'leasehold_host_breakers{state="closed"} 0',
         'leasehold_network_servers{network_id="red",state="wanted"} 2',
         'leasehold_network_servers{network_id="red",state="serving"} 1',
         'leasehold_foreign_dhcp_servers{network_id="red"} 1',
@@ -61,10 +65,11 @@ describe('a scrape', () => {
   });
 
   test('shows nothing of hosts and servers where this one does not lead', async () => {
-    const follower = { ...APP, context: { ...APP.context, lease: { isSelf: false, holder: undefined } } };
+    const context = { ...APP.context, lease: { isSelf: false, holder: undefined } };
+    const follower = { ...APP, context, countForeignServers: () => new Map() };
     const text = await scrape(follower);
     expect(text).toContain('leasehold_leads 0');
-    expect(text).not.toMatch(/^leasehold_(hosts|network_servers|foreign_dhcp_servers)\{/m);
+    expect(text).not.toMatch(/^leasehold_(hosts|host_breakers|network_servers|foreign_dhcp_servers)\{/m);
   });
 
   test('holds exactly the metrics that the page for operators explains', async () => {

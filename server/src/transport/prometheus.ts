@@ -1,8 +1,7 @@
 // Metrics as Prometheus scrapes them: what was counted as it happened, and what is true at the moment of a scrape.
 
-import type { Ipv4 } from '@leasehold/proto/values';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { HostStatus } from '../app/host-status.js';
+import type { Host } from '../domain/host.js';
 import { METRICS, type MetricDefinition, type MetricLabels, type Metrics } from '../ports/metrics.js';
 import type { UseCases } from './ipam-service.js';
 
@@ -106,13 +105,13 @@ const GAUGES: readonly GaugeDefinition[] = [
     name: 'leasehold_hosts',
     help: 'Hosts by liveness: unknown, up, suspect, down; shown by the server that leads',
     labels: ['liveness'],
-    read: (app) => hostsBy(app, 'liveness', LIVENESS),
+    read: (app) => hostsBy(app, app.hostLiveness, LIVENESS, 'liveness'),
   },
   {
     name: 'leasehold_host_breakers',
     help: 'Hosts by the state of the breaker around their commands: closed, open, half-open; shown by the server that leads',
     labels: ['state'],
-    read: (app) => hostsBy(app, 'breaker', BREAKER_STATES, 'state'),
+    read: (app) => hostsBy(app, app.hostBreaker, BREAKER_STATES, 'state'),
   },
   {
     name: 'leasehold_network_servers',
@@ -130,20 +129,8 @@ const GAUGES: readonly GaugeDefinition[] = [
     name: 'leasehold_foreign_dhcp_servers',
     help: 'Other DHCP servers that hosts noticed on a network in the last ten minutes; shown by the server that leads',
     labels: ['network_id'],
-    read({ context: { view, lease }, hostStatus }) {
-      if (!lease.isSelf) return [];
-      const found = new Map<string, Set<Ipv4>>();
-      for (const host of view.hosts.values()) {
-        const { liveness, attachments } = hostStatus(host);
-        if (liveness === 'down') continue;
-        for (const { networkId, foreignServers } of attachments) {
-          const addresses = found.get(networkId) ?? new Set();
-          found.set(networkId, addresses);
-          for (const { address } of foreignServers) addresses.add(address);
-        }
-      }
-      return Array.from(found, ([network_id, addresses]) => [addresses.size, { network_id }] as const);
-    },
+    read: ({ countForeignServers }) =>
+      Array.from(countForeignServers(), ([network_id, count]) => [count, { network_id }] as const),
   },
   {
     name: 'leasehold_subnet_addresses',
@@ -165,13 +152,13 @@ const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
 const LIVENESS = ['unknown', 'up', 'suspect', 'down'] as const;
 
 /** How many hosts are in each of these states; `label`: what the label is called. */
-function hostsBy<Key extends 'liveness' | 'breaker'>(
-  { context: { view, lease }, hostStatus }: UseCases,
-  key: Key,
-  states: readonly HostStatus[Key][],
-  label: string = key,
+function hostsBy<State extends string>(
+  { context: { view, lease } }: UseCases,
+  stateOf: (host: Host) => State,
+  states: readonly State[],
+  label: string,
 ): readonly Sample[] {
   if (!lease.isSelf) return [];
-  const seen = [...view.hosts.values()].map((host) => hostStatus(host)[key]);
+  const seen = [...view.hosts.values()].map(stateOf);
   return states.map((state) => [seen.filter((each) => each === state).length, { [label]: state }]);
 }

@@ -44,8 +44,9 @@ export class Beginnings {
   }
 
   #freeNow(hostId: HostId): number {
-    const last = this.#free.get(hostId);
-    return last ? Math.min(AT_ONCE, last.value + (this.#clock.now() - last.atMs) / EVERY_MS) : AT_ONCE;
+    const nowMs = this.#clock.now();
+    const last = this.#free.get(hostId, nowMs);
+    return last ? Math.min(AT_ONCE, last.value + (nowMs - last.atMs) / EVERY_MS) : AT_ONCE;
   }
 
   #waitMs(hostId: HostId): number {

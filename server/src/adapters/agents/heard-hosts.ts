@@ -39,8 +39,8 @@ export interface HeardHost {
   takenInMs: number;
 }
 
-// Longer than any agent takes to come again.
-const DOOR_MS = 60_000;
+// Longer than any agent takes to come again, and than the time that it is given for that, of ten thousand (fleet.ts).
+const DOOR_MS = 120_000;
 
 /** All of them. */
 export class HeardHosts {
@@ -48,8 +48,11 @@ export class HeardHosts {
   readonly #pace: () => Pace;
   readonly #hosts = new Map<HostId, HeardHost>();
   readonly #breaks = new RecentBreaks();
-  /** Hosts that said hello and have no session: it is not decided yet, or this server's own trouble was in the way. */
-  readonly #door = new Recent<HostId, undefined>(DOOR_MS);
+  /**
+   * Hosts that said hello and have no session: it is not decided yet, or this server's own trouble was in the way; and since
+   * when. What is forgotten, too late for any that comes again, begins anew.
+   */
+  readonly #door = new Recent<HostId, number>(DOOR_MS);
   #firstShownMs: number | undefined;
 
   /** `pace`: how fast agents shall speak and come back, now. */
@@ -80,12 +83,15 @@ export class HeardHosts {
 
   /** Its hello waits to be decided on. What counts is when it came first: one that comes again and again has no session. */
   knocks(hostId: HostId): void {
-    if (!this.#door.get(hostId)) this.#door.note(hostId, undefined, this.#clock.now());
+    const nowMs = this.#clock.now();
+    // Noted again, so that it is not forgotten while it comes again and again.
+    this.#door.note(hostId, this.#door.get(hostId, nowMs)?.value ?? nowMs, nowMs);
   }
 
   /** Its hello was refused because of this server's own trouble: it has as long to come again as if it had just come. */
   isTurnedAway(hostId: HostId): void {
-    this.#door.note(hostId, undefined, this.#clock.now());
+    const nowMs = this.#clock.now();
+    this.#door.note(hostId, nowMs, nowMs);
   }
 
   /** Its hello was decided on. */
@@ -213,7 +219,7 @@ export class HeardHosts {
   }
 
   atTheDoorMs(hostId: HostId): number | undefined {
-    return this.#door.get(hostId)?.atMs;
+    return this.#door.get(hostId, this.#clock.now())?.value;
   }
 
   isPresent(hostId: HostId): boolean {

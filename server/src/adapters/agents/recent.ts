@@ -11,7 +11,7 @@ export class Recent<K, V> {
   /** The one that was noted last comes last. */
   readonly #noted = new Map<K, Noted<V>>();
 
-  /** `keptMs`: for how long at least. */
+  /** `keptMs`: for how long. */
   constructor(keptMs: number) {
     this.#keptMs = keptMs;
   }
@@ -21,14 +21,20 @@ export class Recent<K, V> {
     this.#noted.delete(key);
     this.#noted.set(key, { value, atMs: nowMs });
     for (const [other, { atMs }] of this.#noted) {
-      if (nowMs - atMs < this.#keptMs) break;
+      if (this.#isRecent(atMs, nowMs)) break;
       this.#noted.delete(other);
     }
   }
 
   /** What was noted last, and when; undefined: nothing, or not lately. */
-  get(key: K): Noted<V> | undefined {
-    return this.#noted.get(key);
+  get(key: K, nowMs: number): Noted<V> | undefined {
+    const noted = this.#noted.get(key);
+    // It may still be there: what is old goes when another is noted.
+    return noted && this.#isRecent(noted.atMs, nowMs) ? noted : undefined;
+  }
+
+  #isRecent(atMs: number, nowMs: number): boolean {
+    return nowMs - atMs < this.#keptMs;
   }
 
   /** Forgets it. */

@@ -6592,7 +6592,8 @@ export const IpamServiceService = {
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
    * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
-   * just began to lead; UNAVAILABLE/NO_HOLDER.
+   * just began to lead; FAILED_PRECONDITION/HOST_MAY_ANSWER_ANYWHERE: it was not heard since the store was imported, and may
+   * still answer in any network, fence it first; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost: {
     path: "/ipam.v1.IpamService/DeleteHost" as const,
@@ -6747,7 +6748,8 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
    * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
-   * just began to lead; UNAVAILABLE/NO_HOLDER.
+   * just began to lead; FAILED_PRECONDITION/HOST_MAY_ANSWER_ANYWHERE: it was not heard since the store was imported, and may
+   * still answer in any network, fence it first; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost: handleUnaryCall<DeleteHostRequest, DeleteHostResponse>;
   /**
@@ -7144,7 +7146,8 @@ export interface IpamServiceClient extends Client {
   /**
    * Forgets a host that is not connected; what it may still answer stays known.
    * HOST_NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION/HOST_CONNECTED, FAILED_PRECONDITION/HOST_LIVENESS_UNKNOWN: the server
-   * just began to lead; UNAVAILABLE/NO_HOLDER.
+   * just began to lead; FAILED_PRECONDITION/HOST_MAY_ANSWER_ANYWHERE: it was not heard since the store was imported, and may
+   * still answer in any network, fence it first; UNAVAILABLE/NO_HOLDER.
    */
   deleteHost(
     request: DeleteHostRequest,
