@@ -17,8 +17,9 @@ export default defineConfig({
           // Every processor: Vitest leaves one idle for itself, which does next to nothing meanwhile.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
-          // A bound for what hangs, not for what is slow: property tests on a busy machine pass the default of 5 s.
-          testTimeout: 60_000,
+          // A bound for what hangs, not for what is slow: these run with what end-to-end tests leave of the processors.
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
           include: [
             '{proto,program,server,agent,sdk}/src/**/*.test.ts',
             'test/{architecture,conformance,simulation,simulate,support,fakes}/**/*.test.ts',
