@@ -57,7 +57,7 @@ export const SCENE_FIELDS = {
   breakers: { from: 1, seeds: 3, minutes: 4.5, scene: 'breakers' },
   collisions: { from: 1, seeds: 6, minutes: 4, scene: 'collisions' },
   deposed: { from: 1, seeds: 2, minutes: 5, scene: 'deposed' },
-  stalled: { from: 1, seeds: 2, minutes: 5, scene: 'stalled' },
+  stalled: { from: 1, seeds: 4, minutes: 5, scene: 'stalled' },
   behind: { from: 1, seeds: 2, minutes: 5, scene: 'behind' },
   rereading: { from: 1, seeds: 3, minutes: 5, scene: 'rereading' },
   heldUp: { from: 1, seeds: 2, minutes: 5, scene: 'held-up' },
