@@ -156,7 +156,7 @@ async function settledManager(networks: readonly Network[]) {
   const view = await View.open({ store, clock, entropy, log, metrics: NO_METRICS });
   const hosts = observerOf(networks, clock.now());
   const lease = {
-    ...{ epoch: 1, holder: undefined, isSelf: true, isChanging: false },
+    ...{ epoch: 1, holder: undefined, isSelf: true, isChanging: false, isBlind: false },
     confirm: async () => {},
   };
   const never = { reuse: () => undefined, holdsStill: () => undefined };

@@ -137,6 +137,22 @@ describe.each([
       expect(allMs).toBeLessThanOrEqual(1_000);
     });
 
+    test('all are killed, and the one that led comes back cut off from the store: hosts go to the one that leads then', async () => {
+      const group = await Group.start(seed, servers);
+      const { leader, placements } = group;
+      for (const server of group.servers) server.kill();
+      await group.advance(3_000);
+      for (const server of group.servers) server.start();
+      // As long as hosts are told that its earlier process leads.
+      await group.advance(1_000);
+      group.cutFromStore([leader]);
+      const [leadsMs, allMs] = await changed(group, leader);
+      expect(leadsMs).toBeLessThan(7_000);
+      expect(allMs).toBeLessThanOrEqual(3_000);
+      await group.advance(30_000);
+      expect(group.placements).toEqual(placements);
+    });
+
     test('one that leads is cut off from the store alone: hosts go to the one that leads then', async () => {
       const group = await Group.start(seed, servers);
       const { leader, placements } = group;

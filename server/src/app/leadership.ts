@@ -6,7 +6,7 @@
 
 import { type Clock, delay, type Timer } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
-import { actingEpoch, beginLease, isChanging, type LeaseState, mayTake, sawRecord } from '../domain/lease.js';
+import { actingEpoch, beginLease, isBlind, isChanging, type LeaseState, mayTake, sawRecord } from '../domain/lease.js';
 import type { HolderLease } from '../ports/holder-lease.js';
 import {
   type ExclusiveHolder,
@@ -65,6 +65,7 @@ function exclusiveLeadership(holder: ExclusiveHolder, name: ServerName): Leaders
     holder: { ...name, epoch, beat: 0 },
     isSelf: true,
     isChanging: false,
+    isBlind: false,
     confirm: () => holder.confirm(),
     async start(given) {
       events = given;
@@ -125,6 +126,10 @@ class SharedLeadership implements Leadership {
 
   get isChanging(): boolean {
     return isChanging(this.#state, this.#lookedMs, this.#clock.now());
+  }
+
+  get isBlind(): boolean {
+    return isBlind(this.#state, this.#lookedMs, this.#clock.now());
   }
 
   async start(events: LeadershipEvents): Promise<void> {

@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actingEpoch, beginLease, isChanging, type LeaseRecord, type LeaseState, mayTake, sawRecord } from './lease.js';
+import {
+  actingEpoch,
+  beginLease,
+  isBlind,
+  isChanging,
+  type LeaseRecord,
+  type LeaseState,
+  mayTake,
+  sawRecord,
+} from './lease.js';
 
 const MINE = 'mine';
 
@@ -79,6 +88,8 @@ describe('the lead is changing', () => {
   test('not as far as one knows that cannot read the record', () => {
     expect(isChanging(seen(0), 1_000, 3_499)).toBe(true);
     expect(isChanging(seen(0), 1_000, 3_500)).toBe(false);
+    expect([isBlind(seen(0), 1_000, 3_499), isBlind(seen(0), 1_000, 3_500)]).toEqual([false, true]);
+    expect(isBlind(leading(0), 0, 9_000)).toBe(false);
   });
 });
 

@@ -56,9 +56,13 @@ export function mayTake(state: LeaseState<LeaseRecord>, nowMs: number): boolean 
 
 /** Whether another server than the one in the record may lead soon; `lookedMs`: when the record was read last. */
 export function isChanging(state: LeaseState<LeaseRecord>, lookedMs: number, nowMs: number): boolean {
-  // Who cannot read it knows nothing of the beat.
-  if (state.kind === 'leading' || nowMs - lookedMs >= OVERDUE_MS) return false;
+  if (state.kind === 'leading' || isBlind(state, lookedMs, nowMs)) return false;
   return state.seen === undefined || state.seen.instance === '' || nowMs - state.sinceMs >= OVERDUE_MS;
+}
+
+/** Whether this server follows, and cannot read the record: of the beat it knows nothing, nor of who leads by now. */
+export function isBlind({ kind }: LeaseState<LeaseRecord>, lookedMs: number, nowMs: number): boolean {
+  return kind === 'following' && nowMs - lookedMs >= OVERDUE_MS;
 }
 
 /** The epoch under which this server may act now; undefined: it may not. */

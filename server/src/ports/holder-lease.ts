@@ -12,6 +12,8 @@ export interface HolderLease {
   readonly isSelf: boolean;
   /** Whether another server, or this one, is likely to lead in a moment. */
   readonly isChanging: boolean;
+  /** Whether this server does not lead, and cannot see who does: what it knows of that is some seconds old. */
+  readonly isBlind: boolean;
   /** Resolves after a renewal that began after this call was confirmed; rejects when this server does not lead. */
   confirm(): Promise<void>;
 }

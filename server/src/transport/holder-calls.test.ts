@@ -37,6 +37,7 @@ class SaidLease implements HolderLease {
   epoch = undefined;
   isSelf = false;
   isChanging = false;
+  isBlind = false;
   holder: HolderLease['holder'];
   async confirm(): Promise<void> {}
 }

@@ -111,7 +111,9 @@ export class Admission {
   /** Waits until it is known who leads, as far as a host that comes shows that it is in doubt. */
   #leadKnown(hostId: HostId, entries: number, isOpen: () => boolean): Promise<void> {
     const { lease, settings } = this.#options;
-    const isInDoubt = () => lease.holder !== undefined && this.#named.wasNamed(hostId, lease.holder);
+    const isNamed = () => lease.holder !== undefined && this.#named.wasNamed(hostId, lease.holder);
+    // Who cannot see learns nothing by waiting: the host had better ask the next server.
+    const isInDoubt = () => !lease.isBlind && isNamed();
     return this.#waitingHellos.wait(entries, isOpen, () => {
       if (this.#sessions.isClosed) return true;
       return lease.isSelf ? settings() !== undefined : !lease.isChanging && !isInDoubt();
