@@ -168,6 +168,16 @@ describe('a server that names who leads', () => {
     expect(world.transport.session.server).toBe('c');
   });
 
+  test('and had a session is dialled when its turn comes', async () => {
+    const world = start(['a', 'b'], 0);
+    world.transport.session.drop('', { endpoint: 'b' });
+    await world.clock.advance(0);
+    world.runner.control?.opened();
+    world.transport.session.drop();
+    await world.clock.advance(0);
+    expect(world.transport.session.server).toBe('b');
+  });
+
   test('and whose session opened is tried in turn with the configured ones', async () => {
     const world = start(['a'], 0);
     world.transport.session.drop('', { endpoint: 'b' });

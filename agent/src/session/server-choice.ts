@@ -6,8 +6,8 @@
 //       MAX_FOLLOWED are followed: servers that name each other cost a dial each, and then the wait of a failure.
 //   F3. The last server that was found by following and opened a session is tried in turn, too: those that are configured
 //       may be away while it just restarts. Nothing of it is kept beyond the process.
-//   F4. Who was dialled last is passed over when its own turn comes then: one that stands still, or is cut off, may have kept
-//       the agent waiting for ten seconds.
+//   F4. Who was named, and dialled in vain, is passed over when its own turn comes right then: one that stands still, or is cut
+//       off, may have kept the agent waiting for ten seconds. Who had a session is not: it may only have been restarted.
 //   F5. A round is over when every server was tried in turn once: nobody waits long because one of several is away.
 
 const MAX_FOLLOWED = 3;
@@ -40,7 +40,7 @@ export class ServerChoice {
 
   #inTurn(): string | undefined {
     const next = this.#nextTurn();
-    return next === this.#asked.at(-1) ? this.#nextTurn() : next;
+    return this.#asked.length > 1 && next === this.#asked.at(-1) ? this.#nextTurn() : next;
   }
 
   #nextTurn(): string | undefined {
