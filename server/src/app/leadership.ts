@@ -115,9 +115,10 @@ class SharedLeadership implements Leadership {
   }
 
   // Who was sent back here for an earlier process of this server would wait for it in vain.
-  #isOfPredecessor({ instance, server, advertise }: HolderRecord): boolean {
-    const mine = this.#name;
-    return instance !== mine.instance && server === mine.server && advertise === mine.advertise;
+  #isOfPredecessor(record: HolderRecord): boolean {
+    const { instance, server, advertise, agentAdvertise } = this.#name;
+    const isHere = record.advertise === advertise && record.agentAdvertise === agentAdvertise;
+    return isHere && record.server === server && record.instance !== instance;
   }
 
   get isSelf(): boolean {
@@ -125,7 +126,10 @@ class SharedLeadership implements Leadership {
   }
 
   get isChanging(): boolean {
-    return isChanging(this.#state, this.#lookedMs, this.#clock.now());
+    const state = this.#state;
+    if (isChanging(state, this.#lookedMs, this.#clock.now())) return true;
+    // Of that it is certain before its beat is overdue.
+    return state.kind === 'following' && state.seen !== undefined && !this.isBlind && this.#isOfPredecessor(state.seen);
   }
 
   get isBlind(): boolean {
@@ -222,6 +226,7 @@ class SharedLeadership implements Leadership {
 
   #saw(record: HolderRecord | undefined, sentMs: number): void {
     if (this.#stopping.signal.aborted) return;
+    this.#lookedMs = Math.max(this.#lookedMs, sentMs);
     this.#state = sawRecord(this.#state, this.#name.instance, record, sentMs, this.#clock.now());
   }
 
