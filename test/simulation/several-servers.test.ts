@@ -239,7 +239,9 @@ describe('the lead', () => {
     await group.kill(a);
     const successor = await group.start({ name: 'server-1' });
     expect(b.plane.lease.holder).toMatchObject({ server: 'server-1' });
-    expect([successor.plane.lease.isSelf, successor.plane.lease.holder]).toEqual([false, undefined]);
+    const { isSelf, holder, isChanging } = successor.plane.lease;
+    expect([isSelf, holder, isChanging]).toEqual([false, undefined, true]);
+    expect(b.plane.lease.isChanging).toBe(false);
     await group.clock.advance(8_000);
     expect(successor.plane.lease.holder).toMatchObject({ server: group.acting()[0] });
   });
@@ -329,6 +331,48 @@ describe('a server whose watch is lost', () => {
       expect(plane.useCases.context.view.occupancy('red' as NetworkId).reserved).toBe(0);
     }
     expect(macOf(1)).toBe(made.tenure.mac);
+  });
+
+  test('says that an address is free of which only a rescan found that it is', async () => {
+    const watch = new HeldWatch();
+    const c = await group.start({ watch, watchLagMs: 20 });
+    const { view } = c.plane.useCases.context;
+    const { address } = accepted(await group.during(reserve(a, 'red', 1))).tenure;
+    await group.clock.advance(500);
+    watch.isHeld = true;
+    accepted(await group.during(release(a, 'red', formatIpv4(address), { guestStopped: true })));
+    await group.clock.advance(90_000);
+    expect(group.disk.slot('red' as NetworkId, address)).toBeUndefined();
+    await group.during(view.rescan('red' as NetworkId));
+    const shown: string[] = [];
+    view.listen(({ kind }) => void shown.push(kind));
+    watch.lose();
+    await group.clock.advance(1_000);
+    expect(shown).toContain('slot-gone');
+  });
+
+  test('finds a network that was made again to be another one, and reserves in it', async () => {
+    const watch = new HeldWatch();
+    const c = await group.start({ watch, watchLagMs: 20 });
+    const { networks, subnets } = a.plane.useCases;
+    const [red, subnetId] = ['red' as NetworkId, 'red' as SubnetId];
+    watch.isHeld = true;
+    // It knows a later document than the one that comes then.
+    for (const displayName of ['one', 'two', 'three', 'four', 'five', 'six']) {
+      accepted(await group.during(networks.update(red, { displayName }, '')));
+    }
+    const { address } = accepted(await group.during(reserve(c, 'red', 1))).tenure;
+    accepted(await group.during(release(a, 'red', formatIpv4(address), { guestStopped: true })));
+    accepted(await group.during(subnets.delete(subnetId, '')));
+    accepted(await group.during(networks.delete(red, '')));
+    group.disk.networks.delete(red);
+    await group.createSubnet(a, 'red', '10.0.0.0/28');
+    const shown: string[] = [];
+    c.plane.useCases.context.view.listen(({ kind }) => void shown.push(kind));
+    watch.lose();
+    await group.clock.advance(1_000);
+    expect(shown.slice(0, 2)).toEqual(['network-gone', 'network']);
+    accepted(await group.during(reserve(c, 'red', 2)));
   });
 
   test('and that begins to lead meanwhile tells hosts nothing of networks whose slots it did not read yet', async () => {

@@ -73,6 +73,8 @@ export class View {
   readonly #listeners: Set<ViewListener>;
   readonly #changeListeners = new Set<ChangeListener>();
   readonly #rescans = new KeyedQueue();
+  /** Slots that a rescan found to be gone; the watch, or a snapshot in its place, will show that to listeners. */
+  readonly #untold = new Set<string>();
   readonly #heardDuringRescan = new Map<NetworkId, ShownSlot[]>();
   #subscription: Subscription | undefined;
   #position = '' as Position;
@@ -157,15 +159,21 @@ export class View {
 
   /** Takes in all that is there, and that the rest is gone. */
   async #replaceBy(snapshot: Snapshot): Promise<void> {
-    const gone = new Set([...this.#occupancy].flatMap(([id, each]) => [...each.occupied()].map((at) => key(id, at))));
+    const shown = [...this.#occupancy].flatMap(([id, each]) => [...each.occupied()].map((at) => key(id, at)));
+    const gone = new Set([...shown, ...this.#untold]);
     const networks = new Set(this.#networks.keys());
     const hosts = new Set(this.#hosts.keys());
     for await (const network of snapshot.networks()) {
-      networks.delete(network.networkId);
+      const { networkId, uid } = network;
+      networks.delete(networkId);
+      // The end of what was there before comes first, as the watch would have shown it.
+      if ((this.#networks.get(networkId)?.uid ?? uid) !== uid) this.#apply({ kind: 'network-gone', networkId });
       this.#apply({ kind: 'network', network });
     }
     for await (const host of snapshot.hosts()) {
-      hosts.delete(host.hostId);
+      const { hostId, uid } = host;
+      hosts.delete(hostId);
+      if ((this.#hosts.get(hostId)?.uid ?? uid) !== uid) this.#apply({ kind: 'host-gone', hostId });
       this.#apply({ kind: 'host', host });
     }
     for await (const slots of snapshot.summaries()) {
@@ -271,9 +279,13 @@ export class View {
         } finally {
           await snapshot.close();
         }
-        this.occupancy(networkId).rescanned(slots, this.#clock.now());
+        const occupancy = this.occupancy(networkId);
+        const before = new Set(occupancy.occupied());
+        occupancy.rescanned(slots, this.#clock.now());
         // Without these the older scan would stand for ever where it overtook the watch.
         for (const change of heard) this.#applySlot(change, this.#clock.now());
+        for (const address of occupancy.occupied()) before.delete(address);
+        for (const address of before) this.#untold.add(key(networkId, address));
       } finally {
         this.#heardDuringRescan.delete(networkId);
       }
@@ -300,6 +312,7 @@ export class View {
       case 'slot':
       case 'slot-gone':
         this.#applySlot(shown, nowMs);
+        if (this.#untold.size > 0) this.#untold.delete(keyOf(shown));
         if (this.#heardDuringRescan.size > 0) {
           this.#heardDuringRescan.get(shown.kind === 'slot' ? shown.slot.networkId : shown.networkId)?.push(shown);
         }
@@ -341,6 +354,10 @@ export class View {
 
 function key(networkId: NetworkId, address: Ipv4): string {
   return `${networkId} ${address}`;
+}
+
+function keyOf(shown: ShownSlot): string {
+  return shown.kind === 'slot' ? key(shown.slot.networkId, shown.slot.address) : key(shown.networkId, shown.address);
 }
 
 function parseKey(text: string): { readonly networkId: NetworkId; readonly address: Ipv4 } {

@@ -164,12 +164,13 @@ export class Occupancy {
     }
   }
 
-  /** Every address of which the watch showed a slot, in the subnets and among the resting ones. */
+  /** Every address of which the watch showed a slot, in the subnets or not; some may come twice. */
   *occupied(): Iterable<Ipv4> {
     for (const { subnet, reserved } of this.#rooms.values()) {
       for (const index of reserved.ones()) yield (subnet.cidr.base + index) as Ipv4;
     }
     yield* this.#resting.keys();
+    yield* this.#strays;
   }
 
   /** The address this MAC has, or had last, if this server remembers. */
