@@ -33,7 +33,7 @@ const LEAST_STEP_S = 60;
 // Who is waited for is told by name; after an import that could be everybody.
 const NAMED_EVERYWHERE = 10;
 // After an import all hosts are written of once: some in each run, so that nothing else waits for long.
-const MET_IN_A_RUN = 500;
+const MET_IN_A_RUN = 120;
 
 /** What is known of the hosts in one term. */
 export class HostAnswers {

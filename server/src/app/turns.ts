@@ -1,7 +1,7 @@
 // Work that waits its turn: some of it at a time, in the order it was told, so that what is slow holds up nothing but itself.
 
-// Of the 100 connections that a server has to MongoDB the manager and its claims take so many each, a rebalance and what is
-// stored of hosts after an import fewer: that leaves 12 to those who reserve, to the watch and to the lease.
+// Of the 100 connections that a server has to MongoDB the manager and its claims take so many each, and each rebalance, or what is
+// stored of hosts after an import, fewer: with one of these, 24 are left to those who reserve, to the watch and to the lease.
 const AT_ONCE = 32;
 const OF_A_LOT_AT_ONCE = 12;
 

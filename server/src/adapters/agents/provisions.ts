@@ -113,13 +113,14 @@ export class Provisions {
   }
 
   add(networkId: NetworkId, reservation: ProvidedReservation): void {
-    const table = this.table(networkId);
-    if (this.#late && table.at(reservation.address)?.reservationId !== reservation.reservationId) {
-      this.remove(networkId, reservation.address);
+    const { address, reservationId } = reservation;
+    if (this.#late && this.#tables.get(networkId)?.at(address)?.reservationId !== reservationId) {
+      this.remove(networkId, address);
       const late = this.#late.get(networkId) ?? new Map<Ipv4, ProvidedReservation>();
-      this.#late.set(networkId, late.set(reservation.address, reservation));
+      this.#late.set(networkId, late.set(address, reservation));
       return;
     }
+    const table = this.table(networkId);
     if (!this.#servers.has(networkId)) {
       table.fill(reservation);
       return;
