@@ -216,7 +216,7 @@ export const AGENT_MUTANTS: readonly ListedMutant[] = [
     rule: '§3.2',
     mistake: 'What the store is found to have when it is read again is told before what it has not any more',
     module: '@leasehold/server/adapters/agents/provisions',
-    edits: [['if (this.#late && table', 'if (false && table']],
+    edits: [['if (this.#late && this', 'if (false && this']],
     caughtBy: ['drift', 'S5', 'L3'],
     field: SCENE_FIELDS.moves,
   },
