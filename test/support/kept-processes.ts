@@ -8,11 +8,7 @@ import type { TestHost } from './cluster.js';
 
 /** The identity of a host's keeper, for `killIdentified`; undefined: there is none. */
 export function keeperOf(host: TestHost): string | undefined {
-  try {
-    return readFileSync(join(directoryOf(host), KEEPER_FILES.pid), 'latin1');
-  } catch {
-    return undefined;
-  }
+  return read(join(directoryOf(host), KEEPER_FILES.pid));
 }
 
 /** The dnsmasq processes of a host that are there. */
@@ -26,10 +22,19 @@ export function dnsmasqIn(directory: string): readonly number[] {
     (name) => name.endsWith(KEEPER_FILES.serverPid) && name !== KEEPER_FILES.pid,
   );
   return files.flatMap((name) => {
-    const identity = readFileSync(join(directory, name), 'latin1');
+    const identity = read(join(directory, name));
+    if (identity === undefined) return [];
     const pid = Number(identity.split(' ')[0]);
     return identityOf(pid) === identity ? [pid] : [];
   });
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
 }
 
 function directoryOf({ stateDirectory }: TestHost): string {
