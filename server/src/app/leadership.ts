@@ -110,14 +110,19 @@ class SharedLeadership implements Leadership {
   }
 
   get holder(): HolderRecord | undefined {
-    const record = this.#state.kind === 'leading' ? this.#state.record : this.#state.seen;
-    return record === undefined || record.instance === '' || this.#isOfPredecessor(record) ? undefined : record;
+    const record = this.#record;
+    return record?.instance === '' || this.#isPredecessors ? undefined : record;
+  }
+
+  get #record(): HolderRecord | undefined {
+    return this.#state.kind === 'leading' ? this.#state.record : this.#state.seen;
   }
 
   // Who was sent back here for an earlier process of this server would wait for it in vain.
-  #isOfPredecessor(record: HolderRecord): boolean {
+  get #isPredecessors(): boolean {
+    const record = this.#record;
     const { instance, server, advertise, agentAdvertise } = this.#name;
-    const isHere = record.advertise === advertise && record.agentAdvertise === agentAdvertise;
+    const isHere = record?.advertise === advertise && record.agentAdvertise === agentAdvertise;
     return isHere && record.server === server && record.instance !== instance;
   }
 
@@ -126,10 +131,9 @@ class SharedLeadership implements Leadership {
   }
 
   get isChanging(): boolean {
-    const state = this.#state;
-    if (isChanging(state, this.#lookedMs, this.#clock.now())) return true;
-    // Of that it is certain before its beat is overdue.
-    return state.kind === 'following' && state.seen !== undefined && !this.isBlind && this.#isOfPredecessor(state.seen);
+    // Of a predecessor it is certain before its beat is overdue.
+    if (this.#isPredecessors && !this.isBlind) return true;
+    return isChanging(this.#state, this.#lookedMs, this.#clock.now());
   }
 
   get isBlind(): boolean {
