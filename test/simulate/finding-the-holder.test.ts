@@ -2,6 +2,7 @@
 
 import type { HostId } from '@leasehold/server/domain/ids';
 import { describe, expect, test } from 'vitest';
+import { NO_PROMISES } from './engine.js';
 import { Installation } from './installation.js';
 import type { Setup } from './schedule.js';
 import type { ServerNode } from './server-node.js';
@@ -35,13 +36,7 @@ class Group {
           },
           told: nothing,
         },
-        promises: () => ({
-          reserved: nothing,
-          releasing: nothing,
-          released: nothing,
-          notDone: nothing,
-          named: nothing,
-        }),
+        promises: () => NO_PROMISES,
         report: (rule, what) => {
           this.#problem ??= `${rule}: ${what}`;
         },

@@ -8,6 +8,7 @@ import type { Slot } from '@leasehold/server/domain/slot';
 import type { UseCases } from '@leasehold/server/transport/ipam-service';
 import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { CALL, releaseCommand, reserveCommand } from '../simulation/commands.js';
+import { NO_PROMISES } from './engine.js';
 import type { GuestTraits } from './guest.js';
 import type { GuestSide } from './guest-side.js';
 import type { HostNode } from './host-node.js';
@@ -52,13 +53,7 @@ export class GuestWorld {
       {},
       {
         witness: { said: nothing, told: nothing },
-        promises: () => ({
-          reserved: nothing,
-          releasing: nothing,
-          released: nothing,
-          notDone: nothing,
-          named: nothing,
-        }),
+        promises: () => NO_PROMISES,
         report: (rule, what) => {
           this.#problem ??= `${rule}: ${what}`;
         },
