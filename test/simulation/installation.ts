@@ -350,10 +350,10 @@ export class Wire implements SessionTransport {
     this.#isCut = true;
   }
 
-  /** Messages arrive again; a stream that was cut turns out to be broken. */
-  heal(): void {
+  /** Messages arrive again; a stream that was cut turns out to be broken, or only to have lost what was said meanwhile. */
+  heal(stream: 'broken' | 'whole' = 'broken'): void {
     this.#isCut = false;
-    this.breakStream();
+    if (stream === 'broken') this.breakStream();
   }
 
   /** The stream breaks, and both ends learn of it. */

@@ -29,6 +29,37 @@ test.each([3, 4, 10].flatMap((hosts) => [0, 130, 377, 611, 900].map((afterMs) =>
   },
 );
 
+// The first fault holds up a heartbeat of one host, the next one holds up another of the same host and the first of the others.
+test.each(Array.from({ length: 20 }, (_, n) => 53 * n))(
+  'two short faults, each of which all hosts suffer, move nothing (phase %i ms)',
+  async (afterMs) => {
+    const networkIds = ['n0', 'n1', 'n2'];
+    const installation = await Installation.start({});
+    for (let n = 0; n < 3; n++) {
+      await installation.addHost(`h${n}`, networkIds);
+      await installation.advance(320);
+    }
+    for (const [n, networkId] of networkIds.entries()) {
+      await installation.createNetwork(networkId, { dhcpServerCount: 1 });
+      await installation.createSubnet(networkId, `${networkId}-a`, `10.${n}.0.0/24`);
+    }
+    await installation.advance(20_000 + afterMs);
+    const placed = () => networkIds.map((id) => installation.placements(id).map((line) => line.split(' ')[0]));
+    const before = placed();
+    const wires = [...installation.hosts.values()].map(({ wire }) => wire);
+    for (const wire of wires) wire.cut();
+    await installation.advance(600);
+    for (const wire of wires) wire.heal('whole');
+    await installation.advance(370);
+    for (const wire of wires) wire.cut();
+    await installation.advance(3_000);
+    for (const wire of wires) wire.heal();
+    await installation.advance(20_000);
+    expect(placed()).toEqual(before);
+    await installation.stop();
+  },
+);
+
 // When an agent dials next depends on when it was cut off: one of these returns just after the others became suspect.
 test.each(Array.from({ length: 25 }, (_, n) => 7_000 + 480 * n))(
   'when nobody came in time after a start, the first one to return takes nothing from the others (%i ms)',

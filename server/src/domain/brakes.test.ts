@@ -44,6 +44,17 @@ describe('mass silence', () => {
     expect(maybeMassSilence([...lost, ...back(9_000)], INTERVAL_MS, 14_000)).toBe(false);
   });
 
+  test('may be beginning while the others were not heard since those that are silent missed their last heartbeat', () => {
+    const lost = hosts('suspect', 1).map((each) => ({ ...each, connected: true, silentForMs: 2_501 }));
+    const heard = (contactMs: number) =>
+      hosts('up', 3).map((each) => ({ ...each, contactMs, mendedMs: Number.NEGATIVE_INFINITY }));
+    expect(maybeMassSilence([...lost, ...heard(9_600)], INTERVAL_MS, 10_000)).toBe(true);
+    expect(maybeMassSilence([...lost, ...heard(9_700)], INTERVAL_MS, 10_000)).toBe(false);
+    // A stream that broke is no heartbeat that was missed.
+    const broken = lost.map((each) => ({ ...each, connected: false }));
+    expect(maybeMassSilence([...broken, ...heard(9_600)], INTERVAL_MS, 10_000)).toBe(false);
+  });
+
   test('holds for 15 s after it was seen last, or for two intervals when they are long', () => {
     const seen = followMassSilence(undefined, hosts('down', 3), INTERVAL_MS, 0);
     expect(followMassSilence(seen, hosts('up', 3), 20_000, 39_999)).toBe(seen);
