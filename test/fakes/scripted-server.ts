@@ -120,6 +120,11 @@ export class ScriptedSession {
     this.#handlers.onMessage({ message: { $case: 'welcome', value } });
   }
 
+  /** Says whatever. */
+  say(response: SessionResponse): void {
+    this.#handlers.onMessage(response);
+  }
+
   /** Acknowledges a heartbeat, the last one unless told otherwise. */
   acknowledge(
     placements: readonly PlacementKey[],

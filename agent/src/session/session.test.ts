@@ -107,6 +107,16 @@ describe('welcome', () => {
     expect(new Session(undefined, 0).receive(welcome(override))).toEqual(closed(reason));
   });
 
+  test.each([
+    ['Heartbeat interval of 99 ms dictated', { heartbeatInterval: { seconds: 0n, nanos: 99_000_000 } }],
+    ['Heartbeat interval of 3601000 ms dictated', { heartbeatInterval: { seconds: 3_601n, nanos: 0 } }],
+    ['Reconnect spread of -1000 ms dictated', { reconnectSpread: { seconds: -1n, nanos: 0 } }],
+    ['Reconnect spread of 3601000 ms dictated', { reconnectSpread: { seconds: 3_601n, nanos: 0 } }],
+    ['Authority of 604801000 ms dictated', { authority: { seconds: 604_801n, nanos: 0 } }],
+  ])('out of bounds ends the session: %s', (reason, override) => {
+    expect(new Session(undefined, 0).receive(welcome(override))).toEqual(closed(reason));
+  });
+
   test('comes first and once', () => {
     expect(new Session(undefined, 0).receive(delivery(1n))).toEqual(closed('Server spoke before its welcome'));
     expect(open().receive(welcome())).toEqual(closed('Server welcomed twice'));

@@ -5,6 +5,8 @@
 //   S2. A session of a lower epoch than one that was seen is refused, within one incarnation of one store.
 //   S3. Everything after the welcome carries the session's epoch; deliveries are numbered without gaps. Else it ends.
 //   S4. A heartbeat counts as sent before it is handed to the network, the hello is heartbeat 0.
+//   S5. What is dictated is within bounds, or the session ends: by an interval of no time an agent floods its server, by a
+//       spread of years it never comes back.
 
 import type { Duration } from '@leasehold/proto/google/protobuf/duration';
 import type { Delivery, HeartbeatAck, PlacementKey, SessionResponse, Welcome } from '@leasehold/proto/ipam/v1/session';
@@ -127,16 +129,14 @@ export class Session {
     const epoch = welcome.sessionEpoch;
     const intervalMs = toMs(welcome.heartbeatInterval);
     const authorityMs = toMs(welcome.authority);
+    const spreadMs = toMs(welcome.reconnectSpread);
     if (!epoch || intervalMs <= 0 || authorityMs <= 0 || welcome.storeUid === '') {
       return this.#close('Welcome lacks its epoch, interval, authority or store');
     }
-    const refusal = this.#known && refuse(this.#known, welcome, epoch);
+    const terms = { epoch, intervalMs, authorityMs, spreadMs };
+    const refusal = (this.#known && refuse(this.#known, welcome, epoch)) ?? outOfBounds(terms);
     if (refusal) return this.#close(refusal);
-    this.#phase = {
-      kind: 'adopting',
-      terms: { epoch, intervalMs, authorityMs, spreadMs: toMs(welcome.reconnectSpread) },
-      waiting: [],
-    };
+    this.#phase = { kind: 'adopting', terms, waiting: [] };
     const identity = { storeUid: welcome.storeUid, incarnation: welcome.incarnation, highestEpoch: epoch };
     return [{ kind: 'adopt', identity, dropTables: this.#known && whyFresh(this.#known, welcome) }];
   }
@@ -156,6 +156,8 @@ export class Session {
     const spreadMs = ack.reconnectSpread ? toMs(ack.reconnectSpread) : before.spreadMs;
     if (intervalMs === before.intervalMs && spreadMs === before.spreadMs) return [];
     const terms = { ...before, intervalMs, spreadMs };
+    const refusal = outOfBounds(terms);
+    if (refusal) return this.#close(refusal);
     this.#phase = { kind: 'open', terms };
     return [{ kind: 'paced', terms }];
   }
@@ -207,6 +209,20 @@ function isOf(epoch: Epoch, other: Epoch | undefined): boolean {
 
 function format(epoch: Epoch): string {
   return `${epoch.holderEpoch}/${epoch.counter}`;
+}
+
+// The pace of as many hosts as there will be is a few minutes; authority is a week at most.
+const LONGEST_PACE_MS = 3_600_000;
+const SHORTEST_INTERVAL_MS = 100;
+const LONGEST_AUTHORITY_MS = 7 * 86_400_000;
+
+/** Why an agent cannot go by this; undefined: it can (S5). */
+function outOfBounds({ intervalMs, authorityMs, spreadMs }: SessionTerms): string | undefined {
+  const isWithin = (ms: number, least: number, most: number) => ms >= least && ms <= most;
+  if (!isWithin(intervalMs, SHORTEST_INTERVAL_MS, LONGEST_PACE_MS))
+    return `Heartbeat interval of ${intervalMs} ms dictated`;
+  if (!isWithin(spreadMs, 0, LONGEST_PACE_MS)) return `Reconnect spread of ${spreadMs} ms dictated`;
+  return isWithin(authorityMs, 1, LONGEST_AUTHORITY_MS) ? undefined : `Authority of ${authorityMs} ms dictated`;
 }
 
 function toMs(duration: Duration | undefined): number {
