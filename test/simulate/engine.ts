@@ -33,6 +33,8 @@ export interface Promises {
   released(reservationId: ReservationId): void;
   /** What it is called from now on; undefined: a change of it is about to be asked for. */
   named(reservationId: ReservationId, hostname: string | undefined): void;
+  /** An attempt to call it so was not answered: it may be carried out at any time. */
+  mayBeNamed(reservationId: ReservationId, hostname: string): void;
   /** Every answer to this request said that nothing was done. */
   notDone(request: RequestKey): void;
 }
@@ -43,6 +45,7 @@ export const NO_PROMISES: Promises = {
   releasing: () => undefined,
   released: () => undefined,
   named: () => undefined,
+  mayBeNamed: () => undefined,
   notDone: () => undefined,
 };
 
@@ -288,6 +291,7 @@ export class Engine {
     const answer = await this.#ask(via, what, (cases) =>
       cases.reservations.update({ kind: 'id', reservationId }, { hostname }, { reservationId: undefined, etag: '' }),
     );
+    if (answer.wasUnknown) this.#promises.mayBeNamed(reservationId, hostname);
     if (answer.kind === 'answer' && answer.result.ok) this.#promises.named(reservationId, hostname);
   }
 

@@ -36,6 +36,8 @@ export class StoreInvariants implements Promises {
   readonly #promised = new Map<string, Promised>();
   readonly #released = new Set<ReservationId>();
   readonly #names = new Map<ReservationId, string>();
+  /** Names that they may get yet: of requests that a server may have that stands still. */
+  readonly #laterNames = new Map<ReservationId, Set<string>>();
   /** Those that somebody asked to release: they may end whenever that request is carried out. */
   readonly #doomed = new Set<ReservationId>();
 
@@ -78,6 +80,10 @@ export class StoreInvariants implements Promises {
     else this.#names.set(reservationId, hostname);
   }
 
+  mayBeNamed(reservationId: ReservationId, hostname: string): void {
+    this.#laterNames.set(reservationId, (this.#laterNames.get(reservationId) ?? new Set<string>()).add(hostname));
+  }
+
   notDone(request: RequestKey): void {
     const made = this.#disk.byRequest(request);
     if (made)
@@ -96,7 +102,9 @@ export class StoreInvariants implements Promises {
     const slot = this.#disk.slot(networkId, address);
     if (slot?.state === 'reserved' && slot.reservationId === reservationId) {
       const name = this.#names.get(reservationId) ?? slot.hostname;
-      if (slot.hostname !== name) this.#report('S3', `${textOf(slot)} is called ${slot.hostname} instead of ${name}`);
+      const mayBe = this.#laterNames.get(reservationId)?.has(slot.hostname) === true;
+      if (slot.hostname !== name && !mayBe)
+        this.#report('S3', `${textOf(slot)} is called ${slot.hostname} instead of ${name}`);
       const problem = misfitOf(this.#disk.networks.get(networkId), slot);
       if (problem) this.#report('S3', `${textOf(slot)} was promised, and ${problem}`);
       return;
