@@ -86,7 +86,9 @@ export class StoreInvariants implements Promises {
 
   notDone(request: RequestKey): void {
     const made = this.#disk.byRequest(request);
-    if (made)
+    // One that was promised before was only found by it.
+    const before = made && this.#promised.get(`${made.networkId} ${made.mac}`);
+    if (made && before?.reservationId !== made.reservationId)
       this.#report('S3', `request ${request.id} was told that nothing was done, and made ${made.reservationId}`);
   }
 
