@@ -69,7 +69,8 @@ export class MoveInvariants {
     const staying = before.placements.filter(({ epoch }) => epochs.has(epoch));
     if (!staying.some(({ hostId }) => this.#isWell(hostId))) return;
     const atMs = world.nowMs;
-    const lost = before.placements.filter((each) => !epochs.has(each.epoch) && this.#isDead(each));
+    const isLost = (each: Placement) => !epochs.has(each.epoch) && this.#isDead(each) && !isForgotten(network, each);
+    const lost = before.placements.filter(isLost);
     const recent = this.#losses.filter((each) => atMs - each.atMs < WINDOW_MS);
     this.#losses = [...recent, ...lost.map(({ hostUid: uid, hostId }) => ({ uid, hostId, atMs }))];
     const losers = new Set(this.#losses.map(({ hostId }) => hostId));
@@ -101,4 +102,10 @@ export class MoveInvariants {
     if (!isLeft || !areServersWell || !isHelpful) return;
     report('L1', `${networkId} is left to ${placements.map(({ hostId }) => hostId)}, and others are well`);
   }
+}
+
+/** Somebody asked to forget the host: what is known of its silence is kept in the network. */
+function isForgotten({ formerServers }: Network, { epoch }: Placement): boolean {
+  const entry = formerServers.find((former) => former.epoch === epoch);
+  return (entry?.silentForS ?? entry?.fenced) !== undefined;
 }
