@@ -231,7 +231,8 @@ export class Engine {
     }
     if (answer.kind !== 'answer' || !answer.result.ok) {
       if (answer.wasUnknown) return;
-      if (requestKey) this.#promises.notDone(requestKey);
+      // Where it is not known whether the MAC has one, that may have been found.
+      if (requestKey && before.kind !== 'unknown') this.#promises.notDone(requestKey);
       if (before.kind === 'free') this.#known.set(key, before);
       return;
     }
