@@ -1,6 +1,7 @@
 // Every command, in the order of help.
 
 import type { Command } from './command.js';
+import { doctorCommands } from './commands/doctor.js';
 import { historyCommands } from './commands/history.js';
 import { hostCommands } from './commands/host.js';
 import { networkCommands } from './commands/network.js';
@@ -20,4 +21,5 @@ export const COMMANDS: readonly Command[] = [
   ...placementCommands,
   ...watchCommands,
   ...statusCommands,
+  ...doctorCommands,
 ];

@@ -28,5 +28,6 @@ process.exitCode = await run(process.argv.slice(2), {
   version,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  terminals: { stdout: process.stdout.isTTY, stderr: process.stderr.isTTY },
   interrupted,
 });

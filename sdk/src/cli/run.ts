@@ -7,10 +7,11 @@ import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { GlobalValues } from './command.js';
 import { COMMANDS } from './commands.js';
+import { errorText, exitCode } from './errors.js';
 import { help } from './help.js';
-import { cellText, type Line, type OutputFormat, printable, render, renderLine, serialize } from './output.js';
+import { cellText, type Line, type OutputFormat, render, renderLine, serialize } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
-import type { Json } from './yaml.js';
+import { wantsColours } from './tones.js';
 
 /** What a run touches of the process. */
 export interface Io {
@@ -18,6 +19,8 @@ export interface Io {
   readonly version: string;
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Which of both a person looks at. */
+  readonly terminals: { readonly stdout: boolean; readonly stderr: boolean };
   /** A signal that Ctrl-C aborts from now on, instead of ending the process. */
   interrupted(): AbortSignal;
 }
@@ -53,9 +56,9 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
     const output = await command.run(leasehold, args, flags, io.runtime.wallMs());
     if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
     if (output.kind === 'stream') return await follow(output.lines, format, io);
-    io.stdout(render(output, format));
+    io.stdout(render(output, format, wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env })));
     if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
-    return 0;
+    return output.kind === 'report' ? output.code : 0;
   } catch (error) {
     if (!(error instanceof LeaseholdError)) throw error;
     io.stderr(errorText(error, format));
@@ -95,33 +98,4 @@ function badUsage(problem: string, path: readonly string[], format: OutputFormat
   if (format === 'table') io.stderr(`leasehold: ${problem}\n${see}\n`);
   else io.stderr(serialize({ error: { code: 'INVALID_ARGUMENT', reason: 'BAD_USAGE', message: problem } }, format));
   return 2;
-}
-
-const UNANSWERED: ReadonlySet<string> = new Set(['NO_CONNECTION', 'OUTCOME_UNKNOWN', 'DEADLINE_EXCEEDED']);
-
-function exitCode({ reason }: LeaseholdError): number {
-  return UNANSWERED.has(reason) ? 3 : 1;
-}
-
-function errorText(error: LeaseholdError, format: OutputFormat): string {
-  if (format !== 'table') return serialize({ error: errorJson(error) }, format);
-  // The message of a server holds what fits of them: what it says is not said twice.
-  const unsaid = error.fieldViolations.filter(
-    ({ field, description }) => !error.message.includes(`${field}: ${description}`),
-  );
-  const fields = unsaid.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
-  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}`;
-}
-
-function errorJson(error: LeaseholdError): Json {
-  const { code, reason, message, metadata, fieldViolations, retryable, retryAfterMs } = error;
-  return {
-    code,
-    reason,
-    message,
-    metadata,
-    field_violations: fieldViolations.map(({ field, description }) => ({ field, description })),
-    retryable,
-    ...(retryAfterMs === undefined ? {} : { retry_after: `${retryAfterMs / 1_000}s` }),
-  };
 }

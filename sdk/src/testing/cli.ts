@@ -28,6 +28,7 @@ export async function leasehold(
   line: readonly string[] | string,
   env: Record<string, string> = {},
   lines = 1,
+  terminals: { readonly stdout?: boolean; readonly stderr?: boolean } = {},
 ): Promise<Result> {
   let stdout = '';
   let stderr = '';
@@ -42,6 +43,7 @@ export async function leasehold(
     stderr: (text: string) => {
       stderr += text;
     },
+    terminals: { stdout: false, stderr: false, ...terminals },
     interrupted: () => interrupt.signal,
   };
   const code = await run(typeof line === 'string' ? line.split(' ') : line, io);
@@ -56,6 +58,9 @@ export async function withServer(handlers: Handlers) {
     requests: fake.requests,
     run: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>
       leasehold(line, { ...env, ...more }, lines),
+    /** The same with a person at a terminal. */
+    runAtTerminal: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>
+      leasehold(line, { ...env, ...more }, lines, { stdout: true, stderr: true }),
     [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
   };
 }

@@ -4,14 +4,15 @@ import type { Host } from '../../hosts.js';
 import { command, PAGES } from '../command.js';
 import { labels, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
+import { state, toned } from '../tones.js';
 
 const VIEW: View<Host> = {
   columns: {
     HOST: ({ hostId }) => hostId,
-    LIVENESS: ({ liveness }) => liveness,
-    MANAGED: ({ managed }) => (managed ? 'yes' : 'no'),
-    MAINTENANCE: ({ maintenance }) => (maintenance ? 'yes' : 'no'),
-    BREAKER: ({ breaker }) => breaker,
+    LIVENESS: ({ liveness }) => state(liveness),
+    MANAGED: ({ managed }) => (managed ? 'yes' : toned('no', 'warn')),
+    MAINTENANCE: ({ maintenance }) => (maintenance ? toned('yes', 'warn') : 'no'),
+    BREAKER: ({ breaker }) => state(breaker),
     DOMAIN: ({ failureDomain }) => failureDomain,
     FENCED: ({ fence }) => fence?.reason,
     NETWORKS: ({ attachments }) => attachments.map(({ networkId }) => networkId).join(','),

@@ -1,20 +1,26 @@
 // `leasehold network …`
 
-import type { Network } from '../../networks.js';
+import type { Network, NetworkStatus } from '../../networks.js';
 import { command, PAGES } from '../command.js';
 import { integer, labels, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
+import { state, type Toned, toned } from '../tones.js';
 
 const VIEW: View<Network> = {
   columns: {
     NETWORK: ({ networkId }) => networkId,
-    IPAM: ({ ipamEnabled }) => (ipamEnabled ? 'enabled' : 'disabled'),
+    IPAM: ({ ipamEnabled }) => state(ipamEnabled ? 'enabled' : 'disabled'),
     SUBNETS: ({ status }) => status?.subnets,
-    SERVING: ({ status }) => status && `${status.serversServing}/${status.serversWanted}`,
+    SERVING: ({ status }) => status && serving(status),
     'SHORT SINCE': ({ status }) => status?.shortSince,
     NAME: ({ displayName }) => displayName,
   },
 };
+
+function serving({ serversServing, serversWanted, shortSince }: NetworkStatus): Toned {
+  const short = serversServing === 0 ? 'bad' : 'warn';
+  return toned(`${serversServing}/${serversWanted}`, shortSince ? short : 'good');
+}
 
 const SETTINGS = {
   displayName: text('TEXT', 'Name for people, up to 255 characters'),

@@ -4,12 +4,13 @@ import type { Placement, PlacementMove } from '../../placements.js';
 import { command, PAGES } from '../command.js';
 import { text, toggle } from '../flags.js';
 import { list, type View } from '../output.js';
+import { state } from '../tones.js';
 
 const VIEW: View<Placement> = {
   columns: {
     NETWORK: ({ networkId }) => networkId,
     HOST: ({ hostId }) => hostId,
-    STATE: ({ state }) => state,
+    STATE: (placement) => state(placement.state),
     SINCE: ({ since }) => since,
     PENDING: ({ pendingChanges }) => pendingChanges,
     SYNCED: ({ syncedTime }) => syncedTime,

@@ -4,20 +4,21 @@ import type { Reservation, ReservationKey, ReserveResult } from '../../reservati
 import { command, PAGES } from '../command.js';
 import { integer, labels, milliseconds, oneOf, text, toggle } from '../flags.js';
 import { item, list, type Output, type View } from '../output.js';
+import { state, toned } from '../tones.js';
 import { dhcpOptions } from './subnet.js';
 
 const VIEW: View<Reservation> = {
   columns: {
     ADDRESS: ({ address }) => address,
     MAC: ({ mac }) => mac,
-    STATE: ({ state }) => state,
+    STATE: (reservation) => state(reservation.state),
     SUBNET: ({ subnetId }) => subnetId,
     OWNER: ({ owner }) => owner,
     HOSTNAME: ({ hostname }) => hostname,
-    READY: ({ state, readyServers }) => (state === 'reserved' ? readyServers : undefined),
+    READY: (one) => (one.state === 'reserved' ? one.readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
     'BLOCKED BY': ({ blockedByHostIds }) => blockedByHostIds.join(','),
-    CONFLICT: ({ conflict }) => conflict?.kind,
+    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, 'bad'),
   },
   enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
 };
