@@ -2,7 +2,7 @@
 
 import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
-import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, server, toggle } from './flags.js';
+import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, type Parsed, server, toggle } from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
 
 /** Something named by its place. */
@@ -35,7 +35,16 @@ export interface Command {
     args: Readonly<Record<string, string | undefined>>,
     flags: object,
     nowMs: number,
+    shell: Shell,
   ): Promise<Output>;
+}
+
+/** What few commands need of the world besides a server. */
+export interface Shell {
+  /** Reads a file, `-` standard input, as UTF-8; why it cannot is a value. */
+  readText(path: string): Promise<Parsed<string>>;
+  /** Says how far long work is, in place of what it said before; empty: no more. `wanted`: also where nobody looks, or nowhere. */
+  progress(text: string, wanted?: boolean): void;
 }
 
 /** What one command is made from, with the types of its arguments and flags. */
@@ -46,7 +55,7 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   readonly flags: F;
   readonly examples: readonly string[];
   /** Does it; `nowMs` is for flags that count back from now. */
-  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number): Promise<Output>;
+  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number, shell: Shell): Promise<Output>;
 }
 
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */

@@ -4,8 +4,10 @@ import type { Command } from './command.js';
 import { doctorCommands } from './commands/doctor.js';
 import { historyCommands } from './commands/history.js';
 import { hostCommands } from './commands/host.js';
+import { importCommands } from './commands/import.js';
 import { networkCommands } from './commands/network.js';
 import { placementCommands } from './commands/placement.js';
+import { releaseManyCommands } from './commands/release-many.js';
 import { reservationCommands } from './commands/reservation.js';
 import { statusCommands } from './commands/status.js';
 import { subnetCommands } from './commands/subnet.js';
@@ -14,6 +16,8 @@ import { watchCommands } from './commands/watch.js';
 /** Every command. */
 export const COMMANDS: readonly Command[] = [
   ...reservationCommands,
+  ...importCommands,
+  ...releaseManyCommands,
   ...historyCommands,
   ...networkCommands,
   ...subnetCommands,

@@ -2,6 +2,7 @@
 
 import { type Output, printable, type Rows } from './output.js';
 import { type Tone, type Toned, toned } from './tones.js';
+import type { Json } from './yaml.js';
 
 /** How bad a finding is: as it should be, worth knowing, worth a look, broken. */
 export type Severity = 'ok' | 'note' | 'warning' | 'problem';
@@ -45,7 +46,7 @@ export function report(
   findings: readonly Finding[],
   verdict: string,
   code: number,
-  facts: Readonly<Record<string, string | number | boolean>> = {},
+  facts: Readonly<Record<string, Json>> = {},
 ): Output {
   const gathered = gather(findings);
   const severity = worst(findings);

@@ -5,9 +5,10 @@
 import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
-import type { GlobalValues } from './command.js';
+import type { GlobalValues, Shell } from './command.js';
 import { COMMANDS } from './commands.js';
 import { errorText, exitCode } from './errors.js';
+import type { Parsed } from './flags.js';
 import { help } from './help.js';
 import { cellText, type Line, type OutputFormat, render, renderLine, serialize } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
@@ -21,6 +22,8 @@ export interface Io {
   stderr(text: string): void;
   /** Which of both a person looks at. */
   readonly terminals: { readonly stdout: boolean; readonly stderr: boolean };
+  /** Reads a file, `-` standard input, as UTF-8; why it cannot is a value. */
+  readText(path: string): Promise<Parsed<string>>;
   /** A signal that Ctrl-C aborts from now on, instead of ending the process. */
   interrupted(): AbortSignal;
 }
@@ -53,7 +56,7 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
   await using leasehold = connectWith({ ...globals, ...patience, server, onStale: stale(io) }, io.runtime);
   try {
-    const output = await command.run(leasehold, args, flags, io.runtime.wallMs());
+    const output = await command.run(leasehold, args, flags, io.runtime.wallMs(), shellOf(io));
     if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
     if (output.kind === 'stream') return await follow(output.lines, format, io);
     io.stdout(render(output, format, wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env })));
@@ -64,6 +67,18 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
     io.stderr(errorText(error, format));
     return exitCode(error);
   }
+}
+
+function shellOf(io: Io): Shell {
+  return {
+    readText: (path) => io.readText(path),
+    progress(text, wanted = io.terminals.stderr) {
+      if (!wanted) return;
+      // On a terminal each takes the place of the one before.
+      if (io.terminals.stderr) io.stderr(`\r\u001b[K${text}`);
+      else if (text !== '') io.stderr(`leasehold: ${text}\n`);
+    },
+  };
 }
 
 async function follow(

@@ -7,7 +7,8 @@ import { item, list, type Output, type View } from '../output.js';
 import { state, toned } from '../tones.js';
 import { dhcpOptions } from './subnet.js';
 
-const VIEW: View<Reservation> = {
+/** How reservations are shown. */
+export const RESERVATIONS: View<Reservation> = {
   columns: {
     ADDRESS: ({ address }) => address,
     MAC: ({ mac }) => mac,
@@ -85,7 +86,7 @@ export const reservationCommands = [
     },
     examples: ['release red-a 10.0.0.7 --guest-stopped', 'release red-a 10.0.0.7 --mac 52:54:00:aa:bb:cc'],
     async run(leasehold, { subnet: subnetId, address }, flags) {
-      return item(VIEW, await leasehold.reservations.release({ subnetId, address, ...flags }));
+      return item(RESERVATIONS, await leasehold.reservations.release({ subnetId, address, ...flags }));
     },
   }),
   command({
@@ -99,7 +100,7 @@ export const reservationCommands = [
     ],
     async run(leasehold, args, flags) {
       const key = keyOf(args.reservation, flags);
-      return key ? item(VIEW, await leasehold.reservations.get(key)) : KEY_USAGE;
+      return key ? item(RESERVATIONS, await leasehold.reservations.get(key)) : KEY_USAGE;
     },
   }),
   command({
@@ -116,7 +117,7 @@ export const reservationCommands = [
     examples: ['reservation list --subnet red-a', 'reservation list --owner vm-42/nic0 --state reserved -o json'],
     async run(leasehold, _, { network, subnet, ...same }) {
       const filter = { networkId: network, subnetId: subnet, ...same };
-      return list(VIEW, await leasehold.reservations.list(filter, PAGES).toArray());
+      return list(RESERVATIONS, await leasehold.reservations.list(filter, PAGES).toArray());
     },
   }),
   command({
@@ -140,7 +141,7 @@ export const reservationCommands = [
       const key = keyOf(args.reservation, named);
       if (!key) return KEY_USAGE;
       const changes = { hostname, owner, labels: label, options: option };
-      return item(VIEW, await leasehold.reservations.update(key, changes, { etag }));
+      return item(RESERVATIONS, await leasehold.reservations.update(key, changes, { etag }));
     },
   }),
 ];
@@ -148,7 +149,7 @@ export const reservationCommands = [
 function reserved(result: ReserveResult, wanted: number): Output {
   const short = wanted > 0 && !result.ready;
   const note = `reserved, but only ${result.readyServers} of ${wanted} DHCP servers confirmed it in time`;
-  return item(VIEW, result, short ? note : undefined);
+  return item(RESERVATIONS, result, short ? note : undefined);
 }
 
 interface KeyFlags {
