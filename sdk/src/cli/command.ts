@@ -10,6 +10,8 @@ export interface Arg {
   readonly help: string;
   /** May be left out. */
   readonly optional?: boolean;
+  /** All that it can be. */
+  readonly choices?: readonly string[];
 }
 
 /** Arguments in order; `hostId` is shown as HOST-ID. */
@@ -21,7 +23,9 @@ export type ArgValues<A extends Args> = {
 };
 
 /** A command, as parser and help see it. */
-export interface Command {
+export type Command = Described & (OnlineCommand | OfflineCommand);
+
+interface Described {
   /** As it is typed: `['network', 'create']`. */
   readonly path: readonly string[];
   /** One line, no full stop. */
@@ -30,6 +34,10 @@ export interface Command {
   readonly flags: Flags;
   /** What follows `leasehold` in each example. */
   readonly examples: readonly string[];
+}
+
+interface OnlineCommand {
+  readonly kind: 'online';
   run(
     leasehold: Leasehold,
     args: Readonly<Record<string, string | undefined>>,
@@ -37,6 +45,12 @@ export interface Command {
     nowMs: number,
     shell: Shell,
   ): Promise<Output>;
+}
+
+/** Needs no server: it works wherever the environment points. */
+interface OfflineCommand {
+  readonly kind: 'offline';
+  run(args: Readonly<Record<string, string | undefined>>): Output;
 }
 
 /** What few commands need of the world besides a server. */
@@ -61,7 +75,14 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */
 export function command<const A extends Args, F extends Flags>(definition: CommandDefinition<A, F>): Command {
   // The parser gives `run` exactly what `args` and `flags` of the same row describe.
-  return definition;
+  return { kind: 'online', ...definition };
+}
+
+/** Makes the row of a command that needs no server. */
+export function offlineCommand<const A extends Args>(
+  definition: Omit<CommandDefinition<A, Record<never, never>>, 'run'> & { run(args: ArgValues<A>): Output },
+): Command {
+  return { kind: 'offline', ...definition };
 }
 
 /** Flags that every command has; each can be set in the environment too. */

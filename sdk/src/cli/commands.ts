@@ -1,6 +1,7 @@
 // Every command, in the order of help.
 
 import type { Command } from './command.js';
+import { completionCommands } from './commands/completion.js';
 import { doctorCommands } from './commands/doctor.js';
 import { historyCommands } from './commands/history.js';
 import { hostCommands } from './commands/host.js';
@@ -26,4 +27,5 @@ export const COMMANDS: readonly Command[] = [
   ...watchCommands,
   ...statusCommands,
   ...doctorCommands,
+  ...completionCommands,
 ];

@@ -2,15 +2,25 @@
 //
 // Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
 
-import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
+import { type ConnectOptions, connectProblem, connectWith, DEFAULT_SERVER, type Leasehold } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { GlobalValues, Shell } from './command.js';
 import { COMMANDS } from './commands.js';
+import { type Candidate, readIds, type Wanted, wantedAt } from './complete.js';
 import { errorText, exitCode } from './errors.js';
 import type { Parsed } from './flags.js';
 import { help } from './help.js';
-import { cellText, type Line, type OutputFormat, render, renderLine, serialize } from './output.js';
+import {
+  cellText,
+  type Line,
+  type Output,
+  type OutputFormat,
+  printable,
+  render,
+  renderLine,
+  serialize,
+} from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
 import { wantsColours } from './tones.js';
 
@@ -31,6 +41,7 @@ export interface Io {
 /** Runs a command line and answers its exit code. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const { env } = io.runtime;
+  if (argv[0] === '__complete') return complete(argv.slice(1), io);
   const invocation = parse(argv, env, COMMANDS);
   const format = wantedOutput(argv, env);
   switch (invocation.kind) {
@@ -49,24 +60,60 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io): Promise<number> {
   const { command, args, flags, globals } = invocation;
-  const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
-  const problem = serverProblem(server, globals);
-  if (problem !== undefined) return badUsage(problem, command.path, format, io);
+  const { output: format = 'table' } = globals;
+  if (command.kind === 'offline') return show(command.run(args), command.path, format, io);
   // Who gives no time is at a shell and wants to know at once that nobody is there.
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
-  await using leasehold = connectWith({ ...globals, ...patience, server, onStale: stale(io) }, io.runtime);
+  const opened = clientOf(globals, { ...patience, onStale: stale(io) }, io);
+  if (typeof opened === 'string') return badUsage(opened, command.path, format, io);
+  await using leasehold = opened;
   try {
     const output = await command.run(leasehold, args, flags, io.runtime.wallMs(), shellOf(io));
-    if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
-    if (output.kind === 'stream') return await follow(output.lines, format, io);
-    io.stdout(render(output, format, wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env })));
-    if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
-    return output.kind === 'report' ? output.code : 0;
+    return await show(output, command.path, format, io);
   } catch (error) {
     if (!(error instanceof LeaseholdError)) throw error;
     io.stderr(errorText(error, format));
     return exitCode(error);
   }
+}
+
+async function show(output: Output, path: readonly string[], format: OutputFormat, io: Io): Promise<number> {
+  if (output.kind === 'usage') return badUsage(output.problem, path, format, io);
+  if (output.kind === 'stream') return follow(output.lines, format, io);
+  io.stdout(render(output, format, wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env })));
+  if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
+  return output.kind === 'report' ? output.code : 0;
+}
+
+/** A client of the server that the flags name, or why it cannot be one. */
+function clientOf(globals: GlobalValues, options: ConnectOptions, io: Io): Leasehold | string {
+  const { server = DEFAULT_SERVER, insecureNetwork = false } = globals;
+  const problem = connectProblem(server, insecureNetwork);
+  if (problem !== undefined) return problem.replace('insecureNetwork', '--insecure-network');
+  return connectWith({ ...globals, ...options, server }, io.runtime);
+}
+
+// Who presses Tab does not wait for long, and reads no errors.
+const COMPLETION_TIMEOUT_MS = 1_000;
+
+async function complete(words: readonly string[], io: Io): Promise<number> {
+  const { wanted, prefix } = wantedAt(words, io.runtime.env, COMMANDS);
+  const lines: string[] = [];
+  if (wanted.kind === 'files') lines.push(':files');
+  for (const { word, help: what } of await candidatesOf(wanted, io)) {
+    if (`${prefix}${word}`.startsWith(words.at(-1) ?? ''))
+      lines.push(`${prefix}${printable(word)}\t${printable(what)}`);
+  }
+  if (lines.length > 0) io.stdout(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+async function candidatesOf(wanted: Wanted, io: Io): Promise<readonly Candidate[]> {
+  if (wanted.kind !== 'ids') return wanted.kind === 'words' ? wanted.candidates : [];
+  const opened = clientOf(wanted.globals, { timeoutMs: COMPLETION_TIMEOUT_MS, waitForServer: false }, io);
+  if (typeof opened === 'string') return [];
+  await using leasehold = opened;
+  return await readIds(leasehold, wanted);
 }
 
 function shellOf(io: Io): Shell {
@@ -102,10 +149,6 @@ function stale(io: Io): (since: Date) => void {
     if (!said) io.stderr(`leasehold: answered from memory, the store is away since ${cellText(since)}\n`);
     said = true;
   };
-}
-
-function serverProblem(server: string, globals: GlobalValues): string | undefined {
-  return connectProblem(server, globals.insecureNetwork ?? false)?.replace('insecureNetwork', '--insecure-network');
 }
 
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {

@@ -87,7 +87,9 @@ export const EVERYTHING: Handlers = {
   deleteNetwork: () => ({}),
   createSubnet: () => ({ subnet: wireSubnet }),
   getSubnet: () => ({ subnet: wireSubnet }),
-  listSubnets: () => ({ subnets: [wireSubnet, { ...wireSubnet, subnetId: 'b', cidr: '10.0.1.0/24', gateway: undefined }] }),
+  listSubnets: () => ({
+    subnets: [wireSubnet, { ...wireSubnet, subnetId: 'b', cidr: '10.0.1.0/24', gateway: undefined }],
+  }),
   updateSubnet: () => ({ subnet: wireSubnet }),
   deleteSubnet: () => ({}),
   reserveAddress: () => ({ reservation: wireReservation, created: true, ready: true, readyServers: 2 }),
