@@ -4,6 +4,7 @@ import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
 import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, type Parsed, server, toggle } from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
+import type { Watched } from './watching.js';
 
 /** Something named by its place. */
 export interface Arg {
@@ -38,6 +39,8 @@ interface Described {
 
 interface OnlineCommand {
   readonly kind: 'online';
+  /** What makes `--watch` show it again. Absent: it has no such flag. */
+  watched?(args: Readonly<Record<string, string | undefined>>, flags: object): Watched;
   run(
     leasehold: Leasehold,
     args: Readonly<Record<string, string | undefined>>,
@@ -68,15 +71,21 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   readonly args: A;
   readonly flags: F;
   readonly examples: readonly string[];
+  /** Gives it the flag `--watch`, and says what makes it show its output again. */
+  watched?(args: ArgValues<A>, flags: FlagValues<F>): Watched;
   /** Does it; `nowMs` is for flags that count back from now. */
   run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number, shell: Shell): Promise<Output>;
 }
 
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */
 export function command<const A extends Args, F extends Flags>(definition: CommandDefinition<A, F>): Command {
+  const flags = definition.watched ? { ...definition.flags, ...WATCH_FLAG } : definition.flags;
   // The parser gives `run` exactly what `args` and `flags` of the same row describe.
-  return { kind: 'online', ...definition };
+  return { kind: 'online', ...definition, flags };
 }
+
+/** The flag of all that can be shown again and again. */
+const WATCH_FLAG = { watch: toggle('Show it again whenever it changes, until Ctrl-C', 'false') };
 
 /** Makes the row of a command that needs no server. */
 export function offlineCommand<const A extends Args>(

@@ -43,6 +43,7 @@ process.exitCode = await run(process.argv.slice(2), {
   version,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  rows: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
   terminals: { stdout: process.stdout.isTTY, stderr: process.stderr.isTTY },
   readText,
   interrupted,

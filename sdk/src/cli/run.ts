@@ -22,7 +22,9 @@ import {
   serialize,
 } from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
+import { openScreen, type Screen } from './screen.js';
 import { wantsColours } from './tones.js';
+import { looks, type Watched } from './watching.js';
 
 /** What a run touches of the process. */
 export interface Io {
@@ -30,6 +32,8 @@ export interface Io {
   readonly version: string;
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Lines of the terminal that stdout is; undefined: it is none. */
+  rows(): number | undefined;
   /** Which of both a person looks at. */
   readonly terminals: { readonly stdout: boolean; readonly stderr: boolean };
   /** Reads a file, `-` standard input, as UTF-8; why it cannot is a value. */
@@ -68,8 +72,10 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   if (typeof opened === 'string') return badUsage(opened, command.path, format, io);
   await using leasehold = opened;
   try {
-    const output = await command.run(leasehold, args, flags, io.runtime.wallMs(), shellOf(io));
-    return await show(output, command.path, format, io);
+    const { watch, ...own } = flags;
+    const look = () => command.run(leasehold, args, own, io.runtime.wallMs(), shellOf(io));
+    if (watch !== true || !command.watched) return await show(await look(), command.path, format, io);
+    return await keepShowing(look, command.watched(args, own), leasehold, command.path, format, io);
   } catch (error) {
     if (!(error instanceof LeaseholdError)) throw error;
     io.stderr(errorText(error, format));
@@ -80,9 +86,37 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
 async function show(output: Output, path: readonly string[], format: OutputFormat, io: Io): Promise<number> {
   if (output.kind === 'usage') return badUsage(output.problem, path, format, io);
   if (output.kind === 'stream') return follow(output.lines, format, io);
-  io.stdout(render(output, format, wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env })));
+  io.stdout(render(output, format, coloursOf(io)));
   if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
   return output.kind === 'report' ? output.code : 0;
+}
+
+async function keepShowing(
+  look: () => Promise<Output>,
+  { networkId, concerns }: Watched,
+  leasehold: Leasehold,
+  path: readonly string[],
+  format: OutputFormat,
+  io: Io,
+): Promise<number> {
+  const signal = io.interrupted();
+  const watch = (ended: AbortSignal) => leasehold.watch({ networkId, signal: ended });
+  let screen: Screen | undefined;
+  try {
+    for await (const { seen, ...when } of looks(look, watch, concerns, io.runtime, signal)) {
+      if (seen.kind === 'usage' || seen.kind === 'stream') return await show(seen, path, format, io);
+      // Only now: what is refused at once shall not flash up on another screen.
+      screen ??= openScreen(`leasehold ${path.join(' ')}`, format, coloursOf(io), io);
+      screen.show({ seen, ...when });
+    }
+    return 0;
+  } finally {
+    screen?.[Symbol.dispose]();
+  }
+}
+
+function coloursOf(io: Io): boolean {
+  return wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env });
 }
 
 /** A client of the server that the flags name, or why it cannot be one. */

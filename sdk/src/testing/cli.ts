@@ -49,6 +49,7 @@ export async function leasehold(
     stderr: (text: string) => {
       stderr += text;
     },
+    rows: () => (terminals.stdout ? 10 : undefined),
     terminals: { stdout: false, stderr: false, ...terminals },
     readText: async (path: string) => {
       const text = FILES[path];

@@ -31,7 +31,8 @@ export const hostCommands = [
     summary: 'Shows a host',
     args: { host },
     flags: {},
-    examples: ['host get h1'],
+    examples: ['host get h1', 'host get h1 --watch'],
+    watched: (args) => ({ concerns: (event) => event.kind === 'host' && event.host.hostId === args.host }),
     run: async (leasehold, args) => item(VIEW, await leasehold.hosts.get(args.host)),
   }),
   command({
@@ -39,7 +40,8 @@ export const hostCommands = [
     summary: 'Lists hosts',
     args: {},
     flags: { network: text('ID', 'Only hosts that have this network on an interface') },
-    examples: ['host list', 'host list --network red'],
+    examples: ['host list', 'host list --network red', 'host list --watch'],
+    watched: () => ({ concerns: ({ kind }) => kind === 'host' }),
     async run(leasehold, _, { network }) {
       return list(VIEW, await leasehold.hosts.list({ networkId: network }, PAGES).toArray());
     },

@@ -1,6 +1,7 @@
 // `leasehold network …`
 
 import type { Network, NetworkStatus } from '../../networks.js';
+import type { WatchEvent } from '../../watch.js';
 import { command, PAGES } from '../command.js';
 import { integer, labels, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
@@ -32,6 +33,10 @@ const SETTINGS = {
 const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
 const network = { help: 'Id of the network' };
 
+// Its subnets and placements are in its status.
+const changesNetworks = ({ kind }: WatchEvent): boolean =>
+  kind === 'network' || kind === 'subnet' || kind === 'placement';
+
 /** The commands about networks. */
 export const networkCommands = [
   command({
@@ -55,7 +60,8 @@ export const networkCommands = [
     summary: 'Shows a network',
     args: { network },
     flags: {},
-    examples: ['network get red', 'network get red -o json'],
+    examples: ['network get red', 'network get red -o json', 'network get red --watch'],
+    watched: (args) => ({ networkId: args.network, concerns: changesNetworks }),
     run: async (leasehold, args) => item(VIEW, await leasehold.networks.get(args.network)),
   }),
   command({
@@ -63,7 +69,8 @@ export const networkCommands = [
     summary: 'Lists networks',
     args: {},
     flags: {},
-    examples: ['network list'],
+    examples: ['network list', 'network list --watch'],
+    watched: () => ({ concerns: changesNetworks }),
     run: async (leasehold) => list(VIEW, await leasehold.networks.list(PAGES).toArray()),
   }),
   command({

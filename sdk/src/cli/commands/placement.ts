@@ -34,7 +34,8 @@ export const placementCommands = [
     summary: 'Lists which hosts serve which networks',
     args: {},
     flags: { network: text('ID', 'Only of this network'), host: text('ID', 'Only on this host') },
-    examples: ['placement list', 'placement list --network red'],
+    examples: ['placement list', 'placement list --network red', 'placement list --watch'],
+    watched: (_, { network }) => ({ networkId: network, concerns: ({ kind }) => kind === 'placement' }),
     async run(leasehold, _, { network, host }) {
       return list(VIEW, await leasehold.placements.list({ networkId: network, hostId: host }, PAGES).toArray());
     },

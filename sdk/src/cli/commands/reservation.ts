@@ -97,7 +97,9 @@ export const reservationCommands = [
     examples: [
       'reservation get --subnet red-a --address 10.0.0.7',
       'reservation get --network red --mac 52:54:00:aa:bb:cc -o json',
+      'reservation get --subnet red-a --address 10.0.0.7 --watch',
     ],
+    watched: (_, { network }) => ({ networkId: network, concerns: ({ kind }) => kind === 'reservation' }),
     async run(leasehold, args, flags) {
       const key = keyOf(args.reservation, flags);
       return key ? item(RESERVATIONS, await leasehold.reservations.get(key)) : KEY_USAGE;
@@ -114,7 +116,19 @@ export const reservationCommands = [
       owner: text('TEXT', 'Only of exactly this owner'),
       state: oneOf(['reserved', 'quarantined'], 'Only in this state', 'both'),
     },
-    examples: ['reservation list --subnet red-a', 'reservation list --owner vm-42/nic0 --state reserved -o json'],
+    examples: [
+      'reservation list --subnet red-a',
+      'reservation list --owner vm-42/nic0 --state reserved -o json',
+      'reservation list --subnet red-a --watch',
+    ],
+    watched: (_, { network, subnet, owner }) => ({
+      networkId: network,
+      concerns: (event) =>
+        event.kind === 'reservation' &&
+        (!subnet || event.reservation.subnetId === subnet) &&
+        // What it was before is not told: with another owner now, it may have been of this one.
+        (!owner || event.change !== 'created' || event.reservation.owner === owner),
+    }),
     async run(leasehold, _, { network, subnet, ...same }) {
       const filter = { networkId: network, subnetId: subnet, ...same };
       return list(RESERVATIONS, await leasehold.reservations.list(filter, PAGES).toArray());
