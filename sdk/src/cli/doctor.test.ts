@@ -78,7 +78,7 @@ describe('doctor', () => {
     await using server = await withServer({});
     const { code, stdout } = await server.run('doctor');
     expect(code).toBe(1);
-    expect(stdout).toContain('--agent-listen?');
+    expect(stdout).toContain('Is it a listener for operators');
   });
 });
 

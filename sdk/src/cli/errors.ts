@@ -1,6 +1,7 @@
 // How failures are told: as text with what to do next, or as JSON and YAML for programs; and the exit code each gives.
 
 import type { LeaseholdError } from '../errors.js';
+import { nextStep } from './next-steps.js';
 import { type OutputFormat, printable, serialize } from './output.js';
 import type { Json } from './yaml.js';
 
@@ -19,7 +20,9 @@ export function errorText(error: LeaseholdError, format: OutputFormat): string {
     ({ field, description }) => !error.message.includes(`${field}: ${description}`),
   );
   const fields = unsaid.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
-  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}`;
+  const next = nextStep(error);
+  const step = next === undefined ? '' : `  → ${printable(next)}\n`;
+  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}${step}`;
 }
 
 function errorJson(error: LeaseholdError): Json {
@@ -31,6 +34,7 @@ function errorJson(error: LeaseholdError): Json {
     metadata,
     field_violations: fieldViolations.map(({ field, description }) => ({ field, description })),
     retryable,
+    next: nextStep(error) ?? '',
     ...(retryAfterMs === undefined ? {} : { retry_after: `${retryAfterMs / 1_000}s` }),
   };
 }

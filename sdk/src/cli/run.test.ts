@@ -90,6 +90,7 @@ describe('failures', () => {
         metadata: {},
         field_violations: [{ field: 'subnet.cidr', description: 'Has host bits' }],
         retryable: false,
+        next: '',
       },
     });
   });
@@ -116,7 +117,11 @@ describe('failures', () => {
     expect(await leasehold('status --server 127.0.0.1:1')).toEqual({
       code: 3,
       stdout: '',
-      stderr: 'leasehold: No connection to 127.0.0.1:1 (ECONNREFUSED) (NO_CONNECTION)\n',
+      stderr: [
+        'leasehold: No connection to 127.0.0.1:1 (ECONNREFUSED) (NO_CONNECTION)',
+        '  → Nothing listens there: is leasehold-server running, with this --listen?',
+        '',
+      ].join('\n'),
     });
   });
 
@@ -138,7 +143,9 @@ describe('failures', () => {
     await using server = await withServer({ getStatus: () => 'never' });
     const { code, stderr } = await server.run('status --timeout 40ms');
     expect(code).toBe(3);
-    expect(stderr).toMatch(/^leasehold: GetStatus got no answer from .* within 40 ms \(DEADLINE_EXCEEDED\)\n$/);
+    expect(stderr).toMatch(
+      /^leasehold: GetStatus got no answer from .* within 40 ms \(DEADLINE_EXCEEDED\)\n {2}→ Wait longer by --timeout.*\n$/,
+    );
   });
 });
 
@@ -320,7 +327,7 @@ describe('watch', () => {
   test('that is refused is exit 1, one that reaches nobody exit 3', async () => {
     const compacted = refuse('OUT_OF_RANGE', { reason: 'WATCH_COMPACTED', message: 'Begin again with a snapshot' });
     await using server = await withServer({ watchEvents: () => compacted });
-    const stderr = 'leasehold: Begin again with a snapshot (WATCH_COMPACTED)\n';
+    const stderr = 'leasehold: Begin again with a snapshot (WATCH_COMPACTED)\n  → Begin again with --snapshot\n';
     expect(await server.run('watch --resume-token old')).toEqual({ code: 1, stdout: '', stderr });
     expect((await leasehold('watch --server 127.0.0.1:1')).code).toBe(3);
   });

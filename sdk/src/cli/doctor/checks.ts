@@ -13,6 +13,7 @@ import { parseServerAddress } from '../../server-address.js';
 import type { Brake, Status } from '../../status.js';
 import type { Subnet } from '../../subnets.js';
 import type { Finding, Severity } from '../findings.js';
+import { nextStep } from '../next-steps.js';
 import { cellText } from '../output.js';
 
 /** What was read, or why it could not be. */
@@ -31,6 +32,8 @@ export interface Seen {
   /** Since when answers are from memory. Undefined: they are not. */
   readonly staleSince: Date | undefined;
 }
+
+const TRY_AGAIN = "Try again; if it stays so, the server's log says why";
 
 type Check = (seen: Seen) => readonly Finding[];
 
@@ -59,25 +62,20 @@ export function examine(seen: Seen): readonly Finding[] {
 /** What is found of a server that gives no status. */
 export function unreachable(error: LeaseholdError): Finding {
   const what = `${error.message} (${error.reason})`;
-  return { check: 'server-unreachable', severity: 'problem', about: 'server', what, next: nextFor(error) };
-}
-
-function nextFor({ reason, message, code }: LeaseholdError): string {
-  if (message.includes('ECONNREFUSED'))
-    return 'Nothing listens there: is leasehold-server running, with this --listen?';
-  if (message.includes('ENOENT')) return 'There is no such socket: is leasehold-server running, with this --listen?';
-  if (message.includes('ENOTFOUND')) return 'This name is not known here: is --server spelled right?';
-  if (code === 'UNIMPLEMENTED')
-    return 'This is no listener for operators: the port of --listen (7067), not --agent-listen?';
-  if (reason === 'STORE_UNAVAILABLE') return 'Look at the store of that server, and at its log';
-  return 'Is it the right server, reachable from here, and does it speak what this side does (plaintext or TLS)?';
+  return {
+    check: 'server-unreachable',
+    severity: 'problem',
+    about: 'server',
+    what,
+    next: nextStep(error) ?? TRY_AGAIN,
+  };
 }
 
 /** What a check makes of what it needs; that it could not be read is what it finds else. */
 function within<T>(read: Read<T>, area: string, check: (value: T) => readonly Finding[]): readonly Finding[] {
   if (read.ok) return check(read.value);
   const what = `could not be read: ${read.error.message} (${read.error.reason})`;
-  return [{ check: `${area}-unread`, severity: 'problem', about: area, what, next: nextFor(read.error) }];
+  return [{ check: `${area}-unread`, severity: 'problem', about: area, what, next: nextStep(read.error) ?? TRY_AGAIN }];
 }
 
 function listenerFindings(listeners: readonly string[]): readonly Finding[] {
