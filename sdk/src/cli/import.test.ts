@@ -3,7 +3,7 @@ import { EVERYTHING, FILES, withServer } from '../testing/cli.js';
 import { type Handlers, refuse, statusOf } from '../testing/fake-server.js';
 import { wireNetwork, wireReservation, wireSubnet } from '../testing/samples.js';
 
-const OTHER = { ...wireSubnet, subnetId: 'blue-a', networkId: 'blue' };
+const OTHER = { ...wireSubnet, subnetId: 'blue-a', networkId: 'blue', usage: { capacity: 500n, free: 500n } };
 const TAKEN = { ...wireReservation, address: '10.0.0.8', mac: '52:54:00:00:00:08', reservationId: 'r-8' };
 const RESTING = {
   ...wireReservation,
@@ -21,6 +21,7 @@ const SERVER = {
     networks: [
       wireNetwork,
       { ...wireNetwork, networkId: 'blue' },
+      { ...wireNetwork, networkId: 'empty' },
       { ...wireNetwork, networkId: 'off', ipamEnabled: false },
     ],
   }),
@@ -103,6 +104,7 @@ describe('an import', () => {
     ['52:54:00:00:00:01,,blue-a,red', 'line 2', 'subnet blue-a is not of network red, but of blue'],
     ['52:54:00:00:00:01,,off-a,', 'line 2', 'IPAM is disabled on network off'],
     ['52:54:00:00:00:01,,red-full,', 'subnet red-full', 'has 0 free addresses, the file wants 1'],
+    ['52:54:00:00:00:01,,,empty', 'network empty', 'has 0 free addresses, the file wants 1'],
     ['52:54:00:00:00:01,,,red\n52:54:00:00:00:01,,,red', 'line 3', '52:54:00:00:00:01 stands in line 2 already'],
     [
       '52:54:00:00:00:01,10.0.0.10,,red\n52:54:00:00:00:02,10.0.0.10,,red',

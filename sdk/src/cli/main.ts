@@ -21,7 +21,8 @@ for (const stream of [process.stdout, process.stderr]) {
 // Only when a command asks: others have nothing to finish, and Ctrl-C ends them at once, as it does when pressed again.
 function interrupted(): AbortSignal {
   const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
+  // A SIGTERM as well: a screen that is redrawn must be left as it was.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
   return abort.signal;
 }
 

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
 import { type Handlers, refuse } from '../testing/fake-server.js';
 import { wireHost, wireNetwork } from '../testing/samples.js';
+import type { WatchEvent } from '../watch.js';
+import { COMMANDS } from './commands.js';
 
 /** Answers another host each time. */
 const CHANGING: Handlers = {
@@ -12,6 +14,39 @@ const CHANGING: Handlers = {
       ? { network: { ...wireNetwork, displayName: `Red ${attempt}` } }
       : refuse('NOT_FOUND', { reason: 'NETWORK_NOT_FOUND', message: 'There is no network red' }),
 };
+
+describe('what makes a command look again', () => {
+  const reservation = (subnetId: string, owner: string, change = 'created') =>
+    ({ kind: 'reservation', change, reservation: { subnetId, owner } }) as WatchEvent;
+  const subnet = { kind: 'subnet', subnet: { subnetId: 'red-a' } } as WatchEvent;
+  const host = { kind: 'host', host: { hostId: 'h1' } } as WatchEvent;
+  const placement = { kind: 'placement' } as WatchEvent;
+  const network = { kind: 'network' } as WatchEvent;
+  const here = reservation('red-a', 'x');
+
+  test.each<[string, object, object, readonly WatchEvent[], readonly WatchEvent[]]>([
+    ['network list', {}, {}, [network, subnet, placement], [here, host]],
+    ['network get', { network: 'red' }, {}, [network, subnet, placement], [here]],
+    ['subnet list', {}, {}, [subnet, here], [network, host]],
+    ['subnet get', { subnet: 'red-a' }, {}, [subnet, here], [reservation('b', 'x'), network]],
+    ['host list', {}, {}, [host], [placement]],
+    ['host get', { host: 'h1' }, {}, [host], [{ kind: 'host', host: { hostId: 'h2' } } as WatchEvent]],
+    ['placement list', {}, {}, [placement], [host, here]],
+    ['reservation get', {}, { network: 'red' }, [here], [subnet]],
+    ['reservation list', {}, { subnet: 'red-a' }, [here], [reservation('b', 'x'), subnet]],
+    ['reservation list', {}, { owner: 'x' }, [here, reservation('b', 'y', 'updated')], [reservation('b', 'y')]],
+  ])('%s %j %j', (path, args, flags, concerned, others) => {
+    const found = COMMANDS.find((one) => one.path.join(' ') === path);
+    const watched = found?.kind === 'online' ? found.watched?.({ ...args }, flags) : undefined;
+    expect(concerned.map((event) => watched?.concerns(event))).toEqual(concerned.map(() => true));
+    expect(others.map((event) => watched?.concerns(event))).toEqual(others.map(() => false));
+  });
+
+  test('each get and list has it', () => {
+    const shown = COMMANDS.filter(({ path: [, verb] }) => verb === 'get' || verb === 'list');
+    expect(shown.filter((one) => one.kind !== 'online' || !one.watched)).toEqual([]);
+  });
+});
 
 describe('--watch', () => {
   test('in a pipe is one table after another, each with its time, until Ctrl-C, which is exit 0', async () => {

@@ -76,8 +76,9 @@ async function check(
   defaults: Defaults,
   say: (said: string) => void,
 ): Promise<Outcome> {
-  const { placed, findings } = place(parsed.entries, defaults, await readPlaces(leasehold));
-  const planned = plan(placed, await readReservations(leasehold, placed, say));
+  const places = await readPlaces(leasehold);
+  const { placed, findings } = place(parsed.entries, defaults, places);
+  const planned = plan(placed, await readReservations(leasehold, placed, say), places);
   const all = [...parsed.findings, ...findings, ...planned.findings].toSorted((a, b) => lineOf(a) - lineOf(b));
   return { steps: planned.steps, findings: all, code: hasProblem({ findings: all }) ? 1 : 0 };
 }

@@ -123,6 +123,7 @@ function cannotHold({ subnetId, cidr, gateway, excludedRanges }: Subnet, address
 export function plan(
   placed: readonly PlacedEntry[],
   reservations: readonly Reservation[],
+  { subnets }: Places,
 ): { readonly steps: readonly Step[]; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
   const steps: Step[] = [];
@@ -139,7 +140,7 @@ export function plan(
     else steps.push(step);
     if ('reservation' in step) findings.push(...differences(entry, step.reservation));
   }
-  return { steps, findings: [...findings, ...withoutRoom(steps)] };
+  return { steps, findings: [...findings, ...withoutRoom(steps, [...subnets.values()])] };
 }
 
 function planOne(entry: PlacedEntry, there: There): Step | Finding {
@@ -185,18 +186,28 @@ function differences(entry: PlacedEntry, reservation: Reservation): readonly Fin
 }
 
 /** Entries without an address of their own must find one. */
-function withoutRoom(steps: readonly Step[]): readonly Finding[] {
-  const wanted = new Map<Subnet, number>();
+function withoutRoom(steps: readonly Step[], subnets: readonly Subnet[]): readonly Finding[] {
+  const wanted = new Map<string, { count: number; free: number }>();
   for (const { kind, entry } of steps) {
-    if (kind !== 'reserve' || entry.address !== undefined || !entry.subnet) continue;
-    wanted.set(entry.subnet, (wanted.get(entry.subnet) ?? 0) + 1);
+    if (kind !== 'reserve' || entry.address !== undefined) continue;
+    const { subnet, network } = entry;
+    const about = subnet ? `subnet ${subnet.subnetId}` : `network ${network.networkId}`;
+    const where = subnet ? [subnet] : subnets.filter(({ networkId }) => networkId === network.networkId);
+    const room = wanted.get(about) ?? { count: 0, free: freeOf(where) };
+    room.count++;
+    wanted.set(about, room);
   }
-  return [...wanted].flatMap(([{ subnetId, usage }, count]): readonly Finding[] => {
-    if (!usage || usage.free >= count) return [];
-    const what = `has ${usage.free} free addresses, the file wants ${count}`;
-    const next = 'Widen its ranges, or spread the file over other subnets';
-    return [{ check: 'import', severity: 'problem', about: `subnet ${subnetId}`, what, next }];
+  return [...wanted].flatMap(([about, { count, free }]): readonly Finding[] => {
+    if (free >= count) return [];
+    const what = `has ${free} free addresses, the file wants ${count}`;
+    const next = 'Widen the ranges, or spread the file over other subnets';
+    return [{ check: 'import', severity: 'problem', about, what, next }];
   });
+}
+
+// Without its usage a subnet may have room.
+function freeOf(subnets: readonly Subnet[]): number {
+  return subnets.reduce((sum, { usage }) => sum + (usage?.free ?? Infinity), 0);
 }
 
 /** What the file has had so far. */
