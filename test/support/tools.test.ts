@@ -15,7 +15,7 @@ test('a program that does not work here is missing, with what is not run and why
     chmodSync(join(temporary.path, name), 0o755);
   };
   play('strace', 'echo "strace: ptrace: Operation not permitted" >&2; exit 1');
-  for (const name of ['dhclient', 'dhcpcd', 'nft']) play(name, 'exit 0');
+  for (const name of ['dhclient', 'dhcpcd', 'dnsmasq', 'nft', 'tmux', 'zsh', 'fish']) play(name, 'exit 0');
   vi.stubEnv('PATH', `${temporary.path}:${process.env['PATH']}`);
   expect(await hasTool('dhclient')).toBe(true);
   expect(await hasTool('strace')).toBe(false);

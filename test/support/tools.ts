@@ -19,6 +19,9 @@ const TOOLS = {
   dnsmasq: { probe: ['--version'], package: 'dnsmasq-base', tests: 'the tests of the dnsmasq backend' },
   dhclient: { probe: ['--version'], package: 'isc-dhcp-client', tests: 'the tests with dhclient as the guest' },
   nft: { probe: ['list', 'ruleset'], package: 'nftables', tests: 'the tests of networks that are cut' },
+  tmux: { probe: ['-V'], package: 'tmux', tests: 'the tests of the command line at a terminal' },
+  zsh: { probe: ['--version'], package: 'zsh', tests: 'the test of completion in zsh' },
+  fish: { probe: ['--version'], package: 'fish', tests: 'the test of completion in fish' },
   dhcpcd: { probe: ['--version'], package: 'dhcpcd-base', tests: 'the tests with dhcpcd as the guest' },
 } satisfies Readonly<Record<string, Tool>>;
 

@@ -2,14 +2,17 @@
 
 import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
-import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, server, toggle } from './flags.js';
+import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, type Parsed, server, toggle } from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
+import type { Watched } from './watching.js';
 
 /** Something named by its place. */
 export interface Arg {
   readonly help: string;
   /** May be left out. */
   readonly optional?: boolean;
+  /** All that it can be. */
+  readonly choices?: readonly string[];
 }
 
 /** Arguments in order; `hostId` is shown as HOST-ID. */
@@ -21,7 +24,9 @@ export type ArgValues<A extends Args> = {
 };
 
 /** A command, as parser and help see it. */
-export interface Command {
+export type Command = Described & (OnlineCommand | OfflineCommand);
+
+interface Described {
   /** As it is typed: `['network', 'create']`. */
   readonly path: readonly string[];
   /** One line, no full stop. */
@@ -30,12 +35,33 @@ export interface Command {
   readonly flags: Flags;
   /** What follows `leasehold` in each example. */
   readonly examples: readonly string[];
+}
+
+interface OnlineCommand {
+  readonly kind: 'online';
+  /** What makes `--watch` show it again. Absent: it has no such flag. */
+  watched?(args: Readonly<Record<string, string | undefined>>, flags: object): Watched;
   run(
     leasehold: Leasehold,
     args: Readonly<Record<string, string | undefined>>,
     flags: object,
     nowMs: number,
+    shell: Shell,
   ): Promise<Output>;
+}
+
+/** Needs no server: it works wherever the environment points. */
+interface OfflineCommand {
+  readonly kind: 'offline';
+  run(args: Readonly<Record<string, string | undefined>>): Output;
+}
+
+/** What few commands need of the world besides a server. */
+export interface Shell {
+  /** Reads a file, `-` standard input, as UTF-8; why it cannot is a value. */
+  readText(path: string): Promise<Parsed<string>>;
+  /** Says how far long work is, in place of what it said before; empty: no more. `wanted`: also where nobody looks, or nowhere. */
+  progress(text: string, wanted?: boolean): void;
 }
 
 /** What one command is made from, with the types of its arguments and flags. */
@@ -45,14 +71,27 @@ export interface CommandDefinition<A extends Args, F extends Flags> {
   readonly args: A;
   readonly flags: F;
   readonly examples: readonly string[];
+  /** Gives it the flag `--watch`, and says what makes it show its output again. */
+  watched?(args: ArgValues<A>, flags: FlagValues<F>): Watched;
   /** Does it; `nowMs` is for flags that count back from now. */
-  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number): Promise<Output>;
+  run(leasehold: Leasehold, args: ArgValues<A>, flags: FlagValues<F>, nowMs: number, shell: Shell): Promise<Output>;
 }
 
 /** Makes a row of a table; what `run` gets has the types of the row's own arguments and flags. */
 export function command<const A extends Args, F extends Flags>(definition: CommandDefinition<A, F>): Command {
+  const flags = definition.watched ? { ...definition.flags, ...WATCH_FLAG } : definition.flags;
   // The parser gives `run` exactly what `args` and `flags` of the same row describe.
-  return definition;
+  return { kind: 'online', ...definition, flags };
+}
+
+/** The flag of all that can be shown again and again. */
+const WATCH_FLAG = { watch: toggle('Show it again whenever it changes, until Ctrl-C', 'false') };
+
+/** Makes the row of a command that needs no server. */
+export function offlineCommand<const A extends Args>(
+  definition: Omit<CommandDefinition<A, Record<never, never>>, 'run'> & { run(args: ArgValues<A>): Output },
+): Command {
+  return { kind: 'offline', ...definition };
 }
 
 /** Flags that every command has; each can be set in the environment too. */

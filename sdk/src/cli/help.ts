@@ -6,7 +6,7 @@ import { argName } from './parse.js';
 
 const EXIT_CODES = `Exit codes:
   0  done
-  1  refused by the server
+  1  refused by the server; doctor: there is a problem
   2  bad usage
   3  no connection, or no answer in time
 `;

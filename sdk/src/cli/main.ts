@@ -1,7 +1,10 @@
 // The `leasehold` program: the only file of the command line that touches the process.
 
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
 import { system } from '../system.js';
+import type { Parsed } from './flags.js';
 import { run } from './run.js';
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -18,8 +21,21 @@ for (const stream of [process.stdout, process.stderr]) {
 // Only when a command asks: others have nothing to finish, and Ctrl-C ends them at once, as it does when pressed again.
 function interrupted(): AbortSignal {
   const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
+  // A SIGTERM as well: a screen that is redrawn must be left as it was.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
   return abort.signal;
+}
+
+async function readText(path: string): Promise<Parsed<string>> {
+  try {
+    const bytes = path === '-' ? await buffer(process.stdin) : await readFile(path);
+    // Strictly: what some spreadsheets write, UTF-16, would be read as other names than it says.
+    return { ok: true, value: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8 text' : code;
+    return { ok: false, problem: `${path} cannot be read: ${why}` };
+  }
 }
 
 // Not process.exit(): what is still being written to a pipe would be lost.
@@ -28,5 +44,8 @@ process.exitCode = await run(process.argv.slice(2), {
   version,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  rows: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
+  terminals: { stdout: process.stdout.isTTY, stderr: process.stderr.isTTY },
+  readText,
   interrupted,
 });

@@ -3,6 +3,7 @@
 // The shape is that of the API: its field names, times in ISO 8601, spans as `3600s`, enum values with their prefix.
 // Unlike in ProtoJSON every number is a number and a field with a default value is there.
 
+import { paint, state, type Toned } from './tones.js';
 import { isList, type Json, yaml } from './yaml.js';
 
 /** How results are printed. */
@@ -12,7 +13,10 @@ export const OUTPUTS = ['table', 'json', 'yaml'] as const;
 export type OutputFormat = (typeof OUTPUTS)[number];
 
 /** What stands in a cell; nothing is shown as a dash. */
-export type Cell = string | number | boolean | Date | null | undefined;
+export type Cell = string | number | boolean | Date | null | undefined | Toned;
+
+/** A table: each row a list of printable cells. */
+export type Rows = readonly (readonly Toned[])[];
 
 /** How resources of a kind are shown. */
 export interface View<T> {
@@ -24,8 +28,16 @@ export interface View<T> {
 
 /** What a command gives. */
 export type Output =
-  | { readonly kind: 'list'; readonly rows: readonly (readonly string[])[]; readonly json: Json }
-  | { readonly kind: 'item'; readonly details: Json; readonly json: Json; readonly note?: string }
+  | { readonly kind: 'list'; readonly rows: Rows; readonly json: Json }
+  | { readonly kind: 'item'; readonly rows: Rows; readonly json: Json; readonly note?: string }
+  /** What was found, under it a line that says what it comes to; `code` is the exit code. */
+  | {
+      readonly kind: 'report';
+      readonly rows: Rows;
+      readonly verdict: Toned;
+      readonly json: Json;
+      readonly code: number;
+    }
   | { readonly kind: 'done'; readonly text: string }
   | { readonly kind: 'stream'; readonly lines: (signal: AbortSignal) => AsyncIterable<Line> }
   | { readonly kind: 'usage'; readonly problem: string };
@@ -39,15 +51,17 @@ export interface Line {
 
 /** A list of resources. */
 export function list<T extends object>(view: View<T>, items: readonly T[]): Output {
-  const body = items.map((item) => Object.values(view.columns).map((cell) => cellText(cell(item))));
+  const titles = Object.keys(view.columns).map((text) => ({ text, tone: undefined }));
+  const body = items.map((item) => Object.values(view.columns).map((cell) => shown(cell(item))));
   const json = items.map((item) => toJson(item, view.enums ?? {}));
-  return { kind: 'list', rows: [Object.keys(view.columns), ...body], json };
+  return { kind: 'list', rows: [titles, ...body], json };
 }
 
 /** One resource; `note` is said to people beside it. */
 export function item(view: { readonly enums?: View<never>['enums'] }, value: object, note?: string): Output {
   const rest = note === undefined ? {} : { note };
-  return { kind: 'item', details: toJson(value, {}), json: toJson(value, view.enums ?? {}), ...rest };
+  const enums = view.enums ?? {};
+  return { kind: 'item', rows: details(toJson(value, {}), '', enums), json: toJson(value, enums), ...rest };
 }
 
 /** One line of a stream; without cells it is not for people. */
@@ -62,11 +76,16 @@ export function renderLine({ text, json }: Line, format: OutputFormat): string {
   return text === undefined ? '' : `${text}\n`;
 }
 
-/** Prints what a command gave. */
-export function render(output: Exclude<Output, { kind: 'usage' | 'stream' }>, format: OutputFormat): string {
+/** What is printed at once, whole. */
+export type Whole = Exclude<Output, { kind: 'usage' | 'stream' }>;
+
+/** Prints what a command gave; colours are for tables only. */
+export function render(output: Whole, format: OutputFormat, colours = false): string {
   if (format !== 'table') return serialize(output.kind === 'done' ? {} : output.json, format);
   if (output.kind === 'done') return `${output.text}\n`;
-  return align(output.kind === 'list' ? output.rows : details(output.details, ''));
+  if (output.kind !== 'report') return align(output.rows, colours, output.kind === 'list');
+  const verdict = colours ? paint(output.verdict.text, output.verdict.tone) : output.verdict.text;
+  return `${align(output.rows, colours, false)}${verdict}\n`;
 }
 
 /** Prints JSON, as JSON or YAML. */
@@ -100,9 +119,14 @@ function enumName(prefix: string, name: string): string {
 
 /** What is printed in a cell. */
 export function cellText(value: Cell): string {
-  if (value === undefined || value === null || value === '') return '-';
-  if (value instanceof Date) return value.toISOString().replace(/\.\d+Z$/, 'Z');
-  return printable(String(value));
+  return shown(value).text;
+}
+
+function shown(value: Cell): Toned {
+  if (value === undefined || value === null || value === '') return { text: '-', tone: undefined };
+  if (value instanceof Date) return { text: value.toISOString().replace(/\.\d+Z$/, 'Z'), tone: undefined };
+  if (typeof value === 'object') return { text: printable(value.text), tone: value.tone };
+  return { text: printable(String(value)), tone: undefined };
 }
 
 /** What others wrote, as owners and labels, must not drive the terminal. */
@@ -111,15 +135,18 @@ export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
 }
 
-// One row per field, `usage.free`; a list of objects takes one row each.
-function details(json: Json, path: string): (readonly string[])[] {
+// One row per field, `usage.free`; a list of objects takes one row each. Fields that are states have their tones.
+function details(json: Json, path: string, enums: Readonly<Record<string, string>>): Rows {
   if (isList(json)) {
-    if (json.some((one) => typeof one === 'object')) return json.map((one) => [path, inline(one)]);
-    return [[path, cellText(json.map((one) => inline(one)).join(', '))]];
+    if (json.some((one) => typeof one === 'object')) return json.map((one) => [shown(path), shown(inline(one))]);
+    return [[shown(path), shown(json.map((one) => inline(one)).join(', '))]];
   }
-  if (typeof json !== 'object' || json === null) return [[path, cellText(json)]];
-  if (/(^|\.)labels$/.test(path)) return [[path, cellText(inline(json, ', '))]];
-  return Object.entries(json).flatMap(([key, field]) => details(field, path === '' ? key : `${path}.${key}`));
+  const name = path.slice(path.lastIndexOf('.') + 1);
+  if (typeof json !== 'object' || json === null) {
+    return [[shown(path), shown(enums[name] !== undefined && typeof json === 'string' ? state(json) : json)]];
+  }
+  if (name === 'labels') return [[shown(path), shown(inline(json, ', '))]];
+  return Object.entries(json).flatMap(([key, field]) => details(field, path === '' ? key : `${path}.${key}`, enums));
 }
 
 function inline(json: Json, separator = ' '): string {
@@ -133,10 +160,30 @@ function inline(json: Json, separator = ' '): string {
     .join(separator);
 }
 
-function align(rows: readonly (readonly string[])[]): string {
+function align(rows: Rows, colours: boolean, titled: boolean): string {
   const widths: number[] = [];
   for (const row of rows)
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+    for (const [column, { text }] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
+  return rows
+    .map((row, index) => `${lineOf(row, widths, colours, titled && index === 0 ? 'title' : undefined)}\n`)
+    .join('');
+}
+
+function lineOf(
+  row: readonly Toned[],
+  widths: readonly number[],
+  colours: boolean,
+  title: 'title' | undefined,
+): string {
+  const padded = row.map(({ text }, column) => text.padEnd(widths[column] ?? 0));
+  if (!colours) return padded.join('  ').trimEnd();
+  const last = row.findLastIndex(({ text }) => text !== '');
+  // The colour ends with its word, so that what is copied from a terminal has no coloured spaces.
+  return row
+    .slice(0, last + 1)
+    .map(
+      ({ text, tone }, column) =>
+        paint(text, title ?? tone) + (column < last ? padded[column]?.slice(text.length) : ''),
+    )
+    .join('  ');
 }

@@ -41,6 +41,31 @@ export function parse(argv: readonly string[], env: Environment, commands: reado
   return { kind: 'run', command, args, flags: flags.values, globals: globals.values };
 }
 
+/** What stands on an unfinished command line. */
+export interface Sketch {
+  readonly path: readonly string[];
+  readonly command: Command | undefined;
+  readonly positionals: readonly string[];
+  readonly given: ReadonlyMap<string, readonly string[]>;
+  /** Flags are over, by `--`. */
+  readonly ended: boolean;
+  /** Undefined: one of them is wrong. */
+  readonly globals: GlobalValues | undefined;
+}
+
+/** Reads as much of a command line as there is; undefined: there is something wrong with it. */
+export function sketch(argv: readonly string[], env: Environment, commands: readonly Command[]): Sketch | undefined {
+  const line = new Line(commands);
+  if (line.read(argv) !== undefined) return undefined;
+  const { path, command, positionals, given } = line;
+  const globals = resolve(GLOBAL_FLAGS, given, env);
+  return {
+    ...{ path, command, positionals, given },
+    ended: argv.includes('--'),
+    globals: globals.ok ? globals.values : undefined,
+  };
+}
+
 /** How to print errors in the command line itself, which may be too broken to parse. */
 export function wantedOutput(argv: readonly string[], env: Environment): OutputFormat {
   let wanted = env[environmentName('output')];
@@ -133,7 +158,8 @@ function takeValue(
 const isNegated = (name: string, key: string, flag: Flag<unknown>): boolean =>
   flag.unit === '' && name === `no-${flagName(key)}`;
 
-function expandShort(word: string): string {
+/** A short flag in its long form; any other word as it is. */
+export function expandShort(word: string): string {
   if (word === '-h') return '--help';
   if (word === '-o') return '--output';
   return word.startsWith('-o') ? `--output=${word.slice(word[2] === '=' ? 3 : 2)}` : word;

@@ -2,15 +2,29 @@
 //
 // Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
 
-import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
+import { type ConnectOptions, connectProblem, connectWith, DEFAULT_SERVER, type Leasehold } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
-import type { GlobalValues } from './command.js';
+import type { GlobalValues, Shell } from './command.js';
 import { COMMANDS } from './commands.js';
+import { type Candidate, readIds, type Wanted, wantedAt } from './complete.js';
+import { errorText, exitCode } from './errors.js';
+import type { Parsed } from './flags.js';
 import { help } from './help.js';
-import { cellText, type Line, type OutputFormat, printable, render, renderLine, serialize } from './output.js';
+import {
+  cellText,
+  type Line,
+  type Output,
+  type OutputFormat,
+  printable,
+  render,
+  renderLine,
+  serialize,
+} from './output.js';
 import { type Invocation, parse, wantedOutput } from './parse.js';
-import type { Json } from './yaml.js';
+import { openScreen, type Screen } from './screen.js';
+import { wantsColours } from './tones.js';
+import { looks, type Watched } from './watching.js';
 
 /** What a run touches of the process. */
 export interface Io {
@@ -18,6 +32,12 @@ export interface Io {
   readonly version: string;
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Lines of the terminal that stdout is; undefined: it is none. */
+  rows(): number | undefined;
+  /** Which of both a person looks at. */
+  readonly terminals: { readonly stdout: boolean; readonly stderr: boolean };
+  /** Reads a file, `-` standard input, as UTF-8; why it cannot is a value. */
+  readText(path: string): Promise<Parsed<string>>;
   /** A signal that Ctrl-C aborts from now on, instead of ending the process. */
   interrupted(): AbortSignal;
 }
@@ -25,6 +45,7 @@ export interface Io {
 /** Runs a command line and answers its exit code. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const { env } = io.runtime;
+  if (argv[0] === '__complete') return complete(argv.slice(1), io);
   const invocation = parse(argv, env, COMMANDS);
   const format = wantedOutput(argv, env);
   switch (invocation.kind) {
@@ -43,24 +64,102 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io): Promise<number> {
   const { command, args, flags, globals } = invocation;
-  const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
-  const problem = serverProblem(server, globals);
-  if (problem !== undefined) return badUsage(problem, command.path, format, io);
+  const { output: format = 'table' } = globals;
+  if (command.kind === 'offline') return show(command.run(args), command.path, format, io);
   // Who gives no time is at a shell and wants to know at once that nobody is there.
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
-  await using leasehold = connectWith({ ...globals, ...patience, server, onStale: stale(io) }, io.runtime);
+  const opened = clientOf(globals, { ...patience, onStale: stale(io) }, io);
+  if (typeof opened === 'string') return badUsage(opened, command.path, format, io);
+  await using leasehold = opened;
   try {
-    const output = await command.run(leasehold, args, flags, io.runtime.wallMs());
-    if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
-    if (output.kind === 'stream') return await follow(output.lines, format, io);
-    io.stdout(render(output, format));
-    if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
-    return 0;
+    const { watch, ...own } = flags;
+    const look = () => command.run(leasehold, args, own, io.runtime.wallMs(), shellOf(io));
+    if (watch !== true || !command.watched) return await show(await look(), command.path, format, io);
+    return await keepShowing(look, command.watched(args, own), leasehold, command.path, format, io);
   } catch (error) {
     if (!(error instanceof LeaseholdError)) throw error;
     io.stderr(errorText(error, format));
     return exitCode(error);
   }
+}
+
+async function show(output: Output, path: readonly string[], format: OutputFormat, io: Io): Promise<number> {
+  if (output.kind === 'usage') return badUsage(output.problem, path, format, io);
+  if (output.kind === 'stream') return follow(output.lines, format, io);
+  io.stdout(render(output, format, coloursOf(io)));
+  if (output.kind === 'item' && output.note !== undefined) io.stderr(`leasehold: ${output.note}\n`);
+  return output.kind === 'report' ? output.code : 0;
+}
+
+async function keepShowing(
+  look: () => Promise<Output>,
+  { networkId, concerns }: Watched,
+  leasehold: Leasehold,
+  path: readonly string[],
+  format: OutputFormat,
+  io: Io,
+): Promise<number> {
+  const signal = io.interrupted();
+  const watch = (ended: AbortSignal) => leasehold.watch({ networkId, signal: ended });
+  let screen: Screen | undefined;
+  try {
+    for await (const { seen, ...when } of looks(look, watch, concerns, io.runtime, signal)) {
+      if (seen.kind === 'usage' || seen.kind === 'stream') return await show(seen, path, format, io);
+      // Only now: what is refused at once shall not flash up on another screen.
+      screen ??= openScreen(`leasehold ${path.join(' ')}`, format, coloursOf(io), io);
+      screen.show({ seen, ...when });
+    }
+    return 0;
+  } finally {
+    screen?.[Symbol.dispose]();
+  }
+}
+
+function coloursOf(io: Io): boolean {
+  return wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env });
+}
+
+/** A client of the server that the flags name, or why it cannot be one. */
+function clientOf(globals: GlobalValues, options: ConnectOptions, io: Io): Leasehold | string {
+  const { server = DEFAULT_SERVER, insecureNetwork = false } = globals;
+  const problem = connectProblem(server, insecureNetwork);
+  if (problem !== undefined) return problem.replace('insecureNetwork', '--insecure-network');
+  return connectWith({ ...globals, ...options, server }, io.runtime);
+}
+
+// Who presses Tab does not wait for long, and reads no errors.
+const COMPLETION_TIMEOUT_MS = 1_000;
+
+async function complete(words: readonly string[], io: Io): Promise<number> {
+  const { wanted, prefix } = wantedAt(words, io.runtime.env, COMMANDS);
+  const lines: string[] = [];
+  if (wanted.kind === 'files') lines.push(':files');
+  for (const { word, help: what } of await candidatesOf(wanted, io)) {
+    if (`${prefix}${word}`.startsWith(words.at(-1) ?? ''))
+      lines.push(`${prefix}${printable(word)}\t${printable(what)}`);
+  }
+  if (lines.length > 0) io.stdout(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+async function candidatesOf(wanted: Wanted, io: Io): Promise<readonly Candidate[]> {
+  if (wanted.kind !== 'ids') return wanted.kind === 'words' ? wanted.candidates : [];
+  const opened = clientOf(wanted.globals, { timeoutMs: COMPLETION_TIMEOUT_MS, waitForServer: false }, io);
+  if (typeof opened === 'string') return [];
+  await using leasehold = opened;
+  return await readIds(leasehold, wanted);
+}
+
+function shellOf(io: Io): Shell {
+  return {
+    readText: (path) => io.readText(path),
+    progress(text, wanted = io.terminals.stderr) {
+      if (!wanted) return;
+      // On a terminal each takes the place of the one before.
+      if (io.terminals.stderr) io.stderr(`\r\u001b[K${text}`);
+      else if (text !== '') io.stderr(`leasehold: ${text}\n`);
+    },
+  };
 }
 
 async function follow(
@@ -86,42 +185,9 @@ function stale(io: Io): (since: Date) => void {
   };
 }
 
-function serverProblem(server: string, globals: GlobalValues): string | undefined {
-  return connectProblem(server, globals.insecureNetwork ?? false)?.replace('insecureNetwork', '--insecure-network');
-}
-
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {
   const see = `See '${['leasehold', ...path].join(' ')} --help'`;
   if (format === 'table') io.stderr(`leasehold: ${problem}\n${see}\n`);
   else io.stderr(serialize({ error: { code: 'INVALID_ARGUMENT', reason: 'BAD_USAGE', message: problem } }, format));
   return 2;
-}
-
-const UNANSWERED: ReadonlySet<string> = new Set(['NO_CONNECTION', 'OUTCOME_UNKNOWN', 'DEADLINE_EXCEEDED']);
-
-function exitCode({ reason }: LeaseholdError): number {
-  return UNANSWERED.has(reason) ? 3 : 1;
-}
-
-function errorText(error: LeaseholdError, format: OutputFormat): string {
-  if (format !== 'table') return serialize({ error: errorJson(error) }, format);
-  // The message of a server holds what fits of them: what it says is not said twice.
-  const unsaid = error.fieldViolations.filter(
-    ({ field, description }) => !error.message.includes(`${field}: ${description}`),
-  );
-  const fields = unsaid.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
-  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}`;
-}
-
-function errorJson(error: LeaseholdError): Json {
-  const { code, reason, message, metadata, fieldViolations, retryable, retryAfterMs } = error;
-  return {
-    code,
-    reason,
-    message,
-    metadata,
-    field_violations: fieldViolations.map(({ field, description }) => ({ field, description })),
-    retryable,
-    ...(retryAfterMs === undefined ? {} : { retry_after: `${retryAfterMs / 1_000}s` }),
-  };
 }

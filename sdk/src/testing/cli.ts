@@ -23,11 +23,18 @@ interface Result {
   readonly stderr: string;
 }
 
+/** Files that a run can read, those of the examples among them; a test may add its own. */
+export const FILES: Record<string, string> = {
+  'hosts.csv': 'mac,address\n52:54:00:aa:bb:cc,10.0.0.7\n52:54:00:aa:bb:cd,10.0.0.20\n',
+  '/etc/dnsmasq.d/hosts.conf': 'dhcp-host=52:54:00:aa:bb:cc,10.0.0.7\n',
+};
+
 /** Runs a command line in this process; Ctrl-C is pressed when it has printed `lines` lines. */
 export async function leasehold(
   line: readonly string[] | string,
   env: Record<string, string> = {},
   lines = 1,
+  terminals: { readonly stdout?: boolean; readonly stderr?: boolean } = {},
 ): Promise<Result> {
   let stdout = '';
   let stderr = '';
@@ -42,6 +49,14 @@ export async function leasehold(
     stderr: (text: string) => {
       stderr += text;
     },
+    rows: () => (terminals.stdout ? 10 : undefined),
+    terminals: { stdout: false, stderr: false, ...terminals },
+    readText: async (path: string) => {
+      const text = FILES[path];
+      return text === undefined
+        ? { ok: false as const, problem: `${path} cannot be read: ENOENT` }
+        : { ok: true as const, value: text };
+    },
     interrupted: () => interrupt.signal,
   };
   const code = await run(typeof line === 'string' ? line.split(' ') : line, io);
@@ -54,8 +69,12 @@ export async function withServer(handlers: Handlers) {
   const env = { LEASEHOLD_SERVER: fake.server };
   return {
     requests: fake.requests,
+    calls: () => fake.calls,
     run: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>
       leasehold(line, { ...env, ...more }, lines),
+    /** The same with a person at a terminal. */
+    runAtTerminal: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>
+      leasehold(line, { ...env, ...more }, lines, { stdout: true, stderr: true }),
     [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
   };
 }
@@ -69,11 +88,23 @@ export const EVERYTHING: Handlers = {
   deleteNetwork: () => ({}),
   createSubnet: () => ({ subnet: wireSubnet }),
   getSubnet: () => ({ subnet: wireSubnet }),
-  listSubnets: () => ({ subnets: [wireSubnet, { ...wireSubnet, subnetId: 'b', gateway: undefined }] }),
+  listSubnets: () => ({
+    subnets: [wireSubnet, { ...wireSubnet, subnetId: 'b', cidr: '10.0.1.0/24', gateway: undefined }],
+  }),
   updateSubnet: () => ({ subnet: wireSubnet }),
   deleteSubnet: () => ({}),
   reserveAddress: () => ({ reservation: wireReservation, created: true, ready: true, readyServers: 2 }),
   releaseAddress: () => ({ reservation: { ...wireReservation, state: 2 } }),
+  batchReserveAddresses: ({ requests }) => ({
+    results: requests.map(({ mac }) => ({
+      result: { $case: 'response', value: { reservation: { ...wireReservation, mac }, created: true } },
+    })),
+  }),
+  batchReleaseAddresses: ({ requests }) => ({
+    results: requests.map(() => ({
+      result: { $case: 'response', value: { reservation: { ...wireReservation, state: 2 } } },
+    })),
+  }),
   getReservation: () => ({ reservation: wireReservation }),
   listReservations: () => ({ reservations: [wireReservation] }),
   updateReservation: () => ({ reservation: wireReservation }),

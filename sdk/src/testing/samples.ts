@@ -136,6 +136,13 @@ export const wireStatus = {
   authority: { seconds: 86_400n, nanos: 0 },
 } satisfies Loose<GetStatusResponse>;
 
+/** An installation that is well. */
+export const wireWell = {
+  ...wireStatus,
+  store: { kind: 'mongodb', uid: 'st-uid', incarnation: 1n, breaker: 1 },
+  brakes: [],
+} satisfies Loose<GetStatusResponse>;
+
 /** How a watch with a snapshot begins. */
 export const wireSnapshot = [
   { event: { $case: 'network', value: { change: 1, network: { ...wireNetwork, status: undefined } } } },

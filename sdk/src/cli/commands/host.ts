@@ -4,14 +4,15 @@ import type { Host } from '../../hosts.js';
 import { command, PAGES } from '../command.js';
 import { labels, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
+import { state, toned } from '../tones.js';
 
 const VIEW: View<Host> = {
   columns: {
     HOST: ({ hostId }) => hostId,
-    LIVENESS: ({ liveness }) => liveness,
-    MANAGED: ({ managed }) => (managed ? 'yes' : 'no'),
-    MAINTENANCE: ({ maintenance }) => (maintenance ? 'yes' : 'no'),
-    BREAKER: ({ breaker }) => breaker,
+    LIVENESS: ({ liveness }) => state(liveness),
+    MANAGED: ({ managed }) => (managed ? 'yes' : toned('no', 'warn')),
+    MAINTENANCE: ({ maintenance }) => (maintenance ? toned('yes', 'warn') : 'no'),
+    BREAKER: ({ breaker }) => state(breaker),
     DOMAIN: ({ failureDomain }) => failureDomain,
     FENCED: ({ fence }) => fence?.reason,
     NETWORKS: ({ attachments }) => attachments.map(({ networkId }) => networkId).join(','),
@@ -30,7 +31,8 @@ export const hostCommands = [
     summary: 'Shows a host',
     args: { host },
     flags: {},
-    examples: ['host get h1'],
+    examples: ['host get h1', 'host get h1 --watch'],
+    watched: (args) => ({ concerns: (event) => event.kind === 'host' && event.host.hostId === args.host }),
     run: async (leasehold, args) => item(VIEW, await leasehold.hosts.get(args.host)),
   }),
   command({
@@ -38,7 +40,8 @@ export const hostCommands = [
     summary: 'Lists hosts',
     args: {},
     flags: { network: text('ID', 'Only hosts that have this network on an interface') },
-    examples: ['host list', 'host list --network red'],
+    examples: ['host list', 'host list --network red', 'host list --watch'],
+    watched: () => ({ concerns: ({ kind }) => kind === 'host' }),
     async run(leasehold, _, { network }) {
       return list(VIEW, await leasehold.hosts.list({ networkId: network }, PAGES).toArray());
     },

@@ -1,20 +1,27 @@
 // `leasehold network …`
 
-import type { Network } from '../../networks.js';
+import type { Network, NetworkStatus } from '../../networks.js';
+import type { WatchEvent } from '../../watch.js';
 import { command, PAGES } from '../command.js';
 import { integer, labels, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
+import { state, type Toned, toned } from '../tones.js';
 
 const VIEW: View<Network> = {
   columns: {
     NETWORK: ({ networkId }) => networkId,
-    IPAM: ({ ipamEnabled }) => (ipamEnabled ? 'enabled' : 'disabled'),
+    IPAM: ({ ipamEnabled }) => state(ipamEnabled ? 'enabled' : 'disabled'),
     SUBNETS: ({ status }) => status?.subnets,
-    SERVING: ({ status }) => status && `${status.serversServing}/${status.serversWanted}`,
+    SERVING: ({ status }) => status && serving(status),
     'SHORT SINCE': ({ status }) => status?.shortSince,
     NAME: ({ displayName }) => displayName,
   },
 };
+
+function serving({ serversServing, serversWanted, shortSince }: NetworkStatus): Toned {
+  const short = serversServing === 0 ? 'bad' : 'warn';
+  return toned(`${serversServing}/${serversWanted}`, shortSince ? short : 'good');
+}
 
 const SETTINGS = {
   displayName: text('TEXT', 'Name for people, up to 255 characters'),
@@ -25,6 +32,10 @@ const SETTINGS = {
 
 const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
 const network = { help: 'Id of the network' };
+
+// Its subnets and placements are in its status.
+const changesNetworks = ({ kind }: WatchEvent): boolean =>
+  kind === 'network' || kind === 'subnet' || kind === 'placement';
 
 /** The commands about networks. */
 export const networkCommands = [
@@ -49,7 +60,8 @@ export const networkCommands = [
     summary: 'Shows a network',
     args: { network },
     flags: {},
-    examples: ['network get red', 'network get red -o json'],
+    examples: ['network get red', 'network get red -o json', 'network get red --watch'],
+    watched: (args) => ({ networkId: args.network, concerns: changesNetworks }),
     run: async (leasehold, args) => item(VIEW, await leasehold.networks.get(args.network)),
   }),
   command({
@@ -57,7 +69,8 @@ export const networkCommands = [
     summary: 'Lists networks',
     args: {},
     flags: {},
-    examples: ['network list'],
+    examples: ['network list', 'network list --watch'],
+    watched: () => ({ concerns: changesNetworks }),
     run: async (leasehold) => list(VIEW, await leasehold.networks.list(PAGES).toArray()),
   }),
   command({

@@ -4,12 +4,13 @@ import type { Placement, PlacementMove } from '../../placements.js';
 import { command, PAGES } from '../command.js';
 import { text, toggle } from '../flags.js';
 import { list, type View } from '../output.js';
+import { state } from '../tones.js';
 
 const VIEW: View<Placement> = {
   columns: {
     NETWORK: ({ networkId }) => networkId,
     HOST: ({ hostId }) => hostId,
-    STATE: ({ state }) => state,
+    STATE: (placement) => state(placement.state),
     SINCE: ({ since }) => since,
     PENDING: ({ pendingChanges }) => pendingChanges,
     SYNCED: ({ syncedTime }) => syncedTime,
@@ -33,7 +34,8 @@ export const placementCommands = [
     summary: 'Lists which hosts serve which networks',
     args: {},
     flags: { network: text('ID', 'Only of this network'), host: text('ID', 'Only on this host') },
-    examples: ['placement list', 'placement list --network red'],
+    examples: ['placement list', 'placement list --network red', 'placement list --watch'],
+    watched: (_, { network }) => ({ networkId: network, concerns: ({ kind }) => kind === 'placement' }),
     async run(leasehold, _, { network, host }) {
       return list(VIEW, await leasehold.placements.list({ networkId: network, hostId: host }, PAGES).toArray());
     },

@@ -4,20 +4,22 @@ import type { Reservation, ReservationKey, ReserveResult } from '../../reservati
 import { command, PAGES } from '../command.js';
 import { integer, labels, milliseconds, oneOf, text, toggle } from '../flags.js';
 import { item, list, type Output, type View } from '../output.js';
+import { state, toned } from '../tones.js';
 import { dhcpOptions } from './subnet.js';
 
-const VIEW: View<Reservation> = {
+/** How reservations are shown. */
+export const RESERVATIONS: View<Reservation> = {
   columns: {
     ADDRESS: ({ address }) => address,
     MAC: ({ mac }) => mac,
-    STATE: ({ state }) => state,
+    STATE: (reservation) => state(reservation.state),
     SUBNET: ({ subnetId }) => subnetId,
     OWNER: ({ owner }) => owner,
     HOSTNAME: ({ hostname }) => hostname,
-    READY: ({ state, readyServers }) => (state === 'reserved' ? readyServers : undefined),
+    READY: (one) => (one.state === 'reserved' ? one.readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
     'BLOCKED BY': ({ blockedByHostIds }) => blockedByHostIds.join(','),
-    CONFLICT: ({ conflict }) => conflict?.kind,
+    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, 'bad'),
   },
   enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
 };
@@ -84,7 +86,7 @@ export const reservationCommands = [
     },
     examples: ['release red-a 10.0.0.7 --guest-stopped', 'release red-a 10.0.0.7 --mac 52:54:00:aa:bb:cc'],
     async run(leasehold, { subnet: subnetId, address }, flags) {
-      return item(VIEW, await leasehold.reservations.release({ subnetId, address, ...flags }));
+      return item(RESERVATIONS, await leasehold.reservations.release({ subnetId, address, ...flags }));
     },
   }),
   command({
@@ -95,10 +97,12 @@ export const reservationCommands = [
     examples: [
       'reservation get --subnet red-a --address 10.0.0.7',
       'reservation get --network red --mac 52:54:00:aa:bb:cc -o json',
+      'reservation get --subnet red-a --address 10.0.0.7 --watch',
     ],
+    watched: (_, { network }) => ({ networkId: network, concerns: ({ kind }) => kind === 'reservation' }),
     async run(leasehold, args, flags) {
       const key = keyOf(args.reservation, flags);
-      return key ? item(VIEW, await leasehold.reservations.get(key)) : KEY_USAGE;
+      return key ? item(RESERVATIONS, await leasehold.reservations.get(key)) : KEY_USAGE;
     },
   }),
   command({
@@ -112,10 +116,22 @@ export const reservationCommands = [
       owner: text('TEXT', 'Only of exactly this owner'),
       state: oneOf(['reserved', 'quarantined'], 'Only in this state', 'both'),
     },
-    examples: ['reservation list --subnet red-a', 'reservation list --owner vm-42/nic0 --state reserved -o json'],
+    examples: [
+      'reservation list --subnet red-a',
+      'reservation list --owner vm-42/nic0 --state reserved -o json',
+      'reservation list --subnet red-a --watch',
+    ],
+    watched: (_, { network, subnet, owner }) => ({
+      networkId: network,
+      concerns: (event) =>
+        event.kind === 'reservation' &&
+        (!subnet || event.reservation.subnetId === subnet) &&
+        // What it was before is not told: with another owner now, it may have been of this one.
+        (!owner || event.change !== 'created' || event.reservation.owner === owner),
+    }),
     async run(leasehold, _, { network, subnet, ...same }) {
       const filter = { networkId: network, subnetId: subnet, ...same };
-      return list(VIEW, await leasehold.reservations.list(filter, PAGES).toArray());
+      return list(RESERVATIONS, await leasehold.reservations.list(filter, PAGES).toArray());
     },
   }),
   command({
@@ -139,7 +155,7 @@ export const reservationCommands = [
       const key = keyOf(args.reservation, named);
       if (!key) return KEY_USAGE;
       const changes = { hostname, owner, labels: label, options: option };
-      return item(VIEW, await leasehold.reservations.update(key, changes, { etag }));
+      return item(RESERVATIONS, await leasehold.reservations.update(key, changes, { etag }));
     },
   }),
 ];
@@ -147,7 +163,7 @@ export const reservationCommands = [
 function reserved(result: ReserveResult, wanted: number): Output {
   const short = wanted > 0 && !result.ready;
   const note = `reserved, but only ${result.readyServers} of ${wanted} DHCP servers confirmed it in time`;
-  return item(VIEW, result, short ? note : undefined);
+  return item(RESERVATIONS, result, short ? note : undefined);
 }
 
 interface KeyFlags {

@@ -1,6 +1,7 @@
 // `leasehold subnet …`
 
 import type { AddressRange, DhcpOption, Route, Subnet, SubnetChanges } from '../../subnets.js';
+import type { WatchEvent } from '../../watch.js';
 import { command, PAGES } from '../command.js';
 import {
   clearableInteger,
@@ -77,6 +78,12 @@ function toChanges(flags: FlagValues<typeof SETTINGS>): SubnetChanges {
 const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
 const subnet = { help: 'Id of the subnet' };
 
+// Its reservations are in its usage.
+function changesSubnet(event: WatchEvent, subnetId?: string): boolean {
+  if (event.kind === 'subnet') return event.subnet.subnetId === (subnetId ?? event.subnet.subnetId);
+  return event.kind === 'reservation' && event.reservation.subnetId === (subnetId ?? event.reservation.subnetId);
+}
+
 /** The commands about subnets. */
 export const subnetCommands = [
   command({
@@ -106,7 +113,8 @@ export const subnetCommands = [
     summary: 'Shows a subnet',
     args: { subnet },
     flags: {},
-    examples: ['subnet get red-a', 'subnet get red-a -o yaml'],
+    examples: ['subnet get red-a', 'subnet get red-a -o yaml', 'subnet get red-a --watch'],
+    watched: (args) => ({ concerns: (event) => changesSubnet(event, args.subnet) }),
     run: async (leasehold, args) => item(VIEW, await leasehold.subnets.get(args.subnet)),
   }),
   command({
@@ -114,7 +122,8 @@ export const subnetCommands = [
     summary: 'Lists subnets',
     args: {},
     flags: { network: text('ID', 'Only of this network') },
-    examples: ['subnet list', 'subnet list --network red'],
+    examples: ['subnet list', 'subnet list --network red', 'subnet list --watch'],
+    watched: (_, { network }) => ({ networkId: network, concerns: (event) => changesSubnet(event) }),
     async run(leasehold, _, { network }) {
       return list(VIEW, await leasehold.subnets.list({ networkId: network }, PAGES).toArray());
     },

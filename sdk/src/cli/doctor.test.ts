@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+import { type Handlers, refuse } from '../testing/fake-server.js';
+import { wireHost, wireNetwork, wireWell } from '../testing/samples.js';
+
+const HEALTHY = {
+  ...EVERYTHING,
+  getStatus: () => wireWell,
+  listNetworks: () => ({
+    networks: [{ ...wireNetwork, status: { subnets: 1, serversWanted: 2, serversServing: 2, shortReason: '' } }],
+  }),
+  listHosts: () => ({ hosts: [{ ...wireHost, breaker: 1 as const }] }),
+} satisfies Handlers;
+
+const DEAD = { liveness: 3, breaker: 1 } as const;
+const DOWN = Array.from({ length: 8 }, (_, index) => ({ ...wireHost, hostId: `h${index}`, ...DEAD }));
+
+describe('doctor', () => {
+  test('says in a verdict that all is well, with exit code 0', async () => {
+    await using server = await withServer(HEALTHY);
+    const { code, stdout, stderr } = await server.run('doctor');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^ok +store +mongodb, usable$/m);
+    expect(stdout).toMatch(/\nAll is well\n$/);
+  });
+
+  test('is exit 1 with a problem, worst first, the same said once, with what to do', async () => {
+    await using server = await withServer({ ...HEALTHY, listHosts: () => ({ hosts: DOWN }) });
+    const { code, stdout } = await server.run('doctor');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /^problem {2}host h0 +is down\n +host h1 +→ Look at it and its agent.*\n +host h2\n +host h3\n +host h4\n +and 3 more\n/,
+    );
+    expect(stdout).toMatch(/\n8 problems\n$/);
+  });
+
+  test('is exit 0 with warnings alone', async () => {
+    await using server = await withServer({ ...HEALTHY, listHosts: () => ({ hosts: [wireHost] }) });
+    const { code, stdout } = await server.run('doctor');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\nNothing is broken, 1 warning\n$/);
+  });
+
+  test('as JSON has a verdict and every finding with all that it is about', async () => {
+    await using server = await withServer({ ...HEALTHY, listHosts: () => ({ hosts: DOWN }) });
+    const { code, stdout } = await server.run('doctor -o json');
+    expect(code).toBe(1);
+    const { verdict, findings } = JSON.parse(stdout) as { verdict: string; findings: readonly object[] };
+    expect(verdict).toBe('problem');
+    expect(findings[0]).toEqual({
+      check: 'host-down',
+      severity: 'problem',
+      what: 'is down',
+      about: DOWN.map(({ hostId }) => `host ${hostId}`),
+      next: expect.stringContaining('leasehold fence'),
+    });
+  });
+
+  test('goes on where a part cannot be read', async () => {
+    const refusal = refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE', message: 'Away', pushback: '60000' });
+    await using server = await withServer({ ...HEALTHY, listSubnets: () => refusal });
+    const { code, stdout } = await server.run('doctor');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^problem +subnets +could not be read: Away \(STORE_UNAVAILABLE\)$/m);
+    expect(stdout).toMatch(/^ok +hosts /m);
+  });
+
+  test('is exit 3 when no server answers, and says what that may be', async () => {
+    const { code, stdout } = await leasehold('doctor --server 127.0.0.1:1');
+    expect(code).toBe(3);
+    expect(stdout).toContain('No connection to 127.0.0.1:1 (ECONNREFUSED) (NO_CONNECTION)');
+    expect(stdout).toContain('→ Nothing listens there: is leasehold-server running, with this --listen?');
+    const asYaml = await leasehold('doctor --server 127.0.0.1:1 -o yaml');
+    expect(asYaml.stdout).toMatch(/^verdict: problem\nfindings:\n {2}- check: server-unreachable\n/);
+  });
+
+  test('names a listener that is not for operators', async () => {
+    await using server = await withServer({});
+    const { code, stdout } = await server.run('doctor');
+    expect(code).toBe(1);
+    expect(stdout).toContain('Is it a listener for operators');
+  });
+});
+
+describe('colours', () => {
+  test('are on a terminal only, and not with NO_COLOR or a terminal that has none', async () => {
+    await using server = await withServer(HEALTHY);
+    const shown = await server.runAtTerminal('host list', { TERM: 'xterm' });
+    expect(shown.stdout).toContain('\u001b[1mHOST\u001b[0m');
+    expect(shown.stdout).toContain('\u001b[32mup\u001b[0m');
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+      expect((await server.runAtTerminal('host list', env)).stdout).not.toContain('\u001b');
+    }
+    expect((await server.runAtTerminal('host list -o json')).stdout).not.toContain('\u001b');
+    expect((await server.run('host list')).stdout).not.toContain('\u001b');
+  });
+
+  test('change nothing but colours', async () => {
+    await using server = await withServer(HEALTHY);
+    for (const line of ['host list', 'network list', 'reservation list', 'host get h1', 'doctor']) {
+      const plain = (await server.run(line)).stdout;
+      const coloured = (await server.runAtTerminal(line)).stdout;
+      expect(coloured).not.toBe(plain);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+      expect(coloured.replace(/\u001b\[[0-9]+m/g, '')).toBe(plain);
+    }
+  });
+});

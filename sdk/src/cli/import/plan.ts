@@ -1,0 +1,250 @@
+// What an import would do: entries held against what the server has. Pure.
+//
+//   I1. Nothing is planned for an entry with which something is wrong.
+//   I2. What is there already is left as it is: an import that is repeated does nothing.
+//   I3. Within a network no MAC and no address is planned twice.
+
+import type { Network } from '../../networks.js';
+import type { Reservation, ReserveItem } from '../../reservations.js';
+import type { Subnet } from '../../subnets.js';
+import type { Finding } from '../findings.js';
+import { cellText } from '../output.js';
+import { type Entry, leftOut, problem } from './entry.js';
+import { blockOf, ipv4Number } from './values.js';
+
+/** What holds for entries that do not say it themselves. */
+export interface Defaults {
+  readonly subnetId?: string | undefined;
+  readonly networkId?: string | undefined;
+  readonly owner?: string | undefined;
+}
+
+/** An entry whose network is known, and its subnet unless any will do. */
+export interface PlacedEntry extends Entry {
+  readonly network: Network;
+  readonly subnet: Subnet | undefined;
+}
+
+/** What is to be done for one entry. */
+export type Step =
+  | { readonly kind: 'reserve'; readonly entry: PlacedEntry; readonly request: ReserveItem }
+  | { readonly kind: 'present'; readonly entry: PlacedEntry; readonly reservation: Reservation };
+
+/** Networks and subnets by id. */
+export interface Places {
+  readonly networks: ReadonlyMap<string, Network>;
+  readonly subnets: ReadonlyMap<string, Subnet>;
+}
+
+/** Finds where each entry belongs, or why it cannot be there. */
+export function place(
+  entries: readonly Entry[],
+  defaults: Defaults,
+  places: Places,
+): { readonly placed: readonly PlacedEntry[]; readonly findings: readonly Finding[] } {
+  const results = entries.map((entry) => placeOne(withDefaults(entry, defaults), places));
+  return {
+    placed: results.flatMap((result) => ('severity' in result ? [] : [result])),
+    findings: results.flatMap((result) => ('severity' in result ? [result] : [])),
+  };
+}
+
+function withDefaults(entry: Entry, { subnetId, networkId, owner }: Defaults): Entry {
+  // A place of its own is whole: a subnet from the flags need not be of the network that the line names.
+  const own = entry.subnetId !== undefined || entry.networkId !== undefined;
+  return {
+    ...(owner === undefined ? {} : { owner }),
+    ...(own || subnetId === undefined ? {} : { subnetId }),
+    ...(own || networkId === undefined ? {} : { networkId }),
+    ...entry,
+  };
+}
+
+function placeOne(entry: Entry, { networks, subnets }: Places): PlacedEntry | Finding {
+  const { line, networkId, subnetId, address } = entry;
+  if (networkId !== undefined && !networks.has(networkId)) return problem(line, `there is no network ${networkId}`);
+  let subnet: Subnet | undefined;
+  if (subnetId !== undefined) {
+    subnet = subnets.get(subnetId);
+    if (!subnet) return problem(line, `there is no subnet ${subnetId}`, 'Create it first: leasehold subnet create');
+    if (networkId !== undefined && subnet.networkId !== networkId)
+      return problem(line, `subnet ${subnetId} is not of network ${networkId}, but of ${subnet.networkId}`);
+  } else if (address !== undefined) {
+    const found = subnetOf(line, address, networkId, subnets);
+    if ('severity' in found) return found;
+    subnet = found;
+  }
+  const network = networks.get(subnet?.networkId ?? networkId ?? '');
+  if (!network) return problem(line, 'says neither address nor subnet nor network', 'Give --subnet or --network');
+  const wrong = subnet && address !== undefined ? cannotHold(subnet, address) : undefined;
+  return wrong === undefined ? { ...entry, network, subnet } : problem(line, wrong, 'Choose another address');
+}
+
+function subnetOf(
+  line: number,
+  address: string,
+  networkId: string | undefined,
+  subnets: ReadonlyMap<string, Subnet>,
+): Subnet | Finding {
+  const holding = [...subnets.values()].filter(
+    (subnet) => (networkId === undefined || subnet.networkId === networkId) && holds(subnet.cidr, address),
+  );
+  const [subnet] = holding;
+  const where = networkId === undefined ? '' : ` of network ${networkId}`;
+  if (!subnet) {
+    const next = 'Create it first: leasehold subnet create';
+    return problem(line, `no subnet${where} holds ${address}`, next);
+  }
+  if (holding.length === 1) return subnet;
+  const ids = holding.map(({ subnetId }) => subnetId).join(', ');
+  return problem(line, `several subnets hold ${address}: ${ids}`, 'Say which by --network or --subnet');
+}
+
+function holds(cidr: string, address: string): boolean {
+  const { first, last } = blockOf(cidr);
+  const number = ipv4Number(address) ?? -1;
+  return number >= first && number <= last;
+}
+
+function cannotHold({ subnetId, cidr, gateway, excludedRanges }: Subnet, address: string): string | undefined {
+  const number = ipv4Number(address) ?? -1;
+  const { first, last } = blockOf(cidr);
+  if (!holds(cidr, address)) return `${address} is not in subnet ${subnetId} (${cidr})`;
+  if (number === first) return `${address} is the network address of subnet ${subnetId}`;
+  if (number === last) return `${address} is the broadcast address of subnet ${subnetId}`;
+  if (address === gateway) return `${address} is the gateway of subnet ${subnetId}`;
+  const excluded = excludedRanges.some(
+    (range) => number >= (ipv4Number(range.first) ?? Infinity) && number <= (ipv4Number(range.last) ?? -1),
+  );
+  return excluded ? `${address} is excluded in subnet ${subnetId}` : undefined;
+}
+
+/** Plans each entry; `reservations` are all of the networks concerned, also the quarantined. */
+export function plan(
+  placed: readonly PlacedEntry[],
+  reservations: readonly Reservation[],
+  { subnets }: Places,
+): { readonly steps: readonly Step[]; readonly findings: readonly Finding[] } {
+  const findings: Finding[] = [];
+  const steps: Step[] = [];
+  const twice = new Doubles();
+  const there = new There(reservations);
+  for (const entry of placed) {
+    const double = twice.see(entry);
+    if (double) {
+      findings.push(double);
+      continue;
+    }
+    const step = planOne(entry, there);
+    if ('severity' in step) findings.push(step);
+    else steps.push(step);
+    if ('reservation' in step) findings.push(...differences(entry, step.reservation));
+  }
+  return { steps, findings: [...findings, ...withoutRoom(steps, [...subnets.values()])] };
+}
+
+function planOne(entry: PlacedEntry, there: There): Step | Finding {
+  const { line, network, subnet, mac, address } = entry;
+  const held = there.ofMac(network.networkId, mac);
+  if (held) {
+    const same = (address ?? held.address) === held.address && (subnet?.subnetId ?? held.subnetId) === held.subnetId;
+    if (same) return { kind: 'present', entry, reservation: held };
+    const what = `${mac} holds ${held.address} of subnet ${held.subnetId} already`;
+    return problem(line, what, 'Release that first, or correct the line');
+  }
+  if (!network.ipamEnabled) {
+    const next = `leasehold network update ${network.networkId} --ipam-enabled`;
+    return problem(line, `IPAM is disabled on network ${network.networkId}`, next);
+  }
+  const taken = address === undefined ? undefined : there.ofAddress(network.networkId, address);
+  if (taken?.state === 'reserved') {
+    const owner = taken.owner && ` (${taken.owner})`;
+    return problem(line, `${address} is reserved for ${taken.mac}${owner}`, 'Choose another address, or release it');
+  }
+  if (taken && taken.mac !== mac) {
+    const when = taken.reusableTime ? ` until about ${cellText(taken.reusableTime)}` : '';
+    return problem(line, `${address} rests after ${taken.mac} released it${when}`, 'Wait, or choose another address');
+  }
+  return { kind: 'reserve', entry, request: requestOf(entry) };
+}
+
+function requestOf({ mac, address, hostname, owner, labels, network, subnet }: PlacedEntry): ReserveItem {
+  const where = subnet ? { subnetId: subnet.subnetId } : { networkId: network.networkId };
+  return { ...where, mac, address, hostname, owner, labels };
+}
+
+/** What is there already with other words keeps them. */
+function differences(entry: PlacedEntry, reservation: Reservation): readonly Finding[] {
+  const differing = [
+    ...(entry.hostname !== undefined && entry.hostname !== reservation.hostname ? ['hostname'] : []),
+    ...(entry.owner !== undefined && entry.owner !== reservation.owner ? ['owner'] : []),
+    ...(Object.entries(entry.labels).some(([key, value]) => reservation.labels[key] !== value) ? ['labels'] : []),
+  ];
+  if (differing.length === 0) return [];
+  const what = `is there already with another ${differing.join(', ')}, which stays: leasehold reservation update`;
+  return [leftOut(entry.line, what)];
+}
+
+/** Entries without an address of their own must find one. */
+function withoutRoom(steps: readonly Step[], subnets: readonly Subnet[]): readonly Finding[] {
+  const wanted = new Map<string, { count: number; free: number }>();
+  for (const { kind, entry } of steps) {
+    if (kind !== 'reserve' || entry.address !== undefined) continue;
+    const { subnet, network } = entry;
+    const about = subnet ? `subnet ${subnet.subnetId}` : `network ${network.networkId}`;
+    const where = subnet ? [subnet] : subnets.filter(({ networkId }) => networkId === network.networkId);
+    const room = wanted.get(about) ?? { count: 0, free: freeOf(where) };
+    room.count++;
+    wanted.set(about, room);
+  }
+  return [...wanted].flatMap(([about, { count, free }]): readonly Finding[] => {
+    if (free >= count) return [];
+    const what = `has ${free} free addresses, the file wants ${count}`;
+    const next = 'Widen the ranges, or spread the file over other subnets';
+    return [{ check: 'import', severity: 'problem', about, what, next }];
+  });
+}
+
+// Without its usage a subnet may have room.
+function freeOf(subnets: readonly Subnet[]): number {
+  return subnets.reduce((sum, { usage }) => sum + (usage?.free ?? Infinity), 0);
+}
+
+/** What the file has had so far. */
+class Doubles {
+  readonly #macs = new Map<string, number>();
+  readonly #addresses = new Map<string, number>();
+
+  see({ line, network: { networkId }, mac, address }: PlacedEntry): Finding | undefined {
+    const first = this.#macs.get(`${networkId} ${mac}`);
+    if (first !== undefined) return problem(line, `${mac} stands in line ${first} already`, 'Leave one of them');
+    this.#macs.set(`${networkId} ${mac}`, line);
+    if (address === undefined) return undefined;
+    const other = this.#addresses.get(`${networkId} ${address}`);
+    if (other !== undefined) return problem(line, `${address} stands in line ${other} already`, 'Leave one of them');
+    this.#addresses.set(`${networkId} ${address}`, line);
+    return undefined;
+  }
+}
+
+/** What the server has. */
+class There {
+  readonly #byMac = new Map<string, Reservation>();
+  readonly #byAddress = new Map<string, Reservation>();
+
+  constructor(reservations: readonly Reservation[]) {
+    for (const reservation of reservations) {
+      const { networkId, mac, address, state } = reservation;
+      if (state === 'reserved') this.#byMac.set(`${networkId} ${mac}`, reservation);
+      this.#byAddress.set(`${networkId} ${address}`, reservation);
+    }
+  }
+
+  ofMac(networkId: string, mac: string): Reservation | undefined {
+    return this.#byMac.get(`${networkId} ${mac}`);
+  }
+
+  ofAddress(networkId: string, address: string): Reservation | undefined {
+    return this.#byAddress.get(`${networkId} ${address}`);
+  }
+}
