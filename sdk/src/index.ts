@@ -14,7 +14,9 @@ export {
   LeaseholdError,
   NotFoundError,
   OutOfRangeError,
+  PermissionDeniedError,
   type StatusCode,
+  UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
 export type {
@@ -28,6 +30,7 @@ export type {
   HostLiveness,
   Hosts,
 } from './hosts.js';
+export type { LogFields, Logger } from './logger.js';
 export type { Network, NetworkChanges, NetworkStatus, Networks, NewNetwork } from './networks.js';
 export type { List, ListOptions, Page } from './pages.js';
 export type {
@@ -68,5 +71,6 @@ export type {
   Subnets,
   SubnetUsage,
 } from './subnets.js';
+export type { TlsOptions } from './tls.js';
 export type { CreateOptions, GuardOptions, Labels } from './values.js';
 export type { Change, WatchEvent, WatchOptions } from './watch.js';

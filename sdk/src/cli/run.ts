@@ -2,7 +2,7 @@
 //
 // Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
 
-import { connectProblem, connectWith, DEFAULT_SERVER } from '../connect.js';
+import { type ConnectOptions, tryConnect } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { GlobalValues } from './command.js';
@@ -43,12 +43,12 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io): Promise<number> {
   const { command, args, flags, globals } = invocation;
-  const { server = DEFAULT_SERVER, output: format = 'table' } = globals;
-  const problem = serverProblem(server, globals);
-  if (problem !== undefined) return badUsage(problem, command.path, format, io);
+  const { output: format = 'table' } = globals;
   // Who gives no time is at a shell and wants to know at once that nobody is there.
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
-  await using leasehold = connectWith({ ...globals, ...patience, server, onStale: stale(io) }, io.runtime);
+  const opened = tryConnect({ ...connectionOf(globals), ...patience, onStale: stale(io) }, io.runtime);
+  if (!opened.ok) return badUsage(inFlags(opened.problem), command.path, format, io);
+  await using leasehold = opened.value;
   try {
     const output = await command.run(leasehold, args, flags, io.runtime.wallMs());
     if (output.kind === 'usage') return badUsage(output.problem, command.path, format, io);
@@ -86,8 +86,20 @@ function stale(io: Io): (since: Date) => void {
   };
 }
 
-function serverProblem(server: string, globals: GlobalValues): string | undefined {
-  return connectProblem(server, globals.insecureNetwork ?? false)?.replace('insecureNetwork', '--insecure-network');
+function connectionOf(globals: GlobalValues): ConnectOptions {
+  const { server: servers, tlsCa, tlsCert: cert, tlsKey: key, tlsServerName: serverName, ...same } = globals;
+  const saysTls = tlsCa ?? cert ?? key ?? serverName;
+  return { ...same, servers, tls: saysTls === undefined ? undefined : { ca: tlsCa ?? '', cert, key, serverName } };
+}
+
+const FLAGS = { serverName: 'server-name', ca: 'ca', cert: 'cert', key: 'key' } as const;
+
+/** What is wrong with options of `connect`, in the words of the command line. */
+function inFlags(problem: string): string {
+  return problem
+    .replace(/\btls\.(serverName|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
+    .replace(/\bset tls\b/, 'set --tls-ca')
+    .replace(/\binsecureNetwork\b/, '--insecure-network');
 }
 
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {
