@@ -9,6 +9,7 @@
 
 import { type ItemResult, inBatches, toItemResults } from './batches.js';
 import type { CallOptions, Calls } from './calls.js';
+import { Checks } from './checks.js';
 import {
   BatchReleaseAddressesRequest,
   BatchReserveAddressesRequest,
@@ -222,6 +223,7 @@ export class Reservations {
 
   /** Promises an address to a MAC. Idempotent by (network, MAC). A full subnet is ExhaustedError (`SUBNET_EXHAUSTED`). */
   async reserve(reserve: ReserveRequest, options?: CallOptions): Promise<ReserveResult> {
+    new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
     const call = { method: rpc.reserveAddress, request, repeatable: true, extraMs: waitMs(reserve.waitReady) };
     return toReserveResult(await this.#calls.unary(call, options));
@@ -247,6 +249,7 @@ export class Reservations {
 
   /** Gives an address back. Retried only with a `reservationId` or `requestId`: otherwise it could hit a newer tenure. */
   async release(release: ReleaseRequest, options?: CallOptions): Promise<Reservation> {
+    checkRelease(release);
     const request = message(ReleaseAddressRequest, toWireRelease(release));
     const call = { method: rpc.releaseAddress, request, repeatable: isRepeatable(release) };
     return toReleaseResult(await this.#calls.unary(call, options)).reservation;
@@ -264,6 +267,7 @@ export class Reservations {
 
   /** Answers one reservation. */
   async get(key: ReservationKey, options?: CallOptions): Promise<Reservation> {
+    new Checks().key(key).pass();
     const request = message(GetReservationRequest, { key: toWireKey(key) });
     const answer = await this.#calls.unary({ method: rpc.getReservation, request, repeatable: true }, options);
     return toReservation(answer.reservation);
@@ -272,6 +276,7 @@ export class Reservations {
   /** Reservations, reserved and quarantined, by network and in address order. */
   list(filter: ReservationFilter = {}, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
+      new Checks().optionalMac('mac', filter.mac).pass();
       const state = filter.state === undefined ? WireState.UNSPECIFIED : toWireState(filter.state);
       const pageSize = options?.pageSize ?? 0;
       const request = message(ListReservationsRequest, { ...filter, state, pageSize, pageToken });
@@ -286,6 +291,7 @@ export class Reservations {
     changes: ReservationChanges,
     options?: CallOptions & GuardOptions,
   ): Promise<Reservation> {
+    new Checks().key(key, 'key.').pass();
     const etag = options?.etag ?? '';
     const updateMask = changedPaths(changes, PATHS);
     const request = message(UpdateReservationRequest, { ...toWireUpdate(key, { ...changes, etag }), updateMask });
@@ -296,11 +302,27 @@ export class Reservations {
   /** Who had an address, or which ones a MAC or an owner had: tenures that go on and that are over, newest first. */
   history(filter: HistoryFilter, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
+      checkHistory(filter);
       const request = message(ListAddressHistoryRequest, { ...filter, pageSize: options?.pageSize ?? 0, pageToken });
       const answer = await this.#calls.unary({ method: rpc.listAddressHistory, request, repeatable: true }, options);
       return { items: answer.tenures.map(toReservation), nextPageToken: answer.nextPageToken };
     });
   }
+}
+
+function checkRelease(release: ReleaseRequest): void {
+  // A release by address has the short form on the wire.
+  const checks = new Checks().key(release, 'address' in release ? '' : 'key.');
+  // By MAC it is the key itself.
+  if (!('networkId' in release)) checks.optionalMac('mac', release.mac);
+  checks.pass();
+}
+
+function checkHistory(filter: HistoryFilter): void {
+  const checks = new Checks();
+  if ('address' in filter) checks.address('address', filter.address);
+  if ('mac' in filter) checks.optionalMac('mac', filter.mac);
+  checks.pass();
 }
 
 function toWireState(state: 'reserved' | 'quarantined'): WireState {

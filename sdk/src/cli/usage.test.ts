@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+import { wireReservation } from '../testing/samples.js';
 import { COMMANDS } from './commands.js';
 import { environmentName } from './flags.js';
 
@@ -143,13 +144,14 @@ describe('flags', () => {
         updateMask: ['options'],
       },
     ]);
-    await server.run('history red-a 10.0.0.7 --mac m --owner o --network red --since 2026-01-02 --until 24h');
+    const { mac } = wireReservation;
+    await server.run(`history red-a 10.0.0.7 --mac ${mac} --owner o --network red --since 2026-01-02 --until 24h`);
     expect(server.requests('listAddressHistory')[0]).toMatchObject({
-      ...{ subnetId: 'red-a', address: '10.0.0.7', mac: 'm', owner: 'o', networkId: 'red', pageSize: 1_000 },
+      ...{ subnetId: 'red-a', address: '10.0.0.7', mac, owner: 'o', networkId: 'red', pageSize: 1_000 },
       ...{ startTime: new Date('2026-01-02T00:00:00Z'), endTime: expect.any(Date) },
     });
-    await server.run('release red-a 10.0.0.7 --guest-stopped --mac m');
-    expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac: 'm' });
+    await server.run(`release red-a 10.0.0.7 --guest-stopped --mac ${mac}`);
+    expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac });
   });
 
   test('that every command has win over their variables', async () => {
