@@ -88,8 +88,8 @@ interface Patience {
 
 /** See the top of the file. */
 export class Calls {
+  readonly runtime: Runtime;
   readonly #config: CallsConfig;
-  readonly #runtime: Runtime;
   readonly #servers: Servers;
   readonly #logger: Logger;
   readonly #underWay = new Set<AbortController>();
@@ -97,7 +97,7 @@ export class Calls {
 
   constructor(config: CallsConfig, runtime: Runtime) {
     this.#config = config;
-    this.#runtime = runtime;
+    this.runtime = runtime;
     this.#logger = config.logger;
     this.#servers = new Servers(config, runtime);
   }
@@ -109,12 +109,12 @@ export class Calls {
 
   /** When a call that is made now ends without a timeout of its own, on the monotonic clock. */
   usualEndMs(): number {
-    return this.#runtime.monotonicMs() + this.#config.timeoutMs;
+    return this.runtime.monotonicMs() + this.#config.timeoutMs;
   }
 
   /** A request id that no other call has. */
   newRequestId(): string {
-    return this.#runtime.requestId();
+    return this.runtime.requestId();
   }
 
   /** Makes a call; rejects with a LeaseholdError, or with the reason of the caller's signal. */
@@ -192,7 +192,7 @@ export class Calls {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Outcome<Response> & { readonly ok: true }> {
-    const patience = this.#patience(call.endMs ?? this.#runtime.monotonicMs() + timeoutMs);
+    const patience = this.#patience(call.endMs ?? this.runtime.monotonicMs() + timeoutMs);
     for (;;) {
       const outcome = await this.#attempt(call, timeoutMs, patience.endMs, signal);
       if (outcome.ok) return outcome;
@@ -208,7 +208,7 @@ export class Calls {
     signal: AbortSignal,
   ): Promise<Outcome<Response>> {
     const server = this.#servers.current();
-    const startMs = this.#runtime.monotonicMs();
+    const startMs = this.runtime.monotonicMs();
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, endMs - startMs, signal));
     const outcome = away ? refused(away) : await this.#ask(server, call, timeoutMs, endMs, signal);
     if (outcome.ok) this.#servers.heard(server);
@@ -224,7 +224,7 @@ export class Calls {
     signal: AbortSignal,
   ): Promise<Outcome<Response>> {
     return new Promise((resolve) => {
-      const options = { deadline: this.#runtime.wallMs() + endMs - this.#runtime.monotonicMs() };
+      const options = { deadline: this.runtime.wallMs() + endMs - this.runtime.monotonicMs() };
       const started = server.client.makeUnaryRequest<Request, Response>(
         method.path,
         method.requestSerialize,
@@ -253,7 +253,7 @@ export class Calls {
     signal: AbortSignal,
   ): AsyncGenerator<StreamPart<Response>, StreamEnd> {
     const server = this.#servers.current();
-    const startMs = this.#runtime.monotonicMs();
+    const startMs = this.runtime.monotonicMs();
     const { timeoutMs } = this.#config;
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, timeoutMs, signal));
     const end = away ? { arrived: false, error: away } : yield* this.#read(server, call, signal);
@@ -298,7 +298,7 @@ export class Calls {
 
   /** How long to pause before the next attempt, in milliseconds; throws the error if there is none. */
   #react(error: LeaseholdError, { repetitions, endMs }: Patience, method: { readonly path: string }): number {
-    const reaction = repetitions.next(error, endMs - this.#runtime.monotonicMs(), this.#runtime.random);
+    const reaction = repetitions.next(error, endMs - this.runtime.monotonicMs(), this.runtime.random);
     if (reaction.kind === 'give-up') throw error;
     const delayMs = reaction.kind === 'pause' ? reaction.delayMs : 0;
     this.#logger.debug('Repeats', { method: rpcName(method), reason: error.reason, delayMs });
@@ -306,7 +306,7 @@ export class Calls {
   }
 
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (delayMs > 0) await this.#runtime.wait(delayMs, signal);
+    if (delayMs > 0) await this.runtime.wait(delayMs, signal);
     signal.throwIfAborted();
   }
 

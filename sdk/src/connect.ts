@@ -37,6 +37,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number | undefined;
   /** Whether calls wait, within their timeout, for a server that cannot be reached. Absent: they do. */
   readonly waitForServer?: boolean | undefined;
+  /** Whether reserves and releases that are made at the same time leave together. Absent: they do. */
+  readonly batching?: boolean | undefined;
   /** Called for every answer that a server gave from memory, unless its call has an `onStale` of its own. */
   readonly onStale?: ((since: Date) => void) | undefined;
   /** Is told of connections, failovers and repetitions. Absent: nobody. */
@@ -52,11 +54,11 @@ export class Leasehold implements AsyncDisposable {
   readonly placements: Placements;
   readonly #calls: Calls;
 
-  constructor(calls: Calls) {
+  constructor(calls: Calls, batching: boolean) {
     this.#calls = calls;
     this.networks = new Networks(calls);
     this.subnets = new Subnets(calls);
-    this.reservations = new Reservations(calls);
+    this.reservations = new Reservations(calls, batching);
     this.hosts = new Hosts(calls);
     this.placements = new Placements(calls);
   }
@@ -124,7 +126,7 @@ export function tryConnect(
     onStale,
     logger,
   };
-  return { ok: true, value: new Leasehold(new Calls(config, runtime)) };
+  return { ok: true, value: new Leasehold(new Calls(config, runtime), options.batching ?? true) };
 }
 
 function isList(to: readonly string[] | ConnectOptions): to is readonly string[] {

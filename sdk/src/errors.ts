@@ -252,14 +252,12 @@ function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts, 
 // What becomes of HTTP/2 that is sent to a server of TLS.
 const ENDED_AT_ONCE = /^No connection established\. Last error: Failed to connect/;
 
-type Unanswered = Pick<CallFacts, 'method' | 'server' | 'timeoutMs'>;
-
-function unansweredMessage({ method, server, timeoutMs }: Unanswered): string {
+function unansweredMessage({ method, server, timeoutMs }: CallFacts): string {
   return `${method} got no answer from ${server} within ${timeoutMs} ms`;
 }
 
 /** No answer came in time. */
-export function unansweredError(call: Unanswered & Pick<CallFacts, 'repeatable'>): LeaseholdError {
+export function unansweredError(call: CallFacts): LeaseholdError {
   const code = 'DEADLINE_EXCEEDED';
   return makeError({ code, reason: code, message: unansweredMessage(call), retryable: call.repeatable });
 }
