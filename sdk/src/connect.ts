@@ -2,11 +2,12 @@
 
 import { type CallOptions, Calls } from './calls.js';
 import { GetStatusRequest, type IpamServiceClient, IpamServiceService as rpc } from './gen/ipam/v1/ipam_service.js';
+import { HostHandle, NetworkHandle, ReservationHandle, SubnetHandle } from './handles.js';
 import { Hosts } from './hosts.js';
 import { type Logger, SILENT } from './logger.js';
 import { Networks } from './networks.js';
 import { Placements } from './placements.js';
-import { Reservations } from './reservations.js';
+import { type Reservation, Reservations } from './reservations.js';
 import { parseServerAddress, type ServerAddress } from './server-address.js';
 import { type Status, toStatus } from './status.js';
 import { Subnets } from './subnets.js';
@@ -61,6 +62,27 @@ export class Leasehold implements AsyncDisposable {
     this.reservations = new Reservations(calls, batching);
     this.hosts = new Hosts(calls);
     this.placements = new Placements(calls);
+  }
+
+  /** A network by its id, with its verbs. Nobody is asked whether it exists, here as below. */
+  network(networkId: string): NetworkHandle {
+    return new NetworkHandle(networkId, this);
+  }
+
+  /** A subnet by its id, whatever its network. */
+  subnet(subnetId: string): SubnetHandle {
+    return new SubnetHandle(subnetId, undefined, this);
+  }
+
+  /** A reservation by its id, or one that was answered. */
+  reservation(reservation: string | Pick<Reservation, 'reservationId'>): ReservationHandle {
+    const id = typeof reservation === 'string' ? reservation : reservation.reservationId;
+    return new ReservationHandle(id, this);
+  }
+
+  /** A host by its id. */
+  host(hostId: string): HostHandle {
+    return new HostHandle(hostId, this);
   }
 
   /** The generated gRPC client of the server in use: no failover, deadlines, retries or conversions. Messages: `@leasehold/sdk/raw/*`. */

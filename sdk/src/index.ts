@@ -20,6 +20,16 @@ export {
   UnavailableError,
 } from './errors.js';
 export type {
+  HistoryOptions,
+  HostHandle,
+  NetworkHandle,
+  ReleaseOptions,
+  ReservationHandle,
+  ReservationListOptions,
+  ReserveOptions,
+  SubnetHandle,
+} from './handles.js';
+export type {
   BreakerState,
   ForeignDhcpServer,
   Host,
