@@ -126,7 +126,7 @@ export class Batcher<Request, Result extends object> {
     const results = await this.#sender.many(requests, endMs, signal);
     for (const [index, item] of items.entries()) {
       const result = results[index];
-      if (result?.ok) item.resolve(result);
+      if (result?.ok) item.resolve(withoutOk(result));
       else if (result) void this.#repeat(item, result.error);
     }
   }
@@ -152,6 +152,10 @@ export class Batcher<Request, Result extends object> {
       item.reject(this.#sender.unanswered(item.wish.request));
     }
   }
+}
+
+function withoutOk<Result extends object>({ ok: _, ...result }: { readonly ok: true } & Result): Result {
+  return result as unknown as Result;
 }
 
 interface Lane<Request, Result> {

@@ -210,6 +210,7 @@ export class Calls {
     const server = this.#servers.current();
     const startMs = this.runtime.monotonicMs();
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, endMs - startMs, signal));
+    signal.throwIfAborted();
     const outcome = away ? refused(away) : await this.#ask(server, call, timeoutMs, endMs, signal);
     if (outcome.ok) this.#servers.heard(server);
     else if (!signal.aborted) this.#servers.blame(server, outcome.error, startMs);
@@ -256,6 +257,7 @@ export class Calls {
     const startMs = this.runtime.monotonicMs();
     const { timeoutMs } = this.#config;
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, timeoutMs, signal));
+    signal.throwIfAborted();
     const end = away ? { arrived: false, error: away } : yield* this.#read(server, call, signal);
     if (!signal.aborted) this.#servers.blame(server, end.error, startMs);
     return end;

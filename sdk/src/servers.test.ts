@@ -133,6 +133,17 @@ describe('of several servers', () => {
     await expect(alone.status()).rejects.toThrow(/^No connection to .* within \d+ ms$/);
   });
 
+  test('an abort ends the wait for one', async () => {
+    await using mute = await startMute();
+    await using fake = await startFakeServer(named('b'));
+    const abort = new AbortController();
+    await using leasehold = connectWith({ servers: [mute.server, fake.server], timeoutMs: 60_000 }, fakeRuntime());
+    const asked = leasehold.status({ signal: abort.signal });
+    abort.abort(new RangeError('enough'));
+    await expect(asked).rejects.toThrow('enough');
+    expect(fake.calls).toEqual([]);
+  });
+
   test('close() ends the wait for one', async () => {
     await using mute = await startMute();
     await using leasehold = connectWith({ servers: [mute.server, NOBODY], timeoutMs: 60_000 }, fakeRuntime());

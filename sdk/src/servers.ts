@@ -143,8 +143,8 @@ export class Servers {
     const { tls, logger } = this.#config;
     if (!tls || !link.secure || this.#closed) return false;
     const nowMs = this.#runtime.monotonicMs();
-    const isReady = stateOf(link) === connectivityState.READY;
-    if (isReady && nowMs - this.#readMs < REREAD_MS) return false;
+    const isOnItsWay = stateOf(link) === connectivityState.READY || stateOf(link) === connectivityState.CONNECTING;
+    if (isOnItsWay && nowMs - this.#readMs < REREAD_MS) return false;
     this.#readMs = nowMs;
     const found = tls.refresh();
     if (found === 'same') return false;
