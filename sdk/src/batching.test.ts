@@ -57,6 +57,13 @@ function play() {
     sent,
     ask: (request: string, lane = 'a', bytes = 200, signal?: AbortSignal) =>
       batcher.ask({ request, lane, bytes, signal }),
+    /** Asks for so many items, each in a turn of its own. */
+    async askAlone(count: number) {
+      for (let n = 0; n < count; n++) {
+        void batcher.ask({ request: String(n), lane: 'a', bytes: 200, signal: undefined });
+        await turn();
+      }
+    },
     requests: () => sent.map(({ requests }) => requests),
     async advance(ms: number) {
       nowMs += ms;
@@ -98,27 +105,21 @@ describe('calls of one turn', () => {
     expect(it.requests()).toEqual([['x'], ['y']]);
   });
 
-  test('wait while four calls are under way, and leave when the first of them ends', async () => {
+  test('wait while eight calls are under way, and leave when the first of them ends', async () => {
     const it = play();
-    for (const request of ['1', '2', '3', '4', '5', '6']) {
-      void it.ask(request);
-      await turn();
-    }
-    expect(it.requests()).toEqual([['1'], ['2'], ['3'], ['4']]);
+    await it.askAlone(10);
+    expect(it.requests()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'].map((request) => [request]));
     it.sent[2]?.answer();
     await turn();
-    expect(it.requests().slice(4)).toEqual([['5', '6']]);
+    expect(it.requests().slice(8)).toEqual([['8', '9']]);
   });
 
   test('of another lane do not wait', async () => {
     const it = play();
-    for (const request of ['1', '2', '3', '4', '5']) {
-      void it.ask(request);
-      await turn();
-    }
+    await it.askAlone(9);
     void it.ask('other', 'b');
     await turn();
-    expect(it.requests().slice(4)).toEqual([['other']]);
+    expect(it.requests().slice(8)).toEqual([['other']]);
   });
 
   test('are no more than a server takes at once', async () => {
@@ -158,19 +159,16 @@ describe('who gives up', () => {
 
   test('does so at their own deadline, also in a call that goes on for others', async () => {
     const it = play();
-    for (const request of ['1', '2', '3', '4']) {
-      void it.ask(request);
-      await turn();
-    }
+    await it.askAlone(8);
     const early = failure(it.ask('early'));
     await it.advance(4_000);
     const later = it.ask('later');
     it.sent[0]?.answer();
     await turn();
-    expect(it.sent[4]).toMatchObject({ requests: ['early', 'later'], endMs: 14_000 });
+    expect(it.sent[8]).toMatchObject({ requests: ['early', 'later'], endMs: 14_000 });
     await it.advance(6_000);
     expect(await early).toBe(late);
-    it.sent[4]?.answer();
+    it.sent[8]?.answer();
     expect(await later).toMatchObject({ of: 'later' });
   });
 });
@@ -319,7 +317,7 @@ describe('through the client', () => {
   test('close() ends those that wait and those that left', async () => {
     await using it = await open({ batchReserveAddresses: () => 'never' });
     const asked: Promise<ReserveResult>[] = [];
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 20; n++) {
       asked.push(it.reservations.reserve(reserve(2 * n)), it.reservations.reserve(reserve(2 * n + 1)));
       await turn();
     }
