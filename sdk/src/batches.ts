@@ -3,9 +3,12 @@
 //   B1. One result for each item, in their order; one that is refused spoils no other.
 //   B2. What is known is not thrown away: when a call after the first fails, its error is the result of its items and
 //       of those after them, which are not sent.
+//   B3. A call whose items were all refused because the server cannot now was refused as a whole: it is repeated, or asked
+//       of another server, as any other.
 
 import { fromItemStatus, LeaseholdError, malformedResponse } from './errors.js';
 import type { Status } from './gen/google/rpc/status.js';
+import { cannotNow } from './retry.js';
 
 /** What came of one item of a batch: its result, or why there is none. */
 export type ItemResult<Result> =
@@ -54,4 +57,14 @@ export function toItemResults<Item, Response, Result>(
     if (result.$case === 'status') return { ok: false, error: fromItemStatus(result.value, isRepeatable(item)) };
     return { ok: true, ...toResult(result.value) };
   });
+}
+
+/** The refusal of a whole batch: each of its items was refused because the server cannot now. */
+export function refusalOfAll(wire: readonly WireResult<unknown>[], repeatable: boolean): LeaseholdError | undefined {
+  const [first] = wire;
+  if (first?.result?.$case !== 'status') return undefined;
+  const refusesAll = wire.every(
+    ({ result }) => result?.$case === 'status' && cannotNow(fromItemStatus(result.value, repeatable)),
+  );
+  return refusesAll ? fromItemStatus(first.result.value, repeatable) : undefined;
 }

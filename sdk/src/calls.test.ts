@@ -96,10 +96,12 @@ describe('deadlines and aborts', () => {
   });
 
   test('a reserve that waits for servers gets that time on top of the default timeout', async () => {
-    await using it = await open({ reserveAddress: () => 'never' }, { timeoutMs: 20 });
+    await using it = await open({ reserveAddress: () => 'never' }, { timeoutMs: 300 });
     const waitReady = { servers: 1, timeoutMs: 35 };
-    const error = await failure(it.leasehold.reservations.reserve({ subnetId: 'a', mac: 'm', waitReady }));
-    expect(error.message).toContain('within 55 ms');
+    const error = await failure(
+      it.leasehold.reservations.reserve({ subnetId: 'a', mac: wireReservation.mac, waitReady }),
+    );
+    expect(error.message).toContain('within 335 ms');
     expect(it.fake.requests('reserveAddress')[0]?.waitReady?.timeout).toEqual({ seconds: 0n, nanos: 35_000_000 });
   });
 
@@ -197,7 +199,7 @@ describe('retries', () => {
     await using it = await open({
       reserveAddress: () => refuse('RESOURCE_EXHAUSTED', { reason: 'SUBNET_EXHAUSTED', pushback: '5' }),
     });
-    const error = await failure(it.leasehold.reservations.reserve({ subnetId: 'a', mac: 'm' }));
+    const error = await failure(it.leasehold.reservations.reserve({ subnetId: 'a', mac: wireReservation.mac }));
     expect(error).toMatchObject({ reason: 'SUBNET_EXHAUSTED', retryable: false });
     expect(it.fake.calls).toHaveLength(1);
   });

@@ -1,22 +1,18 @@
-// One connection to a server, and how calls are made on it.
+// How calls are made on the server in use (servers.ts).
 //
 //   C1. Every unary call has a deadline, which covers all its attempts. A stream has none: once it brought something,
 //       it is kept until its reader leaves, its signal or close() ends it, or the server refuses it.
 //   C2. A call is repeated only when its maker says that repeating does no harm (retry.ts).
 //   C3. Nothing is dialled before the first call; close() ends what is under way.
 //   C4. A stream is read no faster than its reader reads: what waits for that here is a handful of messages.
+//   C5. An attempt that failed is asked of another server by the same rules as of the same one.
 
-import {
-  type ClientOptions,
-  credentials,
-  Metadata,
-  type MethodDefinition,
-  type ServiceError,
-  type StatusObject,
-} from '@grpc/grpc-js';
-import { fromServiceError, type LeaseholdError, makeError } from './errors.js';
-import { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
-import { retryDelayMs } from './retry.js';
+import { Metadata, type MethodDefinition, type ServiceError, type StatusObject } from '@grpc/grpc-js';
+import { fromServiceError, type LeaseholdError, makeError, unansweredError } from './errors.js';
+import type { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
+import type { Logger } from './logger.js';
+import { Repetitions } from './retry.js';
+import { type Server, Servers, type ServersConfig } from './servers.js';
 import type { Runtime } from './system.js';
 
 /** How one call is made. */
@@ -43,6 +39,10 @@ export interface Call<Request, Response> {
   readonly repeatable: boolean;
   /** How much longer than usual the server may take, because it was asked to wait, in milliseconds. */
   readonly extraMs?: number;
+  /** When its caller's patience ends, on the monotonic clock. Absent: the timeout from now. */
+  readonly endMs?: number;
+  /** The refusal that is in an answer, if it is one of all that was asked: then it is as if it was the answer. */
+  readonly refusalOf?: (response: Response) => LeaseholdError | undefined;
 }
 
 /** What a stream is kept with. */
@@ -63,33 +63,16 @@ export type Method<Request, Response> = Pick<
   'path' | 'requestSerialize' | 'responseDeserialize'
 >;
 
-/** Where calls go. */
-export interface CallsConfig {
-  readonly server: string;
+/** Where calls go, and how. */
+export interface CallsConfig extends ServersConfig {
   readonly timeoutMs: number;
   readonly waitForServer: boolean;
   readonly onStale: ((since: Date) => void) | undefined;
 }
 
-const CHANNEL_OPTIONS: ClientOptions = {
-  // Our own loop decides about repetitions; a policy in a DNS record must not.
-  'grpc.service_config_disable_resolution': 1,
-  // The control plane is near: a proxy meant for the web would see plaintext.
-  'grpc.enable_http_proxy': 0,
-  // A restarted server is back within a second or two; gRPC's pauses are from one second to two minutes, and until the
-  // next attempt to connect every repetition of a call fails as the one before.
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 500,
-  // Without these a peer that vanished without a word is noticed only when TCP gives up, after many minutes.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  // A page of 1,000 resources with full labels is larger than the default of 4 MB.
-  'grpc.max_receive_message_length': 64 * 1024 * 1024,
-};
-
 type Outcome<Response> =
   | { readonly ok: true; readonly response: Response; readonly trailers: Metadata }
-  | { readonly ok: false; readonly error: ServiceError };
+  | { readonly ok: false; readonly error: LeaseholdError };
 
 /** How one attempt of a stream ended, and whether it had brought anything. */
 interface StreamEnd {
@@ -97,31 +80,41 @@ interface StreamEnd {
   readonly error: LeaseholdError;
 }
 
-/** Until when a failure is repeated, and whether a server that cannot be reached is waited for at all. */
+/** The repetitions of a call and when they end. */
 interface Patience {
+  readonly repetitions: Repetitions;
   readonly endMs: number;
-  readonly forServer: boolean;
 }
 
-const FOREVER: Patience = { endMs: Infinity, forServer: true };
-
-/** One connection to a server. */
+/** See the top of the file. */
 export class Calls {
-  readonly client: IpamServiceClient;
+  readonly runtime: Runtime;
   readonly #config: CallsConfig;
-  readonly #runtime: Runtime;
+  readonly #servers: Servers;
+  readonly #logger: Logger;
   readonly #underWay = new Set<AbortController>();
   #closed = false;
 
   constructor(config: CallsConfig, runtime: Runtime) {
     this.#config = config;
-    this.#runtime = runtime;
-    this.client = new IpamServiceClient(config.server, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.runtime = runtime;
+    this.#logger = config.logger;
+    this.#servers = new Servers(config, runtime);
+  }
+
+  /** The generated client of the server in use. */
+  get client(): IpamServiceClient {
+    return this.#servers.current().client;
+  }
+
+  /** When a call that is made now ends without a timeout of its own, on the monotonic clock. */
+  usualEndMs(): number {
+    return this.runtime.monotonicMs() + this.#config.timeoutMs;
   }
 
   /** A request id that no other call has. */
   newRequestId(): string {
-    return this.#runtime.requestId();
+    return this.runtime.requestId();
   }
 
   /** Makes a call; rejects with a LeaseholdError, or with the reason of the caller's signal. */
@@ -145,28 +138,36 @@ export class Calls {
     using entered = this.#enter(callerSignal);
     const { signal } = entered;
     let patience: Patience | undefined;
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       const { arrived, error } = yield* this.#streamOnce(call, signal);
       signal.throwIfAborted();
-      if (arrived) {
-        attempt = 1;
-        patience = FOREVER;
-      }
+      if (arrived) patience = { repetitions: new Repetitions(this.#servers.others, true), endMs: Infinity };
       // Counted from the first failure: before it the stream may have stood, and nothing happened.
-      patience ??= this.#patience(this.#config.timeoutMs);
-      const delayMs = this.#pauseMs(error, attempt, patience);
-      if (delayMs === undefined) throw error;
+      patience ??= this.#patience(this.usualEndMs());
+      const pause = this.#react(error, patience, call.method);
+      this.#logger.info('Resumes', { method: rpcName(call.method), reason: error.reason });
       yield { kind: 'broken' };
-      await this.#runtime.wait(delayMs, signal);
-      signal.throwIfAborted();
+      await this.#pause(pause, signal);
     }
+  }
+
+  /** Waits, unless close() or the caller's signal ends it. */
+  async wait(delayMs: number, callerSignal: AbortSignal | undefined): Promise<void> {
+    using entered = this.#enter(callerSignal);
+    await this.#pause(delayMs, entered.signal);
+  }
+
+  /** What a caller is told whose patience ended before the call did that was made for it and others. */
+  unanswered(method: { readonly path: string }, repeatable: boolean): LeaseholdError {
+    const { timeoutMs } = this.#config;
+    return unansweredError({ method: rpcName(method), server: this.#servers.current().name, timeoutMs, repeatable });
   }
 
   /** Ends the connection and everything under way. */
   close(): void {
     this.#closed = true;
     for (const abort of this.#underWay) abort.abort(closedError());
-    this.client.close();
+    this.#servers.close();
   }
 
   /** Takes part in what close() ends: the signal is aborted by it, and by the caller's own. */
@@ -191,28 +192,41 @@ export class Calls {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Outcome<Response> & { readonly ok: true }> {
-    const runtime = this.#runtime;
-    const patience = this.#patience(timeoutMs);
-    for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt(call, patience.endMs - runtime.monotonicMs(), signal);
+    const patience = this.#patience(call.endMs ?? this.runtime.monotonicMs() + timeoutMs);
+    for (;;) {
+      const outcome = await this.#attempt(call, timeoutMs, patience.endMs, signal);
       if (outcome.ok) return outcome;
       signal.throwIfAborted();
-      const error = this.#toError(outcome.error, call.method, call.repeatable, timeoutMs);
-      const delayMs = this.#pauseMs(error, attempt, patience);
-      if (delayMs === undefined) throw error;
-      await runtime.wait(delayMs, signal);
-      signal.throwIfAborted();
+      await this.#pause(this.#react(outcome.error, patience, call.method), signal);
     }
   }
 
-  #attempt<Request, Response>(
-    { method, request }: Call<Request, Response>,
-    remainingMs: number,
+  async #attempt<Request, Response>(
+    call: Call<Request, Response>,
+    timeoutMs: number,
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<Outcome<Response>> {
+    const server = this.#servers.current();
+    const startMs = this.runtime.monotonicMs();
+    const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, endMs - startMs, signal));
+    signal.throwIfAborted();
+    const outcome = away ? refused(away) : await this.#ask(server, call, timeoutMs, endMs, signal);
+    if (outcome.ok) this.#servers.heard(server);
+    else if (!signal.aborted) this.#servers.blame(server, outcome.error, startMs);
+    return outcome;
+  }
+
+  #ask<Request, Response>(
+    server: Server,
+    { method, request, repeatable, refusalOf }: Call<Request, Response>,
+    timeoutMs: number,
+    endMs: number,
     signal: AbortSignal,
   ): Promise<Outcome<Response>> {
     return new Promise((resolve) => {
-      const options = { deadline: this.#runtime.wallMs() + remainingMs };
-      const started = this.client.makeUnaryRequest<Request, Response>(
+      const options = { deadline: this.runtime.wallMs() + endMs - this.runtime.monotonicMs() };
+      const started = server.client.makeUnaryRequest<Request, Response>(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
@@ -221,7 +235,9 @@ export class Calls {
         options,
         (error, response) => {
           signal.removeEventListener('abort', cancel);
-          if (error) return resolve({ ok: false, error });
+          if (error) return resolve(refused(this.#toError(error, server, method, repeatable, timeoutMs)));
+          const refusal = refusalOf?.(response as Response);
+          if (refusal) return resolve(refused(refusal));
           // gRPC tells the trailers after the answer.
           started.once('status', ({ metadata: trailers }: StatusObject) =>
             resolve({ ok: true, response: response as Response, trailers }),
@@ -234,48 +250,81 @@ export class Calls {
   }
 
   async *#streamOnce<Request, Response>(
+    call: StreamCall<Request, Response>,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamPart<Response>, StreamEnd> {
+    const server = this.#servers.current();
+    const startMs = this.runtime.monotonicMs();
+    const { timeoutMs } = this.#config;
+    const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, timeoutMs, signal));
+    signal.throwIfAborted();
+    const end = away ? { arrived: false, error: away } : yield* this.#read(server, call, signal);
+    if (!signal.aborted) this.#servers.blame(server, end.error, startMs);
+    return end;
+  }
+
+  async *#read<Request, Response>(
+    server: Server,
     { method, request }: StreamCall<Request, Response>,
     signal: AbortSignal,
   ): AsyncGenerator<StreamPart<Response>, StreamEnd> {
     const { path, requestSerialize, responseDeserialize } = method;
-    const stream = this.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request());
+    const stream = server.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request());
     // For the life of the call, which ends after its reader has left: an error nobody listens for ends the process.
     stream.on('error', () => undefined);
     const cancel = () => stream.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
+    const ends = [signal, server.gone];
+    for (const end of ends) end.addEventListener('abort', cancel, { once: true });
     let arrived = false;
     try {
       for await (const message of stream as AsyncIterable<Response>) {
         // Some may have arrived before the abort; nothing is given out after it.
         if (signal.aborted) break;
         arrived = true;
+        this.#servers.heard(server);
         yield { kind: 'message', message };
       }
-      return { arrived, error: endedError(this.#config.server, rpcName(method)) };
+      return { arrived, error: endedError(server.name, rpcName(method)) };
     } catch (error) {
       if (!isServiceError(error)) throw error;
-      return { arrived, error: this.#toError(error, method, true, this.#config.timeoutMs) };
+      return { arrived, error: this.#toError(error, server, method, true, this.#config.timeoutMs) };
     } finally {
-      signal.removeEventListener('abort', cancel);
+      for (const end of ends) end.removeEventListener('abort', cancel);
       cancel();
     }
   }
 
-  #patience(timeoutMs: number): Patience {
-    return { endMs: this.#runtime.monotonicMs() + timeoutMs, forServer: this.#config.waitForServer };
+  #patience(endMs: number): Patience {
+    return { endMs, repetitions: new Repetitions(this.#servers.others, this.#config.waitForServer) };
   }
 
-  /** How long to pause before the next attempt, in milliseconds; undefined: the error is the caller's. */
-  #pauseMs(error: LeaseholdError, attempt: number, { endMs, forServer }: Patience): number | undefined {
-    if (error.reason === 'NO_CONNECTION' && !forServer) return undefined;
-    const delayMs = retryDelayMs(error, attempt, this.#runtime.random);
-    // What the server said is worth more to the caller than a deadline that passes while waiting.
-    return delayMs !== undefined && this.#runtime.monotonicMs() + delayMs < endMs ? delayMs : undefined;
+  /** How long to pause before the next attempt, in milliseconds; throws the error if there is none. */
+  #react(error: LeaseholdError, { repetitions, endMs }: Patience, method: { readonly path: string }): number {
+    const reaction = repetitions.next(error, endMs - this.runtime.monotonicMs(), this.runtime.random);
+    if (reaction.kind === 'give-up') throw error;
+    const delayMs = reaction.kind === 'pause' ? reaction.delayMs : 0;
+    this.#logger.debug('Repeats', { method: rpcName(method), reason: error.reason, delayMs });
+    return delayMs;
   }
 
-  #toError(error: ServiceError, method: { readonly path: string }, repeatable: boolean, timeoutMs: number) {
-    return fromServiceError(error, { method: rpcName(method), server: this.#config.server, timeoutMs, repeatable });
+  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
+    if (delayMs > 0) await this.runtime.wait(delayMs, signal);
+    signal.throwIfAborted();
   }
+
+  #toError(
+    error: ServiceError,
+    { name }: Server,
+    method: { readonly path: string },
+    repeatable: boolean,
+    timeoutMs: number,
+  ): LeaseholdError {
+    return fromServiceError(error, { method: rpcName(method), server: name, timeoutMs, repeatable });
+  }
+}
+
+function refused(error: LeaseholdError): { readonly ok: false; readonly error: LeaseholdError } {
+  return { ok: false, error };
 }
 
 function rpcName({ path }: { readonly path: string }): string {

@@ -12,6 +12,8 @@ import {
   LeaseholdError,
   NotFoundError,
   OutOfRangeError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
 import { type RefusalDetails, refuse, statusOf } from './testing/fake-server.js';
@@ -76,6 +78,8 @@ describe('errors', () => {
   test('each code that users tell apart has its class', () => {
     const classes = [
       ['INVALID_ARGUMENT', InvalidArgumentError],
+      ['UNAUTHENTICATED', UnauthenticatedError],
+      ['PERMISSION_DENIED', PermissionDeniedError],
       ['NOT_FOUND', NotFoundError],
       ['ALREADY_EXISTS', AlreadyExistsError],
       ['FAILED_PRECONDITION', FailedPreconditionError],
@@ -90,7 +94,7 @@ describe('errors', () => {
       expect(error).toBeInstanceOf(type);
       expect(error).toMatchObject({ name: type.name, code });
     }
-    expect(decode('PERMISSION_DENIED').constructor).toBe(LeaseholdError);
+    expect(decode('DATA_LOSS').constructor).toBe(LeaseholdError);
   });
 
   test('without details the reason is the name of the code', () => {

@@ -6,6 +6,7 @@
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.js';
 import { Status } from './gen/google/rpc/status.js';
+import { tlsProblem } from './tls.js';
 
 /** Name of a gRPC status code. */
 export type StatusCode = Exclude<keyof typeof status, 'OK'>;
@@ -62,6 +63,16 @@ export class InvalidArgumentError extends LeaseholdError {
   override readonly name = 'InvalidArgumentError';
 }
 
+/** It is not known who calls: there is no certificate, or none that the server takes. */
+export class UnauthenticatedError extends LeaseholdError {
+  override readonly name = 'UnauthenticatedError';
+}
+
+/** Who calls may not do this. */
+export class PermissionDeniedError extends LeaseholdError {
+  override readonly name = 'PermissionDeniedError';
+}
+
 /** What was named does not exist. */
 export class NotFoundError extends LeaseholdError {
   override readonly name = 'NotFoundError';
@@ -110,6 +121,8 @@ export class DeadlineExceededError extends LeaseholdError {
 
 const CLASSES: Partial<Record<StatusCode, new (facts: ErrorFacts) => LeaseholdError>> = {
   INVALID_ARGUMENT: InvalidArgumentError,
+  UNAUTHENTICATED: UnauthenticatedError,
+  PERMISSION_DENIED: PermissionDeniedError,
   NOT_FOUND: NotFoundError,
   ALREADY_EXISTS: AlreadyExistsError,
   FAILED_PRECONDITION: FailedPreconditionError,
@@ -151,12 +164,14 @@ export function fromServiceError(error: ServiceError, given: CallFacts): Leaseho
   const details = detailsOf(error.metadata);
   const code = details.info ? codeName(error.code) : codeOfGrpc(error);
   const call = { ...given, repeatable: given.repeatable || (code === 'UNAVAILABLE' && NEVER_SENT.test(error.details)) };
+  const tls = code === 'UNAVAILABLE' && !details.info ? tlsProblem(error.details) : undefined;
   return fromDetails(details, {
     code,
     reason: reasonWithoutInfo(code, call),
-    message: details.info ? error.details : messageWithoutInfo(code, error.details, call),
+    message: details.info ? error.details : messageWithoutInfo(code, error.details, call, tls),
     repeatable: call.repeatable,
-    pushbackMs: pushback(error.metadata),
+    // Nobody's certificate becomes another one by waiting.
+    pushbackMs: tls === undefined ? pushback(error.metadata) : 'never',
     cause: error,
   });
 }
@@ -197,7 +212,8 @@ function fromDetails(details: Details, failure: Failure): LeaseholdError {
 
 // What gRPC says of a call that no server ever saw: harmless to repeat, whatever was asked. Of everything else it says
 // of a connection, one must assume that the server may have acted.
-const NEVER_SENT = /^(?:No connection established|Name resolution failed|Stream refused by server)/;
+const NEVER_SENT =
+  /^(?:No connection established|Name resolution failed|Stream refused by server|Channel closed before call started)/;
 
 // Nothing was done, or only read: harmless to repeat, whatever was asked.
 const NOTHING_DONE: ReadonlySet<string> = new Set(['RATE_LIMITED', 'TOO_BUSY', 'WATCH_TOO_SLOW']);
@@ -222,14 +238,28 @@ function reasonWithoutInfo(code: StatusCode, { repeatable }: CallFacts): string 
 }
 
 // Texts that gRPC makes itself show its insides (subchannels, name resolution, remote addresses): they stay in `cause`.
-function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts): string {
-  if (code === 'DEADLINE_EXCEEDED')
-    return `${call.method} got no answer from ${call.server} within ${call.timeoutMs} ms`;
+function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts, tls: string | undefined): string {
+  if (code === 'DEADLINE_EXCEEDED') return unansweredMessage(call);
   if (code !== 'UNAVAILABLE') return details || `${call.method} failed with ${code}`;
   if (!call.repeatable)
     return `The connection to ${call.server} broke before ${call.method} was answered, so it may have been done or not: look at what is there before you repeat it`;
+  if (tls !== undefined) return `No connection to ${call.server}: ${tls}`;
+  if (ENDED_AT_ONCE.test(details)) return `No connection to ${call.server}: it ended it at once, does it want TLS?`;
   const [errno] = /\bE[A-Z]{4,}\b/.exec(details) ?? [];
   return `No connection to ${call.server}${errno ? ` (${errno})` : ''}`;
+}
+
+// What becomes of HTTP/2 that is sent to a server of TLS.
+const ENDED_AT_ONCE = /^No connection established\. Last error: Failed to connect/;
+
+function unansweredMessage({ method, server, timeoutMs }: CallFacts): string {
+  return `${method} got no answer from ${server} within ${timeoutMs} ms`;
+}
+
+/** No answer came in time. */
+export function unansweredError(call: CallFacts): LeaseholdError {
+  const code = 'DEADLINE_EXCEEDED';
+  return makeError({ code, reason: code, message: unansweredMessage(call), retryable: call.repeatable });
 }
 
 function codeName(code: number): StatusCode {

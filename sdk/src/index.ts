@@ -14,9 +14,21 @@ export {
   LeaseholdError,
   NotFoundError,
   OutOfRangeError,
+  PermissionDeniedError,
   type StatusCode,
+  UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
+export type {
+  HistoryOptions,
+  HostHandle,
+  NetworkHandle,
+  ReleaseOptions,
+  ReservationHandle,
+  ReservationListOptions,
+  ReserveOptions,
+  SubnetHandle,
+} from './handles.js';
 export type {
   BreakerState,
   ForeignDhcpServer,
@@ -28,6 +40,7 @@ export type {
   HostLiveness,
   Hosts,
 } from './hosts.js';
+export type { LogFields, Logger } from './logger.js';
 export type { Network, NetworkChanges, NetworkStatus, Networks, NewNetwork } from './networks.js';
 export type { List, ListOptions, Page } from './pages.js';
 export type {
@@ -68,5 +81,6 @@ export type {
   Subnets,
   SubnetUsage,
 } from './subnets.js';
+export type { TlsOptions } from './tls.js';
 export type { CreateOptions, GuardOptions, Labels } from './values.js';
 export type { Change, WatchEvent, WatchOptions } from './watch.js';

@@ -7,11 +7,14 @@
 //       when each of its items may be.
 //   R3. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
 
-import { type ItemResult, inBatches, toItemResults } from './batches.js';
+import { type ItemResult, inBatches, refusalOfAll, toItemResults } from './batches.js';
+import { Batcher, type Sender } from './batching.js';
 import type { CallOptions, Calls } from './calls.js';
+import { Checks } from './checks.js';
 import {
-  BatchReleaseAddressesRequest,
+  type BatchReleaseAddressesResponse,
   BatchReserveAddressesRequest,
+  type BatchReserveAddressesResponse,
   GetReservationRequest,
   ListAddressHistoryRequest,
   ListReservationsRequest,
@@ -212,24 +215,41 @@ const PATHS: Readonly<Record<keyof ReservationChanges, string>> = {
   options: 'options',
 };
 
+// Larger items are rare, and would leave little room for others in a batch.
+const LARGE_BYTES = 16 * 1024;
+
 /** The calls about reservations. */
 export class Reservations {
   readonly #calls: Calls;
+  readonly #reserves: Batcher<ReserveAddressRequest, ReserveResult> | undefined;
+  readonly #releases: Batcher<ReleaseItem, ReleaseResult> | undefined;
 
-  constructor(calls: Calls) {
+  constructor(calls: Calls, batching: boolean) {
     this.#calls = calls;
+    if (!batching) return;
+    this.#reserves = new Batcher(reserveSender(calls), calls.runtime);
+    this.#releases = new Batcher(releaseSender(calls), calls.runtime);
   }
 
-  /** Promises an address to a MAC. Idempotent by (network, MAC). A full subnet is ExhaustedError (`SUBNET_EXHAUSTED`). */
-  async reserve(reserve: ReserveRequest, options?: CallOptions): Promise<ReserveResult> {
+  /**
+   * Promises an address to a MAC. Idempotent by (network, MAC). A full subnet is ExhaustedError (`SUBNET_EXHAUSTED`).
+   * Reserves that are made at the same time leave together, unless they have a `waitReady` or a `timeoutMs`.
+   */
+  async reserve(reserve: ReserveRequest, options: CallOptions = {}): Promise<ReserveResult> {
+    new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
+    const bytes = bytesOf(request);
+    if (this.#reserves && !reserve.waitReady && mayBeJoined(options, bytes)) {
+      const lane = `${request.networkId} ${request.subnetId}`;
+      return this.#reserves.ask({ request, lane, bytes, signal: options.signal });
+    }
     const call = { method: rpc.reserveAddress, request, repeatable: true, extraMs: waitMs(reserve.waitReady) };
     return toReserveResult(await this.#calls.unary(call, options));
   }
 
   /**
-   * Reserves many addresses, quicker than one by one: a result for each, in their order. More than 1,000 are sent in
-   * several calls, each with the timeout; when one after the first fails, its error is the result of all that is left.
+   * Reserves many addresses: a result for each, in their order. More than 1,000 are sent in several calls, each with the
+   * timeout; when one after the first fails, its error is the result of all that is left.
    */
   reserveMany(
     reserves: readonly ReserveItem[],
@@ -237,33 +257,42 @@ export class Reservations {
   ): Promise<ItemResult<ReserveResult>[]> {
     const waitReady = options?.waitReady;
     return inBatches(reserves, async (batch) => {
-      const fields = { requests: batch.map(toWireReserve), waitReady: waitReady && toWireWait(waitReady) };
-      const request = message(BatchReserveAddressesRequest, fields);
-      const call = { method: rpc.batchReserveAddresses, request, repeatable: true, extraMs: waitMs(waitReady) };
-      const { results } = await this.#calls.unary(call, options);
-      return toItemResults(batch, results, toReserveResult, () => true);
+      const requests = batch.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
+      const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
+      const call = batchReserve(requests, wait);
+      const answer = await this.#calls.unary({ ...call, extraMs: waitMs(waitReady) }, options);
+      return toReserveResults(requests, answer);
     });
   }
 
-  /** Gives an address back. Retried only with a `reservationId` or `requestId`: otherwise it could hit a newer tenure. */
-  async release(release: ReleaseRequest, options?: CallOptions): Promise<Reservation> {
-    const request = message(ReleaseAddressRequest, toWireRelease(release));
-    const call = { method: rpc.releaseAddress, request, repeatable: isRepeatable(release) };
+  /**
+   * Gives an address back. Retried only with a `reservationId` or `requestId`: otherwise it could hit a newer tenure.
+   * Releases that are made at the same time leave together, as reserves do.
+   */
+  async release(release: ReleaseRequest, options: CallOptions = {}): Promise<Reservation> {
+    checkRelease(release);
+    const item = toReleaseItem(release);
+    const bytes = RELEASE_BYTES;
+    if (this.#releases && mayBeJoined(options, bytes)) {
+      const lane = item.repeatable ? 'repeatable' : 'once';
+      const { reservation } = await this.#releases.ask({ request: item, lane, bytes, signal: options.signal });
+      return reservation;
+    }
+    const call = { method: rpc.releaseAddress, ...item };
     return toReleaseResult(await this.#calls.unary(call, options)).reservation;
   }
 
   /** Gives many addresses back, in calls as of `reserveMany`; one is retried only when each of its items may be. */
   releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
     return inBatches(releases, async (batch) => {
-      const request = message(BatchReleaseAddressesRequest, { requests: batch.map(toWireRelease) });
-      const call = { method: rpc.batchReleaseAddresses, request, repeatable: batch.every(isRepeatable) };
-      const { results } = await this.#calls.unary(call, options);
-      return toItemResults(batch, results, toReleaseResult, isRepeatable);
+      const items = batch.map(toReleaseItem);
+      return toReleaseResults(items, await this.#calls.unary(batchRelease(items), options));
     });
   }
 
   /** Answers one reservation. */
   async get(key: ReservationKey, options?: CallOptions): Promise<Reservation> {
+    new Checks().key(key).pass();
     const request = message(GetReservationRequest, { key: toWireKey(key) });
     const answer = await this.#calls.unary({ method: rpc.getReservation, request, repeatable: true }, options);
     return toReservation(answer.reservation);
@@ -272,6 +301,7 @@ export class Reservations {
   /** Reservations, reserved and quarantined, by network and in address order. */
   list(filter: ReservationFilter = {}, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
+      new Checks().optionalMac('mac', filter.mac).pass();
       const state = filter.state === undefined ? WireState.UNSPECIFIED : toWireState(filter.state);
       const pageSize = options?.pageSize ?? 0;
       const request = message(ListReservationsRequest, { ...filter, state, pageSize, pageToken });
@@ -286,6 +316,7 @@ export class Reservations {
     changes: ReservationChanges,
     options?: CallOptions & GuardOptions,
   ): Promise<Reservation> {
+    new Checks().key(key, 'key.').pass();
     const etag = options?.etag ?? '';
     const updateMask = changedPaths(changes, PATHS);
     const request = message(UpdateReservationRequest, { ...toWireUpdate(key, { ...changes, etag }), updateMask });
@@ -296,11 +327,114 @@ export class Reservations {
   /** Who had an address, or which ones a MAC or an owner had: tenures that go on and that are over, newest first. */
   history(filter: HistoryFilter, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
+      checkHistory(filter);
       const request = message(ListAddressHistoryRequest, { ...filter, pageSize: options?.pageSize ?? 0, pageToken });
       const answer = await this.#calls.unary({ method: rpc.listAddressHistory, request, repeatable: true }, options);
       return { items: answer.tenures.map(toReservation), nextPageToken: answer.nextPageToken };
     });
   }
+}
+
+function checkRelease(release: ReleaseRequest): void {
+  // A release by address has the short form on the wire.
+  const checks = new Checks().key(release, 'address' in release ? '' : 'key.');
+  // By MAC it is the key itself.
+  if (!('networkId' in release)) checks.optionalMac('mac', release.mac);
+  checks.pass();
+}
+
+function checkHistory(filter: HistoryFilter): void {
+  const checks = new Checks();
+  if ('address' in filter) checks.address('address', filter.address);
+  if ('mac' in filter) checks.optionalMac('mac', filter.mac);
+  checks.pass();
+}
+
+function mayBeJoined({ timeoutMs, onStale }: CallOptions, bytes: number): boolean {
+  return timeoutMs === undefined && onStale === undefined && bytes <= LARGE_BYTES;
+}
+
+/** About how many bytes a reserve is on the wire, rather too many. */
+function bytesOf({ hostname, owner, requestId, labels, options }: ReserveAddressRequest): number {
+  let characters = hostname.length + owner.length + requestId.length;
+  for (const key in labels) characters += key.length + (labels[key] ?? '').length + 4;
+  for (const { value } of options) characters += value.length + 4;
+  // Ids, address and MAC; and a character, as JavaScript counts them, has up to three bytes.
+  return 200 + characters * 3;
+}
+
+/** A release on the wire, and whether repeating it does no harm. */
+interface ReleaseItem {
+  readonly request: ReleaseAddressRequest;
+  readonly repeatable: boolean;
+}
+
+// A release holds no more than ids.
+const RELEASE_BYTES = 500;
+
+function toReleaseItem(release: ReleaseRequest): ReleaseItem {
+  return { request: message(ReleaseAddressRequest, toWireRelease(release)), repeatable: isRepeatable(release) };
+}
+
+function batchReserve(
+  requests: readonly ReserveAddressRequest[],
+  waitReady?: BatchReserveAddressesRequest['waitReady'],
+) {
+  return {
+    method: rpc.batchReserveAddresses,
+    request: { requests: [...requests], waitReady },
+    repeatable: true,
+    refusalOf: ({ results }: BatchReserveAddressesResponse) => refusalOfAll(results, true),
+  };
+}
+
+function toReserveResults(requests: readonly ReserveAddressRequest[], { results }: BatchReserveAddressesResponse) {
+  return toItemResults(requests, results, toReserveResult, () => true);
+}
+
+function batchRelease(items: readonly ReleaseItem[]) {
+  const repeatable = items.every((item) => item.repeatable);
+  return {
+    method: rpc.batchReleaseAddresses,
+    request: { requests: items.map(({ request }) => request) },
+    repeatable,
+    refusalOf: ({ results }: BatchReleaseAddressesResponse) => refusalOfAll(results, repeatable),
+  };
+}
+
+function toReleaseResults(items: readonly ReleaseItem[], { results }: BatchReleaseAddressesResponse) {
+  return toItemResults(items, results, toReleaseResult, ({ repeatable }) => repeatable);
+}
+
+function reserveSender(calls: Calls): Sender<ReserveAddressRequest, ReserveResult> {
+  return {
+    ...timesOf(calls),
+    unanswered: () => calls.unanswered(rpc.reserveAddress, true),
+    one: async (request, endMs, signal) => {
+      const call = { method: rpc.reserveAddress, request, repeatable: true, endMs };
+      return toReserveResult(await calls.unary(call, { signal }));
+    },
+    many: async (requests, endMs, signal) =>
+      toReserveResults(requests, await calls.unary({ ...batchReserve(requests), endMs }, { signal })),
+  };
+}
+
+function releaseSender(calls: Calls): Sender<ReleaseItem, ReleaseResult> {
+  return {
+    ...timesOf(calls),
+    unanswered: ({ repeatable }) => calls.unanswered(rpc.releaseAddress, repeatable),
+    one: async (item, endMs, signal) =>
+      toReleaseResult(await calls.unary({ method: rpc.releaseAddress, ...item, endMs }, { signal })),
+    many: async (items, endMs, signal) =>
+      toReleaseResults(items, await calls.unary({ ...batchRelease(items), endMs }, { signal })),
+  };
+}
+
+function timesOf(calls: Calls) {
+  return {
+    usualEndMs: () => calls.usualEndMs(),
+    wait: (delayMs: number, signal: AbortSignal | undefined) => calls.wait(delayMs, signal),
+  };
 }
 
 function toWireState(state: 'reserved' | 'quarantined'): WireState {

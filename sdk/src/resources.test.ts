@@ -128,7 +128,7 @@ test('history is a list of tenures of an address, a MAC or an owner', async () =
   const [held, over] = await reservations.history({ subnetId: 'red-a', address: '10.0.0.7', ...span }).toArray();
   expect(held).toMatchObject({ state: 'reserved', endTime: undefined });
   expect(over).toMatchObject({ reservationId: 'r-0', state: 'ended', releaseTime: NOON, endTime: wireTenure.endTime });
-  await reservations.history({ mac: 'm', networkId: 'red' }, { pageSize: 7 }).page();
+  await reservations.history({ mac: wireReservation.mac, networkId: 'red' }, { pageSize: 7 }).page();
   await reservations.history({ owner: 'vm-42/nic0' }).page();
   const none = {
     subnetId: '',
@@ -142,7 +142,7 @@ test('history is a list of tenures of an address, a MAC or an owner', async () =
   expect(it.fake.requests('listAddressHistory')).toEqual([
     { ...none, subnetId: 'red-a', address: '10.0.0.7', ...span, pageSize: 0, pageToken: '' },
     { ...none, subnetId: 'red-a', address: '10.0.0.7', ...span, pageSize: 0, pageToken: 'more' },
-    { ...none, mac: 'm', networkId: 'red', pageSize: 7, pageToken: '' },
+    { ...none, mac: wireReservation.mac, networkId: 'red', pageSize: 7, pageToken: '' },
     { ...none, owner: 'vm-42/nic0', pageSize: 0, pageToken: '' },
   ]);
 });
@@ -198,10 +198,15 @@ test('a reservation is named by its id, its address or its MAC', async () => {
     { $case: 'mac', value: { networkId: 'red', mac: wireReservation.mac } },
   ]);
 
-  const released = await reservations.release({ subnetId: 'red-a', address: '10.0.0.7', mac: 'm', guestStopped: true });
+  const released = await reservations.release({
+    subnetId: 'red-a',
+    address: '10.0.0.7',
+    mac: wireReservation.mac,
+    guestStopped: true,
+  });
   expect(released).toMatchObject({ state: 'quarantined', releaseTime: NOON, reusableTime: NOON });
-  await reservations.release({ reservationId: 'r-1', mac: 'm' });
-  await reservations.release({ networkId: 'red', mac: 'm', reservationId: 'r-1' });
+  await reservations.release({ reservationId: 'r-1', mac: wireReservation.mac });
+  await reservations.release({ networkId: 'red', mac: wireReservation.mac, reservationId: 'r-1' });
   const none = {
     subnetId: '',
     address: '',
@@ -212,9 +217,13 @@ test('a reservation is named by its id, its address or its MAC', async () => {
     requestId: '',
   };
   expect(it.fake.requests('releaseAddress')).toEqual([
-    { ...none, subnetId: 'red-a', address: '10.0.0.7', mac: 'm', guestStopped: true },
-    { ...none, key: { key: { $case: 'reservationId', value: 'r-1' } }, mac: 'm' },
-    { ...none, key: { key: { $case: 'mac', value: { networkId: 'red', mac: 'm' } } }, reservationId: 'r-1' },
+    { ...none, subnetId: 'red-a', address: '10.0.0.7', mac: wireReservation.mac, guestStopped: true },
+    { ...none, key: { key: { $case: 'reservationId', value: 'r-1' } }, mac: wireReservation.mac },
+    {
+      ...none,
+      key: { key: { $case: 'mac', value: { networkId: 'red', mac: wireReservation.mac } } },
+      reservationId: 'r-1',
+    },
   ]);
 });
 

@@ -1,6 +1,7 @@
 // Subnets: what they look like to people, how they travel, and the calls about them.
 
 import type { CallOptions, Calls } from './calls.js';
+import { Checks } from './checks.js';
 import {
   CreateSubnetRequest,
   DeleteSubnetRequest,
@@ -156,6 +157,7 @@ export class Subnets {
 
   /** Creates a subnet; one that exists with the same content is answered, with other content it is AlreadyExistsError. */
   async create(subnet: NewSubnet, options?: CallOptions & CreateOptions): Promise<Subnet> {
+    checkSettings(new Checks().cidr('subnet.cidr', subnet.cidr), subnet);
     const requestId = options?.requestId ?? (subnet.subnetId ? '' : this.#calls.newRequestId());
     const request = message(CreateSubnetRequest, { subnet: toWire(subnet), requestId });
     const answer = await this.#calls.unary({ method: rpc.createSubnet, request, repeatable: true }, options);
@@ -180,6 +182,7 @@ export class Subnets {
 
   /** Changes settings; guests learn them at their next renewal. With an `etag` it is not retried (see Networks.update). */
   async update(subnetId: string, changes: SubnetChanges, options?: CallOptions & GuardOptions): Promise<Subnet> {
+    checkSettings(new Checks(), changes);
     const etag = options?.etag ?? '';
     const updateMask = changedPaths(changes, PATHS);
     const request = message(UpdateSubnetRequest, { subnet: { ...toWire(changes), subnetId, etag }, updateMask });
@@ -191,6 +194,24 @@ export class Subnets {
   async delete(subnetId: string, options?: CallOptions & GuardOptions): Promise<void> {
     const request = message(DeleteSubnetRequest, { subnetId, etag: options?.etag ?? '' });
     await this.#calls.unary({ method: rpc.deleteSubnet, request, repeatable: false }, options);
+  }
+}
+
+function checkSettings(checks: Checks, changes: SubnetChanges): void {
+  const { gateway, dnsServers, ntpServers, routes, allocationRanges, excludedRanges } = changes;
+  checks.optionalAddress('subnet.gateway', gateway);
+  checks.addresses('subnet.dns_servers', dnsServers).addresses('subnet.ntp_servers', ntpServers);
+  for (const [i, { destination, nextHop }] of routes?.entries() ?? []) {
+    checks.cidr(`subnet.routes[${i}].destination`, destination).address(`subnet.routes[${i}].next_hop`, nextHop);
+  }
+  checkRanges(checks, 'subnet.allocation_ranges', allocationRanges);
+  checkRanges(checks, 'subnet.excluded_ranges', excludedRanges);
+  checks.pass();
+}
+
+function checkRanges(checks: Checks, field: string, ranges: readonly AddressRange[] | undefined): void {
+  for (const [i, { first, last }] of ranges?.entries() ?? []) {
+    checks.address(`${field}[${i}].first`, first).address(`${field}[${i}].last`, last);
   }
 }
 

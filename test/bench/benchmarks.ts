@@ -14,6 +14,7 @@ import { mongodbReserve } from './mongodb-reserve.js';
 import { planning } from './plan.js';
 import { reserve } from './reserve.js';
 import { responder } from './responder.js';
+import { sdkReserve } from './sdk-reserve.js';
 import { snapshot } from './snapshot.js';
 import { mongodbStart, start } from './start.js';
 import { twoServers } from './two-servers.js';
@@ -21,6 +22,7 @@ import { twoServers } from './two-servers.js';
 /** See the top of the file. */
 export const BENCHMARKS: readonly Benchmark[] = [
   reserve,
+  sdkReserve,
   mongodbReserve,
   fill,
   mongodbFill,

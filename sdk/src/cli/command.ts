@@ -2,7 +2,17 @@
 
 import type { Leasehold } from '../connect.js';
 import { DEFAULT_SERVER } from '../connect.js';
-import { type Flag, type Flags, type FlagValues, milliseconds, oneOf, type Parsed, server, toggle } from './flags.js';
+import {
+  type Flag,
+  type Flags,
+  type FlagValues,
+  milliseconds,
+  oneOf,
+  type Parsed,
+  servers,
+  text,
+  toggle,
+} from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
 import type { Watched } from './watching.js';
 
@@ -96,12 +106,17 @@ export function offlineCommand<const A extends Args>(
 
 /** Flags that every command has; each can be set in the environment too. */
 export const GLOBAL_FLAGS = {
-  server: server('The server, HOST:PORT or unix:PATH', DEFAULT_SERVER),
+  server: servers('The server, HOST:PORT or unix:PATH; of several the first that can be reached', DEFAULT_SERVER),
   output: oneOf(OUTPUTS, 'How to print (also -o)', 'table'),
   timeout: milliseconds(
     'How long to wait for each answer, retries included; given, also for a server that cannot be reached',
     '10s',
   ),
+  tlsCa: text('FILE', "Certificates of the CAs that the server's certificate must come from; turns TLS on", 'no TLS'),
+  tlsCert: text('FILE', 'The own certificate, for TLS'),
+  tlsKey: text('FILE', 'The private key of the own certificate'),
+  tlsServerName: text('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
+  insecure: toggle('With TLS: reach servers on this machine without it', 'false'),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),
 } satisfies Record<string, Flag<unknown>>;
 

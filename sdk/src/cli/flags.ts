@@ -58,13 +58,13 @@ export function clearableText(unit: string, help: string): Flag<string | null> {
   return single(unit, `${help}; empty: none`, (given) => ok(given === '' ? null : given));
 }
 
-/** A server's address, as `connect` takes it. */
-export function server(help: string, defaultText: string): Flag<string> {
-  const parse = (given: string): Parsed<string> => {
+/** Addresses of servers, as `connect` takes them; repeat the flag, or put commas between. */
+export function servers(help: string, defaultText: string): Flag<readonly string[]> {
+  const flag = many('SERVER', `${help} (repeat, or put commas between)`, (given): Parsed<string> => {
     const parsed = parseServerAddress(given);
     return parsed.ok ? ok(given) : parsed;
-  };
-  return single('SERVER', help, parse, defaultText);
+  });
+  return { ...flag, defaultText, parse: (given) => flag.parse(given.flatMap((one) => one.split(','))) };
 }
 
 /** A whole number from `min` to `max`. */

@@ -74,7 +74,7 @@ describe('failures', () => {
     const violations = [{ field: 'subnet.cidr', description: 'Has host bits' }];
     const refusal = refuse('INVALID_ARGUMENT', { reason: 'INVALID_FIELD', message: 'No such CIDR', violations });
     await using server = await withServer({ createSubnet: () => refusal });
-    const line = 'subnet create a --network red --cidr 10.0.0.1/24';
+    const line = 'subnet create a --network red --cidr 10.0.0.0/24';
     expect(await server.run(line)).toEqual({
       code: 1,
       stdout: '',
@@ -101,7 +101,7 @@ describe('failures', () => {
     const message = 'subnet.cidr: Has host bits; and 1 more';
     const refusal = refuse('INVALID_ARGUMENT', { reason: 'INVALID_FIELD', message, violations: [said, unsaid] });
     await using server = await withServer({ createSubnet: () => refusal });
-    const { stderr } = await server.run('subnet create a --network red --cidr 10.0.0.1/24');
+    const { stderr } = await server.run('subnet create a --network red --cidr 10.0.0.0/24');
     expect(stderr).toBe(`leasehold: ${message} (INVALID_FIELD)\n  subnet.mtu: 5 is not between 576 and 65535\n`);
   });
 
@@ -206,7 +206,7 @@ describe('output', () => {
 
   test('YAML quotes what it would read as something else', async () => {
     await using server = await withServer(EVERYTHING);
-    const { stdout } = await server.run('reservation get --network red --mac m -o yaml');
+    const { stdout } = await server.run('reservation get --network red --mac 52:54:00:aa:bb:cc -o yaml');
     expect(stdout).toContain('reservation_id: r-1\n');
     expect(stdout).toContain('address: "10.0.0.7"\n');
     expect(stdout).toContain('mac: "52:54:00:aa:bb:cc"\n');
@@ -267,7 +267,7 @@ describe('history', () => {
         '',
       ].join('\n'),
     );
-    const tenures = parseJson((await server.run('history --mac m -o json')).stdout);
+    const tenures = parseJson((await server.run('history --mac 52:54:00:aa:bb:cc -o json')).stdout);
     expect(tenures).toMatchObject([{}, { state: 'RESERVATION_STATE_ENDED', end_time: '2026-01-02T13:00:00.000Z' }]);
   });
 });

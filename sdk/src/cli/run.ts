@@ -2,7 +2,7 @@
 //
 // Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
 
-import { type ConnectOptions, connectProblem, connectWith, DEFAULT_SERVER, type Leasehold } from '../connect.js';
+import { type ConnectOptions, type Leasehold, tryConnect } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { GlobalValues, Shell } from './command.js';
@@ -69,8 +69,8 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   // Who gives no time is at a shell and wants to know at once that nobody is there.
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
   const opened = clientOf(globals, { ...patience, onStale: stale(io) }, io);
-  if (typeof opened === 'string') return badUsage(opened, command.path, format, io);
-  await using leasehold = opened;
+  if (!opened.ok) return badUsage(inFlags(opened.problem), command.path, format, io);
+  await using leasehold = opened.value;
   try {
     const { watch, ...own } = flags;
     const look = () => command.run(leasehold, args, own, io.runtime.wallMs(), shellOf(io));
@@ -119,12 +119,9 @@ function coloursOf(io: Io): boolean {
   return wantsColours({ isTerminal: io.terminals.stdout, env: io.runtime.env });
 }
 
-/** A client of the server that the flags name, or why it cannot be one. */
-function clientOf(globals: GlobalValues, options: ConnectOptions, io: Io): Leasehold | string {
-  const { server = DEFAULT_SERVER, insecureNetwork = false } = globals;
-  const problem = connectProblem(server, insecureNetwork);
-  if (problem !== undefined) return problem.replace('insecureNetwork', '--insecure-network');
-  return connectWith({ ...globals, ...options, server }, io.runtime);
+/** A client of the servers that the flags name, or which flag cannot be. */
+function clientOf(globals: GlobalValues, options: ConnectOptions, io: Io): ReturnType<typeof tryConnect> {
+  return tryConnect({ ...connectionOf(globals), ...options }, io.runtime);
 }
 
 // Who presses Tab does not wait for long, and reads no errors.
@@ -145,8 +142,8 @@ async function complete(words: readonly string[], io: Io): Promise<number> {
 async function candidatesOf(wanted: Wanted, io: Io): Promise<readonly Candidate[]> {
   if (wanted.kind !== 'ids') return wanted.kind === 'words' ? wanted.candidates : [];
   const opened = clientOf(wanted.globals, { timeoutMs: COMPLETION_TIMEOUT_MS, waitForServer: false }, io);
-  if (typeof opened === 'string') return [];
-  await using leasehold = opened;
+  if (!opened.ok) return [];
+  await using leasehold = opened.value;
   return await readIds(leasehold, wanted);
 }
 
@@ -183,6 +180,22 @@ function stale(io: Io): (since: Date) => void {
     if (!said) io.stderr(`leasehold: answered from memory, the store is away since ${cellText(since)}\n`);
     said = true;
   };
+}
+
+function connectionOf(globals: GlobalValues): ConnectOptions {
+  const { server: servers, tlsCa, tlsCert: cert, tlsKey: key, tlsServerName: serverName, ...same } = globals;
+  const saysTls = tlsCa ?? cert ?? key ?? serverName;
+  return { ...same, servers, tls: saysTls === undefined ? undefined : { ca: tlsCa ?? '', cert, key, serverName } };
+}
+
+const FLAGS = { serverName: 'server-name', ca: 'ca', cert: 'cert', key: 'key' } as const;
+
+/** What is wrong with options of `connect`, in the words of the command line. */
+function inFlags(problem: string): string {
+  return problem
+    .replace(/\btls\.(serverName|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
+    .replace(/\bset tls\b/, 'set --tls-ca')
+    .replace(/\binsecureNetwork\b/, '--insecure-network');
 }
 
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+import { wireReservation } from '../testing/samples.js';
 import { COMMANDS } from './commands.js';
 import { environmentName } from './flags.js';
 
@@ -59,16 +60,27 @@ describe('bad usage is exit 2 and names the right word', () => {
     expect(stderr).toContain('LEASEHOLD_TIMEOUT: expected a duration');
   });
 
-  test.each(['10.0.0.1:7069,10.0.0.2:7069', 'unix:/run/a.sock,unix:/run/b.sock'])(
-    "an agent's list of servers, %s, is not one server",
-    async (servers) => {
-      const { code, stderr } = await leasehold('status', { LEASEHOLD_SERVER: servers });
-      expect(code).toBe(2);
-      expect(stderr.split('\n')[0]).toBe(
-        `leasehold: LEASEHOLD_SERVER: expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock, not "${servers}"`,
-      );
-    },
-  );
+  test('a list of servers with one that is none', async () => {
+    const { code, stderr } = await leasehold('status', { LEASEHOLD_SERVER: 'unix:/run/a.sock,localhost' });
+    expect(code).toBe(2);
+    expect(stderr.split('\n')[0]).toBe(
+      'leasehold: LEASEHOLD_SERVER: expected one server like 127.0.0.1:7067 or unix:/run/leasehold.sock, not "unix:/run/a.sock,localhost"',
+    );
+  });
+
+  test.each([
+    ['--tls-cert a.pem', '--tls-ca is missing: who signs the certificates of the servers?'],
+    ['--tls-ca /nowhere/ca.pem', '--tls-ca: /nowhere/ca.pem cannot be read'],
+    ['--tls-ca a --insecure-network', 'tls and --insecure-network exclude each other'],
+    [
+      '--server 10.0.0.1:7067',
+      '10.0.0.1:7067 is on another machine and there is no TLS: everyone on the way could read and change calls (set --tls-ca, or allow it with --insecure-network)',
+    ],
+  ])('%s says it in flags', async (flags, problem) => {
+    const { code, stderr } = await leasehold(`status ${flags}`);
+    expect(code).toBe(2);
+    expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
+  });
 
   test.each(['-o json', '-o=json', '-ojson', '--output=json'])(
     'as JSON when JSON was asked for by %s',
@@ -132,13 +144,14 @@ describe('flags', () => {
         updateMask: ['options'],
       },
     ]);
-    await server.run('history red-a 10.0.0.7 --mac m --owner o --network red --since 2026-01-02 --until 24h');
+    const { mac } = wireReservation;
+    await server.run(`history red-a 10.0.0.7 --mac ${mac} --owner o --network red --since 2026-01-02 --until 24h`);
     expect(server.requests('listAddressHistory')[0]).toMatchObject({
-      ...{ subnetId: 'red-a', address: '10.0.0.7', mac: 'm', owner: 'o', networkId: 'red', pageSize: 1_000 },
+      ...{ subnetId: 'red-a', address: '10.0.0.7', mac, owner: 'o', networkId: 'red', pageSize: 1_000 },
       ...{ startTime: new Date('2026-01-02T00:00:00Z'), endTime: expect.any(Date) },
     });
-    await server.run('release red-a 10.0.0.7 --guest-stopped --mac m');
-    expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac: 'm' });
+    await server.run(`release red-a 10.0.0.7 --guest-stopped --mac ${mac}`);
+    expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac });
   });
 
   test('that every command has win over their variables', async () => {

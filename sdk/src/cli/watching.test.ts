@@ -19,6 +19,7 @@ class World {
     wallMs: () => this.#nowMs,
     random: () => 0.5,
     requestId: () => '',
+    atTurnEnd: (work) => work(),
     wait: (delayMs, signal) =>
       new Promise((resolve) => {
         // The pause in which a burst settles is over at once; the long one lasts until time is moved.

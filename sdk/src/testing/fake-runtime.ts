@@ -22,6 +22,7 @@ export function fakeRuntime(env: Record<string, string> = {}, onWait: () => void
       waits.push(delayMs);
       onWait();
     },
+    atTurnEnd: (work) => void setImmediate(work),
     random: () => 0.5,
     requestId: () => `request-${++ids}`,
   };

@@ -120,8 +120,12 @@ export interface FakeServer extends AsyncDisposable {
   requests<M extends keyof Methods>(method: M): readonly RequestOf<M>[];
 }
 
-/** Starts a server on 127.0.0.1, or on `listen`. */
-export async function startFakeServer(handlers: Handlers, listen = '127.0.0.1:0'): Promise<FakeServer> {
+/** Starts a server on 127.0.0.1, or on `listen`; in plaintext, or with `security`. */
+export async function startFakeServer(
+  handlers: Handlers,
+  listen = '127.0.0.1:0',
+  security = ServerCredentials.createInsecure(),
+): Promise<FakeServer> {
   const seen: Seen[] = [];
   const grpc = new Server();
   const implementation: Record<string, UntypedHandleCall> = {};
@@ -133,9 +137,7 @@ export async function startFakeServer(handlers: Handlers, listen = '127.0.0.1:0'
   }
   grpc.addService(IpamServiceService, implementation);
   const port = await new Promise<number>((resolve, reject) => {
-    grpc.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
+    grpc.bindAsync(listen, security, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
   return {
     server: listen.startsWith('unix:') ? listen : `127.0.0.1:${port}`,

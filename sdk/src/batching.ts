@@ -1,0 +1,225 @@
+// Calls that are made at the same time leave together.
+//
+//   Q1. A lone call waits for nobody: at the end of a turn of the event loop all that the turn asked for leaves, one as
+//       itself, several as one batch. What comes while MAX_UNDER_WAY calls of its lane are under way waits for the
+//       first of them to end.
+//   Q2. Lanes do not wait for each other: a subnet that is slow holds up itself alone.
+//   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along; a call that
+//       nobody waits for any more is cancelled.
+//   Q4. An item that was refused is repeated as a call of its own would be. A whole batch is, when all of it was
+//       refused because the server cannot now.
+
+import type { ItemResult } from './batches.js';
+import type { LeaseholdError } from './errors.js';
+import { retryDelayMs } from './retry.js';
+import type { Runtime } from './system.js';
+
+// The server joins the writes of all calls that are under way: more at a time would only make batches smaller.
+const MAX_UNDER_WAY = 8;
+// The server takes 1,000 items and 1 MiB.
+const MAX_ITEMS = 1_000;
+const MAX_BYTES = 512 * 1024;
+// Deadlines of one call that are nearer to each other are kept by the last.
+const SLACK_MS = 50;
+
+/** How items are sent. */
+export interface Sender<Request, Result> {
+  /** Sends one as itself. */
+  one(request: Request, endMs: number, signal: AbortSignal): Promise<Result>;
+  /** Sends several; one result for each. */
+  many(requests: readonly Request[], endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
+  /** When a call that is made now ends. */
+  usualEndMs(): number;
+  /** What who waited too long for an item is told. */
+  unanswered(request: Request): LeaseholdError;
+  /** Waits; rejects when the signal is aborted or the client closed. */
+  wait(delayMs: number, signal: AbortSignal | undefined): Promise<void>;
+}
+
+/** What a caller asks for. */
+export interface Wish<Request> {
+  readonly request: Request;
+  /** Whose items may leave with it. */
+  readonly lane: string;
+  /** About how many bytes it is on the wire. */
+  readonly bytes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** See the top of the file. */
+export class Batcher<Request, Result extends object> {
+  readonly #lanes = new Map<string, Lane<Request, Result>>();
+  readonly #sender: Sender<Request, Result>;
+  readonly #runtime: Runtime;
+
+  constructor(sender: Sender<Request, Result>, runtime: Runtime) {
+    this.#sender = sender;
+    this.#runtime = runtime;
+  }
+
+  /** Asks for one item; rejects as a call of its own would. */
+  ask(wish: Wish<Request>): Promise<Result> {
+    const { signal } = wish;
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    return new Promise((resolve, reject) => {
+      this.#enqueue(new Item(wish, this.#sender.usualEndMs(), resolve, reject));
+    });
+  }
+
+  #enqueue(item: Item<Request, Result>): void {
+    const { lane: name } = item.wish;
+    const lane = this.#lanes.get(name) ?? { waiting: [], underWay: 0, isDue: false };
+    this.#lanes.set(name, lane);
+    lane.waiting.push(item);
+    this.#flushAtTurnEnd(name, lane);
+  }
+
+  #flushAtTurnEnd(name: string, lane: Lane<Request, Result>): void {
+    if (lane.isDue || lane.underWay >= MAX_UNDER_WAY) return;
+    lane.isDue = true;
+    this.#runtime.atTurnEnd(() => {
+      lane.isDue = false;
+      this.#flush(name, lane);
+    });
+  }
+
+  #flush(name: string, lane: Lane<Request, Result>): void {
+    while (lane.underWay < MAX_UNDER_WAY) {
+      const items = takeBatch(lane);
+      if (items.length === 0) break;
+      lane.underWay++;
+      void this.#send(items).then(() => {
+        lane.underWay--;
+        // At the end of the turn: those who were just answered may ask again.
+        if (lane.waiting.length > 0) this.#flushAtTurnEnd(name, lane);
+        else this.#forget(name, lane);
+      });
+    }
+    this.#forget(name, lane);
+  }
+
+  #forget(name: string, lane: Lane<Request, Result>): void {
+    if (lane.underWay === 0 && lane.waiting.length === 0) this.#lanes.delete(name);
+  }
+
+  /** Sends items and tells them what came of it; never rejects. */
+  async #send(items: readonly Item<Request, Result>[]): Promise<void> {
+    const over = new AbortController();
+    const unwanted = new AbortController();
+    let wanted = items.length;
+    for (const item of items) item.onGone = () => --wanted === 0 && unwanted.abort();
+    const endMs = Math.max(...items.map((item) => item.endMs));
+    void this.#expire(items, endMs, over.signal);
+    try {
+      const [only] = items;
+      if (items.length === 1 && only) only.resolve(await this.#sender.one(only.wish.request, endMs, unwanted.signal));
+      else await this.#sendMany(items, endMs, unwanted.signal);
+    } catch (error) {
+      for (const item of items) item.reject(error as Error);
+    } finally {
+      over.abort();
+    }
+  }
+
+  async #sendMany(items: readonly Item<Request, Result>[], endMs: number, signal: AbortSignal): Promise<void> {
+    const requests = items.map(({ wish }) => wish.request);
+    const results = await this.#sender.many(requests, endMs, signal);
+    for (const [index, item] of items.entries()) {
+      const result = results[index];
+      if (result?.ok) item.resolve(withoutOk(result));
+      else if (result) void this.#repeat(item, result.error);
+    }
+  }
+
+  /** Asks for a refused item again when a call of its own would be repeated. */
+  async #repeat(item: Item<Request, Result>, error: LeaseholdError): Promise<void> {
+    const delayMs = retryDelayMs(error, ++item.attempts, this.#runtime.random);
+    if (delayMs === undefined || this.#runtime.monotonicMs() + delayMs >= item.endMs) return item.reject(error);
+    try {
+      await this.#sender.wait(delayMs, item.wish.signal);
+      if (!item.isSettled) this.#enqueue(item);
+    } catch (reason) {
+      item.reject(reason as Error);
+    }
+  }
+
+  /** Ends the waits of those whose deadline is before the one of the call they are in. */
+  async #expire(items: readonly Item<Request, Result>[], endMs: number, over: AbortSignal): Promise<void> {
+    const early = items.filter((item) => item.endMs < endMs - SLACK_MS);
+    for (const item of early.toSorted((a, b) => a.endMs - b.endMs)) {
+      await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
+      if (over.aborted) return;
+      item.reject(this.#sender.unanswered(item.wish.request));
+    }
+  }
+}
+
+function withoutOk<Result extends object>({ ok: _, ...result }: { readonly ok: true } & Result): Result {
+  return result as unknown as Result;
+}
+
+interface Lane<Request, Result> {
+  waiting: Item<Request, Result>[];
+  underWay: number;
+  /** Whether it is flushed at the end of this turn. */
+  isDue: boolean;
+}
+
+/** The next items of a lane that fit into one call; those whose callers have gone are left out. */
+function takeBatch<Request, Result>(lane: Lane<Request, Result>): readonly Item<Request, Result>[] {
+  const batch: Item<Request, Result>[] = [];
+  let bytes = 0;
+  let taken = 0;
+  for (const item of lane.waiting) {
+    if (batch.length === MAX_ITEMS || (batch.length > 0 && bytes + item.wish.bytes > MAX_BYTES)) break;
+    taken++;
+    if (item.isSettled) continue;
+    batch.push(item);
+    bytes += item.wish.bytes;
+  }
+  lane.waiting = taken === lane.waiting.length ? [] : lane.waiting.slice(taken);
+  return batch;
+}
+
+/** One caller who waits. */
+class Item<Request, Result> {
+  readonly wish: Wish<Request>;
+  /** When their patience ends. */
+  readonly endMs: number;
+  attempts = 0;
+  isSettled = false;
+  /** Told when nobody waits for it any more although it was not answered. */
+  onGone: (() => void) | undefined;
+  readonly #resolve: (result: Result) => void;
+  readonly #reject: (reason: Error) => void;
+  readonly #onAbort: (() => void) | undefined;
+
+  constructor(wish: Wish<Request>, endMs: number, resolve: (result: Result) => void, reject: (reason: Error) => void) {
+    this.wish = wish;
+    this.endMs = endMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { signal } = wish;
+    if (!signal) return;
+    this.#onAbort = () => this.reject(signal.reason as Error);
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  resolve(result: Result): void {
+    if (this.isSettled) return;
+    this.#settle();
+    this.#resolve(result);
+  }
+
+  reject(reason: Error): void {
+    if (this.isSettled) return;
+    this.#settle();
+    this.#reject(reason);
+    this.onGone?.();
+  }
+
+  #settle(): void {
+    this.isSettled = true;
+    if (this.#onAbort) this.wish.signal?.removeEventListener('abort', this.#onAbort);
+  }
+}

@@ -1,0 +1,200 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:tls';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ConnectOptions, connectWith } from './connect.js';
+import { type LeaseholdError, UnavailableError } from './errors.js';
+import type { LogFields } from './logger.js';
+import { Certificate } from './testing/certificates.js';
+import { fakeRuntime } from './testing/fake-runtime.js';
+import { refuse, startFakeServer } from './testing/fake-server.js';
+import { wireStatus } from './testing/samples.js';
+import type { TlsOptions } from './tls.js';
+
+const ours = Certificate.authority('ours');
+const theirs = Certificate.authority('theirs');
+const handlers = { getStatus: () => wireStatus };
+
+const secure = (own: Certificate, clients?: Certificate) =>
+  ServerCredentials.createSsl(
+    Buffer.from((clients ?? ours).cert),
+    [{ cert_chain: Buffer.from(own.cert), private_key: Buffer.from(own.key) }],
+    clients !== undefined,
+  );
+
+/** Asks a server for its status: `ok`, or the error. */
+async function ask(server: string, options: ConnectOptions = {}, env: Record<string, string> = {}): Promise<unknown> {
+  await using leasehold = connectWith({ server, ...options }, fakeRuntime(env));
+  return await leasehold.status().then(
+    () => 'ok',
+    (error: unknown) => error,
+  );
+}
+
+describe('a server with TLS', () => {
+  test('is reached by a name and by an address of its certificate', async () => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    const tls = { ca: ours.cert };
+    expect(await ask(fake.server, { tls })).toBe('ok');
+    expect(await ask(fake.server.replace('127.0.0.1', 'localhost'), { tls })).toBe('ok');
+    expect(await ask(fake.server, { tls: { ca: Buffer.from(theirs.cert + ours.cert) } })).toBe('ok');
+  });
+
+  test('is told from an impostor by serverName', async () => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue({ names: ['plane.test'] })));
+    expect(await ask(fake.server, { tls: { ca: ours.cert, serverName: 'plane.test' } })).toBe('ok');
+    expect(await ask(fake.server, { tls: { ca: ours.cert, serverName: 'other.test' } })).toBeInstanceOf(
+      UnavailableError,
+    );
+  });
+
+  test('gets the certificate of the client', async () => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
+    const own = theirs.issue({ names: ['engine'] });
+    expect(await ask(fake.server, { tls: { ca: ours.cert, cert: own.cert, key: own.key } })).toBe('ok');
+    const error = await ask(fake.server, { tls: { ca: ours.cert } });
+    expect(error).toMatchObject({ reason: 'NO_CONNECTION' });
+  });
+
+  test('is reached in plaintext when it is on this machine and insecure says so', async () => {
+    await using fake = await startFakeServer(handlers);
+    expect(await ask(fake.server, { tls: { ca: ours.cert }, insecure: true })).toBe('ok');
+  });
+});
+
+describe('a failure of TLS', () => {
+  test.each([
+    ['an unknown CA', secure(theirs.issue()), 'its certificate does not come from a CA of tls.ca'],
+    ['an expired certificate', secure(ours.issue({ days: -1 })), 'its certificate has expired'],
+    ['a wrong name', secure(ours.issue({ names: ['plane.test'] })), 'its certificate is for other names'],
+    ['a wrong address', secure(ours.issue({ names: ['127.0.0.2'] })), 'its certificate is for other names'],
+    ['no TLS', ServerCredentials.createInsecure(), 'it does not speak TLS: connect without tls'],
+  ])('by %s says so at once, and what to do', async (_, security, says) => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', security);
+    const error = await ask(fake.server, { tls: { ca: ours.cert } });
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', retryable: false });
+    expect((error as LeaseholdError).message).toContain(`No connection to ${fake.server}: ${says}`);
+  });
+
+  test('by an old version says so', async () => {
+    const { cert, key } = ours.issue();
+    const server = createServer({ cert, key, maxVersion: 'TLSv1.2' });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { readonly port: number };
+    const error = await ask(`127.0.0.1:${port}`, { tls: { ca: ours.cert } });
+    expect((error as LeaseholdError).message).toContain('it does not speak TLS 1.3');
+    server.close();
+  });
+
+  test('of a client without TLS asks for it', async () => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    const error = await ask(fake.server, { waitForServer: false });
+    expect((error as LeaseholdError).message).toBe(
+      `No connection to ${fake.server}: it ended it at once, does it want TLS?`,
+    );
+  });
+
+  test('who is refused for what they are is told so and not asked again', async () => {
+    await using fake = await startFakeServer({
+      getStatus: (_, attempt) => refuse(attempt === 1 ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED'),
+    });
+    expect(await ask(fake.server)).toMatchObject({ name: 'UnauthenticatedError', retryable: false });
+    expect(await ask(fake.server)).toMatchObject({ name: 'PermissionDeniedError', retryable: false });
+    expect(fake.calls).toHaveLength(2);
+  });
+});
+
+describe('options of TLS', () => {
+  const refusal = (tls: TlsOptions, more: ConnectOptions = {}) => {
+    try {
+      connectWith({ tls, ...more }, fakeRuntime());
+      return 'taken';
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  test('that cannot be are refused with their names', () => {
+    const { cert, key } = ours.issue();
+    const ca = ours.cert;
+    expect(refusal({ ca: '' })).toMatch(/^TypeError: tls\.ca is missing/);
+    expect(refusal({ ca, cert })).toMatch(/tls\.key is missing/);
+    expect(refusal({ ca, key })).toMatch(/tls\.cert is missing/);
+    expect(refusal({ ca: '/nowhere/ca.pem' })).toMatch(/tls\.ca: \/nowhere\/ca\.pem cannot be read/);
+    expect(refusal({ ca: Buffer.from('x') })).toMatch(/tls\.ca: there is no PEM in it/);
+    expect(refusal({ ca, cert, key: ours.key })).toMatch(/cannot be used \(key values mismatch\)/);
+    expect(refusal({ ca }, { insecureNetwork: true })).toMatch(/exclude each other/);
+    expect(refusal({ ca }, { server: '10.0.0.1:7067' })).toBe('taken');
+  });
+
+  test('a refusal holds nothing of a key', () => {
+    const { cert, key } = ours.issue();
+    const broken = key.replace(/[A-Z]{3}(?=.*END)/, '');
+    expect(refusal({ ca: ours.cert, cert, key: broken })).not.toContain(broken.slice(40, 60));
+  });
+});
+
+describe('files', () => {
+  let directory = '';
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'leasehold-sdk-tls-'));
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  const path = (name: string) => join(directory, name);
+  /** Exchanges a file, as whoever renews certificates should. */
+  const write = (name: string, content: string) => {
+    writeFileSync(path(`${name}.new`), content);
+    renameSync(path(`${name}.new`), path(name));
+  };
+
+  test('are named by the environment', async () => {
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
+    const own = theirs.issue({ names: ['engine'] });
+    write('ca', ours.cert);
+    write('cert', own.cert);
+    write('key', own.key);
+    const env = { LEASEHOLD_TLS_CA: path('ca'), LEASEHOLD_TLS_CERT: path('cert'), LEASEHOLD_TLS_KEY: path('key') };
+    expect(await ask(fake.server, {}, env)).toBe('ok');
+    const named = { ...env, LEASEHOLD_TLS_SERVER_NAME: 'other.test' };
+    expect(await ask(fake.server, {}, named)).toMatchObject({ reason: 'NO_CONNECTION' });
+    expect(() => connectWith({}, fakeRuntime({ LEASEHOLD_TLS_CERT: path('cert') }))).toThrow(/tls\.ca is missing/);
+  });
+
+  test('that changed are in use for the next connection; what does not fit together changes nothing', async () => {
+    const said: [string, LogFields][] = [];
+    const logger = {
+      debug: () => undefined,
+      info: (message: string, fields: LogFields) => void said.push([message, fields]),
+      warn: (message: string, fields: LogFields) => void said.push([message, fields]),
+    };
+    write('ca', theirs.cert);
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') }, logger }, fakeRuntime());
+    await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+    write('ca', 'half a file');
+    await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+    write('ca', ours.cert);
+    await leasehold.status();
+    expect(said.map(([message]) => message)).toEqual([
+      'Keeps the old certificates',
+      'Read changed certificates',
+      'Connected',
+    ]);
+    expect(said.at(-1)?.[1]).toEqual({ server: fake.server, tls: true });
+  });
+
+  test('that changed are in use soon, also by a connection that stands', async () => {
+    const runtime = fakeRuntime();
+    write('ca', ours.cert);
+    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') } }, runtime);
+    await leasehold.status();
+    write('ca', theirs.cert);
+    await leasehold.status();
+    await runtime.wait(10_000, new AbortController().signal);
+    await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+  });
+});

@@ -1,0 +1,180 @@
+// TLS: who is believed and who we are, from files that may change while the program runs.
+//
+//   T1. Files are looked at before a connection is made, and every REREAD_MS by the calls: a certificate that was
+//       renewed is in use before the old one ends, without a timer or watcher.
+//   T2. Files that do not fit together, as in the midst of being exchanged, change nothing: what was good before stays
+//       in use.
+
+import { readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
+import { type ChannelCredentials, type ClientOptions, credentials, type VerifyOptions } from '@grpc/grpc-js';
+import type { ParsedAddress, ServerAddress } from './server-address.js';
+
+/** How servers are reached by TLS. Each is the path of a file, which is read again when it changes, or PEM itself. */
+export interface TlsOptions {
+  /** Certificates of the CAs that a server's certificate must come from. */
+  readonly ca: string | Buffer;
+  /** The client's own certificate, with what leads to its CA. Absent, with `key`: none is shown. */
+  readonly cert?: string | Buffer | undefined;
+  /** The private key of `cert`. */
+  readonly key?: string | Buffer | undefined;
+  /** The name that a server's certificate must hold. Absent: the one that it is reached by. */
+  readonly serverName?: string | undefined;
+}
+
+/** What channels to one server are made with. */
+export interface ChannelSecurity {
+  readonly credentials: ChannelCredentials;
+  readonly options: ClientOptions;
+}
+
+type Read = { readonly ok: true; readonly value: SecureContext } | Extract<ParsedAddress, { readonly ok: false }>;
+
+const PARTS = ['ca', 'cert', 'key'] as const;
+
+/** TLS as options say, with what the files held when they were read last. */
+export class Tls {
+  readonly #options: TlsOptions;
+  #context: SecureContext;
+  #seen: string;
+
+  private constructor(options: TlsOptions, context: SecureContext, seen: string) {
+    this.#options = options;
+    this.#context = context;
+    this.#seen = seen;
+  }
+
+  /** Reads it all; or why that cannot be. */
+  static open(options: TlsOptions): { readonly ok: true; readonly value: Tls } | Extract<Read, { readonly ok: false }> {
+    if (!options.ca) return { ok: false, problem: 'tls.ca is missing: who signs the certificates of the servers?' };
+    if (!options.cert !== !options.key) {
+      return { ok: false, problem: `tls.${options.cert ? 'key' : 'cert'} is missing: a certificate goes with its key` };
+    }
+    // Before they are read: what changes meanwhile is read again.
+    const seen = fingerprint(options);
+    const context = readContext(options);
+    return context.ok ? { ok: true, value: new Tls(options, context.value, seen) } : context;
+  }
+
+  /** Reads files again that have changed: whether they are in use now, why they cannot be, or that nothing changed. */
+  refresh(): 'same' | 'changed' | { readonly problem: string } {
+    const seen = fingerprint(this.#options);
+    if (seen === this.#seen) return 'same';
+    this.#seen = seen;
+    const context = readContext(this.#options);
+    if (!context.ok) return { problem: context.problem };
+    this.#context = context.value;
+    return 'changed';
+  }
+
+  /** What channels to a server are made with from now on. */
+  securityOf({ target }: ServerAddress): ChannelSecurity {
+    const { serverName } = this.#options;
+    const [, ip = ''] = /^\[?([^\]]*?)\]?:[0-9]+$/.exec(target) ?? [];
+    const byIp = serverName === undefined && isIP(ip) !== 0;
+    // TLS has no way to ask for an IP address (RFC 6066 §3), so nobody's name is asked for and the address checked here.
+    const verify: VerifyOptions = byIp ? { checkServerIdentity: (_, cert) => checkServerIdentity(ip, cert) } : {};
+    const name = byIp ? NO_NAME : serverName;
+    return {
+      credentials: credentials.createFromSecureContext(this.#context, verify),
+      options: name === undefined ? {} : { 'grpc.ssl_target_name_override': name },
+    };
+  }
+}
+
+const NO_NAME = 'leasehold.invalid';
+
+function readContext(options: TlsOptions): Read {
+  const pems: Partial<Record<(typeof PARTS)[number], string>> = {};
+  for (const part of PARTS) {
+    const given = options[part];
+    if (!given) continue;
+    const pem = read(given);
+    if (!pem?.includes('-----BEGIN ')) {
+      const problem = pem === undefined ? `${String(given)} cannot be read` : 'there is no PEM in it';
+      return { ok: false, problem: `tls.${part}: ${problem}` };
+    }
+    pems[part] = pem;
+  }
+  try {
+    return { ok: true, value: createSecureContext({ ...pems, minVersion: 'TLSv1.3' }) };
+  } catch (error) {
+    // Of OpenSSL: `…:key values mismatch`. It holds nothing of the key.
+    const [why = ''] = String(error instanceof Error ? error.message : error)
+      .split(':')
+      .slice(-1);
+    return { ok: false, problem: `tls: the certificates or the key cannot be used (${why})` };
+  }
+}
+
+function read(given: string | Buffer): string | undefined {
+  if (!isPath(given)) return given.toString();
+  try {
+    return readFileSync(given, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function isPath(given: string | Buffer): given is string {
+  return typeof given === 'string' && !given.includes('-----BEGIN ');
+}
+
+/** What tells a file from another one, and from itself as it was. */
+function fingerprint(options: TlsOptions): string {
+  const paths = PARTS.map((part) => options[part]).filter((given) => given !== undefined && isPath(given));
+  return paths
+    .map((path) => {
+      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+      return stats ? `${stats.dev} ${stats.ino} ${stats.mtimeNs} ${stats.size}` : 'none';
+    })
+    .join('\n');
+}
+
+const CAUSES: readonly (readonly [RegExp, string])[] = [
+  [
+    /self.signed certificate|unable to get (?:local )?issuer certificate|unable to verify the first certificate/,
+    'its certificate does not come from a CA of tls.ca: give the CA that signed it',
+  ],
+  [/certificate has expired/, 'its certificate has expired: give the server a new one'],
+  [/certificate is not yet valid/, 'its certificate is not valid yet: look at the clocks of both machines'],
+  [
+    /ERR_TLS_CERT_ALTNAME_INVALID/,
+    'its certificate is for other names: reach it by one of them, or set tls.serverName',
+  ],
+  [
+    /wrong version number|packet length too long/,
+    'it does not speak TLS: connect without tls, or give the server a certificate',
+  ],
+  [/alert protocol version|unsupported protocol/, 'it does not speak TLS 1.3'],
+  [/alert certificate required/, 'it wants a certificate: set tls.cert and tls.key'],
+  [
+    /alert (?:unknown ca|bad certificate|certificate (?:expired|revoked|unknown))/,
+    'it does not take the certificate of tls.cert',
+  ],
+];
+
+/** What is wrong with the TLS of a server and what to do, from what gRPC says; undefined: something else is. */
+export function tlsProblem(details: string): string | undefined {
+  return CAUSES.find(([pattern]) => pattern.test(details))?.[1];
+}
+
+const FROM_ENVIRONMENT = {
+  ca: 'LEASEHOLD_TLS_CA',
+  cert: 'LEASEHOLD_TLS_CERT',
+  key: 'LEASEHOLD_TLS_KEY',
+  serverName: 'LEASEHOLD_TLS_SERVER_NAME',
+} as const;
+
+/** TLS as the environment says; undefined: it says nothing. */
+export function tlsOfEnvironment(env: Readonly<Record<string, string | undefined>>): TlsOptions | undefined {
+  const { ca, cert, key, serverName } = FROM_ENVIRONMENT;
+  if (!env[ca] && !env[cert] && !env[key] && !env[serverName]) return undefined;
+  return {
+    ca: env[ca] ?? '',
+    cert: env[cert] || undefined,
+    key: env[key] || undefined,
+    serverName: env[serverName] || undefined,
+  };
+}
