@@ -10,11 +10,14 @@
 //   H5. What it merely does better is done here where it cannot be asked, and refused only when it may have been done.
 //   H6. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
 //       answered in time says nothing of whether the holder can do.
+//   H7. Servers know each other by their certificates; for whom a call is passed on it says, and the holder decides by that.
 
-import { Client, type ClientOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { noHolder, outcomeUnknown } from '../domain/errors.js';
 import type { HolderLease } from '../ports/holder-lease.js';
+import { ON_BEHALF_OF } from './callers.js';
+import { type Dial, PLAIN_DIAL } from './dial.js';
 import { HolderRefusedError, orThrow, reasonOf } from './errors.js';
 import type { Handle, UnaryCall } from './unary.js';
 
@@ -55,11 +58,13 @@ export class HolderCalls {
   readonly #lease: HolderLease;
   readonly #server: string;
   readonly #clock: Clock;
-  readonly #reading = new Line();
-  readonly #doing = new Line();
+  readonly #reading: Line;
+  readonly #doing: Line;
 
   /** `server`: the name of this one. */
-  constructor(lease: HolderLease, server: string, clock: Clock) {
+  constructor(lease: HolderLease, server: string, clock: Clock, dial: Dial = PLAIN_DIAL) {
+    this.#reading = new Line(dial);
+    this.#doing = new Line(dial);
     this.#lease = lease;
     this.#server = server;
     this.#clock = clock;
@@ -167,6 +172,7 @@ export class HolderCalls {
   ): Promise<Response> {
     const metadata = new Metadata();
     metadata.set(PASSED_ON, this.#server);
+    metadata.set(ON_BEHALF_OF, call.caller);
     const [ours, callers] = [this.#after(withinMs), Number(call.grpc.getDeadline())];
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, response?: Response) => {
@@ -203,15 +209,24 @@ class Line {
   client: Client | undefined;
   /** Until then it is not asked. */
   awayUntilMs = -Infinity;
+  readonly #dial: Dial;
   #target: string | undefined;
+  #shown: unknown;
 
-  /** The client of a target; that of another one is closed. */
+  constructor(dial: Dial) {
+    this.#dial = dial;
+  }
+
+  /** The client of a target; that of another one, or of another certificate, is closed. */
   to(target: string): Client {
-    if (this.client && this.#target === target) return this.client;
+    const shown = this.#dial.shows();
+    if (this.client && this.#target === target && this.#shown === shown) return this.client;
     this.close();
     this.#target = target;
+    this.#shown = shown;
     this.awayUntilMs = -Infinity;
-    this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const { credentials, options } = this.#dial.to(target);
+    this.client = new Client(target, credentials, { ...CHANNEL_OPTIONS, ...options });
     return this.client;
   }
 
