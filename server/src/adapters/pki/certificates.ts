@@ -41,6 +41,13 @@ export interface CertificateRequest extends Validity {
   readonly ips: readonly string[];
 }
 
+/** What a certificate says, whatever it is. */
+export interface CertificateContent extends Validity {
+  readonly commonName: string;
+  readonly names: readonly { readonly type: 'url' | 'dns' | 'ip'; readonly value: string }[];
+  readonly usages: readonly ('serverAuth' | 'clientAuth')[];
+}
+
 const KEYS = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
@@ -100,21 +107,37 @@ export class Authority {
     return new Authority(read, trustDomain, signing, chance);
   }
 
-  /** Makes a certificate with a new key. */
-  async issue({ identity, dns, ips, notBefore, notAfter }: CertificateRequest): Promise<Credentials> {
+  /** Makes a certificate of somebody, with a new key. */
+  issue({ identity, dns, ips, notBefore, notAfter }: CertificateRequest): Promise<Credentials> {
+    return this.sign({
+      notBefore,
+      notAfter,
+      commonName: formatIdentity(identity),
+      names: [
+        { type: 'url', value: spiffeOf(this.trustDomain, identity) },
+        ...dns.map((value) => ({ type: 'dns', value }) as const),
+        ...ips.map((value) => ({ type: 'ip', value }) as const),
+      ],
+      usages: identity.role === 'server' ? ['serverAuth', 'clientAuth'] : ['clientAuth'],
+    });
+  }
+
+  /** Makes a certificate that says just this, with a new key. */
+  async sign(content: CertificateContent): Promise<Credentials> {
+    const { notBefore, notAfter, commonName } = content;
     const keys = await makeKeys(this.#chance);
     const certificate = await X509CertificateGenerator.create(
       {
         notBefore,
         notAfter,
-        subject: [{ CN: [formatIdentity(identity)] }],
+        subject: [{ CN: [commonName] }],
         issuer: this.#certificate.subjectName,
         serialNumber: serialNumber(this.#chance),
         publicKey: keys.publicKey,
         signingKey: this.#key,
         signingAlgorithm: SIGNING,
         extensions: [
-          ...leafExtensions(identity, dns, ips, this.trustDomain),
+          ...extensionsOf(content),
           await SubjectKeyIdentifierExtension.create(keys.publicKey, false, this.#chance),
           await AuthorityKeyIdentifierExtension.create(this.#certificate, false, this.#chance),
         ],
@@ -125,22 +148,12 @@ export class Authority {
   }
 }
 
-function leafExtensions(
-  identity: Identity,
-  dns: readonly string[],
-  ips: readonly string[],
-  trustDomain: string,
-): readonly Extension[] {
-  const serves = identity.role === 'server' ? [ExtendedKeyUsage.serverAuth] : [];
+function extensionsOf({ names, usages }: CertificateContent): readonly Extension[] {
   return [
     new BasicConstraintsExtension(false, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-    new ExtendedKeyUsageExtension([...serves, ExtendedKeyUsage.clientAuth]),
-    new SubjectAlternativeNameExtension([
-      { type: 'url', value: spiffeOf(trustDomain, identity) },
-      ...dns.map((value) => ({ type: 'dns', value }) as const),
-      ...ips.map((value) => ({ type: 'ip', value }) as const),
-    ]),
+    new ExtendedKeyUsageExtension(usages.map((usage) => ExtendedKeyUsage[usage])),
+    ...(names.length > 0 ? [new SubjectAlternativeNameExtension([...names])] : []),
   ];
 }
 
