@@ -64,7 +64,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   // Chooses among the real ones.
   'server/src/open-store.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
-  'server/src/testing': ['server/src/testing', 'server/src/ports', 'server/src/domain', ...VALUES, 'fast-check'],
+  'server/src/testing': [
+    ...['server/src/testing', 'server/src/ports', 'server/src/domain', ...VALUES, 'fast-check'],
+    ...['server/src/adapters', 'server/src/adapters/pki', '@grpc/grpc-js', 'node:fs'],
+  ],
   'server/src/open-transfer.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
   'server/src/commands': [
     ...['server/src/commands', 'server/src', 'server/src/open-transfer.ts', 'server/src/transfer', 'server/src/ports'],

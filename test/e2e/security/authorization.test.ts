@@ -3,16 +3,15 @@
 
 import { Client, type Metadata, Metadata as NewMetadata, status } from '@grpc/grpc-js';
 import type { Credentials } from '@leasehold/server/adapters/pki/certificates';
+import { TestAuthority } from '@leasehold/server/testing/test-authority';
 import { knownPaths } from '@leasehold/server/transport/access';
 import { readDescriptors } from '@leasehold/server/transport/reflection';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lasting, pkiIn, TestAuthority } from '../../support/certificates.js';
 import { startProgram, type WatchedProcess } from '../../support/processes.js';
 import { temporaryDirectory } from '../../support/sandbox.js';
 
 const { INTERNAL, PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED } = status;
 const NO_MESSAGE = Buffer.from([0xff]);
-const DAY_MS = 86_400_000;
 
 const directory = temporaryDirectory('authorization-');
 let ours: TestAuthority;
@@ -21,14 +20,14 @@ let endpoints: { readonly engines: string; readonly agents: string };
 let shown: Readonly<Record<string, Credentials | undefined>>;
 
 beforeAll(async () => {
-  ours = await TestAuthority.make(pkiIn(directory.path));
-  const theirs = await TestAuthority.make(pkiIn(directory.path, 'theirs'));
+  ours = await TestAuthority.make();
+  const theirs = await TestAuthority.make();
   const uri = (value: string) => ({ type: 'url', value }) as const;
   const spiffe = (path: string) => uri(`spiffe://leasehold/${path}`);
   shown = {
     anonymous: undefined,
-    expired: await ours.issue('engine/ovirt', { lastsMs: -1_000 }),
-    'not valid yet': await ours.odd({ ...lasting({ lastsMs: 2 * DAY_MS }), notBefore: new Date(Date.now() + DAY_MS) }),
+    expired: await ours.issue('engine/ovirt', { notAfter: new Date('2020-01-01T00:00:00Z') }),
+    'not valid yet': await ours.odd({ notBefore: new Date('2099-01-01T00:00:00Z') }),
     'of another CA': await theirs.issue('engine/ovirt'),
     'for servers only': await ours.odd({ usages: ['serverAuth'] }),
     'without names': await ours.odd({ names: [] }),
@@ -45,7 +44,7 @@ beforeAll(async () => {
     'server/s2': await ours.issue('server/s2'),
   };
   server = startProgram('leasehold-server', [
-    ...ours.flags('server/s1', await ours.issue('server/s1')),
+    ...ours.flags(directory.path, 'server', await ours.issue('server/s1')),
     ...['--listen', '127.0.0.1:0', '--agent-listen', '127.0.0.1:0', '--metrics-listen', 'off'],
     ...['--store', `embedded:${directory.path}/data`, '--log-level', 'debug'],
   ]);
