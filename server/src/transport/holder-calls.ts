@@ -11,6 +11,7 @@
 //   H6. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
 //       answered in time says nothing of whether the holder can do.
 //   H7. Servers know each other by their certificates; for whom a call is passed on it says, and the holder decides by that.
+//       A holder that does not know this server counts as one that cannot be reached.
 
 import { Client, type ClientOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
@@ -97,6 +98,7 @@ export class HolderCalls {
     try {
       return await this.#pass(client, method, request, call, READ_WITHIN_MS);
     } catch (error) {
+      if (error instanceof StrangerError) return undefined;
       if (!(error instanceof SilenceError) && !isUnavailable(error)) throw error;
       if (error instanceof SilenceError && error.code === status.DEADLINE_EXCEEDED)
         this.#leaveAlone(this.#reading, client);
@@ -125,6 +127,7 @@ export class HolderCalls {
     try {
       return await this.#pass(client, method, request, call, LONGEST_MS);
     } catch (error) {
+      if (error instanceof StrangerError) return undefined;
       if (error instanceof SilenceError) return orThrow(outcomeUnknown());
       throw error;
     }
@@ -182,8 +185,9 @@ export class HolderCalls {
           const isCallers =
             (error.code === status.CANCELLED && call.signal.aborted) ||
             (error.code === status.DEADLINE_EXCEEDED && callers <= ours);
-          const hasWord = isCallers || reasonOf(error) !== undefined;
-          reject(hasWord ? new HolderRefusedError(error) : new SilenceError(error));
+          const reason = reasonOf(error);
+          if (reason === 'UNAUTHENTICATED') reject(new StrangerError(error.details));
+          else reject(isCallers || reason !== undefined ? new HolderRefusedError(error) : new SilenceError(error));
         }
       };
       const passed = client.makeUnaryRequest(
@@ -245,6 +249,9 @@ class SilenceError extends Error {
     this.code = code;
   }
 }
+
+/** The holder does not know this server, and did nothing: what it says of that is not for the caller, who is known here. */
+class StrangerError extends Error {}
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof HolderRefusedError && error.wire.code === status.UNAVAILABLE;
