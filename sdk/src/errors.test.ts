@@ -12,6 +12,8 @@ import {
   LeaseholdError,
   NotFoundError,
   OutOfRangeError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
 import { type RefusalDetails, refuse, statusOf } from './testing/fake-server.js';
@@ -82,6 +84,8 @@ describe('errors', () => {
       ['ABORTED', AbortedError],
       ['RESOURCE_EXHAUSTED', ExhaustedError],
       ['OUT_OF_RANGE', OutOfRangeError],
+      ['UNAUTHENTICATED', UnauthenticatedError],
+      ['PERMISSION_DENIED', PermissionDeniedError],
       ['UNAVAILABLE', UnavailableError],
       ['DEADLINE_EXCEEDED', DeadlineExceededError],
     ] as const;
@@ -90,7 +94,7 @@ describe('errors', () => {
       expect(error).toBeInstanceOf(type);
       expect(error).toMatchObject({ name: type.name, code });
     }
-    expect(decode('PERMISSION_DENIED').constructor).toBe(LeaseholdError);
+    expect(decode('UNIMPLEMENTED').constructor).toBe(LeaseholdError);
   });
 
   test('without details the reason is the name of the code', () => {

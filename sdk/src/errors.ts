@@ -103,6 +103,16 @@ export class UnavailableError extends LeaseholdError {
   override readonly name = 'UnavailableError';
 }
 
+/** The server does not know who calls: there is no certificate, or none that it believes (`UNAUTHENTICATED`). Nothing was done. */
+export class UnauthenticatedError extends LeaseholdError {
+  override readonly name = 'UnauthenticatedError';
+}
+
+/** The server knows who calls, and its role may not do this (`PERMISSION_DENIED`). Nothing was done. */
+export class PermissionDeniedError extends LeaseholdError {
+  override readonly name = 'PermissionDeniedError';
+}
+
 /** No answer came in time. Whether the server acted is not known. */
 export class DeadlineExceededError extends LeaseholdError {
   override readonly name = 'DeadlineExceededError';
@@ -118,6 +128,8 @@ const CLASSES: Partial<Record<StatusCode, new (facts: ErrorFacts) => LeaseholdEr
   OUT_OF_RANGE: OutOfRangeError,
   UNAVAILABLE: UnavailableError,
   DEADLINE_EXCEEDED: DeadlineExceededError,
+  UNAUTHENTICATED: UnauthenticatedError,
+  PERMISSION_DENIED: PermissionDeniedError,
 };
 
 /** Makes the error of the class that belongs to its code. */

@@ -14,7 +14,9 @@ export {
   LeaseholdError,
   NotFoundError,
   OutOfRangeError,
+  PermissionDeniedError,
   type StatusCode,
+  UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
 export type {
