@@ -1,14 +1,7 @@
 // The options of leasehold-agent.
 
 import { LOG_FORMATS, LOG_LEVELS } from '@leasehold/program/log';
-import {
-  type Endpoint,
-  formatEndpoint,
-  isLoopback,
-  oneOf,
-  parseTarget,
-  parseText,
-} from '@leasehold/program/option-values';
+import { oneOf, parseTarget, parseText } from '@leasehold/program/option-values';
 import {
   list,
   type OptionTable,
@@ -19,6 +12,13 @@ import {
   toggle,
   value,
 } from '@leasehold/program/options';
+import {
+  findTlsConflict,
+  refuseInsecure,
+  TLS_DIAL_OPTIONS,
+  TLS_OPTIONS,
+  type TlsChoice,
+} from '@leasehold/program/tls-options';
 import { parseResourceId } from '@leasehold/proto/values';
 import { findClash, parseNetwork } from './networks-config.js';
 
@@ -53,7 +53,11 @@ const options = {
     help: 'where the host is: the servers of a network are spread over these',
     parse: parseResourceId,
   }),
-  insecure: toggle({ help: 'no TLS to servers on this machine: loopback and unix sockets' }),
+  ...TLS_OPTIONS,
+  ...TLS_DIAL_OPTIONS,
+  insecure: toggle({
+    help: 'no TLS to servers on this machine, loopback and unix sockets, also where there are certificates',
+  }),
   insecureNetwork: toggle({ help: 'no TLS to any server: whoever is on the way can hand out addresses' }),
   logLevel: value({
     unit: LOG_LEVELS.join('|'),
@@ -77,6 +81,7 @@ export function agentProgram(version: string): ProgramSpec<typeof options> {
     examples: [
       'leasehold-agent --server 127.0.0.1:7069 --insecure --host-id h1 --network red=br-red',
       'leasehold-agent --server unix:/run/leasehold/agents.sock --insecure --host-id h1 --networks-file /etc/leasehold/networks',
+      'leasehold-agent --server a:7069 --host-id h1 --network red=br-red --tls-cert h1.crt --tls-key h1.key --tls-ca ca.crt',
       'leasehold-agent --server a:7069 --server b:7069 --insecure-network --host-id h1 --network red=br-red --log-format pretty',
     ],
   };
@@ -86,25 +91,12 @@ export function agentProgram(version: string): ProgramSpec<typeof options> {
 export function findConflict(options: AgentOptions): string | undefined {
   const clash = findClash(options.network);
   if (clash !== undefined) return `--network: ${clash}`;
-  for (const server of options.server) {
-    const problem = refuseInsecure(server, options);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
+  const insecure = options.server.map((server) => refuseInsecure('--server', server, options));
+  return findTlsConflict(options) ?? insecure.find((problem) => problem !== undefined);
 }
 
 /** Whether a server that another one names may be dialled, as if it were given as `--server`. */
-export function mayDial(server: string, options: Pick<AgentOptions, 'insecure' | 'insecureNetwork'>): boolean {
+export function mayDial(server: string, choice: TlsChoice): boolean {
   const parsed = parseTarget(server);
-  return parsed.ok && refuseInsecure(parsed.value, options) === undefined;
-}
-
-function refuseInsecure(
-  server: Endpoint,
-  options: Pick<AgentOptions, 'insecure' | 'insecureNetwork'>,
-): string | undefined {
-  if (options.insecureNetwork || (options.insecure && isLoopback(server))) return undefined;
-  const name = `--server ${formatEndpoint(server)}`;
-  if (isLoopback(server)) return `${name} would be reached without TLS: allow that with --insecure`;
-  return `${name} is another machine and would be reached without TLS: allow that with --insecure-network`;
+  return parsed.ok && refuseInsecure('--server', parsed.value, choice) === undefined;
 }

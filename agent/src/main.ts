@@ -3,13 +3,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { credentials } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { createLog, type Log } from '@leasehold/program/log';
 import { formatEndpoint } from '@leasehold/program/option-values';
 import { drainOnSignal, fail, optionsOrExit } from '@leasehold/program/shutdown';
 import { systemClock } from '@leasehold/program/system-clock';
 import { systemEntropy } from '@leasehold/program/system-entropy';
+import { TlsFiles } from '@leasehold/program/tls-files';
+import { speaksTls, tlsPaths } from '@leasehold/program/tls-options';
+import { whyNoServer, whyNotHost } from '@leasehold/proto/identity';
 import { type Agent, type AgentConfig, createAgent } from './agent.js';
 import { type AgentOptions, agentProgram, findConflict, mayDial } from './agent-options.js';
 import { BuiltinBackend } from './backends/builtin/builtin-backend.js';
@@ -25,6 +27,7 @@ import { systemServiceAddresses } from './backends/host/system-service-addresses
 import type { ConfiguredNetwork } from './networks-config.js';
 import { NetworksFile } from './networks-file.js';
 import { grpcTransport } from './session/grpc-transport.js';
+import { PLAIN, type Security, tlsSecurity } from './session/security.js';
 import { StateStore } from './state/state-store.js';
 import { readBootId } from './system/boot-id.js';
 import { boottimeNow } from './system/boottime.js';
@@ -113,11 +116,29 @@ function makeAgent(
     bootId: readBootId(),
   };
   const mayFollow = (server: string) => mayDial(server, options);
-  const transport = grpcTransport({ credentials: credentials.createInsecure(), clock, mayFollow, lookup });
+  const security = securityOf(options, { clock, log });
+  const transport = grpcTransport({ security, clock, mayFollow, lookup });
   const state = new StateStore({ files, entropy, log });
   const { readLink } = systemInterfaces;
   const frameSockets = systemFrameSockets;
   return createAgent({ clock, entropy, log, transport, backend, state, readLink, frameSockets }, config);
+}
+
+function securityOf(
+  options: AgentOptions,
+  ports: { readonly clock: Clock; readonly log: Log },
+): (server: string) => Security {
+  const paths = tlsPaths(options);
+  if (!paths) return () => PLAIN;
+  const { hostId, tlsTrustDomain, tlsServerName: serverName } = options;
+  const files = TlsFiles.open(paths, (names) => whyNotHost(hostId, names, tlsTrustDomain), ports);
+  if (!files.ok) return fail(NAME, files.problem);
+  return tlsSecurity({
+    files: files.value,
+    isSecure: (endpoint) => speaksTls(endpoint, options),
+    serverName,
+    whyNoServer: (names) => whyNoServer(names, tlsTrustDomain),
+  });
 }
 
 function followNetworks(

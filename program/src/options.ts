@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { nearest, type Parse, type Parsed } from './option-values.js';
 
-/** One option. Made by `value`, `optionalValue`, `requiredValue`, `list` and `toggle`. */
+/** One option. Made by `value`, `optionalValue`, `requiredValue`, `list`, `toggle` and `operand`. */
 export interface OptionSpec<T> {
   /** What stands for the value in `--help`, as `duration` in `--authority <duration>`; empty for a toggle. */
   readonly unit: string;
@@ -18,6 +18,8 @@ export interface OptionSpec<T> {
   readonly defaultTexts: readonly string[] | undefined;
   readonly required: boolean;
   readonly repeatable: boolean;
+  /** It stands by itself, by its place among others of its kind: on the command line only. */
+  readonly isOperand: boolean;
   /** How a text is shown where it is refused: without what is secret in it. */
   readonly shown: (text: string) => string;
   /** Makes the value of the texts of one source, or of none when there is neither source nor default. */
@@ -41,7 +43,8 @@ interface Described<T> {
 }
 
 const AS_IT_IS = (text: string): string => text;
-const single = { repeatable: false, required: false } as const;
+const flag = { isOperand: false } as const;
+const single = { ...flag, repeatable: false, required: false } as const;
 
 /** An option with a default. */
 export function value<T>(spec: Described<T> & { readonly default: string }): OptionSpec<T> {
@@ -70,7 +73,12 @@ export function list<T>(
   spec: Described<T> & { readonly default?: readonly string[]; readonly required?: boolean },
 ): OptionSpec<readonly T[]> {
   const { parse, default: defaultTexts, required = false } = spec;
-  return { ...common(spec), repeatable: true, required, defaultTexts, resolve: every(parse) };
+  return { ...flag, ...common(spec), repeatable: true, required, defaultTexts, resolve: every(parse) };
+}
+
+/** What stands by itself on the command line, and must be there: `issue <role> <name>`. In the order of the table. */
+export function operand<T>(spec: Described<T>): OptionSpec<T> {
+  return { ...requiredValue(spec), isOperand: true };
 }
 
 /** An option that is on or off, and off by default. `true` or `false` in the environment and in the config file. */
@@ -196,17 +204,21 @@ function parseFlags<T extends OptionTable>(program: ProgramSpec<T>, args: readon
   }
   return (key) => {
     const texts = given.get(key);
-    return texts && { name: flagOf(key), texts };
+    return texts && { name: program.options[key]?.isOperand ? `<${key}>` : flagOf(key), texts };
   };
 }
 
 function commandOf<T extends OptionTable>(program: ProgramSpec<T>, given: Map<string, string[]>): Command {
   const command = new Command(program.name).description(program.summary).allowExcessArguments(false);
   command.helpOption('-h, --help', 'print this help').version(program.version, '-V, --version', 'print the version');
-  for (const [key, spec] of Object.entries({ ...program.options, config: CONFIG })) {
-    const flag = spec.unit === '' ? flagOf(key) : `${flagOf(key)} <${spec.unit}>`;
+  for (const [key, spec] of Object.entries<OptionSpec<unknown>>({ ...program.options, config: CONFIG })) {
     // A toggle has no text; commander hands over `undefined`.
     const keep = (text: string | undefined) => given.set(key, [...(given.get(key) ?? []), text ?? 'true']);
+    if (spec.isOperand) {
+      command.argument(`<${key}>`, spec.help, keep);
+      continue;
+    }
+    const flag = spec.unit === '' ? flagOf(key) : `${flagOf(key)} <${spec.unit}>`;
     command.addOption(new Option(flag, helpOf(key, spec)).argParser(keep));
   }
   const examples = program.examples.map((line) => `  $ ${line}`).join('\n');
@@ -239,7 +251,7 @@ function explainFlagError(error: CommanderError, flags: readonly string[]): stri
 
 function fromEnv(table: OptionTable, env: OptionSources['env']): Lookup {
   return (key) => {
-    const text = env[envOf(key)];
+    const text = table[key]?.isOperand ? undefined : env[envOf(key)];
     // Unset and empty are the same: a unit file or a shell cannot always unset a variable.
     if (text === undefined || text === '') return undefined;
     return { name: envOf(key), texts: table[key]?.repeatable ? text.split(',').map((part) => part.trim()) : [text] };
@@ -248,7 +260,8 @@ function fromEnv(table: OptionTable, env: OptionSources['env']): Lookup {
 
 function fromConfig(table: OptionTable, path: string, readFile: (path: string) => string): Lookup {
   const entries = parseConfig(path, readFile);
-  const keys = new Map(Object.keys(table).map((key) => [flagOf(key).slice(2), key]));
+  const flags = Object.keys(table).filter((key) => !table[key]?.isOperand);
+  const keys = new Map(flags.map((key) => [flagOf(key).slice(2), key]));
   const found = new Map<string, Found>();
   for (const [name, content] of Object.entries(entries)) {
     const key = keys.get(name);

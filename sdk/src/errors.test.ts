@@ -86,6 +86,8 @@ describe('errors', () => {
       ['ABORTED', AbortedError],
       ['RESOURCE_EXHAUSTED', ExhaustedError],
       ['OUT_OF_RANGE', OutOfRangeError],
+      ['UNAUTHENTICATED', UnauthenticatedError],
+      ['PERMISSION_DENIED', PermissionDeniedError],
       ['UNAVAILABLE', UnavailableError],
       ['DEADLINE_EXCEEDED', DeadlineExceededError],
     ] as const;

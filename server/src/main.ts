@@ -12,6 +12,7 @@ const serve: Command = async (context) => (await import('./serve.js')).serve(con
 const COMMANDS = new Map<string, Command>([
   ['export', async (context) => (await import('./commands/export-command.js')).runExport(context)],
   ['import', async (context) => (await import('./commands/import-command.js')).runImport(context)],
+  ['pki', async (context) => (await import('./commands/pki-command.js')).runPki(context)],
 ]);
 
 async function main([name = '', ...rest]: readonly string[]): Promise<void> {

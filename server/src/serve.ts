@@ -3,10 +3,13 @@
 import { setLogger } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { createLog, type Log } from '@leasehold/program/log';
-import { formatEndpoint, isLoopback } from '@leasehold/program/option-values';
+import { type Endpoint, formatEndpoint, isLoopback } from '@leasehold/program/option-values';
 import { drainOnSignal, fail, optionsOrExit } from '@leasehold/program/shutdown';
 import { systemClock } from '@leasehold/program/system-clock';
 import { systemEntropy } from '@leasehold/program/system-entropy';
+import { TlsFiles } from '@leasehold/program/tls-files';
+import { speaksTls, tlsPaths } from '@leasehold/program/tls-options';
+import { whyNoServer } from '@leasehold/proto/identity';
 import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
 import { IpamServiceService } from '@leasehold/proto/ipam/v1/ipam_service';
 import { opossumBreaker } from './adapters/breaker/opossum-breaker.js';
@@ -14,14 +17,24 @@ import { type CommandContext, messageOf } from './commands/command.js';
 import { type ControlPlane, startControlPlane } from './control-plane.js';
 import type { WallTime } from './domain/ids.js';
 import { type OpenStoreOptions, openStore } from './open-store.js';
+import type { Metrics } from './ports/metrics.js';
 import type { Store } from './ports/store.js';
-import { advertised, findConflict, type ServerOptions, serverName, serverProgram } from './server-options.js';
+import {
+  advertised,
+  findConflict,
+  insecureEndpoints,
+  type ServerOptions,
+  serverName,
+  serverProgram,
+} from './server-options.js';
 import { formatStore } from './store-target.js';
 import { AGENT_ACCEPTS } from './transport/accept-queue.js';
 import { hostAgentHandlers } from './transport/agent-stream.js';
+import { type Dial, PLAIN_DIAL, tlsDial } from './transport/dial.js';
+import type { Accepting } from './transport/doors.js';
 import { HolderCalls } from './transport/holder-calls.js';
 import { ipamHandlers } from './transport/ipam-service.js';
-import { AGENT_LIMITS, ENGINE_LIMITS, type Listener, listen } from './transport/listener.js';
+import { AGENT_LIMITS, ENGINE_LIMITS, type Listener, listen, type Securing } from './transport/listener.js';
 import { listenForScrapes, type MetricsListener } from './transport/metrics-listener.js';
 import { Prometheus } from './transport/prometheus.js';
 import { readDescriptors } from './transport/reflection.js';
@@ -40,6 +53,7 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
   const quiet = (message: unknown) => log.debug('grpc', { message: String(message) });
   setLogger({ error: quiet, info: quiet, debug: quiet });
   const clock = systemClock();
+  const tls = openTls(options, { clock, log });
   const prometheus = new Prometheus();
   const ports = { clock, entropy: systemEntropy(), log, metrics: prometheus.metrics, makeBreaker: opossumBreaker };
   const store = await openStoreOrFail(options, ports);
@@ -53,14 +67,54 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
       version,
       name: serverName(options.listen[0]),
       startTime: clock.wallTime().getTime() as WallTime,
-      insecureListeners: [...options.listen, ...options.agentListen].map(formatEndpoint),
+      insecureListeners: insecureEndpoints(options).map(formatEndpoint),
     },
   });
   prometheus.show(plane.useCases);
-  const holder = new HolderCalls(plane.lease, serverName(options.listen[0]), clock);
-  const listeners = await listenOrFail(options, plane, holder, store, { clock, log }, prometheus);
+  const holder = new HolderCalls(plane.lease, serverName(options.listen[0]), clock, dialOf(options, tls));
+  const doors = doorsOf(options, tls, { clock, log, metrics: prometheus.metrics });
+  const listeners = await listenOrFail(options, plane, holder, store, doors, log, prometheus);
+  if (tls) prometheus.showTls(tls, [listeners.engines, listeners.agents]);
   drain(listeners, plane, holder, store, ports);
   announce(options, listeners, plane, store, log);
+}
+
+function openTls(options: ServerOptions, ports: { readonly clock: Clock; readonly log: Log }): TlsFiles | undefined {
+  const paths = tlsPaths(options);
+  if (!paths) return undefined;
+  const files = TlsFiles.open(paths, (names) => whyNoServer(names, options.tlsTrustDomain), ports);
+  return files.ok ? files.value : fail(NAME, files.problem);
+}
+
+function dialOf(options: ServerOptions, files: TlsFiles | undefined): Dial {
+  if (!files) return PLAIN_DIAL;
+  return tlsDial({
+    files,
+    isSecure: (endpoint) => speaksTls(endpoint, options),
+    serverName: options.tlsServerName,
+    whyNoServer: (names) => whyNoServer(names, options.tlsTrustDomain),
+  });
+}
+
+/** How connections are let in: of agents always by a rate, and of both by TLS where it is spoken. */
+interface ListenerDoors {
+  readonly agentAccepting: Accepting;
+  readonly securing: ((accepting: Accepting) => Securing) | undefined;
+  readonly engineAccepting: Accepting;
+}
+
+function doorsOf(
+  options: ServerOptions,
+  files: TlsFiles | undefined,
+  ports: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics },
+): ListenerDoors {
+  const isSecure = (endpoint: Endpoint) => speaksTls(endpoint, options);
+  const trustDomain = options.tlsTrustDomain;
+  return {
+    agentAccepting: { limits: AGENT_ACCEPTS, ...ports, of: 'agent' },
+    engineAccepting: { limits: AGENT_ACCEPTS, ...ports, of: 'engine' },
+    securing: files && ((accepting) => ({ files, trustDomain, isSecure, accepting, ...ports })),
+  };
 }
 
 async function openStoreOrFail(
@@ -90,7 +144,8 @@ async function listenOrFail(
   plane: ControlPlane,
   holder: HolderCalls,
   store: Store,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { agentAccepting, engineAccepting, securing }: ListenerDoors,
+  log: Log,
   prometheus: Prometheus,
 ): Promise<Listeners> {
   const descriptors = readDescriptors();
@@ -104,11 +159,13 @@ async function listenOrFail(
     definition: HostAgentServiceService,
     handlers: hostAgentHandlers(plane.agents),
   };
-  const accepting = { limits: AGENT_ACCEPTS, clock, metrics: prometheus.metrics };
   try {
     return {
-      engines: await listen(engineListen, engines, ENGINE_LIMITS, descriptors),
-      agents: await listen(agentListen, agents, AGENT_LIMITS, descriptors, accepting),
+      engines: await listen(engineListen, engines, ENGINE_LIMITS, descriptors, undefined, securing?.(engineAccepting)),
+      agents: await listen(
+        ...([agentListen, agents, AGENT_LIMITS, descriptors, agentAccepting] as const),
+        securing?.(agentAccepting),
+      ),
       scrapes: metricsListen && (await listenForScrapes(metricsListen, prometheus)),
     };
   } catch (error) {
@@ -152,7 +209,7 @@ function announce(
     ...(lease.isSelf ? { holderEpoch: lease.epoch } : { holder: lease.holder?.server ?? '' }),
     authorityS,
   });
-  const open = [...options.listen, ...options.agentListen].filter((endpoint) => !isLoopback(endpoint));
+  const open = insecureEndpoints(options).filter((endpoint) => !isLoopback(endpoint));
   if (open.length > 0) {
     const listen = open.map(formatEndpoint);
     log.warn('Listening without TLS on the network: whoever can reach it can do everything', { listen });

@@ -6,7 +6,6 @@ import {
   durationWithin,
   type Endpoint,
   formatEndpoint,
-  isLoopback,
   oneOf,
   type Parsed,
   parseListen,
@@ -14,6 +13,13 @@ import {
 } from '@leasehold/program/option-values';
 import type { Resolved } from '@leasehold/program/options';
 import { list, type OptionTable, optionalValue, type ProgramSpec, toggle, value } from '@leasehold/program/options';
+import {
+  findTlsConflict,
+  refuseInsecure,
+  speaksTls,
+  TLS_DIAL_OPTIONS,
+  TLS_OPTIONS,
+} from '@leasehold/program/tls-options';
 import { parseStore, withoutUser } from './store-target.js';
 
 const MINUTE_MS = 60_000;
@@ -70,8 +76,12 @@ const OPTIONS = {
     parse: parseMetricsListen,
     default: '127.0.0.1:7068',
   }),
-  insecure: toggle({ help: 'take calls without TLS on loopback addresses and unix sockets' }),
-  insecureNetwork: toggle({ help: 'take calls without TLS on any address: whoever can reach it can do everything' }),
+  ...TLS_OPTIONS,
+  ...TLS_DIAL_OPTIONS,
+  insecure: toggle({
+    help: 'speak without TLS on loopback addresses and unix sockets, also where there are certificates: whoever reaches them can do everything',
+  }),
+  insecureNetwork: toggle({ help: 'speak without TLS on any address: whoever can reach it can do everything' }),
   logLevel: value({ unit: 'level', help: LOG_LEVELS.join(', '), parse: oneOf(LOG_LEVELS), default: 'info' }),
   logFormat: value({ unit: 'format', help: LOG_FORMATS.join(' or '), parse: oneOf(LOG_FORMATS), default: 'json' }),
 } satisfies OptionTable;
@@ -89,27 +99,30 @@ export function serverProgram(version: string): ProgramSpec<typeof OPTIONS> {
     commands: {
       export: 'write everything in a store to a file, to move to another store',
       import: 'put such a file into an empty store',
+      pki: 'make a CA, and certificates for servers, engines, viewers and hosts',
     },
     options: OPTIONS,
     examples: [
       'leasehold-server --insecure',
       'leasehold-server --insecure --store embedded:/var/lib/leasehold --agent-listen unix:/run/leasehold-agents.sock',
+      'leasehold-server --listen 10.0.0.1:7067 --agent-listen 10.0.0.1:7069 --tls-cert server.crt --tls-key server.key --tls-ca ca.crt',
       "leasehold-server --insecure-network --listen 10.0.0.1:7067 --agent-listen 10.0.0.1:7069 --store 'mongodb://db1,db2,db3/leasehold?replicaSet=rs0'",
     ],
   };
 }
 
 /** Why the options do not go together; undefined when they do. */
-export function findConflict({ listen, agentListen, insecure, insecureNetwork }: ServerOptions): string | undefined {
-  const all = [...listen, ...agentListen];
-  if (!insecure && !insecureNetwork) {
-    return 'TLS is not available in this version: pass --insecure to take calls without it on loopback and unix sockets';
-  }
-  const open = all.find((endpoint) => !isLoopback(endpoint));
-  if (open && !insecureNetwork) {
-    return `${formatEndpoint(open)} can be reached from the network: without TLS that takes --insecure-network`;
-  }
-  return undefined;
+export function findConflict(options: ServerOptions): string | undefined {
+  const insecure = [
+    ...options.listen.map((endpoint) => refuseInsecure('--listen', endpoint, options)),
+    ...options.agentListen.map((endpoint) => refuseInsecure('--agent-listen', endpoint, options)),
+  ];
+  return findTlsConflict(options) ?? insecure.find((problem) => problem !== undefined);
+}
+
+/** The endpoints at which whoever reaches them can do everything. */
+export function insecureEndpoints(options: ServerOptions): readonly Endpoint[] {
+  return [...options.listen, ...options.agentListen].filter((endpoint) => !speaksTls(endpoint, options));
 }
 
 /** The name of this server in GetStatus: host name and first engine endpoint. */

@@ -4,11 +4,19 @@ import { posix } from 'node:path';
 import type { Import, SourceFacts } from './source-facts.js';
 
 const PROGRAM = ['@leasehold/program/clock', '@leasehold/program/entropy', '@leasehold/program/log'];
-const VALUES = ['@leasehold/proto/values', '@leasehold/proto/digest', '@leasehold/proto/dhcp-options'];
+const VALUES = ['values', 'identity', 'digest', 'dhcp-options'].map((name) => `@leasehold/proto/${name}`);
 const WIRE = ['@leasehold/proto/*', '@bufbuild/protobuf*'];
 
-/** Hashes are functions of their input; everything else in the module is chance. */
-const HASHES = ['hash', 'createHash', 'createHmac', 'timingSafeEqual'];
+/** Hashes, and what is read of a key or a certificate, are functions of their input; everything else in the module is chance. */
+const NO_CHANCE = [
+  'hash',
+  'createHash',
+  'createHmac',
+  'timingSafeEqual',
+  'X509Certificate',
+  'createPrivateKey',
+  'constants',
+];
 
 /**
  * What each layer may import: layers of its own workspace by directory, libraries by name, `*` at the end for a prefix.
@@ -27,6 +35,10 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'server/src/adapters': [
     ...['server/src/adapters', 'server/src/ports', 'server/src/domain', ...PROGRAM, ...WIRE, 'node:*'],
     ...['lmdb', 'mongodb', 'opossum', 'prom-client', '@grpc/grpc-js', '@leasehold/program/make-directory'],
+  ],
+  'server/src/adapters/pki': [
+    ...['server/src/adapters/pki', '@leasehold/proto/identity', '@leasehold/program/make-directory'],
+    ...['@peculiar/x509', 'reflect-metadata', 'node:*'],
   ],
   // The provider runs in virtual time too: no libraries, nothing of the system.
   'server/src/adapters/agents': [
@@ -52,11 +64,15 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   // Chooses among the real ones.
   'server/src/open-store.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
-  'server/src/testing': ['server/src/testing', 'server/src/ports', 'server/src/domain', ...VALUES, 'fast-check'],
+  'server/src/testing': [
+    ...['server/src/testing', 'server/src/ports', 'server/src/domain', ...VALUES, 'fast-check'],
+    ...['server/src/adapters', 'server/src/adapters/pki', '@grpc/grpc-js', 'node:fs'],
+  ],
   'server/src/open-transfer.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],
   'server/src/commands': [
     ...['server/src/commands', 'server/src', 'server/src/open-transfer.ts', 'server/src/transfer', 'server/src/ports'],
-    ...['type server/src/domain', 'server/src/adapters', '@leasehold/program/*', 'node:*'],
+    ...['type server/src/domain', 'server/src/adapters', 'server/src/adapters/pki', ...VALUES],
+    ...['@leasehold/program/*', 'node:*'],
   ],
   'server/src/serve.ts': ['*'],
   'server/src/main.ts': ['*'],
@@ -173,5 +189,5 @@ function noChanceBehind(path: string, imported: Import): boolean {
   if (YIELDING_FILES.test(path) && imported.names.every((name) => name === 'setImmediate')) return true;
   if (imported.from === 'node:process') return path.endsWith('/main.ts');
   if (imported.from.startsWith('node:timers') || imported.from === 'node:perf_hooks') return false;
-  return imported.from !== 'node:crypto' || imported.names.every((name) => HASHES.includes(name));
+  return imported.from !== 'node:crypto' || imported.names.every((name) => NO_CHANCE.includes(name));
 }

@@ -1,7 +1,7 @@
 // The agents' process: see many-agents.ts.
 
-import { credentials } from '@grpc/grpc-js';
 import { grpcTransport } from '@leasehold/agent/session/grpc-transport';
+import { PLAIN } from '@leasehold/agent/session/security';
 import { createLog } from '@leasehold/program/log';
 import { systemClock } from '@leasehold/program/system-clock';
 import { systemEntropy } from '@leasehold/program/system-entropy';
@@ -21,7 +21,7 @@ const ports = {
   entropy,
   log,
   nowMs: monotonicMs,
-  transport: grpcTransport({ credentials: credentials.createInsecure(), clock, mayFollow: () => true, lookup }),
+  transport: grpcTransport({ security: () => PLAIN, clock, mayFollow: () => true, lookup }),
 };
 const hosts: LightHost[] = [];
 let openedCount = 0;

@@ -97,7 +97,7 @@ test.skipIf(!(await hasTool('nft')))(
   'a machine reaches others and MongoDB, and a cut in any direction ends that until it is mended',
   async () => {
     await using lab = new Lab();
-    await using management = await Management.start(lab);
+    await using management = await Management.start(lab, true);
     const [machine, other] = [
       await management.plug(await lab.namespace('one')),
       await management.plug(await lab.namespace('other')),

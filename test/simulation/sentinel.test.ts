@@ -1,5 +1,6 @@
 // What hosts notice on their wires, with real agents and a real server in virtual time.
 
+import { ConflictKind } from '@leasehold/proto/ipam/v1/reservation';
 import type { Ipv4 } from '@leasehold/proto/values';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
@@ -7,6 +8,7 @@ import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
 import { afterEach, describe, expect, test } from 'vitest';
 import { arpFrame, dhcpFrame } from '../fakes/fake-wire.js';
 import { accepted, Installation } from './installation.js';
+import { PlayedAgent } from './played-agent.js';
 
 const RED = 'red' as NetworkId;
 const ADDRESS = 0x0a00000a as Ipv4;
@@ -55,6 +57,19 @@ test('what a host notices is noted with the reservation, once a minute of the sa
   use('h1');
   await installation.advance(1_000);
   expect(slot().revision).toBe(noted.revision + 1);
+});
+
+test('a host is not believed of networks that it does not serve', async () => {
+  await redOnBoth();
+  const [liar, before] = [new PlayedAgent(installation, 'h3'), slot()];
+  await liar.hello();
+  const about = { networkId: 'red', address: '10.0.0.10', reservationId: before.reservationId };
+  const sighting = { ...about, kind: ConflictKind.ADDRESS_IN_USE, sourceMac: THIEF };
+  await liar.say({ $case: 'sightingReport', value: { sessionEpoch: liar.epoch, sightings: [sighting] } });
+  await installation.advance(1_000);
+  expect([slot(), liar.ended]).toEqual([before, undefined]);
+  // It says so by its own word, and is told nothing of the network.
+  expect(liar.actions).toEqual([]);
 });
 
 test('guests are answered as before, and tables do not drift', async () => {

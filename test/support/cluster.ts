@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Leasehold } from '@leasehold/sdk';
+import type { TestAuthority } from '@leasehold/server/testing/test-authority';
 import { eventually } from './eventually.js';
 import { type Machine, Management } from './management.js';
 import { type Bridge, Lab, type Namespace, type Nic } from './netns.js';
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly servers: number;
   /** Whether servers and hosts meet over a network of their own (management.ts). */
   readonly overNetwork?: boolean;
+  /** Whose certificates they show each other there; absent: there is no TLS. */
+  readonly authority?: TestAuthority;
 }
 
 /** A cluster. */
@@ -32,6 +35,7 @@ export class Cluster implements AsyncDisposable {
   readonly #wires = new Map<string, Bridge>();
   readonly #hosts = new Map<string, TestHost>();
   #management: Management | undefined;
+  #authority: TestAuthority | undefined;
 
   /** Nothing is started. Without options: one server, with a store of its own. */
   constructor(options?: ClusterOptions) {
@@ -50,7 +54,7 @@ export class Cluster implements AsyncDisposable {
   /** A cluster whose servers are up; the first one leads. */
   static async startSeveral(options: ClusterOptions, args: readonly string[] = []): Promise<Cluster> {
     const cluster = new Cluster(options);
-    if (options.overNetwork) await cluster.#joinByNetwork();
+    if (options.overNetwork) await cluster.#joinByNetwork(options.store.startsWith('mongodb:'), options.authority);
     const [first, ...others] = cluster.servers;
     await first.start(args);
     await Promise.all(others.map((server) => server.start(args)));
@@ -58,17 +62,22 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** A cluster of one server with a store of its own, whose server and hosts meet over a network. */
-  static async startOverNetwork(args: readonly string[] = []): Promise<Cluster> {
+  static async startOverNetwork(args: readonly string[] = [], authority?: TestAuthority): Promise<Cluster> {
     const cluster = new Cluster();
-    await cluster.#joinByNetwork();
+    await cluster.#joinByNetwork(false, authority);
     await cluster.startServer(args);
     return cluster;
   }
 
-  async #joinByNetwork(): Promise<void> {
-    this.#management = await Management.start(this.lab);
+  async #joinByNetwork(hasStore: boolean, authority?: TestAuthority): Promise<void> {
+    this.#management = await Management.start(this.lab, hasStore);
+    this.#authority = authority;
     for (const [n, server] of this.servers.entries()) {
-      server.moveTo(await this.#management.plug(await this.lab.namespace(`server${n}`)));
+      const machine = await this.#management.plug(await this.lab.namespace(`server${n}`));
+      server.moveTo(machine);
+      if (!authority) continue;
+      const shows = await authority.issue(`server/s${n}`, { ips: [machine.address] });
+      server.secure(authority.flags(this.directory, `server${n}`, shows));
     }
   }
 
@@ -133,15 +142,17 @@ export class Cluster implements AsyncDisposable {
     const directory = join(this.directory, hostId);
     mkdirSync(directory);
     const machine = await this.#management?.plug(namespace);
-    const host = new TestHost(hostId, namespace, directory, [...this.#serverArgs(), ...args], machine);
+    const all = [...(await this.#serverArgs(hostId, directory)), ...args];
+    const host = new TestHost(hostId, namespace, directory, all, machine);
     host.writeNetworks(networkIds.map((networkId) => `${networkId}=${bridgeOf(networkId)}`));
     this.#hosts.set(hostId, host);
     return host;
   }
 
-  #serverArgs(): readonly string[] {
+  async #serverArgs(hostId: string, directory: string): Promise<readonly string[]> {
     const servers = this.servers.flatMap(({ agentEndpoint }) => ['--server', agentEndpoint]);
-    return [this.#management ? '--insecure-network' : '--insecure', ...servers];
+    if (!this.#authority) return [this.#management ? '--insecure-network' : '--insecure', ...servers];
+    return [...this.#authority.flags(directory, 'host', await this.#authority.issue(`host/${hostId}`)), ...servers];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

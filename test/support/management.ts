@@ -24,19 +24,22 @@ export class Management implements AsyncDisposable {
   readonly #lab: Lab;
   readonly #bridge: Bridge;
   readonly #here: Namespace;
+  readonly #hasStore: boolean;
   #machines = 1;
 
-  private constructor(lab: Lab, bridge: Bridge, here: Namespace) {
+  private constructor(lab: Lab, bridge: Bridge, here: Namespace, hasStore: boolean) {
     this.#lab = lab;
     this.#bridge = bridge;
     this.#here = here;
+    this.#hasStore = hasStore;
   }
 
-  /** The management network of a lab. */
-  static async start(lab: Lab): Promise<Management> {
+  /** The management network of a lab; `hasStore`: whether machines reach MongoDB by it (A2). */
+  static async start(lab: Lab, hasStore: boolean): Promise<Management> {
     const [bridge, here] = [await lab.wire(BRIDGE), await lab.here()];
     await lab.plug(bridge, here, HERE);
     await here.addAddress(HERE, `${OURS}/24`);
+    if (!hasStore) return new Management(lab, bridge, here, hasStore);
     await leadToLoopback(here, HERE);
     await here.nft(
       `table ip ${BRIDGE} {`,
@@ -46,7 +49,7 @@ export class Management implements AsyncDisposable {
       '  }',
       '}',
     );
-    return new Management(lab, bridge, here);
+    return new Management(lab, bridge, here, hasStore);
   }
 
   /** Plugs a namespace in. */
@@ -54,6 +57,7 @@ export class Management implements AsyncDisposable {
     const address = `10.254.0.${++this.#machines}`;
     await this.#lab.plug(this.#bridge, namespace, CARD);
     await namespace.addAddress(CARD, `${address}/24`);
+    if (!this.#hasStore) return new Machine(namespace, address);
     await leadToLoopback(namespace, CARD);
     await namespace.nft(
       `table ip ${BRIDGE} {`,
@@ -72,7 +76,7 @@ export class Management implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The rest goes with the lab.
-    await this.#here.nft(`delete table ip ${BRIDGE}`);
+    if (this.#hasStore) await this.#here.nft(`delete table ip ${BRIDGE}`);
     await this.#here.ip(`link delete ${HERE}`);
   }
 }

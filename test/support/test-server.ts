@@ -19,6 +19,7 @@ export class TestServer implements AsyncDisposable {
   readonly #clients: Leasehold[] = [];
   #process: WatchedProcess | undefined;
   #machine: Machine | undefined;
+  #tls: readonly string[] | undefined;
 
   /** `directory`: where its sockets go; `suffix`: what tells them from those of other servers there. */
   constructor(directory: string, suffix: string, store: string) {
@@ -51,6 +52,11 @@ export class TestServer implements AsyncDisposable {
     this.#machine = machine;
   }
 
+  /** Makes it speak TLS on the network, from its next start on, with these flags. */
+  secure(flags: readonly string[]): void {
+    this.#tls = flags;
+  }
+
   /** Its machine. */
   get machine(): Machine {
     if (!this.#machine) throw new Error('The server has no machine of its own');
@@ -67,7 +73,9 @@ export class TestServer implements AsyncDisposable {
   async start(args: readonly string[] = [], options: StartOptions = {}): Promise<void> {
     const peers = this.#machine && `${this.#machine.address}:7067`;
     const all = [
-      ...(peers ? ['--insecure-network', '--listen', peers, '--advertise', peers] : ['--insecure']),
+      ...(this.#tls ?? []),
+      peers && !this.#tls ? '--insecure-network' : '--insecure',
+      ...(peers ? ['--listen', peers, '--advertise', peers] : []),
       ...['--listen', this.apiEndpoint],
       ...['--agent-listen', this.agentEndpoint],
       ...['--metrics-listen', this.metricsEndpoint],

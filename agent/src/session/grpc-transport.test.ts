@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
 import { Status } from '@leasehold/proto/google/rpc/status';
 import { HostAgentServiceService } from '@leasehold/proto/ipam/v1/host_agent_service';
@@ -11,6 +11,7 @@ import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/s
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../../test/fakes/virtual-clock.js';
 import { type GrpcTransportOptions, grpcTransport } from './grpc-transport.js';
+import { PLAIN } from './security.js';
 import type { SessionEnd } from './session-transport.js';
 
 type Call = ServerDuplexStream<SessionRequest, SessionResponse>;
@@ -56,7 +57,7 @@ const ACK: SessionResponse = {
 
 function transportWith(options: Partial<GrpcTransportOptions>) {
   return grpcTransport({
-    credentials: credentials.createInsecure(),
+    security: () => PLAIN,
     clock: new VirtualClock(),
     mayFollow: () => true,
     lookup: () => Promise.reject(new Error('no names here')),

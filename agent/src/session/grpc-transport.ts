@@ -8,13 +8,7 @@
 //   T4. Of a name with several addresses each session dials the next one: who answers at the first need not lead.
 
 import { isIP } from 'node:net';
-import {
-  type ChannelCredentials,
-  type ChannelOptions,
-  type ClientDuplexStream,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { type ChannelOptions, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock, Timer } from '@leasehold/program/clock';
 import { formatEndpoint, parseTarget } from '@leasehold/program/option-values';
 import { ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
@@ -22,6 +16,7 @@ import { Status } from '@leasehold/proto/google/rpc/status';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import { fromRefusal, type NamedHolder } from './named-holder.js';
+import type { Security } from './security.js';
 import type { SessionChannel, SessionEnd, SessionHandlers, SessionTransport } from './session-transport.js';
 
 const CHANNEL_OPTIONS = {
@@ -44,7 +39,8 @@ const MAX_REASON_LENGTH = 300;
 
 /** What sessions over gRPC need. */
 export interface GrpcTransportOptions {
-  readonly credentials: ChannelCredentials;
+  /** With what a server, as it was given or named, is dialled now. */
+  readonly security: (server: string) => Security;
   readonly clock: Pick<Clock, 'after'>;
   /** Whether a server that another one names may be dialled as the configured ones are. */
   readonly mayFollow: (server: string) => boolean;
@@ -91,7 +87,7 @@ class GrpcSession implements SessionChannel {
     );
     const name = nameIn(server);
     if (name) void this.#resolve(server, name, nextOf);
-    else this.#dial(server, CHANNEL_OPTIONS);
+    else this.#dial(server, server, {});
   }
 
   async #resolve(server: string, { host, port }: { host: string; port: number }, nextOf: NextOf): Promise<void> {
@@ -105,11 +101,13 @@ class GrpcSession implements SessionChannel {
     if (this.#closed) return;
     if (address === undefined) this.#end({ reason: `No address of ${host}: ${problem}` });
     // The name is what the server is asked for, and known by.
-    else this.#dial(formatEndpoint({ kind: 'tcp', host: address, port }), { ...CHANNEL_OPTIONS, [AUTHORITY]: server });
+    else this.#dial(server, formatEndpoint({ kind: 'tcp', host: address, port }), { [AUTHORITY]: server });
   }
 
-  #dial(target: string, options: ChannelOptions): void {
-    const client = new HostAgentServiceClient(target, this.#options.credentials, options);
+  #dial(server: string, target: string, options: ChannelOptions): void {
+    // As it is now: who renews certificates does not restart agents. It is known by what it was given as, not by the address.
+    const { credentials, options: known } = this.#options.security(server);
+    const client = new HostAgentServiceClient(target, credentials, { ...CHANNEL_OPTIONS, ...options, ...known });
     const call = client.session();
     this.#dialled = { client, call };
     call.on('data', (response: SessionResponse) => {

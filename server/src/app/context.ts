@@ -44,7 +44,7 @@ export interface Context {
 
 /** Who asks, and until when the answer matters. */
 export interface Call {
-  /** The caller's name, `insecure` on a plaintext listener. */
+  /** Who calls, `engine/ovirt`; `insecure` on a plaintext listener. */
   readonly caller: string;
   readonly signal: AbortSignal;
   /** The answer is given from memory, because the store is away: it is as things were at that time. */

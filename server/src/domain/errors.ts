@@ -43,6 +43,8 @@ export type IpamErrorKind =
   | 'rate-limited'
   | 'session-superseded'
   | 'session-too-slow'
+  | 'unauthenticated'
+  | 'permission-denied'
   | 'too-busy';
 
 /** A field of the request and what is wrong with it. */
@@ -393,4 +395,18 @@ export function sessionSuperseded(hostId: HostId): Refused {
 /** The agent does not read what it is sent. */
 export function sessionTooSlow(): Refused {
   return refuse('session-too-slow', 'The agent is too slow in reading what it is sent, it should connect anew');
+}
+
+/** Nobody knows who calls; `problem`: what is wrong with its certificate. */
+export function unauthenticated(problem: string): Refused {
+  const message = `It is not known who calls: ${problem}`;
+  return refuse(
+    'unauthenticated',
+    `${message}; dial with a certificate of this installation (docs/operations.md, "TLS")`,
+  );
+}
+
+/** Who calls may not do this; `caller`: as it is named in logs; `instead`: who may, or what it should do. */
+export function permissionDenied(caller: string, what: string, instead: string): Refused {
+  return refuse('permission-denied', `${caller} may not ${what}: ${instead}`, { caller });
 }

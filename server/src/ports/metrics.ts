@@ -119,6 +119,35 @@ export const METRICS = {
     name: 'leasehold_agent_connections_refused_total',
     help: 'New connections of agents that were closed, because too many waited to be let in or they waited too long',
   },
+  engineAcceptSeconds: {
+    kind: 'histogram',
+    name: 'leasehold_engine_accept_seconds',
+    help: 'How long a new TLS connection of an engine waited until it was let in, in seconds',
+    buckets: SECONDS,
+  },
+  engineConnectionsRefused: {
+    kind: 'counter',
+    name: 'leasehold_engine_connections_refused_total',
+    help: 'New TLS connections of engines that were closed, because too many waited to be let in or they waited too long',
+  },
+  handshakesFailed: {
+    kind: 'counter',
+    name: 'leasehold_tls_handshakes_failed_total',
+    help: 'TLS handshakes that came to nothing, by reason: timeout, crowded (too many were under way), other',
+    labels: ['reason'],
+  },
+  connectionsUnauthenticated: {
+    kind: 'counter',
+    name: 'leasehold_unauthenticated_connections_total',
+    help: 'TLS connections of nobody who is known, by reason: none (no certificate), ended, not-yet, other-ca, purpose, identity',
+    labels: ['reason'],
+  },
+  callsRefused: {
+    kind: 'counter',
+    name: 'leasehold_refused_calls_total',
+    help: 'Calls that were refused for who called, by reason: UNAUTHENTICATED, PERMISSION_DENIED',
+    labels: ['reason'],
+  },
   tableDrifts: {
     kind: 'counter',
     name: 'leasehold_table_drifts_total',

@@ -20,7 +20,10 @@ export interface AcceptLimits {
   readonly inOrderMs: number;
 }
 
-/** Agents. They give up 10 s after they dialled, and as many as may wait are let in within 8 s. */
+/**
+ * Agents. They give up 10 s after they dialled, and as many as may wait are let in within 8 s. By TLS engines, too: it is the
+ * handshakes that cost, and theirs are no cheaper.
+ */
 export const AGENT_ACCEPTS: AcceptLimits = {
   perSecond: ACCEPTED_PER_S,
   atOnce: ACCEPTED_AT_ONCE,

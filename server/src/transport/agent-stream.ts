@@ -8,11 +8,16 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { HostAgentServiceServer } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
 import { type IpamError, sessionTooSlow } from '../domain/errors.js';
+import { callerOf } from './callers.js';
 import { toWireError } from './errors.js';
 
 /** Where a stream goes; the agent sessions are behind it. */
 export interface AgentStreams {
-  open(link: { send(message: SessionResponse): void; end(error: IpamError | undefined): void }): {
+  open(
+    link: { send(message: SessionResponse): void; end(error: IpamError | undefined): void },
+    /** The one host that its caller may speak for; absent: any. */
+    speaksFor?: string,
+  ): {
     receive(request: SessionRequest): void;
     closed(): void;
   };
@@ -28,7 +33,8 @@ export function hostAgentHandlers(agents: AgentStreams): HostAgentServiceServer 
   return {
     session: (call: ServerDuplexStream<SessionRequest, SessionResponse>) => {
       const outbox = new Outbox(call);
-      const stream = agents.open(outbox);
+      const caller = callerOf(call.metadata);
+      const stream = agents.open(outbox, caller.role === 'insecure' ? undefined : caller.name);
       call.on('data', (request: SessionRequest) => stream.receive(request));
       const over = () => stream.closed();
       call.on('cancelled', over);

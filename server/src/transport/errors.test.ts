@@ -29,6 +29,7 @@ import {
   noHolderOf,
   type Obstacle,
   outcomeUnknown,
+  permissionDenied,
   type Refused,
   rangeInUse,
   rateLimited,
@@ -48,6 +49,7 @@ import {
   subnetOverlap,
   success,
   tooBusy,
+  unauthenticated,
   watchCompacted,
   watchTooSlow,
 } from '../domain/errors.js';
@@ -119,6 +121,8 @@ const SAMPLES: Readonly<Record<IpamErrorKind, readonly Refused[]>> = {
   'store-unavailable': [storeUnavailable('The store is closed')],
   'session-superseded': [sessionSuperseded(HOST)],
   'session-too-slow': [sessionTooSlow()],
+  unauthenticated: [unauthenticated('it has no certificate')],
+  'permission-denied': [permissionDenied('viewer/ann', 'call CreateNetwork', 'that is for engine')],
 };
 
 const ERRORS: readonly IpamError[] = Object.values(SAMPLES).flatMap((refusals) => refusals.map(({ error }) => error));

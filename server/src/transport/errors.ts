@@ -51,6 +51,8 @@ export const REFUSALS = {
   'watch-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'WATCH_TOO_SLOW' },
   'rate-limited': { code: status.RESOURCE_EXHAUSTED, reason: 'RATE_LIMITED' },
   'session-superseded': { code: status.ABORTED, reason: 'SESSION_SUPERSEDED' },
+  unauthenticated: { code: status.UNAUTHENTICATED, reason: 'UNAUTHENTICATED' },
+  'permission-denied': { code: status.PERMISSION_DENIED, reason: 'PERMISSION_DENIED' },
   'session-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'SESSION_TOO_SLOW' },
 } as const satisfies Record<IpamErrorKind, WireRefusal>;
 

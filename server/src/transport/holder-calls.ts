@@ -10,11 +10,15 @@
 //   H5. What it merely does better is done here where it cannot be asked, and refused only when it may have been done.
 //   H6. Reads have a connection of their own: they do not wait behind those that wait for servers, and one that is not
 //       answered in time says nothing of whether the holder can do.
+//   H7. Servers know each other by their certificates; for whom a call is passed on it says, and the holder decides by that.
+//       A holder that does not know this server counts as one that cannot be reached.
 
-import { Client, type ClientOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import { noHolder, outcomeUnknown } from '../domain/errors.js';
 import type { HolderLease } from '../ports/holder-lease.js';
+import { ON_BEHALF_OF } from './callers.js';
+import { type Dial, PLAIN_DIAL } from './dial.js';
 import { HolderRefusedError, orThrow, reasonOf } from './errors.js';
 import type { Handle, UnaryCall } from './unary.js';
 
@@ -55,11 +59,13 @@ export class HolderCalls {
   readonly #lease: HolderLease;
   readonly #server: string;
   readonly #clock: Clock;
-  readonly #reading = new Line();
-  readonly #doing = new Line();
+  readonly #reading: Line;
+  readonly #doing: Line;
 
   /** `server`: the name of this one. */
-  constructor(lease: HolderLease, server: string, clock: Clock) {
+  constructor(lease: HolderLease, server: string, clock: Clock, dial: Dial = PLAIN_DIAL) {
+    this.#reading = new Line(dial);
+    this.#doing = new Line(dial);
     this.#lease = lease;
     this.#server = server;
     this.#clock = clock;
@@ -92,6 +98,7 @@ export class HolderCalls {
     try {
       return await this.#pass(client, method, request, call, READ_WITHIN_MS);
     } catch (error) {
+      if (error instanceof StrangerError) return undefined;
       if (!(error instanceof SilenceError) && !isUnavailable(error)) throw error;
       if (error instanceof SilenceError && error.code === status.DEADLINE_EXCEEDED)
         this.#leaveAlone(this.#reading, client);
@@ -120,6 +127,7 @@ export class HolderCalls {
     try {
       return await this.#pass(client, method, request, call, LONGEST_MS);
     } catch (error) {
+      if (error instanceof StrangerError) return undefined;
       if (error instanceof SilenceError) return orThrow(outcomeUnknown());
       throw error;
     }
@@ -167,6 +175,7 @@ export class HolderCalls {
   ): Promise<Response> {
     const metadata = new Metadata();
     metadata.set(PASSED_ON, this.#server);
+    metadata.set(ON_BEHALF_OF, call.caller);
     const [ours, callers] = [this.#after(withinMs), Number(call.grpc.getDeadline())];
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, response?: Response) => {
@@ -176,8 +185,9 @@ export class HolderCalls {
           const isCallers =
             (error.code === status.CANCELLED && call.signal.aborted) ||
             (error.code === status.DEADLINE_EXCEEDED && callers <= ours);
-          const hasWord = isCallers || reasonOf(error) !== undefined;
-          reject(hasWord ? new HolderRefusedError(error) : new SilenceError(error));
+          const reason = reasonOf(error);
+          if (reason === 'UNAUTHENTICATED') reject(new StrangerError(error.details));
+          else reject(isCallers || reason !== undefined ? new HolderRefusedError(error) : new SilenceError(error));
         }
       };
       const passed = client.makeUnaryRequest(
@@ -203,15 +213,24 @@ class Line {
   client: Client | undefined;
   /** Until then it is not asked. */
   awayUntilMs = -Infinity;
+  readonly #dial: Dial;
   #target: string | undefined;
+  #shown: unknown;
 
-  /** The client of a target; that of another one is closed. */
+  constructor(dial: Dial) {
+    this.#dial = dial;
+  }
+
+  /** The client of a target; that of another one, or of another certificate, is closed. */
   to(target: string): Client {
-    if (this.client && this.#target === target) return this.client;
+    const shown = this.#dial.shows();
+    if (this.client && this.#target === target && this.#shown === shown) return this.client;
     this.close();
     this.#target = target;
+    this.#shown = shown;
     this.awayUntilMs = -Infinity;
-    this.client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const { credentials, options } = this.#dial.to(target);
+    this.client = new Client(target, credentials, { ...CHANNEL_OPTIONS, ...options });
     return this.client;
   }
 
@@ -230,6 +249,9 @@ class SilenceError extends Error {
     this.code = code;
   }
 }
+
+/** The holder does not know this server, and did nothing: what it says of that is not for the caller, who is known here. */
+class StrangerError extends Error {}
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof HolderRefusedError && error.wire.code === status.UNAVAILABLE;

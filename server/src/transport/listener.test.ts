@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MemoryLog } from '../../../test/fakes/memory-log.js';
 import { VirtualClock } from '../../../test/fakes/virtual-clock.js';
 import { networkNotFound } from '../domain/errors.js';
+import { NO_METRICS } from '../ports/metrics.js';
 import { fromCreateSubnet } from './convert/subnet.js';
 import { orThrow } from './errors.js';
 import { ENGINE_LIMITS, type Listener, listen } from './listener.js';
@@ -102,7 +103,7 @@ describe('a listener that lets in by a rate', () => {
     directory = mkdtempSync(join(tmpdir(), 'leasehold-listener-'));
     path = join(directory, 's');
     const metrics = { count: (name: string) => void counted.push(name), observe: () => undefined };
-    const accepting = { limits: LIMITS, clock, metrics };
+    const accepting = { limits: LIMITS, clock, metrics, of: 'agent' } as const;
     const endpoints = [
       { kind: 'unix', path },
       { kind: 'tcp', host: 'localhost', port: 0 },
@@ -161,7 +162,7 @@ describe('a listener that lets in by a rate', () => {
   });
 
   test('says why it cannot listen', async () => {
-    const accepting = { limits: LIMITS, clock, metrics: { count: () => undefined, observe: () => undefined } };
+    const accepting = { limits: LIMITS, clock, metrics: NO_METRICS, of: 'agent' } as const;
     const again = listen([...paced.endpoints].slice(1), twoCalls(), ENGINE_LIMITS, readDescriptors(), accepting);
     await expect(again).rejects.toThrow('it is in use by another program');
   });

@@ -3,7 +3,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { Endpoint } from '@leasehold/program/option-values';
 import { formatEndpoint } from '@leasehold/program/option-values';
-import { ListenError, removeStaleSocket, whyNotListening } from './listener.js';
+import { ListenError, removeStaleSocket, whyNotListening } from './doors.js';
 import type { Prometheus } from './prometheus.js';
 
 /** A listener that is up. */

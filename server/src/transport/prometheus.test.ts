@@ -38,6 +38,7 @@ const APP = {
 async function scrape(app: object): Promise<string> {
   const prometheus = new Prometheus();
   prometheus.show(app as never);
+  prometheus.showTls({ current: { notAfterMs: 1_900_000_000_000 } }, [{ handshakes: 2 }, { handshakes: 1 }]);
   return prometheus.scrape();
 }
 
@@ -49,6 +50,8 @@ describe('a scrape', () => {
         'leasehold_info{version="1.2.3",server="s1",store="memory",store_uid="u",incarnation="2"} 1',
         'leasehold_store_available 1',
         'leasehold_leads 1',
+        'leasehold_tls_certificate_end_seconds 1900000000',
+        'leasehold_tls_handshakes 3',
         'leasehold_holder_known 1',
         'leasehold_brake{kind="START"} 1',
         'leasehold_watches 4',

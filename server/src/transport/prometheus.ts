@@ -1,5 +1,6 @@
 // Metrics as Prometheus scrapes them: what was counted as it happened, and what is true at the moment of a scrape.
 
+import type { TlsMaterial } from '@leasehold/program/tls-files';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Host } from '../domain/host.js';
 import { METRICS, type MetricDefinition, type MetricLabels, type Metrics } from '../ports/metrics.js';
@@ -39,19 +40,35 @@ export class Prometheus {
 
   /** Shows from now on how the installation is, as this server knows it. */
   show(app: UseCases): void {
-    for (const { name, help, labels = [], read } of GAUGES) {
-      const gauge: Gauge = new Gauge({
-        name,
-        help,
-        labelNames: [...labels],
-        registers: [this.#registry],
-        collect: () => {
-          // What is not there any more is not shown any more.
-          gauge.reset();
-          for (const [value, values = {}] of read(app)) gauge.set(values, value);
-        },
-      });
-    }
+    for (const { read, ...definition } of GAUGES) this.#gauge(definition, () => read(app));
+  }
+
+  /** Shows from now on what TLS is spoken with, and how much of it begins. */
+  showTls(
+    files: { readonly current: Pick<TlsMaterial, 'notAfterMs'> },
+    listeners: readonly { readonly handshakes: number }[],
+  ): void {
+    const end = 'Until when the certificate of this server is valid, in seconds since 1970';
+    this.#gauge({ name: 'leasehold_tls_certificate_end_seconds', help: end }, () => [
+      [files.current.notAfterMs / 1_000],
+    ]);
+    this.#gauge({ name: 'leasehold_tls_handshakes', help: 'TLS handshakes that are under way' }, () => [
+      [listeners.reduce((sum, { handshakes }) => sum + handshakes, 0)],
+    ]);
+  }
+
+  #gauge({ name, help, labels = [] }: Omit<GaugeDefinition, 'read'>, read: () => readonly Sample[]): void {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      collect: () => {
+        // What is not there any more is not shown any more.
+        gauge.reset();
+        for (const [value, values = {}] of read()) gauge.set(values, value);
+      },
+    });
   }
 }
 

@@ -7,13 +7,13 @@ import type { Call } from '../app/context.js';
 import { outcomeUnknown, storeUnavailable } from '../domain/errors.js';
 import type { WallTime } from '../domain/ids.js';
 import { OutcomeUnknownError, StoreUnavailableError } from '../ports/store.js';
+import { formatCaller } from './access.js';
+import { callerOf } from './callers.js';
 import { HolderRefusedError, RefusedError, toWireError, type WireError } from './errors.js';
 
 /** What a handler does: decode, call, encode. */
 export type Handle<Request, Response> = (request: Request, call: UnaryCall) => Promise<Response> | Response;
 
-// Until TLS says who calls, everybody on a plaintext listener is this caller.
-const PLAINTEXT_CALLER = 'insecure';
 /** Since when the store is away, on an answer that was given from memory. */
 export const STALE_TRAILER = 'leasehold-stale-since';
 
@@ -34,13 +34,18 @@ export function unary<Request, Response>(
 
 /** A call as use cases see it. Its signal is made when somebody asks for it: few do, and it costs more than a reserve. */
 export class UnaryCall implements Call {
-  readonly caller = PLAINTEXT_CALLER;
   readonly grpc: ServerUnaryCall<unknown, unknown>;
+  #caller: string | undefined;
   #cancelled: AbortController | undefined;
   #trailer: Metadata | undefined;
 
   constructor(grpc: ServerUnaryCall<unknown, unknown>) {
     this.grpc = grpc;
+  }
+
+  get caller(): string {
+    this.#caller ??= formatCaller(callerOf(this.grpc.metadata));
+    return this.#caller;
   }
 
   get signal(): AbortSignal {

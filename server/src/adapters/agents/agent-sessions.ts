@@ -6,6 +6,7 @@
 //       Before the manager first said what a host shall serve, it is told nothing: a restarted server must not stop
 //       anybody out of ignorance.
 //   P3. A heartbeat is acknowledged only after a renewal of the lease that began after its arrival (protocol.md §3.4).
+//   P4. A host speaks for itself alone, and is told of what it serves alone: of other networks it is not believed either.
 
 import type { Log } from '@leasehold/program/log';
 import type {
@@ -96,9 +97,9 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     return this.#counter;
   }
 
-  /** Begins a stream; its first message must be a hello. */
-  open(link: AgentLink): HelloStream {
-    return new HelloStream(link, this, this.#options.clock);
+  /** Begins a stream; its first message must be a hello. `speaksFor`: of this host; absent: of any. */
+  open(link: AgentLink, speaksFor?: string): HelloStream {
+    return new HelloStream(link, this, this.#options.clock, speaksFor);
   }
 
   async provide(hostId: HostId, networks: readonly ProvidedNetwork[], undecided?: IsUndecided): Promise<void> {
@@ -348,7 +349,11 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
   #sighted({ hostId }: AgentSession, report: SightingReport): IpamError | undefined {
     const sightings = fromSightings(report.sightings, hostId);
     if (!sightings.ok) return sightings.error;
-    for (const { place, sighting } of sightings.value) this.#options.sightings.sighted(place, sighting);
+    const serves = this.#provisions.of(hostId)?.networks;
+    for (const { place, sighting } of sightings.value) {
+      if (serves?.has(place.networkId)) this.#options.sightings.sighted(place, sighting);
+      else this.#options.metrics.count('sightings', { kind: sighting.kind, outcome: 'dropped' });
+    }
     return undefined;
   }
 

@@ -13,6 +13,7 @@ let begun: Hello[];
 let received: SessionRequest[];
 let ended: IpamError[];
 let stream: HelloStream;
+let openFor: (hostId?: string) => void;
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -34,7 +35,10 @@ beforeEach(() => {
     },
     ended: () => undefined,
   };
-  stream = new HelloStream(link, owner, clock);
+  openFor = (hostId) => {
+    stream = new HelloStream(link, owner, clock, hostId);
+  };
+  openFor();
 });
 
 function say(part: Parameters<typeof Hello.fromPartial>[0]): void {
@@ -141,5 +145,25 @@ describe('a session', () => {
     stream.receive(SessionRequest.fromPartial({ message: { $case: 'heartbeat', value: { tables: [wrong] } } }));
     expect(received).toEqual([]);
     expect(ended.map(({ violations }) => violations[0]?.field)).toEqual(['tables[0].digest']);
+  });
+});
+
+describe('who may speak for one host alone', () => {
+  const own = { kind: 'permission-denied', metadata: { caller: 'host/h1' } };
+
+  test('says hello for it', () => {
+    openFor('h1');
+    say({ last: true });
+    expect([begun.length, ended]).toEqual([1, []]);
+  });
+
+  test('is denied another, also in a later part', () => {
+    openFor('h1');
+    say({ hostId: 'h2', last: true });
+    expect([begun, ended]).toMatchObject([[], [own]]);
+    openFor('h1');
+    say({ attachments: attachments(1) });
+    say({ hostId: 'h2', last: true });
+    expect([begun, ended]).toMatchObject([[], [own, own]]);
   });
 });

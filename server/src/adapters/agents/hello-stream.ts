@@ -2,10 +2,11 @@
 //
 //   H1. What a stream can make the server keep is bounded, in entries, in bytes and in time, before anything is known of
 //       who sends it: until its hello is whole an agent is a stranger.
+//   H2. Who may speak for one host alone says hello for that one.
 
 import type { Clock, Timer } from '@leasehold/program/clock';
 import type { Hello, SessionRequest } from '@leasehold/proto/ipam/v1/session';
-import { type IpamError, invalidField } from '../../domain/errors.js';
+import { type IpamError, invalidField, permissionDenied } from '../../domain/errors.js';
 import { type AgentLink, AgentSession } from './session.js';
 import { fromHelloPart, fromSessionMessage } from './wire.js';
 
@@ -28,14 +29,17 @@ const HELLO_TIMEOUT_MS = 10_000;
 export class HelloStream {
   readonly #link: AgentLink;
   readonly #owner: StreamOwner;
+  readonly #speaksFor: string | undefined;
   readonly #deadline: Timer;
   #hello: Hello | undefined;
   #session: AgentSession | 'beginning' | undefined;
   #open = true;
 
-  constructor(link: AgentLink, owner: StreamOwner, clock: Clock) {
+  /** `speaksFor`: the one host whose hello is taken; absent: any. */
+  constructor(link: AgentLink, owner: StreamOwner, clock: Clock, speaksFor?: string) {
     this.#link = link;
     this.#owner = owner;
+    this.#speaksFor = speaksFor;
     this.#deadline = clock.after(HELLO_TIMEOUT_MS, () => {
       this.#end(invalidField('hello', `Not whole within ${HELLO_TIMEOUT_MS / 1_000} s`).error);
     });
@@ -61,9 +65,15 @@ export class HelloStream {
       this.#end(part.error);
       return;
     }
+    const { hostId } = part.value;
+    if (this.#speaksFor !== undefined && hostId !== this.#speaksFor) {
+      const own = `its certificate is of host ${this.#speaksFor}`;
+      this.#end(permissionDenied(`host/${this.#speaksFor}`, `speak for host ${hostId}`, own).error);
+      return;
+    }
     const hello = this.#hello ?? { ...part.value, attachments: [], tables: [] };
     this.#hello = hello;
-    if (hello.hostId !== part.value.hostId) {
+    if (hello.hostId !== hostId) {
       this.#end(invalidField('hello.host_id', 'The parts of a hello name different hosts').error);
       return;
     }
