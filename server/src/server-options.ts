@@ -14,6 +14,7 @@ import {
 } from '@leasehold/program/option-values';
 import type { Resolved } from '@leasehold/program/options';
 import { list, type OptionTable, optionalValue, type ProgramSpec, toggle, value } from '@leasehold/program/options';
+import { AUDIT_LOGS } from './domain/audit.js';
 import { parseStore, withoutUser } from './store-target.js';
 
 const MINUTE_MS = 60_000;
@@ -73,6 +74,12 @@ const OPTIONS = {
   insecure: toggle({ help: 'take calls without TLS on loopback addresses and unix sockets' }),
   insecureNetwork: toggle({ help: 'take calls without TLS on any address: whoever can reach it can do everything' }),
   logLevel: value({ unit: 'level', help: LOG_LEVELS.join(', '), parse: oneOf(LOG_LEVELS), default: 'info' }),
+  auditLog: value({
+    unit: 'changes',
+    help: 'of which changes there are log lines: settings, or all, which is a line more for every reserve and release',
+    parse: oneOf(AUDIT_LOGS),
+    default: 'settings',
+  }),
   logFormat: value({ unit: 'format', help: LOG_FORMATS.join(' or '), parse: oneOf(LOG_FORMATS), default: 'json' }),
 } satisfies OptionTable;
 
