@@ -1,5 +1,6 @@
 // The way in: from options to a client with everything resolved.
 
+import { Audit } from './audit.js';
 import { type CallOptions, Calls } from './calls.js';
 import { GetStatusRequest, type IpamServiceClient, IpamServiceService as rpc } from './gen/ipam/v1/ipam_service.js';
 import { Hosts } from './hosts.js';
@@ -40,6 +41,7 @@ export class Leasehold implements AsyncDisposable {
   readonly reservations: Reservations;
   readonly hosts: Hosts;
   readonly placements: Placements;
+  readonly audit: Audit;
   readonly #calls: Calls;
 
   constructor(calls: Calls) {
@@ -49,6 +51,7 @@ export class Leasehold implements AsyncDisposable {
     this.reservations = new Reservations(calls);
     this.hosts = new Hosts(calls);
     this.placements = new Placements(calls);
+    this.audit = new Audit(calls);
   }
 
   /** The generated gRPC client on the same connection: no deadlines, retries or conversions. Messages: `@leasehold/sdk/raw/*`. */

@@ -1,6 +1,7 @@
 // Every command, in the order of help.
 
 import type { Command } from './command.js';
+import { auditCommands } from './commands/audit.js';
 import { historyCommands } from './commands/history.js';
 import { hostCommands } from './commands/host.js';
 import { networkCommands } from './commands/network.js';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   ...subnetCommands,
   ...hostCommands,
   ...placementCommands,
+  ...auditCommands,
   ...watchCommands,
   ...statusCommands,
 ];
