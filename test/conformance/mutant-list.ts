@@ -133,6 +133,12 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
     caughtBy: 'an audit event is there if its change is',
   },
   {
+    name: 'an amended reservation is not looked at',
+    file: 'slots.ts',
+    edit: ['|| before.reservationId !== slot.reservationId) return', '|| before.address !== slot.address) return'],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
     name: 'history is not found by when it was released',
     file: 'keys.ts',
     edit: ["(moment === 'createTime' ? 'c' : 'r')", "(moment === 'createTime' ? 'c' : 'c')"],

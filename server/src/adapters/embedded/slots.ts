@@ -7,9 +7,9 @@ import type { Change } from '../../domain/change.js';
 import type { NetworkId, Revision } from '../../domain/ids.js';
 import type { SlotKey } from '../../domain/reservation-id.js';
 import type { Slot } from '../../domain/slot.js';
-import type { SlotFilter, SlotPage, SlotStore } from '../../ports/store.js';
+import type { MomentFilter, SlotFilter, SlotPage, SlotStore } from '../../ports/store.js';
 import { putEvent } from './audit.js';
-import { decodeHeld, encodeHeld, type RowCodec } from './codec.js';
+import { decodeHeld, encodeHeld, isReservedRow, type RowCodec } from './codec.js';
 import type { GroupCommit } from './group-commit.js';
 import { type Key, keyAfter, macKey, parseSlotKey, slotKey, slotRange } from './keys.js';
 import { newestOf } from './moments.js';
@@ -69,8 +69,7 @@ function slotWrites(parts: SlotParts): Pick<SlotStore, SlotWrites> {
     amend: (slot, event) =>
       commit.submit((changes) => {
         const before = currentSlot(parts, slot);
-        const isStill = before?.revision === slot.revision && before.reservationId === slot.reservationId;
-        if (!isStill) return 'conflict';
+        if (before?.revision !== slot.revision || before.reservationId !== slot.reservationId) return 'conflict';
         putEvent(tables, event);
         return write(parts, slot, before, changes);
       }),
@@ -127,18 +126,22 @@ function slotReads(parts: SlotParts): Omit<SlotStore, SlotWrites> {
       const { start, end } = slotRange(networkId, from, to);
       return tables.slots.count(start, end);
     },
-    newest: (filter, after, limit) => newestOf(batches(parts, filter.networkId), filter, after, limit),
+    newest: (filter, after, limit) => newestOf(batches(parts, filter), filter, after, limit),
   };
 }
 
-/** Every slot, or those of a network, some at a time, as each time shows them. */
-function* batches({ tables, codec, commit }: SlotParts, networkId: NetworkId | undefined): Generator<readonly Slot[]> {
+/** Every slot, or those of a network, that may have had the moment: some at a time, as each time shows them. */
+function* batches(
+  { tables, codec, commit }: SlotParts,
+  { moment, networkId }: MomentFilter,
+): Generator<readonly Slot[]> {
   const range: { readonly start?: Key; readonly end?: Key } = networkId === undefined ? {} : slotRange(networkId);
   let start = range.start;
   for (;;) {
     commit.check();
     const rows = Array.from(tables.slots.range(LOOKED_AT_ONCE, start, range.end));
-    yield rows.map(({ key, value }) => codec.decodeSlot(parseSlotKey(key), value));
+    const wanted = moment === 'createTime' ? rows : rows.filter(({ value }) => !isReservedRow(value));
+    yield wanted.map(({ key, value }) => codec.decodeSlot(parseSlotKey(key), value));
     const last = rows.at(-1);
     if (!last || rows.length < LOOKED_AT_ONCE) return;
     start = keyAfter(last.key);
