@@ -1,5 +1,6 @@
 // The way in: from options to a client with everything resolved.
 
+import { Audit } from './audit.js';
 import { type CallOptions, Calls } from './calls.js';
 import { GetStatusRequest, type IpamServiceClient, IpamServiceService as rpc } from './gen/ipam/v1/ipam_service.js';
 import { HostHandle, NetworkHandle, ReservationHandle, SubnetHandle } from './handles.js';
@@ -53,6 +54,7 @@ export class Leasehold implements AsyncDisposable {
   readonly reservations: Reservations;
   readonly hosts: Hosts;
   readonly placements: Placements;
+  readonly audit: Audit;
   readonly #calls: Calls;
 
   constructor(calls: Calls, batching: boolean) {
@@ -62,6 +64,7 @@ export class Leasehold implements AsyncDisposable {
     this.reservations = new Reservations(calls, batching);
     this.hosts = new Hosts(calls);
     this.placements = new Placements(calls);
+    this.audit = new Audit(calls);
   }
 
   /** A network by its id, with its verbs. Nobody is asked whether it exists, here as below. */

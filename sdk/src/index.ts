@@ -1,5 +1,6 @@
 // The public face of the SDK: what is named here is kept stable.
 
+export type { Audit, AuditEvent, AuditFilter, AuditPlacements, AuditResourceKind } from './audit.js';
 export type { ItemResult } from './batches.js';
 export type { CallOptions } from './calls.js';
 export { type ConnectOptions, connect, DEFAULT_SERVER, DEFAULT_TIMEOUT_MS, type Leasehold } from './connect.js';

@@ -4,6 +4,7 @@ import { fakeRuntime } from './testing/fake-runtime.js';
 import { type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
 import {
   NOON,
+  wireAudit,
   wireHost,
   wireNetwork,
   wirePlacement,
@@ -145,6 +146,37 @@ test('history is a list of tenures of an address, a MAC or an owner', async () =
     { ...none, mac: wireReservation.mac, networkId: 'red', pageSize: 7, pageToken: '' },
     { ...none, owner: 'vm-42/nic0', pageSize: 0, pageToken: '' },
   ]);
+});
+
+test('who changed what is a list of events, each with what it was before and is after', async () => {
+  await using it = await open({
+    listAuditEvents: ({ pageToken }) =>
+      pageToken === ''
+        ? { events: wireAudit, nextPageToken: 'more' }
+        : { events: [{ ...wireAudit[0], resourceKind: 99 as 1, before: { state: undefined } }] },
+  });
+  const { audit } = it.leasehold;
+  const filter = { resourceKind: 'subnet', resourceId: 'red-a', caller: 'me', startTime: NOON } as const;
+  const [subnet, reserved, deleted, moved, newer] = await audit.list(filter, { pageSize: 4 }).toArray();
+  expect(subnet).toMatchObject({ resourceKind: 'subnet', caller: 'engine/ovirt', networkId: 'red', requestId: '' });
+  const leaseTimes =
+    subnet?.resourceKind === 'subnet' && [subnet.before, subnet.after].map((each) => each?.leaseTimeSeconds);
+  expect(leaseTimes).toEqual([3_600, 7_200]);
+  expect(reserved).toMatchObject({ before: undefined, after: { mac: '52:54:00:aa:bb:cc', state: 'reserved' } });
+  expect(deleted).toMatchObject({
+    resourceKind: 'host',
+    before: { managed: true, liveness: 'unknown' },
+    after: undefined,
+  });
+  expect(moved).toMatchObject({ resourceKind: 'placements', before: { hostIds: ['h1'] }, after: { hostIds: ['h2'] } });
+  expect(newer).toMatchObject({ resourceKind: 'unknown', before: undefined, after: undefined, method: 'UpdateSubnet' });
+  const asked = { networkId: '', resourceId: 'red-a', caller: 'me', startTime: NOON, endTime: undefined, pageSize: 4 };
+  expect(it.fake.requests('listAuditEvents')).toEqual([
+    { ...asked, resourceKind: 2, pageToken: '' },
+    { ...asked, resourceKind: 2, pageToken: 'more' },
+  ]);
+  await audit.list().page();
+  expect(it.fake.requests('listAuditEvents')[2]).toMatchObject({ resourceKind: 0, resourceId: '', caller: '' });
 });
 
 test('a delete carries its guard', async () => {

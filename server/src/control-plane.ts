@@ -31,9 +31,11 @@ import { Sentinel } from './app/sentinel.js';
 import { type ServerIdentity, Status } from './app/status.js';
 import { Subnets } from './app/subnets.js';
 import { View } from './app/view.js';
+import { type AuditEvent, type AuditLog, momentEvent } from './domain/audit.js';
 import type { MakeBreaker } from './ports/breaker.js';
 import { type Metrics, NO_METRICS } from './ports/metrics.js';
 import type { Store } from './ports/store.js';
+import { auditFields } from './transfer/audit-fields.js';
 import type { UseCases } from './transport/ipam-service.js';
 
 /** What a control plane runs on. */
@@ -50,6 +52,8 @@ export interface ControlPlaneOptions {
   /** How long ended tenures are kept; absent: 90 days. */
   readonly historyRetentionMs?: number;
   readonly metrics?: Metrics;
+  /** Of which changes there are log lines; absent: of settings. */
+  readonly auditLog?: AuditLog;
 }
 
 /** A control plane that runs. */
@@ -111,7 +115,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   await holding.start();
   const holdsStill = () => holding.because;
   const reuse = () => (lease.epoch !== undefined && !holding.because ? term?.estimates : undefined);
-  const context: Context = { store, view, hosts: agents, lease, reuse, holdsStill, clock, entropy, log, metrics };
+  const tell = (event: AuditEvent) => log.info('audit', auditFields(event));
+  const tellTenure = options.auditLog === 'all' ? tellerOfTenures(tell) : undefined;
+  const known = { store, view, hosts: agents, lease, reuse, holdsStill };
+  const context: Context = { ...known, tell, tellTenure, clock, entropy, log, metrics };
   const events = new Events(context);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker, log });
   const writes = new KeyedQueue();
@@ -165,6 +172,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     view.close();
   };
   return { useCases, agents, lease, stop };
+}
+
+function tellerOfTenures(tell: Context['tell']): Context['tellTenure'] {
+  return (moment, tenure) => {
+    const event = momentEvent(moment, tenure);
+    if (event) tell(event);
+  };
 }
 
 /** What a server does only while it leads. */

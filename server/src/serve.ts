@@ -63,6 +63,7 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
     advertise: advertised(options.advertise, options.listen),
     agentAdvertise: advertised(options.agentAdvertise, options.agentListen),
     historyRetentionMs: options.historyRetention,
+    auditLog: options.auditLog,
     identity: {
       version,
       name: serverName(options.listen[0]),

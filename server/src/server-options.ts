@@ -20,6 +20,7 @@ import {
   TLS_DIAL_OPTIONS,
   TLS_OPTIONS,
 } from '@leasehold/program/tls-options';
+import { AUDIT_LOGS } from './domain/audit.js';
 import { parseStore, withoutUser } from './store-target.js';
 
 const MINUTE_MS = 60_000;
@@ -83,6 +84,12 @@ const OPTIONS = {
   }),
   insecureNetwork: toggle({ help: 'speak without TLS on any address: whoever can reach it can do everything' }),
   logLevel: value({ unit: 'level', help: LOG_LEVELS.join(', '), parse: oneOf(LOG_LEVELS), default: 'info' }),
+  auditLog: value({
+    unit: 'changes',
+    help: 'of which changes there are log lines: settings, or all, which is a line more for every reserve and release',
+    parse: oneOf(AUDIT_LOGS),
+    default: 'settings',
+  }),
   logFormat: value({ unit: 'format', help: LOG_FORMATS.join(' or '), parse: oneOf(LOG_FORMATS), default: 'json' }),
 } satisfies OptionTable;
 

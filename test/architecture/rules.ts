@@ -60,7 +60,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // Puts the core together for main.ts and for simulations, so it knows neither the wire nor a real store.
   'server/src/control-plane.ts': [
     ...['server/src/adapters/agents', 'server/src/app', 'server/src/ports', 'server/src/domain', ...PROGRAM],
-    'type server/src/transport',
+    // Log lines of changes are spelled as in exports.
+    ...['server/src/transfer', 'type server/src/transport'],
   ],
   // Chooses among the real ones.
   'server/src/open-store.ts': ['server/src', 'server/src/adapters', 'server/src/ports', ...PROGRAM],

@@ -159,7 +159,12 @@ async function settledManager(networks: readonly Network[]) {
     ...{ epoch: 1, holder: undefined, isSelf: true, isChanging: false, isBlind: false },
     confirm: async () => {},
   };
-  const never = { reuse: () => undefined, holdsStill: () => undefined };
+  const never = {
+    tell: () => undefined,
+    tellTenure: undefined,
+    reuse: () => undefined,
+    holdsStill: () => undefined,
+  };
   const context: Context = { store, view, hosts, lease, ...never, clock, entropy, log, metrics: NO_METRICS };
   const fleet = new Fleet({ view, observer: hosts, clock, makeBreaker: virtualBreakers(clock), log });
   const deployment = new Deployment({ view, provider: SILENT, observer: hosts, fleet, log, epoch: 1 });

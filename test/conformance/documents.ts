@@ -1,6 +1,15 @@
 // Documents for the stores under test, short to name: network `red`, address 7, MAC 1.
 
 import type { Cidr, Ipv4, Mac } from '@leasehold/proto/values';
+import {
+  type AuditEvent,
+  auditEvent,
+  hostChange,
+  networkChange,
+  placementsChange,
+  subnetChange,
+  tenureChange,
+} from '@leasehold/server/domain/audit';
 import type { Host } from '@leasehold/server/domain/host';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '@leasehold/server/domain/ids';
 import type { Network, Subnet } from '@leasehold/server/domain/network';
@@ -123,6 +132,41 @@ export function quarantined(slot: Slot): Slot {
 export function ended(slot: Slot): EndedTenure {
   const { state: _, chainCounter: _1, reuseDelayS: _2, leaseTimeCeilingS: _3, revision: _4, ...tenure } = slot;
   return { ...tenure, endTime: (WHEN + 9) as WallTime };
+}
+
+/** Who changed what; the nth millisecond. */
+const by = (method: string, met: { readonly uid: Uid; readonly revision: Revision }, n: number, requestId = '') =>
+  [method, { caller: 'engine/ü "x"', requestId }, met, (WHEN + n) as WallTime] as const;
+
+/** The event of a network's change from a revision, 0: its creation. */
+export function networkEvent(id: string, revision = 0, n = revision): AuditEvent {
+  const [before, after] = [revision === 0 ? undefined : network(id, revision), network(id, revision)];
+  return auditEvent(...by(before ? 'UpdateNetwork' : 'CreateNetwork', after, n, 'r "1"'), networkChange(before, after));
+}
+
+/** An event of every kind, each of another millisecond. */
+export function eventsOfAllKinds(): readonly AuditEvent[] {
+  const fence = { reason: 'pulled its plug', by: 'me', time: WHEN };
+  const bare: Subnet = {
+    ...subnet('s2'),
+    mtu: 1_500,
+    routes: [{ destination: subnet('s1').cidr, nextHop: address(9) }],
+  };
+  const served = {
+    ...network('red', 7),
+    placements: [{ hostId: 'h1' as HostId, hostUid: 'u' as Uid, epoch: 1, since: WHEN }],
+  };
+  const slot = reservation('red', 7, 7, 1);
+  const reserved = { uid: slot.reservationId as string as Uid, revision: slot.revision };
+  return [
+    networkEvent('red'),
+    auditEvent(...by('CreateSubnet', network('red', 1), 1), subnetChange(networkId('red'), undefined, subnet('s1'))),
+    auditEvent(...by('UpdateSubnet', network('red', 2), 2), subnetChange(networkId('red'), subnet('s1'), bare)),
+    auditEvent(...by('FenceHost', host('h1', 1), 3), hostChange(host('h1', 1), { ...host('h1', 1), fence })),
+    auditEvent(...by('DeleteHost', host('h1', 2), 4), hostChange({ ...host('h1', 2), fence }, undefined)),
+    auditEvent(...by('UpdateReservation', reserved, 5), tenureChange(slot, { ...slot, hostname: '', options: [] })),
+    auditEvent(...by('RebalancePlacements', served, 6), placementsChange(network('red', 6), served)),
+  ];
 }
 
 /** Everything an async iterable yields. */

@@ -3,6 +3,7 @@
 
 import { slotId } from '@leasehold/server/adapters/mongodb/documents';
 import { connectMongodb } from '@leasehold/server/adapters/mongodb/mongodb-store';
+import type { AuditEvent } from '@leasehold/server/domain/audit';
 import type { ReservationId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { HolderRecord, HolderStore, Position, Store } from '@leasehold/server/ports/store';
@@ -10,7 +11,18 @@ import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { expect } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import type { FailCommand, MongoNode } from '../support/replica-set.js';
-import { address, collect, ended, host, network, networkId, quarantined, reservation } from './documents.js';
+import {
+  address,
+  collect,
+  ended,
+  eventsOfAllKinds,
+  host,
+  network,
+  networkEvent,
+  networkId,
+  quarantined,
+  reservation,
+} from './documents.js';
 
 /** A command as it went to the database, and the time of its answer. */
 export interface SentCommand {
@@ -114,11 +126,29 @@ function asking(): readonly MongodbCheck[] {
       },
     },
     {
-      name: 'nothing needs a transaction of several documents',
+      name: 'nothing but an audit event needs a transaction of several documents',
       async run({ store, wire }) {
         wire.sent.length = 0;
         await aLife(store);
         for (const { document } of wire.sent) expect(document).not.toHaveProperty('startTransaction');
+      },
+    },
+    {
+      name: 'a change and its audit event are one transaction that a majority journals, the event first',
+      async run({ store: { networks }, wire }) {
+        await networks.put(network('red'));
+        wire.sent.length = 0;
+        await networks.put(network('red', 1), undefined, networkEvent('red', 1));
+        const together = wire.sent.filter(({ document }) => document['autocommit'] === false);
+        expect(together.map(({ name, document }) => `${name} ${document[name] as string}`)).toEqual([
+          'insert audit',
+          'update networks',
+          'commitTransaction 1',
+        ]);
+        expect(
+          new Set(together.map(({ session, document }) => `${session} ${String(document['txnNumber'])}`)).size,
+        ).toBe(1);
+        expect(together.at(-1)?.document['writeConcern']).toMatchObject(MAJORITY);
       },
     },
   ];
@@ -287,6 +317,39 @@ function lostReplies(): readonly MongodbCheck[] {
         expect(await networks.remove(network('red', 1))).toBe('removed');
       };
     }),
+    unanswered('a new network with its audit event', 'commitTransaction', async ({ networks, audit }) => async () => {
+      expect(await networks.put(network('red'), undefined, networkEvent('red'))).toEqual(network('red', 1));
+      expect((await audit.list({}, undefined, 9)).events).toEqual([networkEvent('red')]);
+    }),
+    unanswered('a change of a network with its audit event', 'commitTransaction', async ({ networks, audit }) => {
+      await networks.put(network('red'));
+      return async () => {
+        const event = networkEvent('red', 1);
+        expect(await networks.put(network('red', 1), undefined, event)).toEqual(network('red', 2));
+        expect((await audit.list({}, undefined, 9)).events).toEqual([event]);
+      };
+    }),
+    unanswered('the end of a host with its audit event', 'commitTransaction', async ({ hosts, audit }) => {
+      await hosts.put(host('h1'));
+      const event = eventsOfAllKinds()[4] as AuditEvent;
+      return async () => {
+        expect(await hosts.remove(host('h1', 1), event)).toBe('removed');
+        expect((await audit.list({}, undefined, 9)).events).toEqual([event]);
+      };
+    }),
+    {
+      name: 'a change with its audit event whose connection breaks under way is made once',
+      async run({ store: { networks, audit }, primary }) {
+        await networks.put(network('red'));
+        for (const [i, command] of ['insert', 'update', 'commitTransaction'].entries()) {
+          await using _ = await primary.failCommand({ failCommands: [command], times: 1, closeConnection: true });
+          const event = networkEvent('red', i + 1);
+          expect(await networks.put(network('red', i + 1), undefined, event)).toEqual(network('red', i + 2));
+          expect((await audit.list({}, undefined, 1)).events).toEqual([event]);
+        }
+        expect((await audit.list({}, undefined, 9)).events).toHaveLength(3);
+      },
+    },
     unanswered('the taking of the lead', 'insert', async ({ holder }) => async () => {
       const record = await (holder as HolderStore).take(undefined, LEADER);
       expect(record).toMatchObject({ instance: 'i1', epoch: 1 });

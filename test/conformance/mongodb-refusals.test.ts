@@ -108,6 +108,20 @@ describe.skipIf(!(await hasMongod()))('a server does not start on', () => {
     await expect(open(uri)).resolves.toBeUndefined();
   });
 
+  test('no store of schema 1: it gets what it lacks', async () => {
+    const uri = mongo.freshUri();
+    await open(uri);
+    await changed(uri, async (db) => {
+      await settings(db).updateOne({ _id: 'settings' }, { $set: { schema: 1 } });
+      await db.dropCollection('audit');
+      for (const index of ['created', 'released']) await db.collection('history').dropIndex(index);
+    });
+    await expect(open(uri)).resolves.toBeUndefined();
+    await changed(uri, async (db) => {
+      expect(await settings(db).findOne({ _id: 'settings' })).toMatchObject({ schema: 2 });
+    });
+  });
+
   test('a standalone', async () => {
     await using standalone = await startStandalone();
     await expect(open(standalone.uri('leasehold'))).rejects.toThrow(

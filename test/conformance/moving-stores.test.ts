@@ -112,6 +112,8 @@ function movingTests(place: () => MovingPlace): void {
         if (ended.request)
           expect(await store.slots.findByRequest(ended.request)).toMatchObject({ request: ended.request });
       }
+      const events = STORE.flatMap((each) => (each.kind === 'audit' ? each.documents : []));
+      expect((await store.audit.list({}, undefined, 100)).events).toEqual(events);
       for (const { networkId, subnets } of STORE.flatMap((each) => (each.kind === 'networks' ? each.documents : []))) {
         for (const { subnetId } of subnets) {
           expect(await store.networks.findBySubnet(subnetId)).toMatchObject({ networkId });
@@ -298,7 +300,9 @@ describe.skipIf(!withMongod)('moving into MongoDB', () => {
     await early.write(STORE[0] as Documents);
     await importInto({ target: () => late }, LINES);
     await expect(early.write(STORE[1] as Documents)).rejects.toThrow(/another import took it over.*: import again/);
-    await expect(early.finish({ networks: 4, hosts: 4, slots: 0, history: 0 })).rejects.toThrow(/import again/);
+    await expect(early.finish({ networks: 4, hosts: 4, slots: 0, history: 0, audit: 0 })).rejects.toThrow(
+      /import again/,
+    );
     await early.close();
     expect(documentsOf(await exportFrom(there))).toEqual(documentsOf(TAKEN_OVER));
   });
@@ -321,7 +325,7 @@ describe.skipIf(!withMongod)('moving into MongoDB', () => {
     const target = there.target();
     await target.begin(ARBITRARY_IDENTITY);
     await holder.take(undefined, { instance: 'i', server: 's', advertise: '', agentAdvertise: '' });
-    const nothing = { networks: 0, hosts: 0, slots: 0, history: 0 };
+    const nothing = { networks: 0, hosts: 0, slots: 0, history: 0, audit: 0 };
     await expect(target.finish(nothing)).rejects.toThrow(/a server serves database .*: stop all servers of it/);
     await target.close();
     await store.close();

@@ -117,6 +117,33 @@ export const EMBEDDED_MUTANTS: readonly Case[] = [
     edit: ['staged = next(staged);', 'staged = next(settings);'],
     caughtBy: 'why it holds still is kept',
   },
+  {
+    name: 'an audit event is stored though its change met something else',
+    file: 'networks.ts',
+    edit: [
+      'if (!isStill(before, { uid: over.uid, revision: network.revision }))',
+      'putEvent(tables, event);\n        if (!isStill(before, { uid: over.uid, revision: network.revision }))',
+    ],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
+    name: 'the end of a host has no audit event',
+    file: 'hosts.ts',
+    edit: ['hosts.remove(idKey(hostId));\n        putEvent(tables, event);', 'hosts.remove(idKey(hostId));'],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
+    name: 'an amended reservation is not looked at',
+    file: 'slots.ts',
+    edit: ['|| before.reservationId !== slot.reservationId) return', '|| before.address !== slot.address) return'],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
+    name: 'history is not found by when it was released',
+    file: 'keys.ts',
+    edit: ["(moment === 'createTime' ? 'c' : 'r')", "(moment === 'createTime' ? 'c' : 'c')"],
+    caughtBy: 'history is listed by when tenures were reserved',
+  },
 ];
 
 /** Of the store on MongoDB. */
@@ -327,5 +354,38 @@ export const MONGODB_MUTANTS: readonly Case[] = [
     file: 'hold-still.ts',
     edit: ['{ _id: ID, hold_still: { $exists: false } }', '{ _id: ID }'],
     caughtBy: 'why it holds still is kept',
+  },
+  {
+    name: 'a change is stored without its audit event',
+    file: 'audit.ts',
+    edit: ['talk.writeTogether([insert, command])', 'talk.writeTogether([command, command].slice(insert ? 1 : 0))'],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
+    name: 'an audit event is stored beside its change',
+    file: 'audit.ts',
+    edit: [
+      '(await talk.writeTogether([insert, command]))',
+      '((await talk.writeTogether([insert])) && (await talk.writeTogether([command])))',
+    ],
+    caughtBy: 'an audit event is there if its change is',
+  },
+  {
+    name: 'an audited change does not know its own echo',
+    file: 'audit.ts',
+    edit: ['const filter = { _id: eventId, write: mark };', "const filter = { _id: eventId, write: mark + '?' };"],
+    caughtBy: 'a change of a network with its audit event whose answer is lost',
+  },
+  {
+    name: 'an audited change takes the event of another for its own',
+    file: 'audit.ts',
+    edit: ['const filter = { _id: eventId, write: mark };', 'const filter = mark ? { _id: eventId } : {};'],
+    caughtBy: 'of many that change one thing at once one wins',
+  },
+  {
+    name: 'one node is enough for an audited change',
+    file: 'exchange.ts',
+    edit: ['writeConcern: MAJORITY });', 'writeConcern: { w: 1 } });'],
+    caughtBy: 'a change and its audit event are one transaction',
   },
 ];

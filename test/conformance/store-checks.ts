@@ -2,14 +2,18 @@
 // list, so that the same checks run as tests of good stores and as witnesses against bad ones (store-mutants.test.ts).
 
 import type { Ipv4 } from '@leasehold/proto/values';
+import type { AuditEvent } from '@leasehold/server/domain/audit';
 import type { Change } from '@leasehold/server/domain/change';
 import type { HoldStill } from '@leasehold/server/domain/hold-still';
 import type { ReservationId, Uid, WallTime } from '@leasehold/server/domain/ids';
 import { makeReservationId } from '@leasehold/server/domain/reservation-id';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import {
+  type AuditFilter,
   type ExclusiveHolder,
   type HolderStore,
+  type MomentFilter,
+  type MomentKey,
   type Position,
   PositionLostError,
   type Store,
@@ -22,9 +26,11 @@ import {
   address,
   collect,
   ended,
+  eventsOfAllKinds,
   host,
   mac,
   network,
+  networkEvent,
   networkId,
   quarantined,
   reservation,
@@ -94,6 +100,8 @@ export const STORE_CHECKS: readonly StoreCheck[] = [
   ...requests(),
   ...lists(),
   ...history(),
+  ...moments(),
+  ...audits(),
   ...following(),
   ...snapshots(),
   ...holding(),
@@ -710,6 +718,209 @@ function history(): readonly StoreCheck[] {
   ];
 }
 
+function moments(): readonly StoreCheck[] {
+  const at = (n: number) => (1_700_000_000_000 + n) as WallTime;
+  /** Slots 0 to 5 of which 3 to 5 were released; each has a tenure of before in history. */
+  const fill = async ({ slots }: Store) => {
+    for (let n = 0; n < 6; n++) {
+      const id = n % 2 ? 'red' : 'blue';
+      const past: Slot = { ...reservation(id, n, n), createTime: at(n), createdBy: n % 3 ? 'a' : 'b' };
+      await slots.insert(past);
+      const over = {
+        ...quarantined({ ...past, revision: reservation(id, n, n, 1).revision }),
+        releaseTime: at(10 + n),
+      };
+      await slots.replace(over);
+      const now = {
+        ...reservation(id, n, n, 2),
+        reservationId: `now/${n}` as ReservationId,
+        createTime: at(20 + (n >> 1)),
+      };
+      await slots.replace(now, ended(over));
+      const released = { ...now, revision: reservation(id, n, n, 3).revision };
+      if (n > 2) await slots.replace({ ...quarantined(released), releaseTime: at(30), releasedBy: 'b' });
+    }
+  };
+  const living = async ({ slots }: Store, filter: MomentFilter) => {
+    const ids: string[] = [];
+    for (let after: MomentKey | undefined; ; ) {
+      const some = await slots.newest(filter, after, 2);
+      ids.push(...some.map(({ reservationId }) => reservationId));
+      const last = some.at(-1);
+      if (!last || some.length < 2) return ids;
+      after = { time: last[filter.moment] as WallTime, reservationId: last.reservationId };
+    }
+  };
+  const past = async ({ history: store }: Store, filter: MomentFilter) => {
+    const ids: string[] = [];
+    for (let after: MomentKey | undefined; ; ) {
+      const { tenures, next } = await store.newest(filter, after, 2);
+      expect(tenures.length).toBeLessThanOrEqual(2);
+      ids.push(...tenures.map(({ reservationId }) => reservationId));
+      if (!next) return ids;
+      after = next;
+    }
+  };
+  const now = (...numbers: readonly number[]) => numbers.map((n) => `now/${n}`);
+  const before = (...numbers: readonly number[]) => numbers.map((n) => `${n % 2 ? 'red' : 'blue'}/${n}/${n}`);
+  return [
+    {
+      name: 'slots are listed by when they were reserved or released, the newest first',
+      async run({ store }) {
+        await fill(store);
+        expect(await living(store, { moment: 'createTime' })).toEqual(now(4, 5, 2, 3, 0, 1));
+        expect(await living(store, { moment: 'releaseTime' })).toEqual(now(3, 4, 5));
+        expect(await living(store, { moment: 'createTime', networkId: networkId('red') })).toEqual(now(5, 3, 1));
+        expect(await living(store, { moment: 'createTime', since: at(21), until: at(22) })).toEqual(now(2, 3));
+        expect(await living(store, { moment: 'createTime', caller: 'test' })).toHaveLength(6);
+        expect(await living(store, { moment: 'releaseTime', caller: 'test' })).toEqual([]);
+        expect(await living(store, { moment: 'releaseTime', caller: 'b', networkId: networkId('red') })).toEqual(
+          now(3, 5),
+        );
+      },
+    },
+    {
+      name: 'history is listed by when tenures were reserved or released, the newest first, until it is forgotten',
+      async run({ store }) {
+        await fill(store);
+        for (const moment of ['createTime', 'releaseTime'] as const) {
+          expect(await past(store, { moment })).toEqual(before(5, 4, 3, 2, 1, 0));
+          expect(await past(store, { moment, networkId: networkId('red') })).toEqual(before(5, 3, 1));
+        }
+        expect(await past(store, { moment: 'createTime', caller: 'b' })).toEqual(before(3, 0));
+        expect(await past(store, { moment: 'createTime', since: at(1), until: at(4) })).toEqual(before(3, 2, 1));
+        expect(await past(store, { moment: 'releaseTime', since: at(11), until: at(14) })).toEqual(before(3, 2, 1));
+        expect(await store.history.prune(at(1_000), 10)).toBe(6);
+        for (const moment of ['createTime', 'releaseTime'] as const) expect(await past(store, { moment })).toEqual([]);
+      },
+    },
+  ];
+}
+
+/** Every event that fits, in pages. */
+async function eventsOf({ audit }: Store, filter: AuditFilter = {}, limit = 3): Promise<readonly AuditEvent[]> {
+  const found: AuditEvent[] = [];
+  let page = await audit.list(filter, undefined, limit);
+  for (;;) {
+    expect(page.events.length).toBeLessThanOrEqual(limit);
+    found.push(...page.events);
+    if (!page.next) return found;
+    page = await audit.list(filter, page.next, limit);
+  }
+}
+
+/** Stores events with changes of networks made for them. */
+async function storeEvents({ networks }: Store, events: readonly AuditEvent[]): Promise<void> {
+  for (const [i, event] of events.entries()) {
+    expect(await networks.put(network(`n${i}`), undefined, event)).toMatchObject({ revision: 1 });
+  }
+}
+
+function audits(): readonly StoreCheck[] {
+  return [
+    {
+      name: 'an audit event comes back as it was written, of every kind, also after a restart',
+      async run(stage) {
+        const events = eventsOfAllKinds();
+        await storeEvents(stage.store, events);
+        expect(await eventsOf(stage.store)).toEqual(events.toReversed());
+        expect(await eventsOf(await stage.reopen())).toEqual(events.toReversed());
+      },
+    },
+    {
+      name: 'an audit event is there if its change is, and not if it met something else',
+      async run({ store }) {
+        const { networks, hosts, slots } = store;
+        const kept: AuditEvent[] = [];
+        const [created, fenced, deleted, changed] = [0, 3, 4, 5].map((n) => eventsOfAllKinds()[n] as AuditEvent);
+        const made = async <T>(event: AuditEvent | undefined, write: (event?: AuditEvent) => Promise<T>) => {
+          expect(await write(event)).not.toBe('conflict');
+          if (event) kept.unshift(event);
+        };
+        await made(created, (event) => networks.put({ ...network('red'), subnets: [subnet('s1')] }, undefined, event));
+        expect(await networks.put(network('red'), undefined, networkEvent('red', 0, 50))).toBe('conflict');
+        const late = { ...network('red', 5), displayName: 'late' };
+        expect(await networks.put(late, undefined, networkEvent('red', 5, 51))).toBe('conflict');
+        const blue = { ...network('blue'), subnets: [subnet('s1')] };
+        expect(await networks.put(blue, undefined, networkEvent('blue', 0, 52))).toBe('subnet-taken');
+        await networks.put(network('blue'));
+        const taking = { ...blue, revision: network('blue', 1).revision };
+        expect(await networks.put(taking, undefined, networkEvent('blue', 1, 53))).toBe('subnet-taken');
+        await hosts.put(host('h1'));
+        await made(fenced, (event) => hosts.put(host('h1', 1), event));
+        expect(await hosts.put(host('h1', 1), fenced)).toBe('conflict');
+        expect(await hosts.remove(host('h1', 1), { ...(deleted as AuditEvent), eventId: 'late' })).toBe('conflict');
+        await made(deleted, (event) => hosts.remove(host('h1', 2), event));
+        await slots.insert(reservation('red', 7, 7));
+        const renamed = { ...reservation('red', 7, 7, 1), hostname: 'renamed' };
+        await made(changed, (event) => slots.amend(renamed, event as AuditEvent));
+        expect(await slots.get(networkId('red'), address(7))).toEqual({ ...renamed, revision: 2 });
+        expect(await slots.amend(renamed, { ...(changed as AuditEvent), eventId: 'late' })).toBe('conflict');
+        const other = {
+          ...renamed,
+          reservationId: 'another' as ReservationId,
+          revision: reservation('red', 7, 7, 2).revision,
+        };
+        expect(await slots.amend(other, { ...(changed as AuditEvent), eventId: 'late' })).toBe('conflict');
+        expect(await eventsOf(store)).toEqual(kept);
+      },
+    },
+    {
+      name: 'of many that change one thing at once one wins, and its audit event alone is there',
+      async run({ store }) {
+        const { networks } = store;
+        await networks.put(network('red'));
+        for (let revision = 1; revision < 4; revision++) {
+          const tries = Array.from({ length: 8 }, async (_, n) => {
+            const event = networkEvent('red', revision, revision * 10 + n);
+            const written = await networks.put({ ...network('red', revision), displayName: `${n}` }, undefined, event);
+            return written === 'conflict' ? [] : [event];
+          });
+          const won = (await Promise.all(tries)).flat();
+          expect(won).toHaveLength(1);
+          const since = networkEvent('red', revision, revision * 10).time;
+          expect(await eventsOf(store, { since })).toEqual(won);
+          const { displayName } = (await networks.get(networkId('red'))) ?? network('red');
+          expect(won[0]?.time).toBe(since + Number(displayName));
+        }
+      },
+    },
+    {
+      name: 'audit events are listed by each of their filters, and by all together, the newest first',
+      async run({ store }) {
+        const events = eventsOfAllKinds();
+        const byOther = { ...networkEvent('blue'), caller: 'other', time: ((events[2]?.time ?? 0) + 0) as WallTime };
+        await storeEvents(store, [...events, byOther]);
+        const listed = async (filter: AuditFilter) => (await eventsOf(store, filter, 2)).map(({ eventId }) => eventId);
+        const of = (...numbers: readonly number[]) => numbers.map((n) => events[n]?.eventId);
+        // Of one moment by id.
+        const tied = [of(2)[0] ?? '', byOther.eventId].toSorted();
+        expect(await listed({})).toEqual([...of(6, 5, 4, 3), ...tied, ...of(1, 0)]);
+        expect(await listed({ networkId: networkId('red') })).toEqual(of(6, 5, 2, 1, 0));
+        expect(await listed({ kind: 'subnet' })).toEqual(of(2, 1));
+        expect(await listed({ kind: 'subnet', resourceId: 's2' })).toEqual(of(2));
+        expect(await listed({ kind: 'network', resourceId: 's2' })).toEqual([]);
+        expect(await listed({ caller: 'other' })).toEqual([byOther.eventId]);
+        const [from, to] = [events[3]?.time, events[5]?.time];
+        expect(await listed({ since: from, until: to })).toEqual(of(4, 3));
+        expect(await listed({ since: from, until: to, kind: 'host', resourceId: 'h1' })).toEqual(of(4, 3));
+      },
+    },
+    {
+      name: 'audit events of before a time are forgotten, and no others',
+      async run({ store }) {
+        const events = eventsOfAllKinds();
+        await storeEvents(store, events);
+        const before = events[3]?.time as WallTime;
+        expect(await store.audit.prune(before, 2)).toBe(2);
+        expect(await store.audit.prune(before, 2)).toBe(1);
+        expect(await store.audit.prune(before, 2)).toBe(0);
+        expect(await eventsOf(store)).toEqual(events.slice(3).toReversed());
+      },
+    },
+  ];
+}
+
 function following(): readonly StoreCheck[] {
   return [
     {
@@ -1106,6 +1317,11 @@ function restarts(): readonly StoreCheck[] {
           () => store.networks.put(network('red')),
           () => store.hosts.get(host('h1').hostId),
           () => store.history.prune(0 as WallTime, 1),
+          () => store.history.newest({ moment: 'createTime' }, undefined, 1),
+          () => store.slots.newest({ moment: 'createTime' }, undefined, 1),
+          () => store.networks.put(network('red'), undefined, networkEvent('red')),
+          () => store.audit.list({}, undefined, 1),
+          () => store.audit.prune(0 as WallTime, 1),
           () => store.snapshot(),
         ];
         for (const call of calls) await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError);

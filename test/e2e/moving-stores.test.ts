@@ -95,10 +95,14 @@ describe('on the embedded store', () => {
     const store = storeAt('moved');
     const dry = await ended('import', '--input', file, '--store', store, '--dry-run');
     expect(dry).toMatchObject({ code: 0 });
-    expect(dry.last).toContain('is whole: 1 network, 1 host, 20,000 addresses, 0 ended tenures; the store is empty');
+    expect(dry.last).toContain(
+      'is whole: 1 network, 1 host, 20,000 addresses, 0 ended tenures, 0 audit events; the store is empty',
+    );
     expect(existsSync(at('moved'))).toBe(false);
     const imported = await ended('import', '--input', file, '--store', store);
-    expect(imported.last).toContain('imported 1 network, 1 host, 20,000 addresses, 0 ended tenures into embedded:');
+    expect(imported.last).toContain(
+      'imported 1 network, 1 host, 20,000 addresses, 0 ended tenures, 0 audit events into embedded:',
+    );
     expect(imported.last).toContain('now incarnation 2');
     expect((await ended('import', '--input', file, '--store', store)).last).toContain(
       'moved holds a store already: name a directory that is not there, or an empty one',

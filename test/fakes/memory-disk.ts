@@ -4,6 +4,7 @@
 //   D1. Every change has a position; followers hear it in that order, at once or after their own lag.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { AuditEvent } from '@leasehold/server/domain/audit';
 import type { Change } from '@leasehold/server/domain/change';
 import type { HoldStill } from '@leasehold/server/domain/hold-still';
 import type { Host } from '@leasehold/server/domain/host';
@@ -20,6 +21,8 @@ export class MemoryDisk {
   readonly hosts = new Map<HostId, Host>();
   readonly slots = new Map<NetworkId, Map<Ipv4, Slot>>();
   readonly history = new Map<ReservationId, EndedTenure>();
+  /** By id. */
+  readonly audit = new Map<string, AuditEvent>();
   /** Every change so far, until `forgetChanges`. */
   log: PositionedChange[] = [];
   starts = 0;
@@ -105,6 +108,11 @@ export class MemoryDisk {
     this.#noteRequests(slot);
     changes.push({ kind: 'slot', slot: written, ...(before ? { before } : {}) });
     return written;
+  }
+
+  /** Stores the event of a change, if it has one. */
+  putEvent(event: AuditEvent | undefined): void {
+    if (event) this.audit.set(event.eventId, event);
   }
 
   deleteSlot(slot: Slot, changes: Change[]): void {

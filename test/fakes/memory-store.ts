@@ -7,11 +7,13 @@
 //   M3. With `watchLagMs` followers hear a change that much later, and only the writer of a network or a host waits.
 
 import { type Clock, delay } from '@leasehold/program/clock';
+import { inAuditOrder, momentEventId } from '@leasehold/server/domain/audit';
 import type { Change } from '@leasehold/server/domain/change';
 import { joined } from '@leasehold/server/domain/hold-still';
 import { isStill, type Revision } from '@leasehold/server/domain/ids';
-import type { EndedTenure, Slot } from '@leasehold/server/domain/slot';
+import type { EndedTenure, Slot, Tenure } from '@leasehold/server/domain/slot';
 import {
+  type AuditStore,
   type ExclusiveHolder,
   type Follower,
   type HistoryFilter,
@@ -20,6 +22,8 @@ import {
   type HolderRecord,
   type HolderStore,
   type HostStore,
+  type MomentFilter,
+  type MomentKey,
   type NetworkStore,
   type Position,
   type PositionedChange,
@@ -108,6 +112,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     networks: networkStore(disk, journal),
     slots: slotStore(disk, journal),
     history: historyStore(disk, journal),
+    audit: auditStore(disk, journal),
     hosts: hostStore(disk, journal),
     holder: options.shared ? sharedHolder(disk, journal) : exclusiveHolder(disk, journal),
     health: { breaker: undefined, unavailableSince: undefined },
@@ -221,7 +226,7 @@ function networkStore(disk: MemoryDisk, journal: Journal): NetworkStore {
       journal.check();
       return [...disk.networks.values()].find((each) => each.subnets.some((subnet) => subnet.subnetId === subnetId));
     },
-    put: (network, over = network) =>
+    put: (network, over = network, event) =>
       journal.writeSeen((changes) => {
         const before = disk.networks.get(network.networkId);
         if (!isStill(before, { uid: over.uid, revision: network.revision })) return 'conflict';
@@ -230,6 +235,7 @@ function networkStore(disk: MemoryDisk, journal: Journal): NetworkStore {
         if (others.some(({ subnets }) => subnets.some(({ subnetId }) => ids.has(subnetId)))) return 'subnet-taken';
         const written = nextRevision(network);
         disk.networks.set(network.networkId, written);
+        disk.putEvent(event);
         changes.push({ kind: 'network', network: written, ...(before ? { before } : {}) });
         return written;
       }),
@@ -251,21 +257,23 @@ function hostStore(disk: MemoryDisk, journal: Journal): HostStore {
       journal.check();
       return disk.hosts.get(hostId);
     },
-    put: (host) =>
+    put: (host, event) =>
       journal.writeSeen((changes) => {
         const before = disk.hosts.get(host.hostId);
         if (!isStill(before, host)) return 'conflict';
         const written = nextRevision(host);
         disk.hosts.set(host.hostId, written);
+        disk.putEvent(event);
         changes.push({ kind: 'host', host: written, ...(before ? { before } : {}) });
         return written;
       }),
-    remove: (host) =>
+    remove: (host, event) =>
       journal.writeSeen((changes) => {
         const { hostId } = host;
         const before = disk.hosts.get(hostId);
         if (!before || !isStill(before, host)) return 'conflict';
         disk.hosts.delete(hostId);
+        disk.putEvent(event);
         changes.push({ kind: 'host-gone', hostId, before });
         return 'removed';
       }),
@@ -309,6 +317,13 @@ function slotStore(disk: MemoryDisk, journal: Journal): SlotStore {
         if (ended) disk.putEnded(ended);
         return { outcome: { kind: 'replaced', slot: disk.putSlot(slot, changes) }, network };
       }),
+    amend: (slot, event) =>
+      journal.write((changes) => {
+        const before = disk.slot(slot.networkId, slot.address);
+        if (before?.revision !== slot.revision || before.reservationId !== slot.reservationId) return 'conflict';
+        disk.putEvent(event);
+        return disk.putSlot(slot, changes);
+      }),
     free: (ended, revision) =>
       journal.write((changes) => {
         const slot = disk.slot(ended.networkId, ended.address);
@@ -321,7 +336,7 @@ function slotStore(disk: MemoryDisk, journal: Journal): SlotStore {
   };
 }
 
-function slotReads(disk: MemoryDisk, journal: Journal): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
+function slotReads(disk: MemoryDisk, journal: Journal): Omit<SlotStore, 'insert' | 'replace' | 'amend' | 'free'> {
   const get: SlotStore['get'] = async (networkId, address) => {
     journal.check();
     return disk.slot(networkId, address);
@@ -347,6 +362,10 @@ function slotReads(disk: MemoryDisk, journal: Journal): Omit<SlotStore, 'insert'
     async count(networkId, from, to) {
       journal.check();
       return disk.slotsInOrder(networkId).filter(({ address }) => address >= from && address <= to).length;
+    },
+    async newest(filter, after, limit) {
+      journal.check();
+      return ofMoment(disk.slotsInOrder(filter.networkId), filter, after).slice(0, limit);
     },
   };
 }
@@ -381,10 +400,70 @@ function historyStore(disk: MemoryDisk, journal: Journal): HistoryStore {
       const tenures = rest.slice(0, limit);
       return { tenures, next: rest.length > limit ? tenures.at(-1) : undefined };
     },
+    async newest(filter, after, limit) {
+      journal.check();
+      const rest = ofMoment([...disk.history.values()], filter, after);
+      const tenures = rest.slice(0, limit);
+      const last = rest.length > limit ? tenures.at(-1) : undefined;
+      const time = last?.[filter.moment];
+      return { tenures, next: last && time !== undefined ? { time, reservationId: last.reservationId } : undefined };
+    },
     prune: (endedBefore, limit) =>
       journal.write(() => {
         const over = [...disk.history.values()].filter(({ endTime }) => endTime < endedBefore).slice(0, limit);
         for (const ended of over) disk.forgetEnded(ended);
+        return over.length;
+      }),
+  };
+}
+
+/** Those that fit, in the order of their moment, after a key. */
+function ofMoment<T extends Tenure>(tenures: readonly T[], filter: MomentFilter, after: MomentKey | undefined): T[] {
+  const { moment, networkId, caller, since = 0, until = Number.POSITIVE_INFINITY } = filter;
+  const key = (tenure: Tenure) => ({
+    time: tenure[moment] ?? tenure.createTime,
+    eventId: momentEventId(moment, tenure),
+  });
+  const from = after && { time: after.time, eventId: momentEventId(moment, after) };
+  return tenures
+    .filter((tenure) => {
+      const time = tenure[moment];
+      const by = moment === 'createTime' ? tenure.createdBy : tenure.releasedBy;
+      return (
+        time !== undefined &&
+        time >= since &&
+        time < until &&
+        (networkId === undefined || tenure.networkId === networkId) &&
+        (caller === undefined || by === caller) &&
+        (!from || inAuditOrder(from, key(tenure)) < 0)
+      );
+    })
+    .sort((a, b) => inAuditOrder(key(a), key(b)));
+}
+
+function auditStore(disk: MemoryDisk, journal: Journal): AuditStore {
+  return {
+    async list({ networkId, kind, resourceId, caller, since = 0, until = Number.POSITIVE_INFINITY }, after, limit) {
+      journal.check();
+      const rest = [...disk.audit.values()]
+        .filter(
+          (event) =>
+            event.time >= since &&
+            event.time < until &&
+            (networkId === undefined || event.networkId === networkId) &&
+            (kind === undefined || event.kind === kind) &&
+            (resourceId === undefined || event.resourceId === resourceId) &&
+            (caller === undefined || event.caller === caller) &&
+            (!after || inAuditOrder(after, event) < 0),
+        )
+        .sort(inAuditOrder);
+      const events = rest.slice(0, limit);
+      return { events, next: rest.length > limit ? events.at(-1) : undefined };
+    },
+    prune: (before, limit) =>
+      journal.write(() => {
+        const over = [...disk.audit.values()].filter(({ time }) => time < before).slice(0, limit);
+        for (const { eventId } of over) disk.audit.delete(eventId);
         return over.length;
       }),
   };

@@ -129,8 +129,8 @@ export class Engine {
       case 'count':
         if (network) {
           const { dhcpServerCount } = request;
-          void this.#ask(request.via, `count ${network.name} ${dhcpServerCount}`, (cases) =>
-            cases.networks.update(id(network), { dhcpServerCount }, ''),
+          void this.#ask(request.via, `count ${network.name} ${dhcpServerCount}`, (cases, call) =>
+            cases.networks.update(id(network), { dhcpServerCount }, '', call),
           );
         }
         return;
@@ -138,13 +138,13 @@ export class Engine {
         if (network) void this.#changeSubnet(network, request);
         return;
       case 'host':
-        void this.#ask(request.via, `host ${request.host} ${JSON.stringify(request.patch)}`, (cases) =>
-          cases.hosts.update(request.host as HostId, request.patch, ''),
+        void this.#ask(request.via, `host ${request.host} ${JSON.stringify(request.patch)}`, (cases, call) =>
+          cases.hosts.update(request.host as HostId, request.patch, '', call),
         );
         return;
       case 'delete-host':
-        void this.#ask(request.via, `delete-host ${request.host}`, (cases) =>
-          cases.hosts.delete(request.host as HostId, ''),
+        void this.#ask(request.via, `delete-host ${request.host}`, (cases, call) =>
+          cases.hosts.delete(request.host as HostId, '', call),
         );
         return;
       case 'fence':
@@ -181,8 +181,8 @@ export class Engine {
         ? await this.#ask(via, 'bad address', (cases, call) =>
             cases.reserve.reserve(reserveCommand(network.name, network.macs[0] ?? '', formatIpv4(far)), call),
           )
-        : await this.#ask(via, `bad ${mistake}`, (cases) =>
-            cases.subnets.update(subnetId, { networkId: undefined, patch, etag: '' }),
+        : await this.#ask(via, `bad ${mistake}`, (cases, call) =>
+            cases.subnets.update(subnetId, { networkId: undefined, patch, etag: '' }, call),
           );
     if (answer.kind === 'answer' && answer.result.ok && mistake !== 'far-address') {
       this.#around.report('S11', `${mistake} was taken`);
@@ -289,8 +289,13 @@ export class Engine {
     const { reservationId } = known;
     this.#promises.named(reservationId, undefined);
     const what = `rename ${network.name} ${mac} ${formatIpv4(known.address)} ${hostname}`;
-    const answer = await this.#ask(via, what, (cases) =>
-      cases.reservations.update({ kind: 'id', reservationId }, { hostname }, { reservationId: undefined, etag: '' }),
+    const answer = await this.#ask(via, what, (cases, call) =>
+      cases.reservations.update(
+        { kind: 'id', reservationId },
+        { hostname },
+        { reservationId: undefined, etag: '' },
+        call,
+      ),
     );
     if (answer.wasUnknown) this.#promises.mayBeNamed(reservationId, hostname);
     if (answer.kind === 'answer' && answer.result.ok) this.#promises.named(reservationId, hostname);
@@ -307,7 +312,9 @@ export class Engine {
     { via, change }: Extract<Request, { readonly kind: 'network' }>,
   ): Promise<void> {
     if (change === 'create') return this.#createNetwork(via, network);
-    await this.#ask(via, `delete network ${network.name}`, (cases) => cases.networks.delete(id(network), ''));
+    await this.#ask(via, `delete network ${network.name}`, (cases, call) =>
+      cases.networks.delete(id(network), '', call),
+    );
   }
 
   /** Whoever repeats a request is told what it made then, whatever became of that. */
@@ -346,7 +353,7 @@ export class Engine {
     const first = addressAt(network, 5);
     if (change === 'create') return this.#createSubnet(via, network);
     if (change === 'delete') {
-      await this.#ask(via, `delete subnet ${network.name}`, (cases) => cases.subnets.delete(subnetId, ''));
+      await this.#ask(via, `delete subnet ${network.name}`, (cases, call) => cases.subnets.delete(subnetId, '', call));
       return;
     }
     const patch = {
@@ -357,8 +364,8 @@ export class Engine {
       gateway: { gateway: addressAt(network, 1) },
       'no-gateway': { gateway: undefined },
     }[change];
-    await this.#ask(via, `subnet ${network.name} ${change}`, (cases) =>
-      cases.subnets.update(subnetId, { networkId: undefined, patch: patch as object, etag: '' }),
+    await this.#ask(via, `subnet ${network.name} ${change}`, (cases, call) =>
+      cases.subnets.update(subnetId, { networkId: undefined, patch: patch as object, etag: '' }, call),
     );
   }
 

@@ -85,7 +85,12 @@ export function linkStore(options: StoreLinkOptions): LinkedStore {
     history: {
       get: (id) => exchange.read(() => base.history.get(id)),
       list: (filter, after, limit) => exchange.read(() => base.history.list(filter, after, limit)),
+      newest: (filter, after, limit) => exchange.read(() => base.history.newest(filter, after, limit)),
       prune: (endedBefore, limit) => exchange.write(() => base.history.prune(endedBefore, limit)),
+    },
+    audit: {
+      list: (filter, after, limit) => exchange.read(() => base.audit.list(filter, after, limit)),
+      prune: (before, limit) => exchange.write(() => base.audit.prune(before, limit)),
     },
     hosts: hostStore(base, exchange, watch),
     holder: holderStore(base, exchange),
@@ -165,6 +170,15 @@ function slotStore(base: MemoryStore, exchange: StoreExchange): SlotStore {
         return there && isMine ? { ...answer, outcome: { kind: 'replaced', slot: there } } : answer;
       });
     },
+    amend: (slot, event) => {
+      const mine = new Set<unknown>();
+      return exchange.write(async () => {
+        const answer = await slots.amend(slot, event);
+        if (answer !== 'conflict') mine.add(answer);
+        const there = disk.slot(slot.networkId, slot.address);
+        return answer === 'conflict' && there && mine.has(there) ? there : answer;
+      });
+    },
     free: (ended, revision) =>
       exchange.write(async (attempt) => {
         const answer = await slots.free(ended, revision);
@@ -178,6 +192,7 @@ function slotStore(base: MemoryStore, exchange: StoreExchange): SlotStore {
     findByRequest: (key) => exchange.read(() => slots.findByRequest(key)),
     list: (filter, after, limit) => exchange.read(() => slots.list(filter, after, limit)),
     count: (networkId, from, to) => exchange.read(() => slots.count(networkId, from, to)),
+    newest: (filter, after, limit) => exchange.read(() => slots.newest(filter, after, limit)),
   };
 }
 
@@ -185,13 +200,13 @@ function networkStore({ networks, disk }: MemoryStore, exchange: StoreExchange, 
   return {
     get: (networkId) => exchange.read(() => networks.get(networkId)),
     findBySubnet: (subnetId) => exchange.read(() => networks.findBySubnet(subnetId)),
-    put: (network, over) => {
+    put: (network, over, event) => {
       const mine = new Set<unknown>();
       return watch.seen(
         (answer) => typeof answer === 'object',
         () =>
           exchange.write(async () => {
-            const answer = await networks.put(network, over);
+            const answer = await networks.put(network, over, event);
             if (typeof answer === 'object') mine.add(answer);
             const there = disk.networks.get(network.networkId);
             return answer === 'conflict' && there && mine.has(there) ? there : answer;
@@ -214,25 +229,25 @@ function networkStore({ networks, disk }: MemoryStore, exchange: StoreExchange, 
 function hostStore({ hosts, disk }: MemoryStore, exchange: StoreExchange, watch: Watch): HostStore {
   return {
     get: (hostId) => exchange.read(() => hosts.get(hostId)),
-    put: (host) => {
+    put: (host, event) => {
       const mine = new Set<unknown>();
       return watch.seen(
         (answer) => typeof answer === 'object',
         () =>
           exchange.write(async () => {
-            const answer = await hosts.put(host);
+            const answer = await hosts.put(host, event);
             if (typeof answer === 'object') mine.add(answer);
             const there = disk.hosts.get(host.hostId);
             return answer === 'conflict' && there && mine.has(there) ? there : answer;
           }),
       );
     },
-    remove: (host) =>
+    remove: (host, event) =>
       watch.seen(
         (answer) => answer === 'removed',
         () =>
           exchange.write(async (attempt) => {
-            const answer = await hosts.remove(host);
+            const answer = await hosts.remove(host, event);
             if (answer === 'removed' || attempt === 1) return answer;
             return disk.hosts.get(host.hostId)?.uid === host.uid ? answer : 'removed';
           }),

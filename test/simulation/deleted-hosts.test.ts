@@ -48,7 +48,7 @@ describe('a host that says hello while it is deleted', () => {
     });
     await first();
     let isOver = false;
-    const deleting = installation.plane.useCases.hosts.delete(H1, '').finally(() => {
+    const deleting = installation.plane.useCases.hosts.delete(H1, '', CALL).finally(() => {
       isOver = true;
     });
     await installation.advance(10);
@@ -156,7 +156,7 @@ test('a deletion that outlasts the lead of its server withdraws nothing from the
     await held;
     return get(networkId);
   });
-  const deleting = a.plane.useCases.hosts.delete(H1, '');
+  const deleting = a.plane.useCases.hosts.delete(H1, '', CALL);
   await advance(10);
   const away = () => Promise.reject(new StoreUnavailableError('away'));
   vi.spyOn(holder, 'renew').mockImplementation(away);

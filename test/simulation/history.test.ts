@@ -7,6 +7,7 @@ import { reservationEtag } from '@leasehold/server/domain/etag';
 import type { ReservationId, SubnetId } from '@leasehold/server/domain/ids';
 import type { HistoryFilter } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CALL } from './commands.js';
 import { accepted, Installation } from './installation.js';
 
 const HOUR_MS = 3_600_000;
@@ -98,6 +99,7 @@ describe('a reservation is changed', () => {
       { kind: 'address', subnetId: 'tiny' as SubnetId, address: address as never },
       patch,
       { reservationId: undefined, etag: '', ...guards },
+      CALL,
     );
 
   test('in what is named, and in nothing else', async () => {

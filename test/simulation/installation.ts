@@ -8,6 +8,7 @@ import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/s
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
+import type { AuditLog } from '@leasehold/server/domain/audit';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, SubnetId, WallTime } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
@@ -30,6 +31,7 @@ export interface InstallationOptions {
   /** S. */
   readonly authorityS?: number;
   readonly historyRetentionMs?: number;
+  readonly auditLog?: AuditLog;
 }
 
 /** The installation. */
@@ -78,7 +80,7 @@ export class Installation {
   async startServer(options: InstallationOptions = {}): Promise<void> {
     const { clock, log } = this;
     this.#options = { ...this.#options, ...options };
-    const { authorityS, historyRetentionMs } = this.#options;
+    const { authorityS, historyRetentionMs, auditLog } = this.#options;
     this.#store = openMemoryStore({ disk: this.disk, ...(authorityS !== undefined && { authorityS }) });
     this.#plane = await startControlPlane({
       store: this.#store,
@@ -87,6 +89,7 @@ export class Installation {
       log,
       makeBreaker: virtualBreakers(clock),
       ...(historyRetentionMs !== undefined && { historyRetentionMs }),
+      ...(auditLog !== undefined && { auditLog }),
       identity: { version: '0', name: 'sim', startTime: clock.now() as WallTime, insecureListeners: [] },
     });
     await this.advance(0);
@@ -163,25 +166,25 @@ export class Installation {
 
   /** Changes settings of a subnet; a refusal is an answer. */
   tryUpdateSubnet(subnetId: string, patch: Partial<SubnetSettings>) {
-    return this.plane.useCases.subnets.update(subnetId as SubnetId, { networkId: undefined, patch, etag: '' });
+    return this.plane.useCases.subnets.update(subnetId as SubnetId, { networkId: undefined, patch, etag: '' }, CALL);
   }
 
   /** Deletes a subnet; a refusal is an answer. */
   tryDeleteSubnet(subnetId: string) {
-    return this.plane.useCases.subnets.delete(subnetId as SubnetId, '');
+    return this.plane.useCases.subnets.delete(subnetId as SubnetId, '', CALL);
   }
 
   /** Deletes a network; a refusal is an answer. */
   tryDeleteNetwork(networkId: string) {
-    return this.plane.useCases.networks.delete(networkId as NetworkId, '');
+    return this.plane.useCases.networks.delete(networkId as NetworkId, '', CALL);
   }
 
   async updateHost(hostId: string, patch: { managed?: boolean; maintenance?: boolean }): Promise<void> {
-    accepted(await this.plane.useCases.hosts.update(hostId as HostId, patch, ''));
+    accepted(await this.plane.useCases.hosts.update(hostId as HostId, patch, '', CALL));
   }
 
   async updateNetwork(networkId: string, patch: { dhcpServerCount?: number; ipamEnabled?: boolean }): Promise<void> {
-    accepted(await this.plane.useCases.networks.update(networkId as NetworkId, patch, ''));
+    accepted(await this.plane.useCases.networks.update(networkId as NetworkId, patch, '', CALL));
   }
 
   /** A host that was heard once, long ago. */
@@ -192,7 +195,7 @@ export class Installation {
 
   /** An operator forgets a host; a refusal is thrown. */
   async deleteHost(hostId: string): Promise<void> {
-    accepted(await this.plane.useCases.hosts.delete(hostId as HostId, ''));
+    accepted(await this.plane.useCases.hosts.delete(hostId as HostId, '', CALL));
   }
 
   /** The placements of a network as users see them: `host state`, sorted. */

@@ -245,7 +245,7 @@ describe('the managers of several servers', () => {
     const told = [h1, h2].map(({ actions }) => actions);
     for (let n = 0; n < 5; n++) {
       // It wakes the manager, and the host was told before.
-      await group.during(a.plane.useCases.networks.update(RED, { labels: { n: String(n) } }, ''));
+      await group.during(a.plane.useCases.networks.update(RED, { labels: { n: String(n) } }, '', CALL));
       await beating(1_000, () => h2.heartbeat(BigInt(100 + n), [h2.state()]));
     }
     expect([h1, h2].map(({ actions }) => actions)).toEqual(told);
@@ -260,7 +260,7 @@ describe('the managers of several servers', () => {
     networks.put = async (...args) => {
       if (args[0].networkId === RED && args[0].placements.length > 0 && conflicts === 0) {
         conflicts++;
-        await b.plane.useCases.networks.update(RED, { dhcpServerCount: 2 }, '');
+        await b.plane.useCases.networks.update(RED, { dhcpServerCount: 2 }, '', CALL);
         expect(await put(...args)).toBe('conflict');
         return 'conflict';
       }

@@ -37,7 +37,7 @@ afterEach(() => installation.stop());
 
 const release = (guestStopped: boolean) => installation.tryRelease('red-a', ADDRESS, { guestStopped });
 const fence = () => installation.plane.useCases.hosts.fence(H1, 'pulled its plug', CALL);
-const remove = () => installation.plane.useCases.hosts.delete(H1, '');
+const remove = () => installation.plane.useCases.hosts.delete(H1, '', CALL);
 const slot = () => installation.disk.slotsInOrder(RED).find(({ address }) => formatIpv4(address) === ADDRESS);
 const rests = () => slot()?.state === 'quarantined';
 

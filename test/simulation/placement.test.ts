@@ -2,6 +2,7 @@
 
 import type { NetworkId, Uid } from '@leasehold/server/domain/ids';
 import { afterEach, describe, expect, test } from 'vitest';
+import { CALL } from './commands.js';
 import { accepted, Installation } from './installation.js';
 
 let installation: Installation;
@@ -304,7 +305,7 @@ describe('what an operator asks for', () => {
 describe('a rebalance', () => {
   const moves = async (validateOnly: boolean, networkId?: string) => {
     const { rebalance } = installation.plane.useCases;
-    return accepted(await rebalance.run(networkId as NetworkId | undefined, validateOnly));
+    return accepted(await rebalance.run(networkId as NetworkId | undefined, validateOnly, CALL));
   };
 
   test('moves to a new host what it showed before, while somebody answers all the time, and then nothing', async () => {
@@ -382,7 +383,7 @@ describe('a rebalance of more networks than are written at a time', () => {
       if (args[0].networkId.startsWith('a')) await held;
       return put(...args);
     };
-    const moving = rebalance.run(undefined, false);
+    const moving = rebalance.run(undefined, false, CALL);
     await meanwhile();
     letGo();
     const moves = accepted(await moving);

@@ -6,6 +6,7 @@ import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
 import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CALL } from './commands.js';
 import { HeldWatch } from './held-watch.js';
 import { PlayedAgent } from './played-agent.js';
 import { type GroupServer, macOf, release, reserve, ServerGroup } from './server-group.js';
@@ -99,7 +100,7 @@ describe('reservations', () => {
     const made = accepted(await group.during(reserve(b, 'red', 1)));
     await group.clock.advance(1_000);
     const longer = { networkId: undefined, patch: { leaseTimeS: 7_200 }, etag: '' };
-    const updating = a.plane.useCases.subnets.update('red' as SubnetId, longer);
+    const updating = a.plane.useCases.subnets.update('red' as SubnetId, longer, CALL);
     // It is durable, and the other server did not see it yet.
     await group.clock.advance(5);
     const { slots } = b.plane.useCases.context.store;
@@ -138,7 +139,7 @@ describe('reservations', () => {
 
   test('a subnet that one server deleted, another one gives no address of, whatever its memory says', async () => {
     await group.clock.advance(1_000);
-    accepted(await group.during(a.plane.useCases.subnets.delete('red' as SubnetId, '')));
+    accepted(await group.during(a.plane.useCases.subnets.delete('red' as SubnetId, '', CALL)));
     const refused = await group.during(reserve(b, 'red', 1));
     expect(kindOf(refused)).toBe('subnet-not-found');
     const slots = [...(group.disk.slots.get('red' as NetworkId)?.values() ?? [])];
@@ -153,7 +154,11 @@ describe('reservations', () => {
       await group.clock.advance(1_000);
       const first = (0x0a010000 + n * 256 + 9) as Ipv4;
       const patch = { excludedRanges: [{ first, last: (first + 53) as Ipv4 }] };
-      const changed = a.plane.useCases.subnets.update(name as SubnetId, { networkId: undefined, patch, etag: '' });
+      const changed = a.plane.useCases.subnets.update(
+        name as SubnetId,
+        { networkId: undefined, patch, etag: '' },
+        CALL,
+      );
       await group.clock.advance(headStartMs);
       const results = await group.during(Promise.all(Array.from({ length: 20 }, (_, each) => reserve(b, name, each))));
       const isShrunk = (await group.during(changed)).ok;
@@ -208,14 +213,15 @@ describe.each([
   test.each([false, true])(
     'stays if it was acknowledged: a network is disabled (its server dies: %s)',
     async (kill) => {
-      const disable = (name: string) => a.plane.useCases.networks.update(name as NetworkId, { ipamEnabled: false }, '');
+      const disable = (name: string) =>
+        a.plane.useCases.networks.update(name as NetworkId, { ipamEnabled: false }, '', CALL);
       const results = await repeatedBeside(disable, more, kill);
       expect(results.filter(({ answer, stored }) => answer === 'reserved' && stored !== 'reserved')).toEqual([]);
     },
   );
 
   test.each([false, true])('is never one of a subnet that is gone (its server dies: %s)', async (kill) => {
-    const remove = (name: string) => a.plane.useCases.subnets.delete(name as SubnetId, '');
+    const remove = (name: string) => a.plane.useCases.subnets.delete(name as SubnetId, '', CALL);
     const results = await repeatedBeside(remove, more, kill);
     const wrong = results.filter(({ answer, stored, subnets }) =>
       subnets === 0 ? answer !== 'refused' || stored !== 'none' : answer === 'reserved' && stored !== 'reserved',
@@ -359,12 +365,12 @@ describe('a server whose watch is lost', () => {
     watch.isHeld = true;
     // It knows a later document than the one that comes then.
     for (const displayName of ['one', 'two', 'three', 'four', 'five', 'six']) {
-      accepted(await group.during(networks.update(red, { displayName }, '')));
+      accepted(await group.during(networks.update(red, { displayName }, '', CALL)));
     }
     const { address } = accepted(await group.during(reserve(c, 'red', 1))).tenure;
     accepted(await group.during(release(a, 'red', formatIpv4(address), { guestStopped: true })));
-    accepted(await group.during(subnets.delete(subnetId, '')));
-    accepted(await group.during(networks.delete(red, '')));
+    accepted(await group.during(subnets.delete(subnetId, '', CALL)));
+    accepted(await group.during(networks.delete(red, '', CALL)));
     group.disk.networks.delete(red);
     await group.createSubnet(a, 'red', '10.0.0.0/28');
     const shown: string[] = [];

@@ -83,7 +83,7 @@ test('of a host that was deleted, too', async () => {
   await released();
   const fromMs = group.clock.now();
   await group.clock.advance(MINUTE_MS);
-  accepted(await group.during(a.plane.useCases.hosts.delete(H1, '')));
+  accepted(await group.during(a.plane.useCases.hosts.delete(H1, '', CALL)));
   const waitedMs = await restedMs(fromMs);
   expect(waitedMs).toBeGreaterThan(SILENCE_MS);
   expect(waitedMs).toBeLessThan(SILENCE_MS * 1.4);

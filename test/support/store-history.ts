@@ -4,6 +4,7 @@
 //   H1. A step is one durable write: afterwards all of it is there, or nothing. What it does at once shares that write.
 //   H2. It runs in virtual time: run twice, it leaves the same.
 
+import type { AuditEvent } from '@leasehold/server/domain/audit';
 import type { ReservationId, WallTime } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
@@ -12,9 +13,11 @@ import {
   address,
   collect,
   ended,
+  eventsOfAllKinds,
   host,
   mac,
   network,
+  networkEvent,
   quarantined,
   reservation,
   subnet,
@@ -83,6 +86,24 @@ export const STORE_HISTORY: readonly HistoryStep[] = [
   step('another MAC has the address', ({ store }) => insert(store, { ...again(again(made(1))), mac: mac(77) })),
   step('history is pruned in part', async ({ store }) => expectKind(1, await store.history.prune(ALWAYS, 1))),
   step('a host changes', ({ store }) => putHost(store, 'h1', 1)),
+  step('somebody changes a network', async ({ store }) => {
+    const before = await store.networks.get(RED);
+    const event = networkEvent('red', before?.revision);
+    const outcome = before && (await store.networks.put({ ...before, displayName: 'theirs' }, undefined, event));
+    expectKind('object', typeof outcome);
+  }),
+  step('somebody changes a reservation', async ({ store }) => {
+    const [, , , , , event] = eventsOfAllKinds();
+    const amended = { ...(await slotOf(store, 1)), hostname: 'theirs' };
+    expectKind('object', typeof (await store.slots.amend(amended, event as AuditEvent)));
+  }),
+  step('somebody forgets a host', async ({ store }) => {
+    const [, , , , event] = eventsOfAllKinds();
+    expectKind('removed', await store.hosts.remove(host('h3', 1), event));
+  }),
+  step('the oldest audit event is forgotten', async ({ store }) => {
+    expectKind(1, await store.audit.prune(ALWAYS, 1));
+  }),
   step('a host goes', async ({ store }) => {
     expectKind('removed', await store.hosts.remove(host('h2', 1)));
   }),
@@ -116,7 +137,7 @@ export interface SeenState {
 
 /** Everything that can be seen of a store, as JSON has it; with the changes after some positions. */
 export async function stateOf(store: Store, after: readonly Position[]): Promise<unknown> {
-  const { networks, hosts, slots, history, settings } = store;
+  const { networks, hosts, slots, history, audit, settings } = store;
   const tenures = [1, 2, 3, ...FEW, ...MANY].map(made).flatMap((slot) => [slot, again(slot), again(again(slot))]);
   const macs = [...new Set([mac(77), ...tenures.map((tenure) => tenure.mac)])];
   const snapshot = await store.snapshot();
@@ -138,6 +159,9 @@ export async function stateOf(store: Store, after: readonly Position[]): Promise
       pastOfAddress: await history.list({ place: { subnetId: made(1).subnetId, address: address(1) } }, undefined, 99),
       pastOfOwner: await history.list({ owner: made(1).owner }, undefined, 1_000),
       pastOfMacs: await Promise.all(macs.map((each) => history.list({ mac: each }, undefined, 99))),
+      begun: await history.newest({ moment: 'createTime' }, undefined, 1_000),
+      released: await history.newest({ moment: 'releaseTime' }, undefined, 1_000),
+      audit: await audit.list({}, undefined, 1_000),
       changes: await Promise.all(after.map((position) => changesAfter(store, position))),
     };
     return JSON.parse(JSON.stringify(state));

@@ -1,6 +1,7 @@
 // Every command, in the order of help.
 
 import type { Command } from './command.js';
+import { auditCommands } from './commands/audit.js';
 import { completionCommands } from './commands/completion.js';
 import { doctorCommands } from './commands/doctor.js';
 import { historyCommands } from './commands/history.js';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   ...subnetCommands,
   ...hostCommands,
   ...placementCommands,
+  ...auditCommands,
   ...watchCommands,
   ...statusCommands,
   ...doctorCommands,

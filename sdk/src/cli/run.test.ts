@@ -272,6 +272,36 @@ describe('history', () => {
   });
 });
 
+describe('audit', () => {
+  test('is a table of who changed what, newest first, with the names of what is another than before', async () => {
+    await using server = await withServer(EVERYTHING);
+    expect((await server.run('audit --resource subnet:red-a')).stdout).toBe(
+      [
+        'TIME                  CALLER        METHOD               RESOURCE         NETWORK  CHANGED',
+        '2026-01-02T12:00:00Z  engine/ovirt  UpdateSubnet         subnet:red-a     red      lease_time',
+        '2026-01-02T12:00:00Z  insecure      ReserveAddress       reservation:r-1  red      -',
+        '2026-01-02T12:00:00Z  insecure      DeleteHost           host:h1          -        -',
+        '2026-01-02T12:00:00Z  insecure      RebalancePlacements  placements:red   red      host_ids',
+        '',
+      ].join('\n'),
+    );
+    const [subnet] = parseJson((await server.run('audit -o json')).stdout) as object[];
+    expect(subnet).toMatchObject({
+      resource_kind: 'AUDIT_RESOURCE_KIND_SUBNET',
+      before: { lease_time: '3600s' },
+      after: { lease_time: '7200s' },
+    });
+    const limited = await server.run('audit --limit 2 -o json');
+    expect(parseJson(limited.stdout)).toHaveLength(2);
+  });
+
+  test('of a kind that is none is bad usage', async () => {
+    const { code, stderr } = await leasehold('audit --resource vlan:7');
+    expect(code).toBe(2);
+    expect(stderr).toContain('--resource: expected one of network, subnet, host, reservation, placements, as subnet');
+  });
+});
+
 describe('watch', () => {
   test('is a line for each event but bookmarks, until Ctrl-C, which is exit 0', async () => {
     await using server = await withServer(EVERYTHING);

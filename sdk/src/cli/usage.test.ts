@@ -150,6 +150,11 @@ describe('flags', () => {
       ...{ subnetId: 'red-a', address: '10.0.0.7', mac, owner: 'o', networkId: 'red', pageSize: 1_000 },
       ...{ startTime: new Date('2026-01-02T00:00:00Z'), endTime: expect.any(Date) },
     });
+    await server.run('audit --network red --resource subnet:a:b --caller me --since 2026-01-02 --limit 2');
+    expect(server.requests('listAuditEvents')[0]).toMatchObject({
+      ...{ networkId: 'red', resourceKind: 2, resourceId: 'a:b', caller: 'me', pageSize: 2 },
+      ...{ startTime: new Date('2026-01-02T00:00:00Z'), endTime: undefined },
+    });
     await server.run(`release red-a 10.0.0.7 --guest-stopped --mac ${mac}`);
     expect(server.requests('releaseAddress')[0]).toMatchObject({ address: '10.0.0.7', guestStopped: true, mac });
   });

@@ -5,6 +5,7 @@ import { fakeRuntime } from './fake-runtime.js';
 import { aborted, type Handlers, startFakeServer } from './fake-server.js';
 import {
   NOON,
+  wireAudit,
   wireChanges,
   wireHost,
   wireNetwork,
@@ -122,5 +123,6 @@ export const EVERYTHING: Handlers = {
     yield* snapshot ? [...wireSnapshot, ...wireChanges] : wireChanges;
     await aborted(ended);
   },
+  listAuditEvents: () => ({ events: wireAudit }),
   getStatus: () => wireStatus,
 };

@@ -1,5 +1,6 @@
 // Resources as a server would send them, for tests. Not published.
 
+import type { AuditEvent } from '../gen/ipam/v1/audit.js';
 import type { Host } from '../gen/ipam/v1/host.js';
 import type { GetStatusResponse, WatchEventsResponse } from '../gen/ipam/v1/ipam_service.js';
 import type { Network } from '../gen/ipam/v1/network.js';
@@ -113,6 +114,37 @@ export const wirePlacement = {
   syncedTime: NOON,
   since: NOON,
 } satisfies Loose<Placement>;
+
+/** A subnet's lease time that was lengthened, and what came before: newest first. */
+export const wireAudit = [
+  {
+    ...{ eventId: 'n-uid.2', time: NOON, caller: 'engine/ovirt', method: 'UpdateSubnet', requestId: '' },
+    ...{ resourceKind: 2, resourceId: 'red-a', resourceUid: 's-uid', networkId: 'red' },
+    before: { state: { $case: 'subnet', value: { ...wireSubnet, usage: undefined } } },
+    after: {
+      state: {
+        $case: 'subnet',
+        value: { ...wireSubnet, usage: undefined, leaseTime: { seconds: 7_200n, nanos: 0 }, etag: 's2' },
+      },
+    },
+  },
+  {
+    ...{ eventId: 'reserved.r-1', time: NOON, caller: 'insecure', method: 'ReserveAddress', requestId: 'q' },
+    ...{ resourceKind: 4, resourceId: 'r-1', resourceUid: 'r-1', networkId: 'red' },
+    after: { state: { $case: 'reservation', value: { ...wireReservation, readyServers: 0 } } },
+  },
+  {
+    ...{ eventId: 'h-uid.9', time: NOON, caller: 'insecure', method: 'DeleteHost', requestId: '' },
+    ...{ resourceKind: 3, resourceId: 'h1', resourceUid: 'h-uid', networkId: '' },
+    before: { state: { $case: 'host', value: { ...wireHost, liveness: 0, breaker: 0, attachments: [] } } },
+  },
+  {
+    ...{ eventId: 'n-uid.1', time: NOON, caller: 'insecure', method: 'RebalancePlacements', requestId: '' },
+    ...{ resourceKind: 5, resourceId: 'red', resourceUid: 'n-uid', networkId: 'red' },
+    before: { state: { $case: 'placements', value: { hostIds: ['h1'] } } },
+    after: { state: { $case: 'placements', value: { hostIds: ['h2'] } } },
+  },
+] satisfies Loose<AuditEvent>[];
 
 /** An installation with one brake on. */
 export const wireStatus = {

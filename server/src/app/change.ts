@@ -1,9 +1,10 @@
 // Read, change, compare-and-set, and again on a conflict: how every document but a slot is changed.
 
-import { etagMismatch, type Refused, type Result, tooBusy } from '../domain/errors.js';
+import type { AuditEvent } from '../domain/audit.js';
+import { etagMismatch, type Refused, type Result, success, tooBusy } from '../domain/errors.js';
 import type { NetworkId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
-import type { Store } from '../ports/store.js';
+import type { Context } from './context.js';
 
 // Conflicts come from other writers of one document; one of them wins every round, so a few dozen rounds mean that
 // dozens of changes were made meanwhile.
@@ -24,18 +25,28 @@ export async function untilNoConflict<T>(
 /** What to write in the place of a network's document: another, or the refusal to answer. */
 export type NetworkChange = (network: Network | undefined) => Result<Network>;
 
-/** Changes a network's document by compare-and-set; `subnet-taken` when a new subnet's id is another network's. */
+/** The event of a change of a network's document. */
+export type NetworkEvent = (before: Network | undefined, after: Network) => AuditEvent;
+
+/**
+ * Changes a network's document by compare-and-set; `subnet-taken` when a new subnet's id is another network's. `event`: of a
+ * change that somebody made.
+ */
 export function changeNetwork(
-  store: Store,
+  { store, tell }: Pick<Context, 'store' | 'tell'>,
   networkId: NetworkId,
   change: NetworkChange,
+  event?: NetworkEvent,
 ): Promise<Result<Network | 'subnet-taken'>> {
   return untilNoConflict<Network | 'subnet-taken'>(`Network ${networkId}`, async () => {
     const before = await store.networks.get(networkId);
     const changed = change(before);
     if (!changed.ok || changed.value === before) return changed;
-    const written = await store.networks.put(changed.value, before);
-    return written === 'conflict' ? 'conflict' : { ok: true, value: written };
+    const made = event?.(before, changed.value);
+    const written = await store.networks.put(changed.value, before, made);
+    if (written === 'conflict') return 'conflict';
+    if (made && written !== 'subnet-taken') tell(made);
+    return success(written);
   });
 }
 

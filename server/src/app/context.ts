@@ -3,6 +3,7 @@
 import type { Clock } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
+import type { AuditEvent, Author, TenureMoment } from '../domain/audit.js';
 import type { HoldStill } from '../domain/hold-still.js';
 import { type HostId, type NetworkId, type Uid, uuid, type WallTime } from '../domain/ids.js';
 import type { Subnet } from '../domain/network.js';
@@ -39,11 +40,15 @@ export interface Context {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
+  /** Writes the log line of a change. */
+  readonly tell: (event: AuditEvent) => void;
+  /** The same of a reservation; undefined: they are not wanted, and cost nothing. */
+  readonly tellTenure: ((moment: TenureMoment, tenure: Slot) => void) | undefined;
   readonly metrics: Metrics;
 }
 
 /** Who asks, and until when the answer matters. */
-export interface Call {
+export interface Call extends Author {
   /** Who calls, `engine/ovirt`; `insecure` on a plaintext listener. */
   readonly caller: string;
   readonly signal: AbortSignal;

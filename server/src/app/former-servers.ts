@@ -35,7 +35,7 @@ export function withoutGoneFormers(
  * right before every write; its refusal ends it.
  */
 export function keepInNetworks(
-  context: Pick<Context, 'store' | 'view' | 'clock'>,
+  context: Pick<Context, 'store' | 'view' | 'clock' | 'tell'>,
   { uid }: Host,
   known: KeptOfHost,
   refuse: (network: Network) => Refused | undefined,
@@ -52,7 +52,7 @@ export function keepInNetworks(
 
 /** Takes back what was kept of a host that was not forgotten after all. */
 export function dropKept(
-  context: Pick<Context, 'store' | 'view'>,
+  context: Pick<Context, 'store' | 'view' | 'tell'>,
   { uid }: Host,
   refuse: (network: Network) => Refused | undefined,
 ): Promise<Refused | undefined> {
@@ -65,13 +65,13 @@ export function dropKept(
 }
 
 async function changeThose(
-  { store, view }: Pick<Context, 'store' | 'view'>,
+  context: Pick<Context, 'store' | 'view' | 'tell'>,
   has: (network: Network) => boolean,
   refuse: (network: Network) => Refused | undefined,
   change: (network: Network) => Network,
 ): Promise<Refused | undefined> {
-  for (const { networkId } of [...view.networks.values()].filter(has)) {
-    const changed = await changeNetwork(store, networkId, (network): Result<Network> => {
+  for (const { networkId } of [...context.view.networks.values()].filter(has)) {
+    const changed = await changeNetwork(context, networkId, (network): Result<Network> => {
       if (!network) return networkNotFound(networkId);
       return has(network) ? (refuse(network) ?? success(change(network))) : success(network);
     });

@@ -92,7 +92,7 @@ function parsePosition(text: string): HistoryKey | undefined {
 const PRUNE_EVERY_MS = 60_000;
 const PRUNED_AT_ONCE = 500;
 
-/** Forgets ended tenures when their time is over, during one term of leading. */
+/** Forgets ended tenures and audit events when their time is over, during one term of leading. */
 export class HistoryPruner {
   readonly #context: Context;
   readonly #epoch: number;
@@ -120,12 +120,22 @@ export class HistoryPruner {
 
   /** One run. */
   async prune(): Promise<void> {
-    const { store, lease, metrics } = this.#context;
+    const { store, metrics } = this.#context;
     const before = (wallTime(this.#context) - this.#retentionMs) as WallTime;
-    let pruned = PRUNED_AT_ONCE;
-    while (pruned === PRUNED_AT_ONCE && lease.epoch === this.#epoch && !this.#periodic.isStopped) {
-      pruned = await store.history.prune(before, PRUNED_AT_ONCE);
+    await this.#pruneAll(async () => {
+      const pruned = await store.history.prune(before, PRUNED_AT_ONCE);
       if (pruned > 0) metrics.count('historyPruned', {}, pruned);
-    }
+      return pruned;
+    });
+    await this.#pruneAll(() => store.audit.prune(before, PRUNED_AT_ONCE));
+  }
+
+  async #pruneAll(some: () => Promise<number>): Promise<void> {
+    let pruned = PRUNED_AT_ONCE;
+    while (pruned === PRUNED_AT_ONCE && this.#mayGoOn) pruned = await some();
+  }
+
+  get #mayGoOn(): boolean {
+    return this.#context.lease.epoch === this.#epoch && !this.#periodic.isStopped;
   }
 }

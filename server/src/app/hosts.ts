@@ -7,6 +7,7 @@
 //   H3. A deletion writes what it knows only while this server leads, and only into networks of its epoch: of a host that
 //       another holder heard the revision is another one, and a network that it claimed is that one's.
 
+import { type Author, auditEvent, hostChange } from '../domain/audit.js';
 import {
   hostConnected,
   hostMayAnswerAnywhere,
@@ -118,7 +119,7 @@ export class Hosts implements HostDirectory {
   }
 
   /** Changes settings; those that are not in `patch` stay. */
-  update(hostId: HostId, patch: Partial<HostSettings>, etag: string): Promise<Result<Host>> {
+  update(hostId: HostId, patch: Partial<HostSettings>, etag: string, author: Author): Promise<Result<Host>> {
     const { store } = this.#context;
     return untilNoConflict(`Host ${hostId}`, async () => {
       const before = await store.hosts.get(hostId);
@@ -127,8 +128,7 @@ export class Hosts implements HostDirectory {
       if (guard) return guard;
       const after = { ...before, ...patch };
       if (hostEtag(after) === hostEtag(before)) return success(before);
-      const written = await store.hosts.put({ ...after, updateTime: wallTime(this.#context) });
-      return written === 'conflict' ? 'conflict' : success(written);
+      return this.#put('UpdateHost', author, before, { ...after, updateTime: wallTime(this.#context) });
     });
   }
 
@@ -136,16 +136,18 @@ export class Hosts implements HostDirectory {
    * Forgets a host that is not connected; networks go on knowing that it may still answer. Of a host that was not heard
    * since this server leads, or stood still, nobody knows that until it must have been heard.
    */
-  async delete(hostId: HostId, etag: string): Promise<Result<undefined>> {
+  async delete(hostId: HostId, etag: string, author: Author): Promise<Result<undefined>> {
     const what = `Host ${hostId}`;
-    const deleted = await this.#writes.run(hostId, () => untilNoConflict(what, () => this.#deleteOnce(hostId, etag)));
+    const deleted = await this.#writes.run(hostId, () =>
+      untilNoConflict(what, () => this.#deleteOnce(hostId, etag, author)),
+    );
     // Behind the hello that refused it: that one need not wait for more.
     if (!deleted.ok) await this.#writes.run(hostId, () => this.#dropKept(hostId));
     return deleted;
   }
 
-  async #deleteOnce(hostId: HostId, etag: string): Promise<Result<undefined> | 'conflict'> {
-    const { store, lease } = this.#context;
+  async #deleteOnce(hostId: HostId, etag: string, author: Author): Promise<Result<undefined> | 'conflict'> {
+    const { store, lease, tell } = this.#context;
     const before = await store.hosts.get(hostId);
     if (!before) return hostNotFound(hostId);
     const guard = checkEtag(`Host ${hostId}`, etag, hostEtag(before));
@@ -157,8 +159,10 @@ export class Hosts implements HostDirectory {
     if (unkept) return unkept;
     const refusedLate = this.#refuseUnlessAway(before, epoch);
     if (refusedLate) return refusedLate;
-    const removed = await store.hosts.remove(before);
-    return removed === 'conflict' ? 'conflict' : success(undefined);
+    const event = auditEvent('DeleteHost', author, before, wallTime(this.#context), hostChange(before, undefined));
+    if ((await store.hosts.remove(before, event)) === 'conflict') return 'conflict';
+    tell(event);
+    return success(undefined);
   }
 
   /** What is known of its silence goes on in the networks that it may answer. */
@@ -202,7 +206,7 @@ export class Hosts implements HostDirectory {
   }
 
   /** Takes somebody's word that a host is dead: what waits only because it is silent waits no more. */
-  fence(hostId: HostId, reason: string, call: Pick<Call, 'caller'>): Promise<Result<Host>> {
+  fence(hostId: HostId, reason: string, author: Author): Promise<Result<Host>> {
     const { store, lease } = this.#context;
     return this.#writes.run(hostId, () =>
       untilNoConflict(`Host ${hostId}`, async () => {
@@ -210,11 +214,19 @@ export class Hosts implements HostDirectory {
         if (!before) return hostNotFound(hostId);
         const refused = this.#refuseUnlessAway(before, lease.epoch);
         if (refused) return refused;
-        const fence = { reason, by: call.caller, time: wallTime(this.#context) };
-        const written = await store.hosts.put({ ...before, fence });
-        return written === 'conflict' ? 'conflict' : success(written);
+        const fence = { reason, by: author.caller, time: wallTime(this.#context) };
+        return this.#put('FenceHost', author, before, { ...before, fence });
       }),
     );
+  }
+
+  async #put(method: string, author: Author, before: Host, after: Host): Promise<Result<Host> | 'conflict'> {
+    const { store, tell } = this.#context;
+    const event = auditEvent(method, author, before, wallTime(this.#context), hostChange(before, after));
+    const written = await store.hosts.put(after, event);
+    if (written === 'conflict') return 'conflict';
+    tell(event);
+    return success(written);
   }
 }
 

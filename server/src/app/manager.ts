@@ -14,6 +14,7 @@
 //       the store. What uses up what the brakes allow is counted when its write begins, and every plan knows of it.
 
 import { delay, type Timer } from '@leasehold/program/clock';
+import { type Author, auditEvent, placementsChange } from '../domain/audit.js';
 import {
   brakesNow,
   followMassSilence,
@@ -212,10 +213,10 @@ export class Manager {
   }
 
   /**
-   * Evens out who serves what, of one network or of all, and answers what was moved; with `only: 'preview'` what would be.
+   * Evens out who serves what, of one network or of all, and answers what was moved; with `'preview'` what would be.
    * A move that met another change of its network, or whose host cannot take it any more, is left out.
    */
-  async rebalance(networkId: NetworkId | undefined, only?: 'preview'): Promise<readonly Move[]> {
+  async rebalance(networkId: NetworkId | undefined, author: Author | 'preview'): Promise<readonly Move[]> {
     const { view } = this.#context;
     const isClaimed = (network: Network) => network.holderEpoch === this.#epoch;
     const moves = rebalance(
@@ -223,16 +224,16 @@ export class Manager {
       this.#look(this.#fleet.look()),
       (network) => isClaimed(network) && (networkId === undefined || network.networkId === networkId),
     );
-    if (only === 'preview') return moves;
+    if (author === 'preview') return moves;
     const byNetwork = new Map<NetworkId, Move[]>();
     for (const move of moves) byNetwork.set(move.networkId, [...(byNetwork.get(move.networkId) ?? []), move]);
     const made: Move[] = [];
-    await inTurns([...byNetwork], async ([id, own]) => void made.push(...(await this.#move(id, own))));
+    await inTurns([...byNetwork], async ([id, own]) => void made.push(...(await this.#move(id, own, author))));
     return moves.filter((move) => made.includes(move));
   }
 
-  async #move(networkId: NetworkId, moves: readonly Move[]): Promise<readonly Move[]> {
-    const { store, view, log } = this.#context;
+  async #move(networkId: NetworkId, moves: readonly Move[], author: Author): Promise<readonly Move[]> {
+    const { store, view, log, tell } = this.#context;
     const network = view.networks.get(networkId);
     if (!this.mayAct || network?.holderEpoch !== this.#epoch) return [];
     const known = moves.flatMap(({ toHostId }) => view.hosts.get(toHostId) ?? []);
@@ -245,7 +246,9 @@ export class Manager {
       const host = hosts.get(toHostId);
       if (host) after = withPlacement(after, toHostId, host.uid, since);
     }
-    if ((await store.networks.put(after)) === 'conflict') return [];
+    const event = auditEvent('RebalancePlacements', author, network, since, placementsChange(network, after));
+    if ((await store.networks.put(after, undefined, event)) === 'conflict') return [];
+    tell(event);
     for (const { fromHostId, toHostId } of moves) {
       log.info('placement moved', { network: networkId, host: fromHostId, to: toHostId, why: 'rebalance' });
     }

@@ -1,5 +1,6 @@
 // Networks: created, read, changed, deleted. Every change is a compare-and-set of the network's document.
 
+import { type Author, auditEvent, networkChange } from '../domain/audit.js';
 import { networkExists, networkInUse, networkNotFound, type Result, success } from '../domain/errors.js';
 import { networkEtag } from '../domain/etag.js';
 import type { NetworkId, Revision } from '../domain/ids.js';
@@ -27,7 +28,7 @@ export class Networks {
 
   /** Creates a network, or answers the one that exists with the same settings. */
   async create(networkId: NetworkId, settings: NetworkSettings, call: Call): Promise<Result<Network>> {
-    return this.#change(networkId, (before) => {
+    return this.#change('CreateNetwork', call, networkId, (before) => {
       const existed = before && !before.deleted ? before : undefined;
       if (existed) return sameSettings(existed, settings) ? success(existed) : networkExists(networkId);
       return success(this.#newNetwork(networkId, settings, before, call));
@@ -72,8 +73,13 @@ export class Networks {
   }
 
   /** Changes settings; those that are not in `patch` stay. */
-  update(networkId: NetworkId, patch: Partial<NetworkSettings>, etag: string): Promise<Result<Network>> {
-    return this.#change(networkId, (before) => {
+  update(
+    networkId: NetworkId,
+    patch: Partial<NetworkSettings>,
+    etag: string,
+    author: Author,
+  ): Promise<Result<Network>> {
+    return this.#change('UpdateNetwork', author, networkId, (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
       const guard = checkEtag(`Network ${networkId}`, etag, networkEtag(before));
       if (guard) return guard;
@@ -84,8 +90,8 @@ export class Networks {
   }
 
   /** Deletes a network without subnets; what its hosts may still answer stays known. */
-  async delete(networkId: NetworkId, etag: string): Promise<Result<undefined>> {
-    const result = await this.#change(networkId, (before) => {
+  async delete(networkId: NetworkId, etag: string, author: Author): Promise<Result<undefined>> {
+    const result = await this.#change('DeleteNetwork', author, networkId, (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
       const guard = checkEtag(`Network ${networkId}`, etag, networkEtag(before));
       if (guard) return guard;
@@ -100,10 +106,15 @@ export class Networks {
   }
 
   async #change(
+    method: string,
+    author: Author,
     networkId: NetworkId,
     change: (network: Network | undefined) => Result<Network>,
   ): Promise<Result<Network>> {
-    const result = await changeNetwork(this.#context.store, networkId, change);
+    const present = (network: Network | undefined) => (network?.deleted ? undefined : network);
+    const result = await changeNetwork(this.#context, networkId, change, (before, after) =>
+      auditEvent(method, author, after, wallTime(this.#context), networkChange(present(before), present(after))),
+    );
     if (!result.ok) return result;
     if (result.value === 'subnet-taken') throw new Error(`network ${networkId}: a change of settings added a subnet`);
     return success(result.value);

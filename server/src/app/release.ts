@@ -77,9 +77,11 @@ export class Release {
       if (next === undefined) return success(current);
       const writing = this.#context.store.slots.replace(next);
       const { outcome, network } = await (rest ? afterWrite(writing) : writing);
+      const wasReserved = 'state' in current && current.state === 'reserved';
       current = undefined;
       if (outcome.kind === 'request-known' && command.request) return replay(outcome.tenure, command.request);
       if (outcome.kind !== 'replaced') return 'conflict';
+      if (wasReserved) this.#context.tellTenure?.('releaseTime', outcome.slot);
       rest = network && restOf(subnetOf(network, outcome.slot));
       current = outcome.slot;
       return rest && resting(current, rest) ? 'conflict' : success(current);

@@ -9,6 +9,7 @@ import {
   parseIpv4,
   parseResourceId,
 } from '@leasehold/proto/values';
+import { type Author, auditEvent, tenureChange } from '../domain/audit.js';
 import {
   invalidPageToken,
   type Result,
@@ -24,7 +25,7 @@ import { parseReservationId, type SlotKey } from '../domain/reservation-id.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import type { SlotFilter } from '../ports/store.js';
 import { checkEtag, untilNoConflict } from './change.js';
-import type { Context } from './context.js';
+import { type Context, wallTime } from './context.js';
 import { makeToken, type Page, type PageRequest, pageSize, readToken } from './paging.js';
 
 /** Names one reservation, in any of three ways. */
@@ -144,6 +145,7 @@ export class Reservations {
     key: ReservationKey,
     patch: Partial<ReservationSettings>,
     { reservationId, etag }: UpdateGuards,
+    author: Author,
   ): Promise<Result<Slot>> {
     return untilNoConflict<Slot>('The reservation', async () => {
       const found = await this.find(key, 'get');
@@ -157,9 +159,18 @@ export class Reservations {
       if (guard) return guard;
       const after = { ...before, ...patch };
       if (reservationEtag(after) === reservationEtag(before)) return success(before);
-      const { outcome } = await this.#context.store.slots.replace(after);
-      return outcome.kind === 'replaced' ? success(outcome.slot) : 'conflict';
+      return this.#amend(before, after, author);
     });
+  }
+
+  async #amend(before: Slot, after: Slot, author: Author): Promise<Result<Slot> | 'conflict'> {
+    const { store, tell } = this.#context;
+    const met = { uid: before.reservationId, revision: before.revision };
+    const event = auditEvent('UpdateReservation', author, met, wallTime(this.#context), tenureChange(before, after));
+    const written = await store.slots.amend(after, event);
+    if (written === 'conflict') return 'conflict';
+    tell(event);
+    return success(written);
   }
 }
 

@@ -129,8 +129,9 @@ export class Reserve {
 
   /** Reserves, or answers the reservation that exists. */
   async reserve(command: ReserveCommand, call: Call): Promise<Result<Reserved>> {
-    const { metrics } = this.#context;
+    const { metrics, tellTenure } = this.#context;
     const result = await this.#reserve(command, call);
+    if (tellTenure && result.ok && result.value.created) tellTenure('createTime', result.value.tenure as Slot);
     const outcome = result.ok ? (result.value.created ? 'created' : 'existing') : result.error.kind;
     metrics.count('reserves', { outcome });
     return result;

@@ -7,6 +7,7 @@
 
 import { delay } from '@leasehold/program/clock';
 import { firstAddress, formatCidr, lastAddress } from '@leasehold/proto/values';
+import { type AuditEvent, type Author, auditEvent, subnetChange } from '../domain/audit.js';
 import {
   invalidField,
   invalidFields,
@@ -33,7 +34,7 @@ import {
   type SubnetSettings,
 } from '../domain/subnet-settings.js';
 import type { SlotFilter, SlotPage } from '../ports/store.js';
-import { changeNetwork, checkEtag, untilNoConflict } from './change.js';
+import { changeNetwork, checkEtag, type NetworkChange, untilNoConflict } from './change.js';
 import { type Call, type Context, newUid, readOrRemember, rememberNow, wallTime } from './context.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { type Page, type PageRequest, pageOf } from './paging.js';
@@ -55,6 +56,13 @@ export interface SubnetUpdate {
 
 /** What a change makes of the network and the subnet as they are under the mark; `conflict`: begin again. */
 type MarkedChange = (current: Network, subnet: Subnet) => Result<Network> | 'conflict';
+
+/** A subnet that is changed, by whom and how. */
+interface Deed {
+  readonly method: string;
+  readonly author: Author;
+  readonly subnetId: SubnetId;
+}
 
 const FOREIGN_MARK_MS = 50;
 
@@ -80,7 +88,7 @@ export class Subnets {
     // Addresses of a former subnet may rest here; no reserver can add one while no subnet holds them.
     const obstacle = await this.#obstacle(networkId, created, forbiddenBy(settings));
     let answer: Subnet = created;
-    const result = await changeNetwork(this.#context.store, networkId, (before) => {
+    const change: NetworkChange = (before) => {
       if (!before || before.deleted) return networkNotFound(networkId);
       const present = before.subnets.find((each) => each.subnetId === subnetId);
       if (present) {
@@ -91,7 +99,10 @@ export class Subnets {
       const other = overlapping(before, settings.cidr);
       if (other) return subnetOverlap(settings.cidr, other);
       return obstacle ?? success({ ...before, subnets: [...before.subnets, created] });
-    });
+    };
+    const result = await changeNetwork(this.#context, networkId, change, (before, after) =>
+      this.#event({ method: 'CreateSubnet', author: call, subnetId }, before, after),
+    );
     if (!result.ok) return result;
     return result.value === 'subnet-taken' ? subnetExists(subnetId, undefined) : success({ networkId, subnet: answer });
   }
@@ -120,7 +131,8 @@ export class Subnets {
   }
 
   /** Changes settings. Guests learn them at their next renewal. */
-  async update(subnetId: SubnetId, update: SubnetUpdate): Promise<Result<SubnetInNetwork>> {
+  async update(subnetId: SubnetId, update: SubnetUpdate, author: Author): Promise<Result<SubnetInNetwork>> {
+    const deed: Deed = { method: 'UpdateSubnet', author, subnetId };
     return untilNoConflict(`Subnet ${subnetId}`, async () => {
       const network = await this.#context.store.networks.findBySubnet(subnetId);
       const before = network && find(network, subnetId);
@@ -137,8 +149,8 @@ export class Subnets {
       const forbidden = newlyForbidden(before, after.value);
       const written =
         forbidden.length === 0
-          ? await this.#write(replaceSubnet(network, after.value))
-          : await this.#markAndChange(network.networkId, subnetId, forbidden, (current, subnet) => {
+          ? await this.#write(deed, network, replaceSubnet(network, after.value))
+          : await this.#markAndChange(network.networkId, deed, forbidden, (current, subnet) => {
               // Of the document as it is now: another update may have been acknowledged since.
               const changed = this.#changed(subnet, update);
               if (!changed.ok) return changed;
@@ -169,14 +181,15 @@ export class Subnets {
   }
 
   /** Deletes a subnet in which nothing is reserved. Its quarantined addresses go on resting. */
-  async delete(subnetId: SubnetId, etag: string): Promise<Result<undefined>> {
+  async delete(subnetId: SubnetId, etag: string, author: Author): Promise<Result<undefined>> {
+    const deed: Deed = { method: 'DeleteSubnet', author, subnetId };
     return untilNoConflict(`Subnet ${subnetId}`, async () => {
       const network = await this.#context.store.networks.findBySubnet(subnetId);
       const subnet = network && find(network, subnetId);
       if (!network || !subnet) return subnetNotFound(subnetId);
       const guard = checkEtag(`Subnet ${subnetId}`, etag, subnetEtag(subnet));
       if (guard) return guard;
-      const written = await this.#markAndChange(network.networkId, subnetId, 'all', (current) =>
+      const written = await this.#markAndChange(network.networkId, deed, 'all', (current) =>
         success({ ...current, subnets: current.subnets.filter((each) => each.subnetId !== subnetId) }),
       );
       return written === 'conflict' || !written.ok ? written : success(undefined);
@@ -186,13 +199,14 @@ export class Subnets {
   /** Marks, looks whether a slot stands in the way, then changes under that mark or takes it away again. */
   #markAndChange(
     networkId: NetworkId,
-    subnetId: SubnetId,
+    deed: Deed,
     forbidden: Mark['forbidden'],
     change: MarkedChange,
   ): Promise<Result<Network> | 'conflict'> {
     // One after another in this server: a network has one mark.
     return this.#marking.run(networkId, async () => {
       const { store, clock } = this.#context;
+      const { subnetId } = deed;
       const network = await store.networks.get(networkId);
       const subnet = network && find(network, subnetId);
       if (!network || !subnet) return 'conflict';
@@ -206,20 +220,25 @@ export class Subnets {
       const marked = await store.networks.put({ ...network, mark });
       if (marked === 'conflict' || marked === 'subnet-taken') return 'conflict';
       const obstacle = await this.#obstacle(networkId, subnet, forbidden);
-      return this.#underMark(marked, mark, obstacle ? () => obstacle : change);
+      return this.#underMark(marked, mark, deed, obstacle ? () => obstacle : change);
     });
   }
 
   /** Changes and unmarks, whatever else changes in the document meanwhile; `conflict` when the mark is gone. */
-  async #underMark(marked: Network, mark: Mark, change: MarkedChange): Promise<Result<Network> | 'conflict'> {
+  async #underMark(
+    marked: Network,
+    mark: Mark,
+    deed: Deed,
+    change: MarkedChange,
+  ): Promise<Result<Network> | 'conflict'> {
     const { store } = this.#context;
     let current: Network | undefined = marked;
     while (current?.mark?.operationId === mark.operationId) {
       const subnet = find(current, mark.subnetId);
       const changed = subnet ? change(current, subnet) : subnetNotFound(mark.subnetId);
-      const isChanged = changed !== 'conflict' && changed.ok;
-      const written = await store.networks.put(unmarked(isChanged ? changed.value : current));
-      if (written !== 'conflict' && written !== 'subnet-taken') return isChanged ? success(written) : changed;
+      const made = changed !== 'conflict' && changed.ok ? changed.value : current;
+      const written = await this.#write(deed, current, unmarked(made));
+      if (written !== 'conflict') return made === current ? changed : written;
       current = await store.networks.get(marked.networkId);
     }
     return 'conflict';
@@ -247,9 +266,19 @@ export class Subnets {
     return page.slots[0];
   }
 
-  async #write(network: Network): Promise<Result<Network> | 'conflict'> {
-    const written = await this.#context.store.networks.put(network);
-    return written === 'conflict' || written === 'subnet-taken' ? 'conflict' : success(written);
+  async #write(deed: Deed, before: Network, after: Network): Promise<Result<Network> | 'conflict'> {
+    const { store, tell } = this.#context;
+    const isChanged = find(before, deed.subnetId) !== find(after, deed.subnetId);
+    const event = isChanged ? this.#event(deed, before, after) : undefined;
+    const written = await store.networks.put(after, undefined, event);
+    if (written === 'conflict' || written === 'subnet-taken') return 'conflict';
+    if (event) tell(event);
+    return success(written);
+  }
+
+  #event({ method, author, subnetId }: Deed, before: Network | undefined, after: Network): AuditEvent {
+    const change = subnetChange(after.networkId, before && find(before, subnetId), find(after, subnetId));
+    return auditEvent(method, author, after, wallTime(this.#context), change);
   }
 }
 

@@ -83,7 +83,7 @@ async function exportTo(store: StoreTarget, openSink: () => Promise<Sink>, progr
   const source = await openSource(store, clock);
   try {
     const sink = await openSink();
-    let counts = { networks: 0, hosts: 0, slots: 0, history: 0 };
+    let counts = { networks: 0, hosts: 0, slots: 0, history: 0, audit: 0 };
     try {
       const exportTime = clock.wallTime().getTime() as WallTime;
       const lines = exportLines(source, exportTime, (so_far) => {

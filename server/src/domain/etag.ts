@@ -2,9 +2,8 @@
 // engine's update fail.
 
 import { hash as digest } from 'node:crypto';
-import type { Host } from './host.js';
-import type { Network, Subnet } from './network.js';
-import type { Tenure } from './slot.js';
+import type { AuditedHost, AuditedNetwork, AuditedTenure } from './audit.js';
+import type { Subnet } from './network.js';
 
 function hash(settings: unknown): string {
   return digest('sha256', JSON.stringify(settings), 'base64url').slice(0, 16);
@@ -16,7 +15,7 @@ function sorted(labels: Readonly<Record<string, string>>): readonly (readonly [s
 }
 
 /** Etag of a network's own settings; its subnets have their own. */
-export function networkEtag(network: Network): string {
+export function networkEtag(network: AuditedNetwork): string {
   const { uid, displayName, ipamEnabled, dhcpServerCount, labels } = network;
   return hash([uid, displayName, ipamEnabled, dhcpServerCount, sorted(labels)]);
 }
@@ -35,11 +34,11 @@ export function subnetEtag(subnet: Subnet): string {
 }
 
 /** Etag of what a reservation's update may change. */
-export function reservationEtag(tenure: Tenure): string {
+export function reservationEtag(tenure: AuditedTenure): string {
   return hash([tenure.reservationId, tenure.hostname, tenure.owner, sorted(tenure.labels), tenure.options]);
 }
 
 /** Etag of a host's settings. */
-export function hostEtag(host: Host): string {
+export function hostEtag(host: AuditedHost): string {
   return hash([host.uid, host.managed, host.maintenance, sorted(host.labels)]);
 }

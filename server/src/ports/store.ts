@@ -11,10 +11,12 @@
 //       writer of a network or a host has its answer only after this process saw the change, or a second passed.
 //   P7. Revisions begin anew with every document of a name. So whatever compares names what it is about, by its uid or its
 //       reservation id: a write that comes late meets that or nothing.
-//   P8. A store that cannot be used rejects with StoreUnavailableError, and heals by itself; but the embedded one refuses
+//   P8. An audit event is stored if and only if its change is: by the same transaction.
+//   P9. A store that cannot be used rejects with StoreUnavailableError, and heals by itself; but the embedded one refuses
 //       every call after an I/O error, for its process to end.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { AuditEvent, AuditedKind, AuditKey, TenureMoment } from '../domain/audit.js';
 import type { Change } from '../domain/change.js';
 import type { HoldStill } from '../domain/hold-still.js';
 import type { Host } from '../domain/host.js';
@@ -38,6 +40,7 @@ export interface Store {
   readonly networks: NetworkStore;
   readonly slots: SlotStore;
   readonly history: HistoryStore;
+  readonly audit: AuditStore;
   readonly hosts: HostStore;
   readonly holder: HolderStore | ExclusiveHolder;
   readonly health: StoreHealth;
@@ -125,9 +128,14 @@ export interface NetworkStore {
   findBySubnet(subnetId: SubnetId): Promise<Network | undefined>;
   /**
    * Writes if what is stored still has `network.revision` (0: must not exist) and its uid, or that of `over`, and answers
-   * what was written, with its new revision. `subnet-taken`: another network has a subnet with one of the ids.
+   * what was written, with its new revision. `subnet-taken`: another network has a subnet with one of the ids. `event`:
+   * of a change that somebody made.
    */
-  put(network: Network, over?: Pick<Network, 'uid'>): Promise<Network | 'conflict' | 'subnet-taken'>;
+  put(
+    network: Network,
+    over?: Pick<Network, 'uid'>,
+    event?: AuditEvent,
+  ): Promise<Network | 'conflict' | 'subnet-taken'>;
   /** Deletes if what is stored still has this uid and revision. */
   remove(network: Pick<Network, 'networkId' | 'uid' | 'revision'>): Promise<'removed' | 'conflict'>;
 }
@@ -202,6 +210,11 @@ export interface SlotStore {
    * into history first.
    */
   replace(slot: Slot, ended?: EndedTenure): Promise<SlotWrite<ReplaceOutcome>>;
+  /**
+   * Overwrites the slot of the same tenure, which keeps its MAC, its state and its requests, if its revision still is
+   * `slot.revision`; answers what was written.
+   */
+  amend(slot: Slot, event: AuditEvent): Promise<Slot | 'conflict'>;
   /** Puts the tenure into history and deletes its slot, if that still is its own, QUARANTINED and at this revision. */
   free(ended: EndedTenure, revision: Revision): Promise<'freed' | 'conflict'>;
   get(networkId: NetworkId, address: Ipv4): Promise<Slot | undefined>;
@@ -218,6 +231,26 @@ export interface SlotStore {
   list(filter: SlotFilter, after: SlotKey | undefined, limit: number): Promise<SlotPage>;
   /** How many slots a range of a network has, both ends included. */
   count(networkId: NetworkId, from: Ipv4, to: Ipv4): Promise<number>;
+  /** The first `limit` slots after `after` that fit, the newest first. It looks at every slot of the network, or of all. */
+  newest(filter: MomentFilter, after: MomentKey | undefined, limit: number): Promise<readonly Slot[]>;
+}
+
+/** Which tenures to list by one of their moments; what is absent does not matter. */
+export interface MomentFilter {
+  readonly moment: TenureMoment;
+  readonly networkId?: NetworkId | undefined;
+  /** Who made it. */
+  readonly caller?: string | undefined;
+  /** From then on. */
+  readonly since?: WallTime | undefined;
+  /** Before then. */
+  readonly until?: WallTime | undefined;
+}
+
+/** Where a tenure stands in a list by a moment: the newest first, those of one time by id. */
+export interface MomentKey {
+  readonly time: WallTime;
+  readonly reservationId: ReservationId;
 }
 
 /** Which ended tenures to list: of an address in a subnet, of a MAC, or of an owner; the rest narrows that down. */
@@ -249,17 +282,51 @@ export interface HistoryStore {
   get(reservationId: ReservationId): Promise<EndedTenure | undefined>;
   /** Tenures after `after` that fit, at most `limit`. A page may end early, as that of slots. */
   list(filter: HistoryFilter, after: HistoryKey | undefined, limit: number): Promise<HistoryPage>;
+  /** Tenures after `after` that fit, by a moment, the newest first, at most `limit`. A page may end early. */
+  newest(filter: MomentFilter, after: MomentKey | undefined, limit: number): Promise<MomentPage>;
   /** Forgets up to `limit` tenures that ended before a time, with the requests they know; answers how many. */
   prune(endedBefore: WallTime, limit: number): Promise<number>;
+}
+
+/** Some tenures by a moment, and from where to go on (`undefined`: there are no more). */
+export interface MomentPage {
+  readonly tenures: readonly EndedTenure[];
+  readonly next: MomentKey | undefined;
+}
+
+/** Which audit events to list; what is absent does not matter. */
+export interface AuditFilter {
+  readonly networkId?: NetworkId | undefined;
+  readonly kind?: AuditedKind | undefined;
+  readonly resourceId?: string | undefined;
+  readonly caller?: string | undefined;
+  /** From then on. */
+  readonly since?: WallTime | undefined;
+  /** Before then. */
+  readonly until?: WallTime | undefined;
+}
+
+/** Some events, the newest first, and from where to go on (`undefined`: there are no more). */
+export interface AuditPage {
+  readonly events: readonly AuditEvent[];
+  readonly next: AuditKey | undefined;
+}
+
+/** The audit events that were stored with their changes. */
+export interface AuditStore {
+  /** Events after `after` that fit, at most `limit`. A page may end early, as that of slots. */
+  list(filter: AuditFilter, after: AuditKey | undefined, limit: number): Promise<AuditPage>;
+  /** Forgets up to `limit` events of before a time; answers how many. */
+  prune(before: WallTime, limit: number): Promise<number>;
 }
 
 /** The hosts. */
 export interface HostStore {
   get(hostId: HostId): Promise<Host | undefined>;
-  /** Writes if what is stored still has this uid and revision (0: must not exist). */
-  put(host: Host): Promise<Host | 'conflict'>;
+  /** Writes if what is stored still has this uid and revision (0: must not exist). `event`: of a change that somebody made. */
+  put(host: Host, event?: AuditEvent): Promise<Host | 'conflict'>;
   /** Deletes if what is stored still has this uid and revision. */
-  remove(host: Pick<Host, 'hostId' | 'uid' | 'revision'>): Promise<'removed' | 'conflict'>;
+  remove(host: Pick<Host, 'hostId' | 'uid' | 'revision'>, event?: AuditEvent): Promise<'removed' | 'conflict'>;
 }
 
 /** Who leads, as the store has it. */

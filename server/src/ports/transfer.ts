@@ -4,6 +4,7 @@
 //   T2. A target is marked before the first document is written. Until it is finished it is refused by every server, and
 //       can be begun again, whatever happened meanwhile; from then on it is a store like any other.
 
+import type { AuditEvent } from '../domain/audit.js';
 import type { Host } from '../domain/host.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
@@ -23,7 +24,8 @@ export type Documents =
   | { readonly kind: 'networks'; readonly documents: readonly Network[] }
   | { readonly kind: 'hosts'; readonly documents: readonly Host[] }
   | { readonly kind: 'slots'; readonly documents: readonly Slot[] }
-  | { readonly kind: 'history'; readonly documents: readonly EndedTenure[] };
+  | { readonly kind: 'history'; readonly documents: readonly EndedTenure[] }
+  | { readonly kind: 'audit'; readonly documents: readonly AuditEvent[] };
 
 /** How many documents of each kind there are. */
 export type Counts = Readonly<Record<Documents['kind'], number>>;
@@ -31,7 +33,7 @@ export type Counts = Readonly<Record<Documents['kind'], number>>;
 /** A store to be read whole. */
 export interface ExportSource {
   readonly identity: StoreIdentity;
-  /** Networks and hosts by id, slots by network and address, history by reservation id; in this order. */
+  /** Networks and hosts by id, slots by network and address, history by reservation id, audit events newest first; in this order. */
   documents(): AsyncIterable<Documents>;
   /** Rejects, with what to do, when a server began to serve the store since it was opened. */
   confirm(): Promise<void>;

@@ -2,6 +2,15 @@
 
 import type { Cidr, Ipv4, Mac } from '@leasehold/proto/values';
 import fc from 'fast-check';
+import {
+  type AuditEvent,
+  hostChange,
+  inAuditOrder,
+  networkChange,
+  placementsChange,
+  subnetChange,
+  tenureChange,
+} from '../domain/audit.js';
 import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
 import type { Attachment, Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../domain/ids.js';
@@ -181,6 +190,20 @@ export const arbitraryEnded: fc.Arbitrary<EndedTenure> = fc
   .tuple(tenure, time)
   .map(([a, endTime]) => ({ ...a, endTime }));
 
+/** Audit events of every kind. */
+export const arbitraryAudit: fc.Arbitrary<AuditEvent> = fc
+  .tuple(
+    some({ eventId: fc.uuid(), time, caller: text, method: text }, { requestId: text }),
+    fc.oneof(
+      fc.tuple(fc.option(arbitraryNetwork, { nil: undefined }), arbitraryNetwork).map((each) => networkChange(...each)),
+      fc.tuple(subnet, fc.option(subnet, { nil: undefined })).map((each) => subnetChange('n' as NetworkId, ...each)),
+      fc.tuple(arbitraryHost, fc.option(arbitraryHost, { nil: undefined })).map((each) => hostChange(...each)),
+      fc.tuple(tenure, tenure).map((each) => tenureChange(...each)),
+      fc.tuple(arbitraryNetwork, arbitraryNetwork).map((each) => placementsChange(...each)),
+    ),
+  )
+  .map(([deed, change]) => ({ ...deed, ...change }));
+
 /** Everything that a store may hold together, as an import is given it. */
 export const arbitraryStore: fc.Arbitrary<readonly Documents[]> = fc
   .record({
@@ -188,12 +211,14 @@ export const arbitraryStore: fc.Arbitrary<readonly Documents[]> = fc
     hosts: fc.uniqueArray(arbitraryHost, { selector: ({ hostId }) => hostId, maxLength: 4 }),
     slots: fc.array(fc.tuple(arbitrarySlot, fc.nat()), { maxLength: 20 }),
     history: fc.array(arbitraryEnded, { maxLength: 20 }),
+    audit: fc.array(arbitraryAudit, { maxLength: 8 }),
   })
-  .map(({ networks, hosts, slots, history }) => [
+  .map(({ networks, hosts, slots, history, audit }) => [
     { kind: 'networks', documents: fitNetworks(networks) },
     { kind: 'hosts', documents: byKey(hosts, ({ hostId }) => hostId) },
     { kind: 'slots', documents: fitSlots(networks, slots) },
     { kind: 'history', documents: byKey(history.map(named), ({ reservationId }) => reservationId) },
+    { kind: 'audit', documents: audit.toSorted(inAuditOrder) },
   ]);
 
 /** What the store above is of. */

@@ -3,6 +3,17 @@
 // must not read past it, it is a new version of the format (lines.ts).
 
 import { parseResourceId } from '@leasehold/proto/values';
+import type {
+  AnyAuditedChange,
+  AuditEvent,
+  AuditedChange,
+  AuditedDeed,
+  AuditedHost,
+  AuditedKind,
+  AuditedNetwork,
+  AuditedServers,
+  AuditedTenure,
+} from '../domain/audit.js';
 import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
 import type { Attachment, Fence, ForeignServer, Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid } from '../domain/ids.js';
@@ -20,6 +31,7 @@ import type { EndedTenure, RequestKey, Slot, Tenure } from '../domain/slot.js';
 import {
   array,
   arrayOr,
+  byKind,
   cidr,
   type Fields,
   type Form,
@@ -113,6 +125,8 @@ const attachment = object<Attachment>({
   foreignServers: optional(array(object<ForeignServer>({ address: ipv4, mac: optional(mac) }))),
 });
 
+const fence = object<Fence>({ reason: text(), by: text(), time });
+
 /** A host. Which incarnation it met says nothing in the next one. */
 export const host: Form<Host> = object<Omit<Host, 'metIncarnation'>>({
   hostId,
@@ -126,7 +140,7 @@ export const host: Form<Host> = object<Omit<Host, 'metIncarnation'>>({
   attachments: unlessEmpty(array(attachment), []),
   heardEpoch: optional(integer()),
   silentForS: optional(integer()),
-  fence: optional(object<Fence>({ reason: text(), by: text(), time })),
+  fence: optional(fence),
   createTime: time,
   updateTime: time,
   revision,
@@ -175,3 +189,56 @@ export const slot: Form<Slot> = object<Slot>({
 
 /** A tenure that is over. */
 export const ended: Form<EndedTenure> = object<EndedTenure>({ ...tenure, endTime: time });
+
+const auditedNetwork = object<AuditedNetwork>({
+  networkId,
+  uid,
+  displayName: unlessEmpty(text(), ''),
+  ipamEnabled: flag,
+  dhcpServerCount: integer(),
+  labels,
+  createTime: time,
+  updateTime: time,
+  createdBy: text(),
+});
+
+const auditedHost = object<AuditedHost>({
+  hostId,
+  uid,
+  managed: flag,
+  maintenance: flag,
+  failureDomain: unlessEmpty(text(), ''),
+  labels,
+  fence: optional(fence),
+  createTime: time,
+  updateTime: time,
+});
+
+const { request: _, releaseRequest: _1, vouched: _2, conflict: _3, ...shownOfTenure } = tenure;
+const auditedTenure = object<AuditedTenure>(shownOfTenure);
+const auditedServers = object<AuditedServers>({ hostIds: unlessEmpty(array(hostId), []) });
+
+function auditedAs<K extends AuditedKind>(kind: K, state: Form<NonNullable<AuditedChange<K>['after']>>) {
+  return object<AuditedDeed & AuditedChange<K>>({
+    eventId: text(),
+    time,
+    caller: text(),
+    method: text(),
+    requestId: optional(text()),
+    kind: oneOf(kind),
+    resourceId: text(),
+    uid: text(),
+    networkId: optional(networkId),
+    before: optional(state),
+    after: optional(state),
+  });
+}
+
+/** An audit event that was stored with its change. */
+export const audit: Form<AuditEvent> = byKind<AuditedDeed & AnyAuditedChange>({
+  network: auditedAs('network', auditedNetwork),
+  subnet: auditedAs('subnet', subnet),
+  host: auditedAs('host', auditedHost),
+  reservation: auditedAs('reservation', auditedTenure),
+  placements: auditedAs('placements', auditedServers),
+});

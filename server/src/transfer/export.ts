@@ -29,7 +29,7 @@ export async function* exportLines(
 /** The text of an export, as it grows. */
 export class ExportPrinter {
   readonly #checksum = new Checksum();
-  readonly #counts = { networks: 0, hosts: 0, slots: 0, history: 0 };
+  readonly #counts = { networks: 0, hosts: 0, slots: 0, history: 0, audit: 0 };
   #text = '';
 
   constructor(identity: StoreIdentity, exportTime: WallTime) {

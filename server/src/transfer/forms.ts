@@ -187,6 +187,25 @@ export function oneOf<const T extends string | boolean>(...choices: readonly T[]
   };
 }
 
+/** An object of one of several kinds, which its field `kind` names. */
+export function byKind<T extends { readonly kind: string }>(
+  forms: {
+    readonly [K in T['kind']]: Form<Extract<T, { readonly kind: K }>>;
+  },
+): Form<T> {
+  const kinds = Object.keys(forms) as T['kind'][];
+  const kind = oneOf<T['kind']>(...kinds);
+  return {
+    print: (value) => (forms[value.kind as T['kind']] as unknown as Form<T>).print(value),
+    read(given) {
+      const { kind: name } = asObject(given);
+      if (name === undefined) refuse('field kind is missing');
+      const named = within('kind', () => kind.read(name));
+      return (forms[named] as unknown as Form<T>).read(given);
+    },
+  };
+}
+
 /** An object of texts, whose keys are somebody else's. */
 export const texts: Form<Readonly<Record<string, string>>> = {
   print: (value) => value,

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { describe, expect, test } from 'vitest';
+import { type AuditEvent, networkChange } from '../domain/audit.js';
 import type { Host } from '../domain/host.js';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
@@ -95,6 +97,11 @@ function ended({ state: _, chainCounter: _1, reuseDelayS: _2, leaseTimeCeilingS:
   return { ...tenure, endTime: WHEN } satisfies EndedTenure;
 }
 
+function deed(eventId: string, n: number): AuditEvent {
+  const change = networkChange(undefined, NETWORK);
+  return { eventId, time: (WHEN + n) as WallTime, caller: 'me', method: 'CreateNetwork', ...change };
+}
+
 const SAME = makeReservationId('red' as NetworkId, 0x0a000001 as Ipv4, entropy);
 
 const request = (id: string): RequestKey => ({ caller: 'c', rpc: 'ReserveAddress', id, contentHash: 'h' });
@@ -105,6 +112,7 @@ function exported(content: {
   readonly hosts?: readonly Host[];
   readonly slots?: readonly Slot[];
   readonly history?: readonly EndedTenure[];
+  readonly audit?: readonly AuditEvent[];
 }): string[] {
   const printer = new ExportPrinter(IDENTITY, WHEN);
   for (const [kind, documents] of Object.entries(content)) printer.add({ kind, documents } as Documents);
@@ -134,6 +142,7 @@ const GOOD = exported({
     slot('red-b', 1, 1),
   ],
   history: [ended(slot('blue', 9, 1)), ended(slot('red', 9, 1))],
+  audit: [deed('u-red.1', 1), deed('u-red.0', 0)],
 });
 
 /** The lines with one of them changed. */
@@ -145,8 +154,25 @@ describe('an export', () => {
   test('that is whole is taken, and counted', () => {
     const ledger = new Ledger();
     expect(refusalOf(GOOD, ledger)).toBeUndefined();
-    expect(ledger.counts).toEqual({ networks: 3, hosts: 2, slots: 6, history: 2 });
-    expect(ledger.end()).toMatchObject({ ok: true, value: { ...IDENTITY, version: 1 } });
+    expect(ledger.counts).toEqual({ networks: 3, hosts: 2, slots: 6, history: 2, audit: 2 });
+    expect(ledger.end()).toMatchObject({ ok: true, value: { ...IDENTITY, version: 2 } });
+  });
+
+  test('of version 1, which knows no audit events, is taken', () => {
+    const lines = GOOD.map((line) => line.replace('"version":2', '"version":1').replace(',"audit":2', ''));
+    const whole = lines.filter((line) => !line.startsWith('{"audit"'));
+    const sha256 = createHash('sha256')
+      .update(
+        whole
+          .slice(0, -1)
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
+      .digest('hex');
+    const last = (whole.at(-1) ?? '').replace(/"sha256":"[0-9a-f]+"/, `"sha256":"${sha256}"`);
+    const ledger = new Ledger();
+    expect(refusalOf([...whole.slice(0, -1), last], ledger)).toBeUndefined();
+    expect(ledger.counts).toMatchObject({ history: 2, audit: 0 });
   });
 
   test('of nothing is one, too', () => {

@@ -1,7 +1,7 @@
 // What an export must be as a whole. Fed line by line; the first line that does not fit is refused with its number.
 //
 //   L1. Lines come in one order: the header, networks and hosts by id, slots by network and address, ended tenures by
-//       reservation id, the trailer. So nothing is there twice, and that takes no memory to know.
+//       reservation id, audit events newest first, the trailer. So nothing is there twice, and that takes no memory to know.
 //   L2. What a store promises holds (ports/store.ts, P3): of a network one MAC has one RESERVED slot, a request made or
 //       released one of all slots, and a subnet id is one network's.
 //   L3. Whoever is told to go on from it can: reserved addresses have their network, a reservation's id names its
@@ -10,6 +10,7 @@
 
 import { createHash } from 'node:crypto';
 import { formatIpv4, type Parsed } from '@leasehold/proto/values';
+import type { AuditEvent } from '../domain/audit.js';
 import type { NetworkId, SubnetId } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import { parseReservationId } from '../domain/reservation-id.js';
@@ -21,12 +22,13 @@ import { PairSet } from './pair-set.js';
 
 /** Looks after the lines of one export. */
 export class Ledger {
-  readonly #counts = { networks: 0, hosts: 0, slots: 0, history: 0 };
+  readonly #counts = { networks: 0, hosts: 0, slots: 0, history: 0, audit: 0 };
   readonly #checksum = new Checksum();
   readonly #networks = new Map<NetworkId, number>();
   readonly #subnets = new Set<SubnetId>();
   readonly #macs = new PairSet();
   readonly #requests = new PairSet();
+  readonly #events = new Set<string>();
   readonly #remembers: boolean;
   #lines = 0;
   /** Of the line before, in the order of L1. */
@@ -83,6 +85,9 @@ export class Ledger {
       case 'ended':
         this.#counts.history++;
         return this.#checkEnded(line.content);
+      case 'audit':
+        this.#counts.audit++;
+        return this.#checkAudit(line.content);
       case 'trailer':
         this.#isOver = true;
         return this.#checkTrailer(line.content);
@@ -140,6 +145,15 @@ export class Ledger {
     return this.#follows(ended.reservationId, `ended tenure ${ended.reservationId}`);
   }
 
+  #checkAudit(event: AuditEvent): string | undefined {
+    const { time, eventId } = event;
+    const name = `audit event ${eventId}`;
+    // Of changes of settings there are few: their ids are remembered.
+    if (this.#remembers && this.#events.has(eventId)) return `${name} comes twice`;
+    if (this.#remembers) this.#events.add(eventId);
+    return this.#follows(`${String(LAST_TIME - time).padStart(16, '0')} ${eventId}`, name);
+  }
+
   #checkTrailer({ sha256, ...told }: Trailer): string | undefined {
     const wrong = (Object.keys(told) as (keyof Counts)[]).find((kind) => told[kind] !== this.#counts[kind]);
     if (wrong) return `there are ${this.#counts[wrong]} ${wrong}, and ${told[wrong]} were exported: lines are missing`;
@@ -148,7 +162,10 @@ export class Ledger {
   }
 }
 
-const STEPS: readonly Line['kind'][] = ['header', 'network', 'host', 'slot', 'ended', 'trailer'];
+// Later than any that is spelled with a year of four digits.
+const LAST_TIME = 2 ** 48;
+
+const STEPS: readonly Line['kind'][] = ['header', 'network', 'host', 'slot', 'ended', 'audit', 'trailer'];
 
 function no(problem: string): { readonly ok: false; readonly problem: string } {
   return { ok: false, problem };

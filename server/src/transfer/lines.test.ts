@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Network } from '../domain/network.js';
 import type { Slot } from '../domain/slot.js';
-import { arbitraryEnded, arbitraryHost, arbitraryNetwork, arbitrarySlot } from '../testing/arbitrary-documents.js';
+import {
+  arbitraryAudit,
+  arbitraryEnded,
+  arbitraryHost,
+  arbitraryNetwork,
+  arbitrarySlot,
+} from '../testing/arbitrary-documents.js';
 import { type Line, printLine, readLine } from './lines.js';
 
 const line: fc.Arbitrary<Line> = fc.oneof(
@@ -10,6 +16,7 @@ const line: fc.Arbitrary<Line> = fc.oneof(
   arbitraryHost.map((content): Line => ({ kind: 'host', content })),
   arbitrarySlot.map((content): Line => ({ kind: 'slot', content })),
   arbitraryEnded.map((content): Line => ({ kind: 'ended', content })),
+  arbitraryAudit.map((content): Line => ({ kind: 'audit', content })),
 );
 
 function problemOf(printed: string): string {
@@ -64,7 +71,7 @@ describe('a line', () => {
   test.each([
     ['no JSON', '{"slot":', 'not a line of JSON: the file is damaged'],
     ['nothing', '', 'not a line of JSON: the file is damaged'],
-    ['a number', '7', 'expected an object with one of leasehold_export, network, host, slot, ended, end'],
+    ['a number', '7', 'expected an object with one of leasehold_export, network, host, slot, ended, audit, end'],
     ['an unknown kind', '{"slott":{}}', 'expected an object with one of'],
     ['two kinds', '{"slot":{},"ended":{}}', 'expected an object with one of'],
     ['no content', '{"slot":null}', 'slot: expected an object, not "null"'],
@@ -99,8 +106,8 @@ describe('a line', () => {
     ],
     [
       'a header of a newer format, whatever else is in it',
-      '{"leasehold_export":{"version":2,"new":true}}',
-      'the export was made by a newer leasehold-server (format 2, this one knows 1): import it with that one',
+      '{"leasehold_export":{"version":3,"new":true}}',
+      'the export was made by a newer leasehold-server (format 3, this one knows 2): import it with that one',
     ],
   ])('is refused with %s', (_, printed, problem) => {
     expect(problemOf(printed)).toContain(problem);

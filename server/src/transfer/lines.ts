@@ -2,16 +2,17 @@
 // before it. Made for programs, legible for people: `grep` finds an address, `jq` a field.
 
 import type { Parsed } from '@leasehold/proto/values';
+import type { AuditEvent } from '../domain/audit.js';
 import type { Host } from '../domain/host.js';
 import type { WallTime } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import type { Counts, Documents, StoreIdentity } from '../ports/transfer.js';
-import { ended, host, network, slot } from './documents.js';
+import { audit, ended, host, network, slot } from './documents.js';
 import { type Form, integer, object, text, time, Unreadable, within } from './forms.js';
 
 /** The version of the format. Higher ones are refused, so whatever must not be read past raises it. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** The first line. */
 export interface Header extends StoreIdentity {
@@ -33,6 +34,7 @@ export type Line =
   | { readonly kind: 'host'; readonly content: Host }
   | { readonly kind: 'slot'; readonly content: Slot }
   | { readonly kind: 'ended'; readonly content: EndedTenure }
+  | { readonly kind: 'audit'; readonly content: AuditEvent }
   | { readonly kind: 'trailer'; readonly content: Trailer };
 
 type Kind = Line['kind'];
@@ -57,6 +59,7 @@ const FORMS: { readonly [K in Kind]: { readonly name: string; readonly form: For
   host: { name: 'host', form: host },
   slot: { name: 'slot', form: slot },
   ended: { name: 'ended', form: ended },
+  audit: { name: 'audit', form: audit },
   trailer: {
     name: 'end',
     form: object<Trailer>({
@@ -64,6 +67,8 @@ const FORMS: { readonly [K in Kind]: { readonly name: string; readonly form: For
       hosts: integer(),
       slots: integer(),
       history: integer(),
+      // Of version 1 there are none.
+      audit: { ...integer(), absence: { isLeftOut: () => false, means: 0 } },
       sha256: text(),
     }),
   },
@@ -112,6 +117,7 @@ export const LINE_KINDS: Readonly<Record<Documents['kind'], Kind>> = {
   hosts: 'host',
   slots: 'slot',
   history: 'ended',
+  audit: 'audit',
 };
 
 const DOCUMENT_KINDS = new Map(Object.entries(LINE_KINDS).map(([kind, line]) => [line, kind as Documents['kind']]));

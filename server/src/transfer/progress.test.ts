@@ -40,7 +40,7 @@ describe('progress', () => {
 });
 
 test('counts are said as people say them', () => {
-  expect(formatCounts({ networks: 1, hosts: 2, slots: 1_000_000, history: 0 })).toBe(
-    '1 network, 2 hosts, 1,000,000 addresses, 0 ended tenures',
+  expect(formatCounts({ networks: 1, hosts: 2, slots: 1_000_000, history: 0, audit: 1 })).toBe(
+    '1 network, 2 hosts, 1,000,000 addresses, 0 ended tenures, 1 audit event',
   );
 });

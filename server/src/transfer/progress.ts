@@ -52,19 +52,21 @@ export class Progress {
   }
 }
 
-/** Counts for people: `17 networks, 1 host, 1,000,000 addresses, 0 ended tenures`. */
+/** Counts for people: `17 networks, 1 host, 1,000,000 addresses, 0 ended tenures, 3 audit events`. */
 export function formatCounts(counts: {
   readonly networks: number;
   readonly hosts: number;
   readonly slots: number;
   readonly history: number;
+  readonly audit: number;
 }): string {
-  const { networks, hosts, slots, history } = counts;
+  const { networks, hosts, slots, history, audit } = counts;
   return [
     quantity(networks, 'network'),
     quantity(hosts, 'host'),
     quantity(slots, 'address', 'addresses'),
     quantity(history, 'ended tenure'),
+    quantity(audit, 'audit event'),
   ].join(', ');
 }
 

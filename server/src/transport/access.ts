@@ -60,6 +60,7 @@ export const ACCESS = {
     listReservations: READS_THERE,
     updateReservation: CHANGES,
     listAddressHistory: READS,
+    listAuditEvents: READS,
     getHost: READS_THERE,
     listHosts: READS_THERE,
     updateHost: CHANGES,

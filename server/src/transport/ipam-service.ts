@@ -6,6 +6,7 @@ import type { Status } from '@leasehold/proto/google/rpc/status';
 import {
   type IpamServiceServer,
   type ListAddressHistoryRequest,
+  type ListAuditEventsRequest,
   type ListHostsRequest,
   type ListPlacementsRequest,
   type ListReservationsRequest,
@@ -13,6 +14,7 @@ import {
   type ReserveAddressRequest,
   IpamServiceService as rpc,
 } from '@leasehold/proto/ipam/v1/ipam_service';
+import { listAudit } from '../app/audit.js';
 import { type Call, type Context, newUid, rememberNow } from '../app/context.js';
 import type { Events } from '../app/events.js';
 import { listHistory } from '../app/history.js';
@@ -35,6 +37,7 @@ import type { Host } from '../domain/host.js';
 import { type HostId, type NetworkId, type SubnetId, uuid } from '../domain/ids.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
+import { fromAuditFilter, toWireAuditEvent } from './convert/audit.js';
 import { Fields } from './convert/fields.js';
 import { fromFenceHost, fromUpdateHost, toWireHost, toWirePlacement } from './convert/host.js';
 import { fromCreateNetwork, fromUpdateNetwork, toWireNetwork } from './convert/network.js';
@@ -86,6 +89,11 @@ export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): Ipam
     ...reservationHandlers(log, app, holder),
     ...batchHandlers(log, app, holder),
     ...hostHandlers(log, app, holder),
+    listAuditEvents: unary(log, async (request: ListAuditEventsRequest) => {
+      const filter = orThrow(fromAuditFilter(request));
+      const page = orThrow(await listAudit(app.context, filter, readPage(request)));
+      return { events: page.items.map(toWireAuditEvent), nextPageToken: page.nextToken };
+    }),
     watchEvents: watchHandler(log, app.events, app.context.clock),
     getStatus: unary(log, async (request, call) => {
       const own = toWireStatus(rememberNow(app.context, call, app.status.get()));
@@ -118,12 +126,12 @@ function networkHandlers(log: Log, app: UseCases, holder: HolderCalls) {
         return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
       }),
     ),
-    updateNetwork: unary(log, async (request) => {
+    updateNetwork: unary(log, async (request, call) => {
       const { networkId, patch, etag } = orThrow(fromUpdateNetwork(request));
-      return encode(orThrow(await networks.update(networkId, patch, etag)));
+      return encode(orThrow(await networks.update(networkId, patch, etag, call)));
     }),
-    deleteNetwork: unary(log, async ({ networkId, etag }) => {
-      orThrow(await networks.delete(readId(networkId, 'network_id'), etag));
+    deleteNetwork: unary(log, async ({ networkId, etag }, call) => {
+      orThrow(await networks.delete(readId(networkId, 'network_id'), etag, call));
       return {};
     }),
   } satisfies Partial<IpamServiceServer>;
@@ -148,12 +156,12 @@ function subnetHandlers(log: Log, app: UseCases) {
       const page = orThrow(subnets.list(networkId, readPage(request), call));
       return { subnets: page.items.map((found) => encode(found).subnet), nextPageToken: page.nextToken };
     }),
-    updateSubnet: unary(log, async (request) => {
+    updateSubnet: unary(log, async (request, call) => {
       const { subnetId, networkId, patch, etag } = orThrow(fromUpdateSubnet(request));
-      return encode(orThrow(await subnets.update(subnetId, { networkId, patch, etag })));
+      return encode(orThrow(await subnets.update(subnetId, { networkId, patch, etag }, call)));
     }),
-    deleteSubnet: unary(log, async ({ subnetId, etag }) => {
-      orThrow(await subnets.delete(readId(subnetId, 'subnet_id'), etag));
+    deleteSubnet: unary(log, async ({ subnetId, etag }, call) => {
+      orThrow(await subnets.delete(readId(subnetId, 'subnet_id'), etag, call));
       return {};
     }),
   } satisfies Partial<IpamServiceServer>;
@@ -217,9 +225,9 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
         return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
       }),
     ),
-    updateReservation: unary(log, async (request) => {
+    updateReservation: unary(log, async (request, call) => {
       const { key, patch, guards } = orThrow(fromUpdateReservation(request));
-      return { reservation: encode(orThrow(await reservations.update(key, patch, guards))) };
+      return { reservation: encode(orThrow(await reservations.update(key, patch, guards, call))) };
     }),
     listAddressHistory: unary(log, async (request: ListAddressHistoryRequest) => {
       const filter = orThrow(fromHistoryFilter(request));
@@ -303,14 +311,14 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
         return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
       }),
     ),
-    updateHost: unary(log, async (request) => {
+    updateHost: unary(log, async (request, call) => {
       const { hostId, patch, etag } = orThrow(fromUpdateHost(request));
-      return encode(orThrow(await hosts.update(hostId, patch, etag)));
+      return encode(orThrow(await hosts.update(hostId, patch, etag, call)));
     }),
     deleteHost: unary(
       log,
-      holder.does(rpc.deleteHost, async ({ hostId, etag }) => {
-        orThrow(await hosts.delete(readId(hostId, 'host_id'), etag));
+      holder.does(rpc.deleteHost, async ({ hostId, etag }, call) => {
+        orThrow(await hosts.delete(readId(hostId, 'host_id'), etag, call));
         return {};
       }),
     ),
@@ -334,9 +342,9 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
     ),
     rebalancePlacements: unary(
       log,
-      holder.does(rpc.rebalancePlacements, async (request) => {
+      holder.does(rpc.rebalancePlacements, async (request, call) => {
         const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-        const moves = orThrow(await rebalance.run(networkId, request.validateOnly));
+        const moves = orThrow(await rebalance.run(networkId, request.validateOnly, call));
         return { moves: moves.map(({ epoch: _, ...move }) => move) };
       }),
     ),

@@ -48,6 +48,11 @@ export class UnaryCall implements Call {
     return this.#caller;
   }
 
+  /** Few requests have one. */
+  get requestId(): string | undefined {
+    return (this.grpc.request as { readonly requestId?: string }).requestId;
+  }
+
   get signal(): AbortSignal {
     if (!this.#cancelled) {
       const cancelled = new AbortController();

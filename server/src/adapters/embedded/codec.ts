@@ -250,6 +250,12 @@ function isEmpty(labels: Labels): boolean {
   return true;
 }
 
+/** Whether the row of a slot is of a RESERVED one, without parsing it. */
+export function isReservedRow(text: string): boolean {
+  const letter = text.charAt(2);
+  return letter === 'r' || letter === 'R';
+}
+
 /** An address that a MAC has in a network, and whether it is reserved (else quarantined). */
 export interface Held {
   readonly address: Ipv4;

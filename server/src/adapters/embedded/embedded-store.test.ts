@@ -2,11 +2,16 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
+import fc from 'fast-check';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../../domain/host.js';
 import type { HostId, Revision, Uid, WallTime } from '../../domain/ids.js';
+import type { EndedTenure, Slot } from '../../domain/slot.js';
+import type { Store } from '../../ports/store.js';
+import { arbitrarySlot } from '../../testing/arbitrary-documents.js';
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.js';
+import { openEmbeddedSource } from './export-source.js';
 import { idKey } from './keys.js';
 import { flushTables, openEnvironment, openTables } from './tables.js';
 
@@ -35,6 +40,23 @@ const HOST: Host = {
   revision: 0 as Revision,
 };
 
+/** Leaves one tenure that is over in a store, and closes it. */
+async function endOne({ slots, close }: Store): Promise<EndedTenure> {
+  const slot = fc.sample(arbitrarySlot, { seed: 1, numRuns: 1 })[0] as Slot;
+  const resting: Slot = { ...slot, state: 'quarantined', releaseTime: 7 as WallTime, revision: 0 as Revision };
+  await slots.insert(resting);
+  const ended = endedOf(resting);
+  expect(await slots.free(ended, 1 as Revision)).toBe('freed');
+  await close();
+  return ended;
+}
+
+function endedOf(slot: Slot): EndedTenure {
+  const { state: _, chainCounter: _1, chainSoFar: _2, reuseDelayS: _3, leaseTimeCeilingS: _4, ...kept } = slot;
+  const { revision: _5, ...tenure } = kept;
+  return { ...tenure, endTime: 9 as WallTime };
+}
+
 describe('openEmbeddedStore', () => {
   let path: string;
   beforeEach(() => {
@@ -54,7 +76,7 @@ describe('openEmbeddedStore', () => {
     expect(first.settings).toEqual({
       storeUid: '07070707-0707-4707-8707-070707070707',
       incarnation: 1,
-      schema: 2,
+      schema: 3,
       authorityS: 86_400,
       authorityCeilingS: 86_400,
     });
@@ -79,7 +101,7 @@ describe('openEmbeddedStore', () => {
   });
 
   test.each([
-    [3, /newer leasehold-server \(schema 3, this one knows 2\)/],
+    [4, /newer leasehold-server \(schema 4, this one knows 3\)/],
     [1, /before the first release of leasehold-server \(schema 1\)/],
   ])('refuses a store of schema %i, and does not count that as a start', async (schema, message) => {
     await (await openWith()).close();
@@ -91,6 +113,30 @@ describe('openEmbeddedStore', () => {
     await env.close();
     await expect(openWith()).rejects.toThrow(message);
     await expect(openWith()).rejects.toThrow(message);
+  });
+
+  test('brings a store of schema 2 up to date: history is listed by its moments, and audit events are stored', async () => {
+    const ended = await endOne(await openWith());
+    const env = openEnvironment(path);
+    const tables = openTables(env);
+    const stored = JSON.parse(tables?.settings.durable(idKey('settings')) ?? '') as object;
+    tables?.settings.put(idKey('settings'), JSON.stringify({ ...stored, schema: 2 }));
+    for (const { key } of tables?.past.range(100) ?? []) if (/^[cr]/.test(key)) tables?.past.remove(key);
+    if (tables) await flushTables(env, tables);
+    await env.openDB({ name: 'audit' }).drop();
+    await env.close();
+    const source = await openEmbeddedSource(path);
+    const kinds: string[] = [];
+    for await (const { kind } of source.documents()) kinds.push(kind);
+    expect(kinds).toEqual(['history']);
+    await source.close();
+    const store = await openWith();
+    expect(store.settings.schema).toBe(3);
+    for (const moment of ['createTime', 'releaseTime'] as const) {
+      expect((await store.history.newest({ moment }, undefined, 9)).tenures).toEqual([ended]);
+    }
+    expect(await store.audit.list({}, undefined, 9)).toEqual({ events: [], next: undefined });
+    await store.close();
   });
 
   test('is one at a time, also within one process', async () => {

@@ -12,6 +12,7 @@ import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import { joined } from '../../domain/hold-still.js';
 import type { Follower, Position, PositionedChange, Store, StoreSettings } from '../../ports/store.js';
+import { auditStore } from './audit.js';
 import { ChangeLog } from './change-log.js';
 import { RowCodec } from './codec.js';
 import { lockDirectory } from './data-directory.js';
@@ -123,6 +124,7 @@ async function startStore(
     networks: networks.store,
     slots: slotStore({ tables, codec, commit, tenures, networks }),
     history: historyStore(tables, commit, tenures),
+    audit: auditStore(tables, commit),
     hosts: hostStore(tables, commit),
     holder: {
       kind: 'exclusive',

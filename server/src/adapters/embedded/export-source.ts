@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Host } from '../../domain/host.js';
 import type { Network } from '../../domain/network.js';
 import type { Documents, ExportSource } from '../../ports/transfer.js';
+import { readEvent } from './audit.js';
 import { RowCodec } from './codec.js';
 import { lockDirectory } from './data-directory.js';
 import { checkDataFile, DATA_FILE } from './data-file.js';
@@ -71,6 +72,7 @@ async function* documentsOf(env: Environment, tables: Tables, codec: RowCodec): 
     for await (const documents of slotsOf(tables, codec, moment)) yield { kind: 'slots', documents };
     const history = values(tables.history, moment, (text) => codec.decodeEnded(text));
     for await (const documents of history) yield { kind: 'history', documents };
+    for await (const documents of values(tables.audit, moment, readEvent)) yield { kind: 'audit', documents };
   } finally {
     moment.done();
   }

@@ -2,9 +2,18 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { EndedTenure } from '../../domain/slot.js';
-import type { HistoryFilter, HistoryStore } from '../../ports/store.js';
+import type { HistoryFilter, HistoryStore, MomentFilter, MomentKey, MomentPage } from '../../ports/store.js';
 import type { GroupCommit } from './group-commit.js';
-import { endedRange, type HistoryPrefix, historyPrefix, historyRange, parseEndKey, parseHistoryKey } from './keys.js';
+import {
+  endedRange,
+  type HistoryPrefix,
+  historyPrefix,
+  historyRange,
+  parseEndKey,
+  parseHistoryKey,
+  timeInHistoryKey,
+} from './keys.js';
+import { isOfMoment } from './moments.js';
 import type { Tables } from './tables.js';
 import type { Tenures } from './tenures.js';
 
@@ -25,7 +34,7 @@ export function historyStore(tables: Tables, commit: GroupCommit, tenures: Tenur
       let last = after;
       for (let lookedAt = 0; lookedAt < LOOKED_AT; lookedAt += LOOKED_AT_ONCE) {
         commit.check();
-        const { start, end } = historyRange(prefix, last);
+        const { start, end } = historyRange(prefix, last && { ...last, time: last.createTime });
         const keys = Array.from(tables.past.range(LOOKED_AT_ONCE, start, end), ({ key }) =>
           parseHistoryKey(key, prefix),
         );
@@ -41,6 +50,7 @@ export function historyStore(tables: Tables, commit: GroupCommit, tenures: Tenur
       }
       return { tenures: found, next: last };
     },
+    newest: (filter, after, limit) => newest(tables, commit, tenures, filter, after, limit),
     prune: (endedBefore, limit) =>
       commit.submit(() => {
         const { start, end } = endedRange(endedBefore);
@@ -50,6 +60,34 @@ export function historyStore(tables: Tables, commit: GroupCommit, tenures: Tenur
         return over.length;
       }),
   };
+}
+
+async function newest(
+  { past }: Tables,
+  commit: GroupCommit,
+  tenures: Tenures,
+  filter: MomentFilter,
+  after: MomentKey | undefined,
+  limit: number,
+): Promise<MomentPage> {
+  const prefix = historyPrefix.moment(filter.moment);
+  const found: EndedTenure[] = [];
+  let last = after;
+  for (let lookedAt = 0; lookedAt < LOOKED_AT; lookedAt += LOOKED_AT_ONCE) {
+    commit.check();
+    const { start, end } = historyRange(prefix, last, filter.until);
+    const keys = Array.from(past.range(LOOKED_AT_ONCE, start, end), ({ key }) => key);
+    for (const key of keys) {
+      last = { time: timeInHistoryKey(key, prefix), reservationId: parseHistoryKey(key, prefix) };
+      if (filter.since !== undefined && last.time < filter.since) return { tenures: found, next: undefined };
+      const tenure = tenures.ended(last.reservationId, 'durable');
+      if (tenure && isOfMoment(tenure, filter)) found.push(tenure);
+      if (found.length === limit) return { tenures: found, next: last };
+    }
+    if (keys.length < LOOKED_AT_ONCE) return { tenures: found, next: undefined };
+    await setImmediate();
+  }
+  return { tenures: found, next: last };
 }
 
 function prefixOf({ place, mac, owner }: HistoryFilter): HistoryPrefix {

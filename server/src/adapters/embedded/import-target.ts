@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Slot } from '../../domain/slot.js';
 import type { Documents, ImportTarget, StoreIdentity } from '../../ports/transfer.js';
+import { putEvent } from './audit.js';
 import { RowCodec } from './codec.js';
 import { type LockedDirectory, lockDirectory } from './data-directory.js';
 import { checkDataFile, DATA_FILE } from './data-file.js';
@@ -114,6 +115,9 @@ class Writer {
         break;
       case 'history':
         for (const ended of batch.documents) this.#tenures.putEnded(ended, undefined);
+        break;
+      case 'audit':
+        for (const event of batch.documents) putEvent(this.#tables, event);
         break;
     }
     await flushTables(this.#env, this.#tables);

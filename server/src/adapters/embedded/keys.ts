@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { AuditKey, TenureMoment } from '../../domain/audit.js';
 import type { NetworkId, ReservationId, SubnetId, WallTime } from '../../domain/ids.js';
 import type { RequestKey } from '../../domain/slot.js';
 import type { Position } from '../../ports/store.js';
@@ -84,29 +85,45 @@ function sixBytes(n: number): string {
   return fourBytes(Math.floor(n / 65_536)) + String.fromCharCode((n >>> 8) & 255, n & 255);
 }
 
+function newestFirst(time: WallTime): string {
+  return sixBytes(TIMES - 1 - Math.max(0, time));
+}
+
 /** Which ended tenures an entry of the index of history is for. */
 export type HistoryPrefix = string & { readonly __brand: 'HistoryPrefix' };
 
-/** The entries of an address in a subnet, of a MAC, or of an owner. */
+/** The entries of an address in a subnet, of a MAC, or of an owner; or all, by a moment. */
 export const historyPrefix = {
   place: (subnetId: SubnetId, address: Ipv4) => `p${subnetId}${END}${fourBytes(address)}` as HistoryPrefix,
   mac: (mac: Mac) => `m${mac}` as HistoryPrefix,
   owner: (owner: string) => `o${Buffer.from(owner).toString('latin1')}${END}` as HistoryPrefix,
+  moment: (moment: TenureMoment) => (moment === 'createTime' ? 'c' : 'r') as HistoryPrefix,
 };
 
 /** Key of an entry of the index of history: the newest first. Its last part is the reservation id. */
-export function historyKey(prefix: HistoryPrefix, createTime: WallTime, reservationId: ReservationId): Key {
-  return `${prefix}${sixBytes(TIMES - 1 - createTime)}${reservationId}` as Key;
+export function historyKey(prefix: HistoryPrefix, time: WallTime, reservationId: ReservationId): Key {
+  return `${prefix}${newestFirst(time)}${reservationId}` as Key;
 }
 
-/** Where the entries of a prefix begin: after a tenure, or all of them; and where they end. */
+/** Where the entries of a prefix begin: after a tenure, with times before `until`, or all of them; and where they end. */
 export function historyRange(
   prefix: HistoryPrefix,
-  after?: { readonly createTime: WallTime; readonly reservationId: ReservationId },
+  after?: { readonly time: WallTime; readonly reservationId: ReservationId },
+  until?: WallTime,
 ): { start: Key; end: Key } {
-  const start = after ? keyAfter(historyKey(prefix, after.createTime, after.reservationId)) : (prefix as string as Key);
+  const first = `${prefix}${until === undefined ? '' : auditedBefore(until)}` as Key;
+  const next = after && keyAfter(historyKey(prefix, after.time, after.reservationId));
+  const start = next !== undefined && next > first ? next : first;
   // After the six bytes of any time, the earliest of which are all 255.
   return { start, end: `${prefix}${'\xff'.repeat(7)}` as Key };
+}
+
+/** The time of an entry of the index of history. */
+export function timeInHistoryKey(key: Key, prefix: HistoryPrefix): WallTime {
+  const at = prefix.length;
+  let inverted = 0;
+  for (let i = at; i < at + 6; i++) inverted = inverted * 256 + key.charCodeAt(i);
+  return (TIMES - 1 - inverted) as WallTime;
 }
 
 /** The reservation id of an entry of the index of history. */
@@ -127,6 +144,16 @@ export function endedRange(before: WallTime): { start: Key; end: Key } {
 /** The reservation id of an entry of the index of ends. */
 export function parseEndKey(key: Key): ReservationId {
   return key.slice(7) as ReservationId;
+}
+
+/** Key of an audit event: the newest first. */
+export function auditKey({ time, eventId }: AuditKey): Key {
+  return `${newestFirst(time)}${eventId}` as Key;
+}
+
+/** What is less than the keys of audit events of before a time, and greater than all others. */
+export function auditedBefore(time: WallTime): Key {
+  return newestFirst((time - 1) as WallTime) as Key;
 }
 
 /** Key of a change: its position, whose characters are digits. */

@@ -5,6 +5,7 @@ import type { Change } from '../../domain/change.js';
 import { isStill, type NetworkId, type Revision } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
 import type { NetworkStore } from '../../ports/store.js';
+import { putEvent } from './audit.js';
 import type { GroupCommit } from './group-commit.js';
 import { idKey } from './keys.js';
 import { NetworkIndex } from './network-index.js';
@@ -58,7 +59,7 @@ function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex
       const owner = durable.owner(subnetId);
       return owner && durable.get(owner);
     },
-    put: (network, over = network) =>
+    put: (network, over = network, event) =>
       commit.submit((changes) => {
         const before = current.get(network.networkId);
         if (!isStill(before, { uid: over.uid, revision: network.revision })) return 'conflict';
@@ -66,6 +67,7 @@ function networkStore(tables: Tables, commit: GroupCommit, current: NetworkIndex
         if (owners.some((owner) => owner !== network.networkId)) return 'subnet-taken';
         const written = { ...network, revision: (network.revision + 1) as Revision };
         tables.networks.put(idKey(network.networkId), JSON.stringify(written));
+        putEvent(tables, event);
         current.put(written);
         changes.push({ kind: 'network', network: written, ...(before && { before }) });
         return written;

@@ -6,9 +6,12 @@ import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 import { idKey } from './keys.js';
 import { type Environment, flushTables, openTables, type Table, type Tables } from './tables.js';
+import { upgrade } from './upgrade.js';
 
 /** Layout of keys and values on disk; a store with another one is refused. */
-export const SCHEMA = 2;
+export const SCHEMA = 3;
+/** The oldest one that is brought up to date when it is opened. */
+const OLDEST_SCHEMA = 2;
 
 const DEFAULT_AUTHORITY_S = 24 * 3600;
 const KEY = idKey('settings');
@@ -45,9 +48,11 @@ export async function recordStart(
     authorityCeilingS: 0,
     starts: 0,
   };
+  if (before.schema < SCHEMA) await upgrade(env, tables);
   const authority = authorityS ?? before.authorityS;
   const settings: StoredSettings = {
     ...before,
+    schema: SCHEMA,
     starts: before.starts + 1,
     authorityS: authority,
     // Agents may still have the longer one: raised at once, lowered by the holder when that has passed (protocol.md §4).
@@ -76,7 +81,7 @@ export function readAnySettings(path: string, table: Table): StoredSettings | un
       `${path} was written by a newer leasehold-server (schema ${settings.schema}, this one knows ${SCHEMA}): run that one`,
     );
   }
-  if (settings.schema < SCHEMA) {
+  if (settings.schema < OLDEST_SCHEMA) {
     throw new Error(
       `${path} was written before the first release of leasehold-server (schema ${settings.schema}): name another directory`,
     );

@@ -7,10 +7,12 @@ import type { Change } from '../../domain/change.js';
 import type { NetworkId, Revision } from '../../domain/ids.js';
 import type { SlotKey } from '../../domain/reservation-id.js';
 import type { Slot } from '../../domain/slot.js';
-import type { SlotFilter, SlotPage, SlotStore } from '../../ports/store.js';
-import { decodeHeld, encodeHeld, type RowCodec } from './codec.js';
+import type { MomentFilter, SlotFilter, SlotPage, SlotStore } from '../../ports/store.js';
+import { putEvent } from './audit.js';
+import { decodeHeld, encodeHeld, isReservedRow, type RowCodec } from './codec.js';
 import type { GroupCommit } from './group-commit.js';
 import { type Key, keyAfter, macKey, parseSlotKey, slotKey, slotRange } from './keys.js';
+import { newestOf } from './moments.js';
 import type { EmbeddedNetworks } from './networks.js';
 import type { Tables } from './tables.js';
 import type { Tenures } from './tenures.js';
@@ -29,12 +31,14 @@ export interface SlotParts {
   readonly networks: EmbeddedNetworks;
 }
 
+type SlotWrites = 'insert' | 'replace' | 'amend' | 'free';
+
 /** Serves the slots. */
 export function slotStore(parts: SlotParts): SlotStore {
   return { ...slotWrites(parts), ...slotReads(parts) };
 }
 
-function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'free'> {
+function slotWrites(parts: SlotParts): Pick<SlotStore, SlotWrites> {
   const { tables, commit, tenures, networks } = parts;
   return {
     insert: (slot) =>
@@ -62,6 +66,13 @@ function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'f
         if (ended) tenures.putEnded(ended, before);
         return { outcome: { kind: 'replaced', slot: write(parts, slot, before, changes) }, network };
       }),
+    amend: (slot, event) =>
+      commit.submit((changes) => {
+        const before = currentSlot(parts, slot);
+        if (before?.revision !== slot.revision || before.reservationId !== slot.reservationId) return 'conflict';
+        putEvent(tables, event);
+        return write(parts, slot, before, changes);
+      }),
     free: (ended, revision) =>
       commit.submit((changes) => {
         const before = currentSlot(parts, ended);
@@ -77,7 +88,7 @@ function slotWrites(parts: SlotParts): Pick<SlotStore, 'insert' | 'replace' | 'f
   };
 }
 
-function slotReads(parts: SlotParts): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
+function slotReads(parts: SlotParts): Omit<SlotStore, SlotWrites> {
   const { tables, codec, commit, tenures, networks } = parts;
   const get: SlotStore['get'] = async (networkId, address) => {
     commit.check();
@@ -115,7 +126,26 @@ function slotReads(parts: SlotParts): Omit<SlotStore, 'insert' | 'replace' | 'fr
       const { start, end } = slotRange(networkId, from, to);
       return tables.slots.count(start, end);
     },
+    newest: (filter, after, limit) => newestOf(batches(parts, filter), filter, after, limit),
   };
+}
+
+/** Every slot, or those of a network, that may have had the moment: some at a time, as each time shows them. */
+function* batches(
+  { tables, codec, commit }: SlotParts,
+  { moment, networkId }: MomentFilter,
+): Generator<readonly Slot[]> {
+  const range: { readonly start?: Key; readonly end?: Key } = networkId === undefined ? {} : slotRange(networkId);
+  let start = range.start;
+  for (;;) {
+    commit.check();
+    const rows = Array.from(tables.slots.range(LOOKED_AT_ONCE, start, range.end));
+    const wanted = moment === 'createTime' ? rows : rows.filter(({ value }) => !isReservedRow(value));
+    yield wanted.map(({ key, value }) => codec.decodeSlot(parseSlotKey(key), value));
+    const last = rows.at(-1);
+    if (!last || rows.length < LOOKED_AT_ONCE) return;
+    start = keyAfter(last.key);
+  }
 }
 
 async function listByKey(

@@ -11,7 +11,7 @@ import type { Key } from './keys.js';
 const MAP_BYTES = 2 ** 40;
 
 // biome-ignore format: a row
-const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history', 'past', 'log'] as const;
+const NAMES = ['settings', 'names', 'networks', 'hosts', 'slots', 'macs', 'requests', 'history', 'past', 'audit', 'log'] as const;
 
 // Straight into the buffer of lmdb-js and out of it: a `Buffer` for every key would cost as much as the rest of a read.
 const KEYS = {
@@ -62,7 +62,8 @@ export function holdMoment(env: Environment): Moment {
 
 /** One database. */
 export class Table {
-  readonly #database: Database<string, Key>;
+  /** Undefined: an older store, which is only read, does not have it. */
+  readonly #database: Database<string, Key> | undefined;
   readonly #staged = new Map<Key, string | undefined>();
 
   constructor(env: Environment, name: string) {
@@ -77,7 +78,7 @@ export class Table {
   }
 
   durable(key: Key): string | undefined {
-    return this.#database.get(key);
+    return this.#database?.get(key);
   }
 
   /** Up to `limit` entries from `start` (included) to `end` (excluded), in key order; as of a moment, if one is given. */
@@ -87,24 +88,25 @@ export class Table {
     end?: Key,
     moment?: Moment,
   ): Iterable<{ readonly key: Key; readonly value: string }> {
-    return this.#database.getRange({
+    const range = this.#database?.getRange({
       // Without it lmdb-js begins at a key of its own kind.
       start: start ?? FIRST,
       ...(end !== undefined && { end }),
       ...(moment !== undefined && { transaction: moment }),
       limit,
     });
+    return range ?? [];
   }
 
   /** How many entries there are from `start` (included) to `end` (excluded). */
   count(start: Key, end: Key): number {
-    return this.#database.getKeysCount({ start, end });
+    return this.#database?.getKeysCount({ start, end }) ?? 0;
   }
 
   /** The last entry, as of a moment, if one is given. */
   last(moment?: Moment): { readonly key: Key; readonly value: string } | undefined {
     const backwards = { reverse: true, end: FIRST, limit: 1, ...(moment !== undefined && { transaction: moment }) };
-    for (const entry of this.#database.getRange(backwards)) return entry;
+    for (const entry of this.#database?.getRange(backwards) ?? []) return entry;
     return undefined;
   }
 
@@ -122,14 +124,14 @@ export class Table {
 
   /** Removes every entry, in a transaction of its own; resolves after its flush. Nothing may be staged. */
   async clear(): Promise<void> {
-    await this.#database.clearAsync();
+    await this.#database?.clearAsync();
   }
 
   /** Writes what is staged; call it inside a transaction, whose end says how that went. */
   write(): void {
     for (const [key, value] of this.#staged) {
-      if (value === undefined) void this.#database.remove(key);
-      else void this.#database.put(key, value);
+      if (value === undefined) void this.#database?.remove(key);
+      else void this.#database?.put(key, value);
     }
   }
 
@@ -141,7 +143,7 @@ export class Table {
 
 /**
  * The databases of an embedded store, by what they hold: `names` numbered texts, `macs` what a MAC has, `history` the
- * ended tenures, `past` their indexes, `log` the last changes.
+ * ended tenures, `past` their indexes, `audit` who changed settings, `log` the last changes.
  */
 export type Tables = Readonly<Record<(typeof NAMES)[number], Table>>;
 

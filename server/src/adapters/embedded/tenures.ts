@@ -62,6 +62,11 @@ export class Tenures {
     this.putRequests(ended, before);
   }
 
+  /** Stages what the index lacks of an ended tenure that an older server wrote. */
+  putMoments(ended: EndedTenure): void {
+    for (const key of momentKeys(ended)) this.#tables.past.put(key, '');
+  }
+
   /** Stages that an ended tenure, and its requests, are forgotten. */
   forget(ended: EndedTenure): void {
     this.#tables.history.remove(idKey(ended.reservationId));
@@ -78,7 +83,17 @@ function indexKeys(ended: EndedTenure): readonly Key[] {
   const { subnetId, address, mac, owner, createTime, endTime, reservationId } = ended;
   const prefixes = [historyPrefix.place(subnetId, address), historyPrefix.mac(mac)];
   if (owner !== '') prefixes.push(historyPrefix.owner(owner));
-  return [...prefixes.map((each) => historyKey(each, createTime, reservationId)), endKey(endTime, reservationId)];
+  return [
+    ...prefixes.map((each) => historyKey(each, createTime, reservationId)),
+    endKey(endTime, reservationId),
+    ...momentKeys(ended),
+  ];
+}
+
+function momentKeys({ createTime, releaseTime, reservationId }: EndedTenure): readonly Key[] {
+  const created = historyKey(historyPrefix.moment('createTime'), createTime, reservationId);
+  if (releaseTime === undefined) return [created];
+  return [created, historyKey(historyPrefix.moment('releaseTime'), releaseTime, reservationId)];
 }
 
 function requestsOf({ request, releaseRequest }: Tenure): readonly RequestKey[] {

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import type { Document } from 'mongodb';
+import type { AuditEvent } from '../../domain/audit.js';
 import type { Conflict } from '../../domain/conflict.js';
 import type { Host } from '../../domain/host.js';
 import type { NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '../../domain/ids.js';
@@ -219,8 +220,18 @@ export function readHost({ _id, write: _, ...document }: Document): Host {
   return { hostId: _id as string, ...toCamel(document) } as unknown as Host;
 }
 
+/** An audit event as a document. */
+export function auditDocument({ eventId, ...event }: AuditEvent, write?: string): Document {
+  return { _id: eventId, ...toSnake(event), ...(write !== undefined && { write }) };
+}
+
+/** Reads an audit event. */
+export function readAudit({ _id, write: _, ...document }: Document): AuditEvent {
+  return { eventId: _id as string, ...toCamel(document) } as unknown as AuditEvent;
+}
+
 // Times are numbers inside and dates in the store; their names tell which fields they are.
-const TIMES: ReadonlySet<string> = new Set(['createTime', 'updateTime', 'since', 'time']);
+const TIMES: ReadonlySet<string> = new Set(['createTime', 'updateTime', 'releaseTime', 'since', 'time']);
 // Its keys are the callers'.
 const LABELS = 'labels';
 

@@ -27,6 +27,7 @@ import type { WallTime } from '../../domain/ids.js';
 import type { Breaker, MakeBreaker } from '../../ports/breaker.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { OutcomeUnknownError, type StoreHealth, StoreUnavailableError } from '../../ports/store.js';
+import { MAJORITY } from './schema.js';
 
 const REPEAT_FOR_MS = 20_000;
 const REPEAT_AFTER_MS = 100;
@@ -85,6 +86,33 @@ export class Conversation {
     return reply;
   }
 
+  /**
+   * Runs writes as one transaction that a majority journals, each if the one before it wrote one document, and answers
+   * whether all did; else nothing was done.
+   */
+  async writeTogether(commands: readonly Document[]): Promise<boolean> {
+    const session = this.#session;
+    session.startTransaction({ readConcern: { level: 'snapshot' }, writeConcern: MAJORITY });
+    try {
+      for (const command of commands) {
+        const { n, writeErrors } = (await this.#db.command(command, { session })) as WriteReply;
+        const failed = writeErrors?.find(({ code }) => code !== DUPLICATE_KEY);
+        if (failed) throw new MongoError(failed.errmsg);
+        if (n === 1) continue;
+        await session.abortTransaction();
+        return false;
+      }
+      await session.commitTransaction();
+      this.#wrote = true;
+      return true;
+    } catch (error) {
+      // Else what it locks stays locked for a minute.
+      if (session.inTransaction()) await session.abortTransaction();
+      if (isLostRace(error)) return false;
+      throw error;
+    }
+  }
+
   /** Runs any other command as it is. */
   run(command: Document): Promise<Document> {
     return this.#db.command(command, { session: this.#session });
@@ -92,6 +120,8 @@ export class Conversation {
 }
 
 const DUPLICATE_KEY = 11_000;
+// Another transaction writes the same document, or did since this one began.
+const WRITE_CONFLICT = 112;
 // Who may not write, or is not known: Unauthorized, AuthenticationFailed.
 const REFUSALS: ReadonlySet<number> = new Set([13, 18]);
 
@@ -260,6 +290,12 @@ export class Exchange {
 /** Whether an error says something of the store, and is no defect of ours. */
 function isFault(error: unknown): boolean {
   return error instanceof MongoError || isBreakerOpen(error);
+}
+
+/** Whether a transaction met another write of what it writes, and nothing of it was done. */
+function isLostRace(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return error instanceof MongoServerError && (code === WRITE_CONFLICT || code === DUPLICATE_KEY);
 }
 
 /** Whether nothing was carried out: it was not sent, or refused before it began. */

@@ -6,7 +6,7 @@
 import { type Clock, delay } from '@leasehold/program/clock';
 import { type Db, type Document, type MongoClient, MongoServerError, type Timestamp } from 'mongodb';
 import type { Documents, ExportSource } from '../../ports/transfer.js';
-import { readEnded, readHost, readNetwork, readSlot } from './documents.js';
+import { readAudit, readEnded, readHost, readNetwork, readSlot } from './documents.js';
 import { toHoldStill } from './hold-still.js';
 import { connectMongodb } from './mongodb-store.js';
 import { checkDeployment, readSettings, settingsOf, toSettings } from './schema.js';
@@ -76,6 +76,8 @@ async function* documentsOf(client: MongoClient, db: Db): AsyncGenerator<Documen
     for await (const found of all('hosts')) yield { kind: 'hosts', documents: found.map(readHost) };
     for await (const found of all('slots')) yield { kind: 'slots', documents: found.map(readSlot) };
     for await (const found of all('history')) yield { kind: 'history', documents: found.map(readEnded) };
+    const newestFirst = scan(db, session, findAt(time, 'audit', {}, { time: -1, _id: 1 }));
+    for await (const found of newestFirst) yield { kind: 'audit', documents: found.map(readAudit) };
   } catch (error) {
     if (!(error instanceof MongoServerError) || !MOMENT_GONE.has(Number(error.code))) throw error;
     const longer = 'db.adminCommand({ setParameter: 1, minSnapshotHistoryWindowInSeconds: 3600 })';

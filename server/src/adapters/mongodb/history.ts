@@ -4,6 +4,7 @@ import type { Document } from 'mongodb';
 import type { HistoryFilter, HistoryKey, HistoryStore } from '../../ports/store.js';
 import { readEnded } from './documents.js';
 import type { Exchange } from './exchange.js';
+import { byMoment } from './moments.js';
 import { findAll } from './read-back.js';
 
 /** Serves the history. */
@@ -20,6 +21,15 @@ export function historyStore(exchange: Exchange): HistoryStore {
         const found = await findAll(talk, 'history', toFilter(filter, after), { sort, limit: limit + 1 });
         const tenures = found.slice(0, limit).map(readEnded);
         return { tenures, next: found.length > limit ? tenures.at(-1) : undefined };
+      }),
+    newest: (filter, after, limit) =>
+      exchange.read('newest history', async (talk) => {
+        const wanted = byMoment(filter, after, '_id', limit + 1);
+        const found = (await findAll(talk, 'history', wanted.filter, wanted.more)).map(readEnded);
+        const tenures = found.slice(0, limit);
+        const last = found.length > limit ? tenures.at(-1) : undefined;
+        const time = last?.[filter.moment];
+        return { tenures, next: last && time !== undefined ? { time, reservationId: last.reservationId } : undefined };
       }),
     prune: (endedBefore, limit) =>
       exchange.write('prune history', async (talk) => {

@@ -9,7 +9,7 @@
 import type { Entropy } from '@leasehold/program/entropy';
 import type { ClientSession, Db, Document, MongoClient } from 'mongodb';
 import type { Counts, Documents, ImportTarget, StoreIdentity } from '../../ports/transfer.js';
-import { endedDocument, hostDocument, networkDocument, slotDocument } from './documents.js';
+import { auditDocument, endedDocument, hostDocument, networkDocument, slotDocument } from './documents.js';
 import { connectMongodb } from './mongodb-store.js';
 import {
   COLLECTIONS,
@@ -172,6 +172,8 @@ class Writer {
         return batch.documents.map((slot) => slotDocument(slot));
       case 'history':
         return batch.documents.map(endedDocument);
+      case 'audit':
+        return batch.documents.map((event) => auditDocument(event));
     }
   }
 

@@ -2,7 +2,8 @@
 //
 //   M1. Every acknowledged write is journaled by a majority; every check of it reads causally after it, from the primary,
 //       what a majority has.
-//   M2. Nothing needs a transaction of several documents; no lock is held across an exchange.
+//   M2. Nothing needs a transaction of several documents, but the audit event of a change of settings; no lock is held
+//       across an exchange.
 //   M3. While the database is away every call is refused at once, and it is used again as soon as it is there.
 
 import type { Clock } from '@leasehold/program/clock';
@@ -12,6 +13,7 @@ import { type Db, MongoClient, MongoNetworkError, MongoServerSelectionError } fr
 import type { MakeBreaker } from '../../ports/breaker.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { type Follower, type Store, type StoreSettings, StoreUnavailableError } from '../../ports/store.js';
+import { auditStore } from './audit.js';
 import { ChangeFeeds } from './change-feed.js';
 import { Exchange } from './exchange.js';
 import { historyStore } from './history.js';
@@ -125,6 +127,7 @@ function startStore(client: MongoClient, db: Db, settings: StoreSettings, option
     networks: networkStore({ exchange, feeds, newMark }),
     slots: { ...slots, ...slotReads(exchange) },
     history: historyStore(exchange),
+    audit: auditStore(exchange),
     hosts: hostStore({ exchange, feeds, newMark }),
     holder: holderStore(exchange),
     get health() {

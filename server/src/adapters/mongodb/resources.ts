@@ -5,8 +5,10 @@
 //       others must not wait for it.
 
 import type { Document } from 'mongodb';
+import type { AuditEvent } from '../../domain/audit.js';
 import type { HostId, Incarnation, NetworkId, Revision } from '../../domain/ids.js';
 import type { HostStore, NetworkStore } from '../../ports/store.js';
+import { writeAudited } from './audit.js';
 import type { ChangeFeeds } from './change-feed.js';
 import { hostDocument, networkDocument, readHost, readNetwork } from './documents.js';
 import type { Conversation, Exchange } from './exchange.js';
@@ -29,10 +31,10 @@ export function networkStore(parts: ResourceParts): NetworkStore {
   return {
     get: (networkId) => getOne(exchange, 'networks', { _id: networkId }, readNetwork),
     findBySubnet: (subnetId) => getOne(exchange, 'networks', { 'subnets.subnet_id': subnetId }, readNetwork),
-    async put(network, { uid } = network) {
+    async put(network, { uid } = network, event) {
       const written = { ...network, revision: (network.revision + 1) as Revision };
       const document = networkDocument(written, newMark());
-      const outcome = await put(parts, 'networks', document, { uid, revision: network.revision });
+      const outcome = await put(parts, 'networks', document, { uid, revision: network.revision }, event);
       if (outcome === 'duplicate') return 'subnet-taken';
       return outcome === 'written' ? written : 'conflict';
     },
@@ -45,12 +47,12 @@ export function hostStore(parts: ResourceParts): HostStore {
   const { exchange, newMark } = parts;
   return {
     get: (hostId) => getOne(exchange, 'hosts', { _id: hostId }, readHost),
-    async put(host) {
+    async put(host, event) {
       const written = { ...host, revision: (host.revision + 1) as Revision };
-      const outcome = await put(parts, 'hosts', hostDocument(written, newMark()), host);
+      const outcome = await put(parts, 'hosts', hostDocument(written, newMark()), host, event);
       return outcome === 'written' ? written : 'conflict';
     },
-    remove: ({ hostId, ...was }) => remove(parts, 'hosts', hostId, was),
+    remove: ({ hostId, ...was }, event) => remove(parts, 'hosts', hostId, was, event),
   };
 }
 
@@ -71,18 +73,46 @@ async function put(
   collection: Collection,
   document: Document,
   was: Incarnation,
+  event: AuditEvent | undefined,
 ): Promise<Put> {
   const id = document['_id'] as string;
   const seen = feeds.expect(collection, id, document['write'] as string);
   try {
-    const outcome = await exchange.write(`put ${collection}`, (talk) =>
-      was.revision === 0 ? insertOne(talk, collection, document) : replaceOne(talk, collection, document, was),
-    );
+    const outcome = await exchange.write(`put ${collection}`, (talk) => {
+      if (event) return putAudited(talk, collection, document, was, event);
+      return was.revision === 0 ? insertOne(talk, collection, document) : replaceOne(talk, collection, document, was);
+    });
     if (outcome === 'written') await seen.wait();
     return outcome;
   } finally {
     seen.forget();
   }
+}
+
+async function putAudited(
+  talk: Conversation,
+  collection: Collection,
+  document: Document,
+  { uid, revision }: Incarnation,
+  event: AuditEvent,
+): Promise<Put> {
+  const q = { _id: document['_id'] as string, uid, revision };
+  const command =
+    revision === 0
+      ? { insert: collection, documents: [document] }
+      : { update: collection, updates: [{ q, u: document }] };
+  if (await writeAudited(talk, command, event, document['write'] as string)) return 'written';
+  return (await isTaken(talk, collection, document)) ? 'duplicate' : 'conflict';
+}
+
+/** Whether another network has a subnet of this one. */
+async function isTaken(talk: Conversation, collection: Collection, document: Document): Promise<boolean> {
+  const ids = ((document['subnets'] as readonly Document[] | undefined) ?? []).map(
+    (each) => each['subnet_id'] as string,
+  );
+  if (collection !== 'networks' || ids.length === 0) return false;
+  const filter = { _id: { $ne: document['_id'] as string }, 'subnets.subnet_id': { $in: ids } };
+  return (await findAll(talk, collection, filter, { limit: 1, projection: { _id: 1 } })).length > 0;
 }
 
 async function insertOne(talk: Conversation, collection: Collection, document: Document): Promise<Put> {
@@ -112,15 +142,19 @@ async function ownOr(talk: Conversation, collection: Collection, document: Docum
 }
 
 async function remove(
-  { exchange, feeds }: ResourceParts,
+  { exchange, feeds, newMark }: ResourceParts,
   collection: Collection,
   id: NetworkId | HostId,
   { uid, revision }: Incarnation,
+  event?: AuditEvent,
 ): Promise<'removed' | 'conflict'> {
   const seen = feeds.expect(collection, id, undefined);
   try {
+    const mark = newMark();
+    const command = { delete: collection, deletes: [{ q: { _id: id, uid, revision }, limit: 1 }] };
     const outcome = await exchange.write(`remove ${collection}`, async (talk, attempt) => {
-      const { n } = await talk.write({ delete: collection, deletes: [{ q: { _id: id, uid, revision }, limit: 1 }] });
+      if (event) return (await writeAudited(talk, command, event, mark)) ? 'removed' : 'conflict';
+      const { n } = await talk.write(command);
       if (n === 1) return 'removed';
       // An earlier attempt may have done it.
       const [there] = await findAll(talk, collection, { _id: id }, { limit: 1, projection: { uid: 1 } });

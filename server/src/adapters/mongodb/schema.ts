@@ -7,7 +7,7 @@ import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
 
 /** Layout of the documents; a store with a higher one is refused. */
-export const SCHEMA = 1;
+export const SCHEMA = 2;
 
 const PRODUCT = 'leasehold';
 const DEFAULT_AUTHORITY_S = 24 * 3600;
@@ -15,7 +15,7 @@ const DEFAULT_AUTHORITY_S = 24 * 3600;
 const MIN_WIRE_VERSION = 17;
 
 /** The collections of a store; of those in `WATCHED` every change tells what was there before. */
-export const COLLECTIONS = ['settings', 'networks', 'hosts', 'slots', 'history'] as const;
+export const COLLECTIONS = ['settings', 'networks', 'hosts', 'slots', 'history', 'audit'] as const;
 /** The collections whose changes are watched. */
 export const WATCHED: readonly string[] = ['networks', 'hosts', 'slots'];
 
@@ -59,7 +59,18 @@ export const INDEXES: Readonly<Record<CollectionName, readonly Index[]>> = {
       partialFilterExpression: { owner: { $exists: true } },
     },
     { name: 'end', key: { end_time: 1 } },
+    { name: 'created', key: { create_time: -1, _id: 1 } },
+    {
+      name: 'released',
+      key: { release_time: -1, _id: 1 },
+      partialFilterExpression: { release_time: { $exists: true } },
+    },
     { name: 'requests', key: { request_keys: 1 }, partialFilterExpression: { request_keys: { $exists: true } } },
+  ],
+  audit: [
+    { name: 'time', key: { time: -1, _id: 1 } },
+    { name: 'network', key: { network_id: 1, time: -1, _id: 1 } },
+    { name: 'resource', key: { resource_id: 1, time: -1, _id: 1 } },
   ],
 };
 
@@ -86,6 +97,7 @@ export async function checkDeployment(db: Db): Promise<void> {
 export async function openSchema(db: Db, entropy: Entropy, authorityS: number | undefined): Promise<StoreSettings> {
   const stored = await readSettings(db);
   if (!stored) await create(db, entropy, authorityS);
+  else if ((stored['schema'] as number) < SCHEMA) await upgrade(db);
   await checkIndexes(db);
   return recordAuthority(db, authorityS);
 }
@@ -131,6 +143,17 @@ async function create(db: Db, entropy: Entropy, authorityS: number | undefined):
   });
 }
 
+/** What a store of an older schema lacks: the audit events, and indexes of history. The settings come last, as for a new one. */
+async function upgrade(db: Db): Promise<void> {
+  await createCollection(db, 'audit');
+  for (const name of ['history', 'audit'] as const) await createIndexesOf(db, name);
+  await settingsOf(db).updateOne(
+    { _id: 'settings', importing: { $exists: false }, schema: { $lt: SCHEMA } },
+    { $set: { schema: SCHEMA } },
+    { writeConcern: MAJORITY },
+  );
+}
+
 async function createCollections(db: Db): Promise<void> {
   for (const name of COLLECTIONS) await createCollection(db, name);
   await createIndexes(db);
@@ -144,11 +167,13 @@ export async function createCollection(db: Db, name: CollectionName): Promise<vo
 
 /** Makes the indexes; those that are there already stay. */
 export async function createIndexes(db: Db): Promise<void> {
-  for (const name of COLLECTIONS) {
-    const indexes = INDEXES[name];
-    // Else it waits for every node, also for those that are down.
-    if (indexes.length > 0) await db.collection(name).createIndexes([...indexes], { commitQuorum: 'majority' });
-  }
+  for (const name of COLLECTIONS) await createIndexesOf(db, name);
+}
+
+async function createIndexesOf(db: Db, name: CollectionName): Promise<void> {
+  const indexes = INDEXES[name];
+  // Else it waits for every node, also for those that are down.
+  if (indexes.length > 0) await db.collection(name).createIndexes([...indexes], { commitQuorum: 'majority' });
 }
 
 // Two servers that start on an empty database at once both make it: what the other one made is as good.

@@ -9,12 +9,13 @@ import type { SlotFilter, SlotStore } from '../../ports/store.js';
 import { Batcher } from './batcher.js';
 import { readEnded, readSlot, requestHash, requestHashes, slotId } from './documents.js';
 import type { Conversation, Exchange } from './exchange.js';
+import { byMoment } from './moments.js';
 import { findAll, writeFence } from './read-back.js';
 
 const READS = { maxItems: 500, maxExchanges: 2 } as const;
 
 /** Serves the reads of slots. */
-export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'replace' | 'free'> {
+export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'replace' | 'amend' | 'free'> {
   const check = () => exchange.check();
   const gets = new Batcher<SlotKey, Slot | undefined>({
     ...READS,
@@ -61,6 +62,13 @@ export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'repla
         const range = { $gte: slotId({ networkId, address: from }), $lte: slotId({ networkId, address: to }) };
         const reply = await talk.read({ count: 'slots', query: { _id: range } });
         return reply['n'] as number;
+      }),
+    newest: (filter, after, limit) =>
+      exchange.read('newest', async (talk) => {
+        const { networkId } = filter;
+        const wanted = byMoment(filter, after, 'reservation_id', limit);
+        const where = networkId === undefined ? {} : keyRange(networkId, undefined, undefined);
+        return (await findAll(talk, 'slots', { ...where, ...wanted.filter }, wanted.more)).map(readSlot);
       }),
   };
 }

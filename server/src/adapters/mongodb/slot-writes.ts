@@ -7,11 +7,13 @@
 //   W3. History is written before the slot of its tenure is overwritten or deleted.
 
 import type { Document } from 'mongodb';
+import type { AuditEvent } from '../../domain/audit.js';
 import type { NetworkId, Revision } from '../../domain/ids.js';
 import type { Network } from '../../domain/network.js';
 import type { EndedTenure, Slot } from '../../domain/slot.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { InsertOutcome, ReplaceOutcome, SlotStore, SlotWrite } from '../../ports/store.js';
+import { writeAudited } from './audit.js';
 import { Batcher } from './batcher.js';
 import { endedDocument, readEnded, requestHash, slotDocument, slotId } from './documents.js';
 import type { Conversation, Exchange, WriteReply } from './exchange.js';
@@ -46,7 +48,7 @@ interface Removal {
 }
 
 /** The writes of slots. */
-export interface SlotWrites extends Pick<SlotStore, 'insert' | 'replace' | 'free'> {
+export interface SlotWrites extends Pick<SlotStore, 'insert' | 'replace' | 'amend' | 'free'> {
   /** Resolves when none is under way. */
   idle(): Promise<void>;
 }
@@ -79,6 +81,7 @@ export function slotWrites(parts: SlotWriteParts): SlotWrites {
   return {
     insert: (slot) => inserts.submit(slot),
     replace: (slot, ended) => replacements.submit({ slot, ended, mark: newMark() }),
+    amend: (slot, event) => amend(parts, slot, event),
     free: (ended, revision) => removals.submit({ ended, revision }),
     async idle() {
       await Promise.all([inserts.idle(), replacements.idle(), removals.idle()]);
@@ -177,6 +180,14 @@ async function replaceAll(
   if (open.length > 0) await settleReplacements(talk, open, lost, reply.n > 0, outcomes);
   await findEarlier(talk, items, outcomes, ({ slot, ended: before }) => before && slot);
   return answers(networks, talk, items, outcomes, ({ slot }) => slot);
+}
+
+async function amend({ exchange, newMark }: SlotWriteParts, slot: Slot, event: AuditEvent): Promise<Slot | 'conflict'> {
+  const [after, mark] = [written(slot), newMark()];
+  const q = { _id: slotId(slot), revision: slot.revision, reservation_id: slot.reservationId };
+  const command = { update: 'slots', updates: [{ q, u: slotDocument(after, mark) }] };
+  const isDone = await exchange.write('amend', (talk) => writeAudited(talk, command, event, mark));
+  return isDone ? after : 'conflict';
 }
 
 async function settleReplacements(

@@ -58,9 +58,14 @@ export async function* faultsTold<T>(items: AsyncIterable<T>): AsyncGenerator<T>
   }
 }
 
-/** The find of a collection's documents, by `_id`, as they were at a cluster time. */
-export function findAt(time: Timestamp, find: string, filter: Document = {}): Document & { readonly find: string } {
-  return { find, filter, sort: { _id: 1 }, readConcern: { level: 'snapshot', atClusterTime: time } };
+/** The find of a collection's documents, by `_id` unless told otherwise, as they were at a cluster time. */
+export function findAt(
+  time: Timestamp,
+  find: string,
+  filter: Document = {},
+  sort: Document = { _id: 1 },
+): Document & { readonly find: string } {
+  return { find, filter, sort, readConcern: { level: 'snapshot', atClusterTime: time } };
 }
 
 function ofNetwork(networkId: NetworkId | undefined): Document {

@@ -1,12 +1,13 @@
 // Hosts and placements between wire and domain.
 
-import { BreakerState, HostLiveness, type Host as WireHost } from '@leasehold/proto/ipam/v1/host';
+import { BreakerState, type HostFence, HostLiveness, Host as WireHost } from '@leasehold/proto/ipam/v1/host';
 import type { FenceHostRequest, UpdateHostRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { PlacementState, type Placement as WirePlacement } from '@leasehold/proto/ipam/v1/placement';
 import { formatIpv4 } from '@leasehold/proto/values';
 import { attachmentsOf, type HostStatus } from '../../app/host-status.js';
 import type { HostSettings } from '../../app/hosts.js';
 import type { PlacementView } from '../../app/placements.js';
+import type { AuditedHost } from '../../domain/audit.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { hostEtag } from '../../domain/etag.js';
 import type { Host } from '../../domain/host.js';
@@ -66,6 +67,19 @@ export function toWireBreaker(state: HostStatus['breaker'] | undefined): Breaker
   return state === undefined ? BreakerState.UNSPECIFIED : BREAKER[state];
 }
 
+/** Writes the settings of a host, and nothing else of it. */
+export function toWireHostSettings(host: AuditedHost): WireHost {
+  const { hostId, uid, managed, maintenance, failureDomain, labels } = host;
+  return WireHost.fromPartial({
+    ...{ hostId, uid, managed, maintenance, failureDomain, labels: { ...labels }, etag: hostEtag(host) },
+    ...{ fence: toWireFence(host), createTime: new Date(host.createTime), updateTime: new Date(host.updateTime) },
+  });
+}
+
+function toWireFence({ fence }: Pick<Host, 'fence'>): HostFence | undefined {
+  return fence && { reason: fence.reason, fencedBy: fence.by, time: new Date(fence.time) };
+}
+
 /** Writes a host; without a status only what is stored of it. */
 export function toWireHost(host: Host, status?: HostStatus): WireHost {
   const attachments = status?.attachments ?? attachmentsOf(undefined, host);
@@ -85,7 +99,7 @@ export function toWireHost(host: Host, status?: HostStatus): WireHost {
     agentVersion: host.agentVersion,
     lastHeartbeatTime: status?.lastHeardTime,
     breaker: toWireBreaker(status?.breaker),
-    fence: host.fence && { reason: host.fence.reason, fencedBy: host.fence.by, time: new Date(host.fence.time) },
+    fence: toWireFence(host),
     etag: hostEtag(host),
     createTime: new Date(host.createTime),
     updateTime: new Date(host.updateTime),

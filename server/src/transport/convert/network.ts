@@ -4,10 +4,10 @@ import type { CreateNetworkRequest, UpdateNetworkRequest } from '@leasehold/prot
 import type { Network as WireNetwork } from '@leasehold/proto/ipam/v1/network';
 import type { NetworkStatus } from '../../app/network-status.js';
 import type { NetworkSettings } from '../../app/networks.js';
+import type { AuditedNetwork } from '../../domain/audit.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { networkEtag } from '../../domain/etag.js';
 import type { NetworkId } from '../../domain/ids.js';
-import type { Network } from '../../domain/network.js';
 import { Fields } from './fields.js';
 
 const MAX_SERVERS = 16;
@@ -70,7 +70,7 @@ function isSet(network: WireNetwork, path: keyof typeof PATHS): boolean {
 }
 
 /** Writes a network; without a status only what is stored of it. */
-export function toWireNetwork(network: Network, status?: NetworkStatus): WireNetwork {
+export function toWireNetwork(network: AuditedNetwork, status?: NetworkStatus): WireNetwork {
   return {
     networkId: network.networkId,
     uid: network.uid,

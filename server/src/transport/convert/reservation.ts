@@ -20,6 +20,7 @@ import { formatIpv4, parseHostname, parseIpv4, parseMac } from '@leasehold/proto
 import type { ReleaseCommand } from '../../app/release.js';
 import type { ReservationFilter, ReservationKey, ReservationSettings, UpdateGuards } from '../../app/reservations.js';
 import type { ReserveCommand } from '../../app/reserve.js';
+import type { AuditedTenure } from '../../domain/audit.js';
 import type { ConflictKind } from '../../domain/conflict.js';
 import { invalidField, type Result } from '../../domain/errors.js';
 import { reservationEtag } from '../../domain/etag.js';
@@ -254,7 +255,10 @@ const CONFLICT_KINDS = {
 } satisfies Record<ConflictKind, WireConflictKind>;
 
 /** Writes what is stored of a tenure. */
-export function toWireTenure(tenure: Tenure, state: ReservationState): WireReservation {
+export function toWireTenure(
+  tenure: AuditedTenure & Pick<Tenure, 'conflict'>,
+  state: ReservationState,
+): WireReservation {
   return {
     reservationId: tenure.reservationId,
     networkId: tenure.networkId,

@@ -1,0 +1,269 @@
+// Who changed what: settings by events that are stored with their changes, reservations by their tenures.
+
+import { listAudit } from '@leasehold/server/app/audit';
+import type { Call } from '@leasehold/server/app/context';
+import type { AuditEvent } from '@leasehold/server/domain/audit';
+import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
+import type { RequestKey } from '@leasehold/server/domain/slot';
+import type { AuditFilter } from '@leasehold/server/ports/store';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CALL, subnetSettings } from './commands.js';
+import { accepted, Installation, type InstallationOptions } from './installation.js';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const RED = 'red' as NetworkId;
+const ALICE: Call = { ...CALL, caller: 'engine/alice', requestId: 'r-1' };
+
+let installation: Installation;
+
+async function begin(options: InstallationOptions = {}): Promise<void> {
+  installation = await Installation.start({}, { historyRetentionMs: DAY_MS, ...options });
+  const settings = { displayName: '', labels: {}, dhcpServerCount: 1, ipamEnabled: true };
+  accepted(await installation.plane.useCases.networks.create(RED, settings, ALICE));
+  await installation.advance(1_000);
+  await installation.createSubnet('red', 'tiny', '10.0.0.0/29');
+}
+
+beforeEach(() => begin());
+afterEach(() => installation.stop());
+
+const mac = (n: number) => `52:54:00:00:00:0${n}`;
+const request = (rpc: RequestKey['rpc'], id: string): RequestKey => ({ caller: 'test', rpc, id, contentHash: 'h' });
+
+/** The events that fit, in pages. `between`: what happens after each page. */
+async function listed(filter: AuditFilter = {}, size = 2, between?: () => Promise<unknown>): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = [];
+  let token = '';
+  do {
+    const page = accepted(await listAudit(installation.plane.useCases.context, filter, { size, token }));
+    expect(page.items.length).toBeLessThanOrEqual(size);
+    events.push(...page.items);
+    token = page.nextToken;
+    await between?.();
+  } while (token !== '');
+  return events;
+}
+
+const inWords = ({ method, resourceId, caller }: AuditEvent) => `${method} ${resourceId} ${caller}`;
+const deeds = async (filter?: AuditFilter, size?: number) => (await listed(filter, size)).map(({ method }) => method);
+
+/** A life of an address: reserved, released, freed. */
+async function live(n: number, address: string, requestId: string): Promise<void> {
+  const ids = { request: request('ReserveAddress', requestId) };
+  accepted(await installation.tryReserve('tiny', mac(n), address, ids));
+  await installation.advance(MINUTE_MS);
+  const release = { guestStopped: true, request: request('ReleaseAddress', requestId) };
+  accepted(await installation.tryRelease('tiny', address, release));
+  await installation.advance(MINUTE_MS);
+}
+
+describe('settings', () => {
+  test('a change has one event with its author, and what it was before and is after', async () => {
+    const { networks, subnets } = installation.plane.useCases;
+    accepted(await networks.update(RED, { displayName: 'Red' }, '', ALICE));
+    await installation.advance(1_000);
+    const patch = { leaseTimeS: 7_200 };
+    accepted(await subnets.update('tiny' as SubnetId, { networkId: undefined, patch, etag: '' }, ALICE));
+    await installation.advance(1_000);
+    accepted(await subnets.delete('tiny' as SubnetId, '', CALL));
+    await installation.advance(1_000);
+    accepted(await networks.delete(RED, '', CALL));
+    const events = (await listed()).toReversed();
+    expect(events.map(inWords)).toEqual([
+      'CreateNetwork red engine/alice',
+      'CreateSubnet tiny test',
+      'UpdateNetwork red engine/alice',
+      'UpdateSubnet tiny engine/alice',
+      'DeleteSubnet tiny test',
+      'DeleteNetwork red test',
+    ]);
+    const shown = events.map(({ before, after }) => [before !== undefined, after !== undefined]);
+    expect(shown).toEqual([
+      [false, true],
+      [false, true],
+      [true, true],
+      [true, true],
+      [true, false],
+      [true, false],
+    ]);
+    expect(events[2]).toMatchObject({
+      kind: 'network',
+      networkId: 'red',
+      requestId: 'r-1',
+      before: { displayName: '' },
+      after: { displayName: 'Red', labels: {} },
+    });
+    expect(events[2]?.after).not.toHaveProperty('subnets');
+    expect(events[3]).toMatchObject({ before: { leaseTimeS: 3_600 }, after: { leaseTimeS: 7_200 } });
+    expect(events[5]).not.toHaveProperty('requestId');
+    expect(new Set(events.map(({ eventId }) => eventId)).size).toBe(6);
+  });
+
+  test('what changes nothing, or is refused, has none, and no log line', async () => {
+    const { networks, subnets, reservations } = installation.plane.useCases;
+    const before = await listed();
+    const lines = installation.log.lines.filter(({ message }) => message === 'audit').length;
+    const same = { displayName: '', labels: {}, dhcpServerCount: 1, ipamEnabled: true };
+    accepted(await networks.create(RED, same, ALICE));
+    accepted(await networks.update(RED, { dhcpServerCount: 1 }, '', ALICE));
+    expect((await networks.update(RED, { dhcpServerCount: 3 }, 'stale', ALICE)).ok).toBe(false);
+    expect((await networks.delete(RED, '', ALICE)).ok).toBe(false);
+    expect((await subnets.create(RED, 'other' as SubnetId, subnetSettings('10.0.0.0/24'), ALICE)).ok).toBe(false);
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    expect((await subnets.delete('tiny' as SubnetId, '', ALICE)).ok).toBe(false);
+    const key = { kind: 'address', subnetId: 'tiny' as SubnetId, address: 0x0a000003 as never } as const;
+    accepted(await reservations.update(key, { hostname: '' }, { reservationId: undefined, etag: '' }, ALICE));
+    expect((await listed()).slice(1)).toEqual(before);
+    expect(installation.log.lines.filter(({ message }) => message === 'audit')).toHaveLength(lines);
+  });
+
+  test('a host that is changed, fenced and forgotten', async () => {
+    const { hosts } = installation.plane.useCases;
+    await installation.storeHost('h1');
+    accepted(await hosts.update('h1' as HostId, { maintenance: true }, '', ALICE));
+    await installation.advance(MINUTE_MS);
+    accepted(await hosts.fence('h1' as HostId, 'pulled its plug', ALICE));
+    await installation.advance(MINUTE_MS);
+    accepted(await hosts.delete('h1' as HostId, '', ALICE));
+    const events = await listed({ kind: 'host' });
+    expect(events.map(({ method }) => method)).toEqual(['DeleteHost', 'FenceHost', 'UpdateHost']);
+    expect(events[1]).toMatchObject({ after: { fence: { reason: 'pulled its plug', by: 'engine/alice' } } });
+    expect(events[1]?.before).not.toHaveProperty('fence');
+    expect(events[0]).not.toHaveProperty('after');
+  });
+
+  test('a rebalance has an event for each network it changed, with who served and who shall', async () => {
+    const networks = ['red', 'n1', 'n2', 'n3'];
+    for (const [n, id] of networks.slice(1).entries()) {
+      await installation.createNetwork(id);
+      await installation.createSubnet(id, `${id}-a`, `10.${n + 1}.0.0/24`);
+    }
+    await installation.addHost('h1', networks);
+    await installation.advance(5_000);
+    await installation.addHost('h2', networks);
+    await installation.advance(5_000);
+    const { rebalance } = installation.plane.useCases;
+    accepted(await rebalance.run(undefined, true, ALICE));
+    expect(await listed({ kind: 'placements' })).toEqual([]);
+    const moves = accepted(await rebalance.run(undefined, false, ALICE));
+    const events = await listed({ kind: 'placements' });
+    expect(events.map(({ resourceId }) => resourceId).sort()).toEqual(moves.map(({ networkId }) => networkId).sort());
+    for (const event of events) {
+      expect(event).toMatchObject({ before: { hostIds: ['h1'] }, after: { hostIds: ['h2'] }, caller: 'engine/alice' });
+    }
+  });
+
+  test('a log line tells the same of each, in words', async () => {
+    const event = (await listed({ kind: 'subnet' }))[0] as AuditEvent;
+    const line = installation.log.lines.findLast(({ message }) => message === 'audit');
+    expect(line).toMatchObject({
+      level: 'info',
+      fields: {
+        event: event.eventId,
+        caller: 'test',
+        method: 'CreateSubnet',
+        kind: 'subnet',
+        resource: 'tiny',
+        uid: event.uid,
+        network: 'red',
+        after: { cidr: '10.0.0.0/29', lease_time_s: 3_600 },
+      },
+    });
+  });
+});
+
+describe('reservations', () => {
+  test('are events by who reserved and released them, under which requests, wherever their tenures are', async () => {
+    await live(1, '10.0.0.3', 'a');
+    await installation.advance(2 * HOUR_MS);
+    expect(installation.disk.history.size).toBe(1);
+    await live(2, '10.0.0.4', 'b');
+    await installation.reserve('tiny', mac(3), '10.0.0.5');
+    const events = await listed({ kind: 'reservation' });
+    expect(events.map(({ method, requestId }) => `${method} ${requestId}`)).toEqual([
+      'ReserveAddress undefined',
+      'ReleaseAddress b',
+      'ReserveAddress b',
+      'ReleaseAddress a',
+      'ReserveAddress a',
+    ]);
+    expect(events[1]).toMatchObject({ before: { mac: mac(2) }, after: { mac: mac(2), releasedBy: 'test' } });
+    expect(events[1]?.before).not.toHaveProperty('releasedBy');
+    expect(events[2]).not.toHaveProperty('before');
+    const one = { kind: 'reservation', resourceId: events[4]?.resourceId } as const;
+    expect(await deeds(one)).toEqual(['ReleaseAddress', 'ReserveAddress']);
+    expect(await deeds({ ...one, networkId: 'blue' as NetworkId })).toEqual([]);
+    expect(await deeds({ kind: 'reservation', resourceId: 'nonsense' })).toEqual([]);
+  });
+
+  test('stand among the changes of settings, newest first, also the change of their own', async () => {
+    await live(1, '10.0.0.3', 'a');
+    accepted(await installation.plane.useCases.networks.update(RED, { displayName: 'Red' }, '', ALICE));
+    await installation.advance(MINUTE_MS);
+    const slot = await installation.reserve('tiny', mac(2), '10.0.0.4');
+    await installation.advance(MINUTE_MS);
+    const key = { kind: 'id', reservationId: slot.reservationId } as const;
+    const guards = { reservationId: undefined, etag: '' };
+    accepted(await installation.plane.useCases.reservations.update(key, { owner: 'vm-1' }, guards, ALICE));
+    const all = ['UpdateReservation', 'ReserveAddress', 'UpdateNetwork', 'ReleaseAddress', 'ReserveAddress'];
+    for (const size of [1, 2, 3, 100]) {
+      expect(await deeds({}, size)).toEqual([...all, 'CreateSubnet', 'CreateNetwork']);
+    }
+    const events = await listed();
+    expect(events[0]).toMatchObject({
+      before: { owner: '' },
+      after: { owner: 'vm-1' },
+      resourceId: slot.reservationId,
+    });
+    expect(await deeds({ kind: 'reservation', resourceId: slot.reservationId }, 1)).toEqual(all.slice(0, 2));
+    expect(await deeds({ caller: 'engine/alice' })).toEqual(['UpdateReservation', 'UpdateNetwork', 'CreateNetwork']);
+    const [since, until] = [events[3]?.time, events[1]?.time];
+    expect(await deeds({ since, until })).toEqual(['UpdateNetwork', 'ReleaseAddress']);
+  });
+
+  test('are listed once each, though their tenures end and others begin between the pages', async () => {
+    for (let n = 1; n <= 4; n++) await live(n, `10.0.0.${n + 1}`, `r${n}`);
+    const before = await listed({}, 100);
+    let pages = 0;
+    const paged = await listed({}, 1, async () => {
+      if (++pages === 2) await installation.advance(2 * HOUR_MS);
+      if (pages === 4) await live(5, '10.0.0.3', 'late');
+    });
+    expect(installation.disk.history.size).toBe(4);
+    expect(paged).toEqual(before);
+  });
+
+  test('have log lines where those are wanted, one for each that was made or released', async () => {
+    await live(1, '10.0.0.3', 'a');
+    const told = () => installation.log.lines.filter(({ message }) => message === 'audit');
+    expect(told()).toHaveLength(2);
+    await installation.stop();
+    await begin({ auditLog: 'all' });
+    const settings = told().length;
+    await live(1, '10.0.0.3', 'a');
+    accepted(await installation.tryReserve('tiny', mac(1), undefined, { request: request('ReserveAddress', 'a') }));
+    accepted(await installation.tryRelease('tiny', '10.0.0.3', { guestStopped: true }));
+    const methods = told().map(({ fields }) => fields['method']);
+    expect(methods.slice(settings)).toEqual(['ReserveAddress', 'ReleaseAddress']);
+  });
+});
+
+test('events are forgotten with the history of their time', async () => {
+  await live(1, '10.0.0.3', 'a');
+  await installation.advance(DAY_MS);
+  accepted(await installation.plane.useCases.networks.update(RED, { displayName: 'Red' }, '', ALICE));
+  await installation.advance(3 * HOUR_MS);
+  expect(await deeds()).toEqual(['UpdateNetwork']);
+});
+
+test('a page token of another list, or of none, is refused', async () => {
+  const list = (filter: AuditFilter, token: string) =>
+    listAudit(installation.plane.useCases.context, filter, { size: 1, token });
+  const { nextToken } = accepted(await list({}, ''));
+  expect(nextToken).not.toBe('');
+  for (const token of ['nonsense', nextToken]) {
+    expect(await list({ kind: 'host' }, token)).toMatchObject({ ok: false, error: { kind: 'invalid-page-token' } });
+  }
+});
