@@ -4,7 +4,7 @@
 //   C1. A heartbeat shows contact when it knows of an acknowledgement that none before it knew of. The first of a session
 //       does, because the agent has the welcome.
 //   C2. Longer than a living host takes between two of those is a gap. It counts after its end, too, for what fell silent
-//       before that (brakes.ts).
+//       before that (brakes.ts). So does the time before a host came first: it was not there to show what befell the others.
 
 /** What was seen of it since this server leads. */
 export interface Contact {
@@ -12,7 +12,7 @@ export interface Contact {
   readonly shownMs: number;
   /** Whether it ever did. */
   readonly isShown: boolean;
-  /** When a gap ended last; -Infinity: none did. */
+  /** When a gap ended last, or it first showed that it hears this server; -Infinity: it did not yet. */
   readonly mendedMs: number;
   /** The highest acknowledgement that it knows of in its session; undefined: no heartbeat of it came yet. */
   readonly known: bigint | undefined;
@@ -34,7 +34,7 @@ export function greeted(before: Contact | undefined, firstMs: number | undefined
 /** A heartbeat arrived of an agent that knows of the acknowledgement of heartbeat `acknowledged`. */
 export function shown(before: Contact, acknowledged: bigint, intervalMs: number, nowMs: number): Contact {
   if (before.known !== undefined && acknowledged <= before.known) return before;
-  const mendedMs = isGap(before, intervalMs, nowMs) ? nowMs : before.mendedMs;
+  const mendedMs = !before.isShown || isGap(before, intervalMs, nowMs) ? nowMs : before.mendedMs;
   return { shownMs: nowMs, isShown: true, mendedMs, known: acknowledged };
 }
 

@@ -17,7 +17,7 @@ export interface PlanHost {
   readonly doubtful: boolean;
   /** When it and this server heard each other last; -Infinity: never since this server leads. */
   readonly contactMs: number;
-  /** When they last did again after a gap; -Infinity: there was none. */
+  /** When they last did again after a gap, or first did; -Infinity: they did not yet. */
   readonly mendedMs: number;
   /** Whether it was heard since this server started, or stood still. */
   readonly heard: boolean;
