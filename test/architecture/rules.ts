@@ -96,6 +96,22 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
   'proto/src': ['proto/src', 'proto/gen', 'node:*'],
   'program/src': ['program/src', 'commander', 'pino', 'node:*'],
+  // The product, played: of its adapters only what needs no machine.
+  'fake/src': [
+    ...[
+      'fake/src',
+      'test/fakes',
+      '@leasehold/server/*',
+      '@leasehold/agent/*',
+      '@leasehold/program/*',
+      ...WIRE,
+      ...VALUES,
+    ],
+    ...['type @leasehold/sdk/testing', 'node:fs'],
+  ],
+  'fake/src/main.ts': ['*'],
+  // Named, so that imports of them have a layer.
+  'test/fakes': ['*'],
   sdk: ['sdk', '@grpc/grpc-js', '@bufbuild/protobuf*', 'node:*'],
 };
 
