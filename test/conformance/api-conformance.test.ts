@@ -1,20 +1,4 @@
-import { startFakeServer } from '@leasehold/fake/fake-server';
-import { readDescriptors } from '@leasehold/server/transport/reflection';
-import type { ApiPlace } from './api/api.js';
 import { apiConformance } from './api/conformance.js';
+import { fakePlace } from './api/fake-place.js';
 
 apiConformance("the SDK's fake server", fakePlace, { time: true });
-
-async function fakePlace(): Promise<ApiPlace> {
-  const fake = await startFakeServer({}, readDescriptors());
-  return {
-    address: fake.address,
-    restart: async () => {
-      await fake.stop();
-      await fake.start();
-    },
-    addHost: (hostId, networks) => fake.addHost(hostId, { networks }),
-    advance: (ms) => fake.clock.advance(ms),
-    remove: () => fake.close(),
-  };
-}
