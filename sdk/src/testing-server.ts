@@ -53,6 +53,7 @@ export interface FakeHost {
 
 /** The clock of a fake server. It runs as the clock of the machine does, and can be put forward. */
 export interface FakeClock {
+  /** The time it shows. */
   now(): Date;
   /**
    * Puts it forward by so many milliseconds, or by a text like `500ms`, `30s`, `15m`, `24h` or `90d`. All that falls due on the way

@@ -66,7 +66,6 @@ const TSCONFIG = {
     types: ['node'],
     outDir: 'out',
   },
-  files: ['main.ts'],
 };
 
 const directory = temporaryDirectory('package-');
@@ -93,11 +92,7 @@ test('publint finds nothing, and types resolve wherever the package does', { tim
 });
 
 test('a strict program compiles, with our types checked, and runs', { timeout: PATIENCE_MS }, async () => {
-  installTypeScript(folder);
-  writeFileSync(join(folder, 'main.ts'), PROGRAM);
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(TSCONFIG));
-  const compiled = await run(process.execPath, ['node_modules/typescript/bin/tsc'], { cwd: folder });
-  expect(compiled, compiled.stdout).toMatchObject({ code: 0 });
+  await compile('main.ts', PROGRAM);
   const told = await runOrThrow(process.execPath, ['out/main.js'], { cwd: folder });
   expect(told.trim()).toBe('10.0.0.2 true true red 10.0.0.2');
 });
@@ -119,3 +114,33 @@ test('nothing is in it that its user has no use for', { timeout: PATIENCE_MS }, 
   const wanted = ['package/LICENSE', 'package/NOTICE', 'package/README.md', 'package/dist/bundle/descriptors.binpb'];
   expect(names).toEqual(expect.arrayContaining(wanted));
 });
+
+test('its reference is made from the comments, and nothing in it lacks one', { timeout: PATIENCE_MS }, async () => {
+  const made = await run('npm', ['run', '--silent', '-w', 'docs/reference', 'build'], { cwd: repositoryRoot });
+  expect(made, made.stdout + made.stderr).toMatchObject({ code: 0 });
+});
+
+test("the README's example of the fake server compiles and runs", { timeout: PATIENCE_MS }, async () => {
+  const readme = readFileSync(join(repositoryRoot, 'sdk/README.md'), 'utf8');
+  const [example] = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].flatMap(([, code = '']) =>
+    code.includes('@leasehold/sdk/testing') ? [code] : [],
+  );
+  if (example === undefined) throw new Error('The README has no such example');
+  // What it says of an answer, asserted.
+  const asserted = example.replaceAll(
+    /^(.*\.answer\(.*\)); \/\/ ('.*')$/gm,
+    "if ($1 !== $2) throw new Error('Another answer');",
+  );
+  expect(asserted).not.toBe(example);
+  await compile('readme.ts', asserted);
+  await runOrThrow(process.execPath, ['out/readme.js'], { cwd: folder });
+});
+
+/** Compiles a program in the folder, strictly. */
+async function compile(name: string, program: string): Promise<void> {
+  installTypeScript(folder);
+  writeFileSync(join(folder, name), program);
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...TSCONFIG, files: [name] }));
+  const compiled = await run(process.execPath, ['node_modules/typescript/bin/tsc'], { cwd: folder });
+  expect(compiled, compiled.stdout).toMatchObject({ code: 0 });
+}
