@@ -122,7 +122,7 @@ export const SYSTEM_FILES: readonly RegExp[] = [
   /^agent\/src\/system\//,
   /^sdk\/src\/system\.ts$/,
   // Fakes for tests, which stand in for the system.
-  /^sdk\/src\/testing\//,
+  /^sdk\/src\/test-support\//,
 ];
 
 /** Stores that scan millions of entries let others have a turn; which turn decides nothing, so that is not time. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
-import { FromMemory, refuse } from '../testing/fake-server.js';
-import { wireNetwork, wireReservation, wireSnapshot } from '../testing/samples.js';
+import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
+import { wireNetwork, wireReservation, wireSnapshot } from '../test-support/samples.js';
+import { FromMemory, refuse } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
 
 const parseJson = (text: string): unknown => JSON.parse(text);

@@ -111,7 +111,7 @@ export function statusOf({ error }: Refusal): Status {
 }
 
 /** A server that is up. */
-export interface FakeServer extends AsyncDisposable {
+export interface ScriptedServer extends AsyncDisposable {
   /** Where it listens, as `connect` takes it. */
   readonly server: string;
   /** Names of the methods that were called, in order. */
@@ -121,7 +121,7 @@ export interface FakeServer extends AsyncDisposable {
 }
 
 /** Starts a server on 127.0.0.1, or on `listen`. */
-export async function startFakeServer(handlers: Handlers, listen = '127.0.0.1:0'): Promise<FakeServer> {
+export async function startScriptedServer(handlers: Handlers, listen = '127.0.0.1:0'): Promise<ScriptedServer> {
   const seen: Seen[] = [];
   const grpc = new Server();
   const implementation: Record<string, UntypedHandleCall> = {};
