@@ -44,9 +44,14 @@ const GRPCURL: Tool = {
   name: 'grpcurl',
   program: 'grpcurl',
   list: (endpoint, service) => [...grpcurlAt(endpoint), 'list', ...(service === undefined ? [] : [service])],
-  call: (endpoint, method, request) => ['-d', JSON.stringify(request), ...grpcurlAt(endpoint), method],
+  call: (endpoint, method, request) => ['-d', JSON.stringify(request, maskAsMessage), ...grpcurlAt(endpoint), method],
   statusOf: (exitCode) => exitCode - 64,
 };
+
+/** Of the well-known types grpcurl does not know the field mask: to it that is a message like any other. */
+function maskAsMessage(key: string, value: unknown): unknown {
+  return key === 'updateMask' && typeof value === 'string' ? { paths: value.split(',') } : value;
+}
 
 function bufAt(endpoint: string, path: string): readonly string[] {
   const socket = endpoint.startsWith('unix:') ? ['--unix-socket', endpoint.slice('unix:'.length)] : [];
