@@ -21,7 +21,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 60_000,
           include: [
-            '{proto,program,server,agent,sdk}/src/**/*.test.ts',
+            '{proto,program,server,agent,sdk,fake}/src/**/*.test.ts',
             'test/{architecture,conformance,simulation,simulate,support,fakes}/**/*.test.ts',
           ],
         },

@@ -2,9 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { ExhaustedError, LeaseholdError } from './errors.js';
 import type { Status } from './gen/google/rpc/status.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { type Handlers, type RefusalDetails, refuse, startFakeServer, statusOf } from './testing/fake-server.js';
-import { wireReservation } from './testing/samples.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { wireReservation } from './test-support/samples.js';
+import {
+  type Handlers,
+  type RefusalDetails,
+  refuse,
+  startScriptedServer,
+  statusOf,
+} from './test-support/scripted-server.js';
 
 const away = () => refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' });
 const mac = (n: number) =>
@@ -30,7 +36,7 @@ const EVERYTHING: Handlers = {
 };
 
 async function open(handlers: Handlers, options: ConnectOptions = {}) {
-  const fake = await startFakeServer(handlers);
+  const fake = await startScriptedServer(handlers);
   const leasehold = connectWith({ server: fake.server, ...options }, fakeRuntime());
   return {
     fake,

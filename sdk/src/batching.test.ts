@@ -5,9 +5,9 @@ import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, makeError } from './errors.js';
 import type { ReserveResult } from './reservations.js';
 import type { Runtime } from './system.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { type Handlers, refuse, startFakeServer, statusOf } from './testing/fake-server.js';
-import { wireReservation, wireSubnet } from './testing/samples.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { wireReservation, wireSubnet } from './test-support/samples.js';
+import { type Handlers, refuse, startScriptedServer, statusOf } from './test-support/scripted-server.js';
 
 /** A call that the test answers. */
 interface Sent {
@@ -235,7 +235,7 @@ describe('through the client', () => {
   };
 
   async function open(handlers: Handlers, options: ConnectOptions = {}) {
-    const fake = await startFakeServer({ ...EVERYTHING, ...handlers });
+    const fake = await startScriptedServer({ ...EVERYTHING, ...handlers });
     const runtime = fakeRuntime();
     const leasehold = connectWith({ server: fake.server, ...options }, runtime);
     return {
@@ -304,8 +304,8 @@ describe('through the client', () => {
     const refused = ({ requests }: { requests: readonly unknown[] }) => ({
       results: requests.map(() => ({ result: { $case: 'status' as const, value: status } })),
     });
-    await using first = await startFakeServer({ batchReserveAddresses: refused });
-    await using second = await startFakeServer(EVERYTHING);
+    await using first = await startScriptedServer({ batchReserveAddresses: refused });
+    await using second = await startScriptedServer(EVERYTHING);
     const runtime = fakeRuntime();
     await using leasehold = connectWith({ servers: [first.server, second.server] }, runtime);
     const answers = await Promise.all([1, 2].map((n) => leasehold.reservations.reserve(reserve(n))));

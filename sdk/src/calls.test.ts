@@ -4,15 +4,21 @@ import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { LeaseholdError, UnavailableError } from './errors.js';
 import { type Runtime, system } from './system.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { type FakeServer, FromMemory, type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
-import { startProxy } from './testing/proxy.js';
-import { wireNetwork, wireReservation, wireStatus } from './testing/samples.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { startProxy } from './test-support/proxy.js';
+import { wireNetwork, wireReservation, wireStatus } from './test-support/samples.js';
+import {
+  FromMemory,
+  type Handlers,
+  refuse,
+  type ScriptedServer,
+  startScriptedServer,
+} from './test-support/scripted-server.js';
 
 const away = () => refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' });
 
 async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = fakeRuntime()) {
-  const fake = await startFakeServer(handlers);
+  const fake = await startScriptedServer(handlers);
   const leasehold = connectWith({ server: fake.server, ...options }, runtime);
   return {
     fake,
@@ -37,7 +43,7 @@ const failure = async (promise: Promise<unknown>): Promise<LeaseholdError> => {
 describe('connecting', () => {
   test('the server comes from the option, then LEASEHOLD_SERVER, and may be a unix socket', async () => {
     const path = `unix:${join(tmpdir(), `leasehold-sdk-${process.pid}.sock`)}`;
-    await using fake = await startFakeServer({ getStatus: () => wireStatus }, path);
+    await using fake = await startScriptedServer({ getStatus: () => wireStatus }, path);
     await using byEnvironment = connectWith({}, fakeRuntime({ LEASEHOLD_SERVER: fake.server }));
     expect((await byEnvironment.status()).server).toBe('s1');
     await using byOption = connectWith({ server: fake.server }, fakeRuntime({ LEASEHOLD_SERVER: '127.0.0.1:1' }));
@@ -166,11 +172,11 @@ describe('retries', () => {
       listNetworks: () => ({}),
       reserveAddress: () => ({ reservation: wireReservation, created: true }),
     };
-    const before = await startFakeServer(handlers);
+    const before = await startScriptedServer(handlers);
     let waits = 0;
-    let after: Promise<FakeServer> | undefined;
+    let after: Promise<ScriptedServer> | undefined;
     const wait: Runtime['wait'] = (delayMs, signal) => {
-      if (++waits === 8) after = startFakeServer(handlers, before.server);
+      if (++waits === 8) after = startScriptedServer(handlers, before.server);
       return system.wait(delayMs, signal);
     };
     await using leasehold = connectWith({ server: before.server }, { ...system, wait, random: () => 0.2 });
@@ -226,7 +232,7 @@ describe('retries', () => {
   test.each(['the server stops', 'the connection breaks'])(
     'when %s before the answer, a delete has an unknown outcome and is not repeated',
     async (what) => {
-      const fake = await startFakeServer({
+      const fake = await startScriptedServer({
         deleteNetwork: () => {
           if (what === 'the server stops') void fake[Symbol.asyncDispose]();
           else proxy.breakConnections();
@@ -248,10 +254,10 @@ describe('retries', () => {
 
   test('a delete that no server ever saw is repeated', async () => {
     let waits = 0;
-    let fake: Promise<FakeServer> | undefined;
+    let fake: Promise<ScriptedServer> | undefined;
     const path = `unix:${join(tmpdir(), `leasehold-sdk-late-${process.pid}.sock`)}`;
     const wait: Runtime['wait'] = (delayMs, signal) => {
-      if (++waits === 2) fake = startFakeServer({ deleteNetwork: () => ({}) }, path);
+      if (++waits === 2) fake = startScriptedServer({ deleteNetwork: () => ({}) }, path);
       return system.wait(delayMs, signal);
     };
     await using leasehold = connectWith({ server: path }, { ...system, wait });

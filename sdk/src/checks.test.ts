@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { connectWith } from './connect.js';
 import { InvalidArgumentError } from './errors.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { startFakeServer } from './testing/fake-server.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { startScriptedServer } from './test-support/scripted-server.js';
 
 // Nobody is there: who is asked after all fails otherwise.
 const leasehold = connectWith({ server: '127.0.0.1:1', waitForServer: false }, fakeRuntime());
@@ -74,7 +74,7 @@ describe('is refused without a call, by the names of the API', () => {
 });
 
 test('whatever the server takes is sent as it was given', async () => {
-  await using fake = await startFakeServer({ reserveAddress: () => 'never', updateSubnet: () => 'never' });
+  await using fake = await startScriptedServer({ reserveAddress: () => 'never', updateSubnet: () => 'never' });
   await using client = connectWith({ server: fake.server }, fakeRuntime());
   const once = { timeoutMs: 300 };
   const none = { gateway: null, dnsServers: [], ntpServers: [] };

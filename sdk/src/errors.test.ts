@@ -16,7 +16,7 @@ import {
   UnauthenticatedError,
   UnavailableError,
 } from './errors.js';
-import { type RefusalDetails, refuse, statusOf } from './testing/fake-server.js';
+import { type RefusalDetails, refuse, statusOf } from './test-support/scripted-server.js';
 
 const call = { method: 'GetSubnet', server: '127.0.0.1:7067', timeoutMs: 1_000, repeatable: true };
 

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectWith, type Leasehold } from './connect.js';
-import { EVERYTHING } from './testing/cli.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { type FakeServer, startFakeServer } from './testing/fake-server.js';
-import { wireReservation } from './testing/samples.js';
+import { EVERYTHING } from './test-support/cli.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { wireReservation } from './test-support/samples.js';
+import { type ScriptedServer, startScriptedServer } from './test-support/scripted-server.js';
 
-let fake: FakeServer;
+let fake: ScriptedServer;
 let leasehold: Leasehold;
 const { mac } = wireReservation;
 
 beforeAll(async () => {
-  fake = await startFakeServer(EVERYTHING);
+  fake = await startScriptedServer(EVERYTHING);
 });
 afterAll(() => fake[Symbol.asyncDispose]());
 beforeEach(() => {
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 
 /** The last request of a method. */
-const last = <M extends Parameters<FakeServer['requests']>[0]>(method: M) => fake.requests(method).at(-1);
+const last = <M extends Parameters<ScriptedServer['requests']>[0]>(method: M) => fake.requests(method).at(-1);
 
 test('a handle asks nobody', async () => {
   const before = fake.calls.length;

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { connectWith } from './connect.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
 import {
   NOON,
   wireAudit,
@@ -12,10 +11,11 @@ import {
   wireStatus,
   wireSubnet,
   wireTenure,
-} from './testing/samples.js';
+} from './test-support/samples.js';
+import { type Handlers, refuse, startScriptedServer } from './test-support/scripted-server.js';
 
 async function open(handlers: Handlers) {
-  const fake = await startFakeServer(handlers);
+  const fake = await startScriptedServer(handlers);
   const leasehold = connectWith({ server: fake.server }, fakeRuntime());
   return {
     fake,

@@ -2,10 +2,16 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import type { LogFields } from './logger.js';
-import { type FakeRuntime, fakeRuntime } from './testing/fake-runtime.js';
-import { aborted, type FakeServer, type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
-import { startProxy } from './testing/proxy.js';
-import { wireNetwork, wireStatus } from './testing/samples.js';
+import { type FakeRuntime, fakeRuntime } from './test-support/fake-runtime.js';
+import { startProxy } from './test-support/proxy.js';
+import { wireNetwork, wireStatus } from './test-support/samples.js';
+import {
+  aborted,
+  type Handlers,
+  refuse,
+  type ScriptedServer,
+  startScriptedServer,
+} from './test-support/scripted-server.js';
 
 const NOBODY = '127.0.0.1:1';
 const named = (server: string): Handlers => ({ getStatus: () => ({ ...wireStatus, server }) });
@@ -15,8 +21,8 @@ const cannot = (reason: string) => refuse('UNAVAILABLE', { reason, pushback: '50
 async function open(all: readonly (Handlers | undefined)[], options: ConnectOptions = {}, runtime = fakeRuntime()) {
   const said: string[] = [];
   const say = (message: string, { server }: LogFields) => void said.push(`${message} ${String(server)}`);
-  const fakes: (FakeServer | undefined)[] = [];
-  for (const handlers of all) fakes.push(handlers && (await startFakeServer(handlers)));
+  const fakes: (ScriptedServer | undefined)[] = [];
+  for (const handlers of all) fakes.push(handlers && (await startScriptedServer(handlers)));
   const servers = fakes.map((fake) => fake?.server ?? NOBODY);
   const logger = { debug: () => undefined, info: say, warn: say };
   const leasehold = connectWith({ servers, logger, ...options }, runtime);
@@ -74,7 +80,7 @@ describe('of several servers', () => {
     expect((await it.leasehold.status()).server).toBe('a');
     await it.stop(0);
     expect((await it.leasehold.status()).server).toBe('b');
-    await using again = await startFakeServer(named('a again'), it.servers[0]);
+    await using again = await startScriptedServer(named('a again'), it.servers[0]);
     expect((await it.leasehold.status()).server).toBe('b');
     await it.stop(1);
     expect((await it.leasehold.status()).server).toBe('a again');
@@ -105,9 +111,9 @@ describe('of several servers', () => {
   });
 
   test('when all are away, calls wait for one', async () => {
-    let back: Promise<FakeServer> | undefined;
+    let back: Promise<ScriptedServer> | undefined;
     const runtime: FakeRuntime = fakeRuntime({}, () => {
-      back ??= startFakeServer(named('b'), 'unix:/tmp/leasehold-sdk-back.sock');
+      back ??= startScriptedServer(named('b'), 'unix:/tmp/leasehold-sdk-back.sock');
     });
     const servers = [NOBODY, 'unix:/tmp/leasehold-sdk-back.sock'];
     await using leasehold = connectWith({ servers, timeoutMs: 60_000 }, runtime);
@@ -126,7 +132,7 @@ describe('of several servers', () => {
 
   test('one that neither takes nor refuses a connection is not waited for long', async () => {
     await using mute = await startMute();
-    await using fake = await startFakeServer(named('b'));
+    await using fake = await startScriptedServer(named('b'));
     await using leasehold = connectWith({ servers: [mute.server, fake.server], timeoutMs: 400 }, fakeRuntime());
     expect((await leasehold.status()).server).toBe('b');
     await using alone = connectWith({ servers: [mute.server, mute.server], timeoutMs: 60 }, fakeRuntime());
@@ -135,7 +141,7 @@ describe('of several servers', () => {
 
   test('an abort ends the wait for one', async () => {
     await using mute = await startMute();
-    await using fake = await startFakeServer(named('b'));
+    await using fake = await startScriptedServer(named('b'));
     const abort = new AbortController();
     await using leasehold = connectWith({ servers: [mute.server, fake.server], timeoutMs: 60_000 }, fakeRuntime());
     const asked = leasehold.status({ signal: abort.signal });
@@ -190,14 +196,14 @@ describe('what must not be done twice', () => {
   });
 
   test('is not asked of another server when the connection broke', async () => {
-    await using fake = await startFakeServer({
+    await using fake = await startScriptedServer({
       deleteNetwork: () => {
         proxy.breakConnections();
         return 'never';
       },
     });
     await using proxy = await startProxy(fake.server);
-    await using other = await startFakeServer({ deleteNetwork: () => ({}) });
+    await using other = await startScriptedServer({ deleteNetwork: () => ({}) });
     await using leasehold = connectWith({ servers: [proxy.server, other.server] }, fakeRuntime());
     await expect(leasehold.networks.delete('red')).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
     expect(other.calls).toEqual([]);
@@ -270,7 +276,7 @@ describe('a watch', () => {
 });
 
 test('servers are named by an option or a list in the environment, one way only', async () => {
-  await using fake = await startFakeServer(named('b'));
+  await using fake = await startScriptedServer(named('b'));
   await using leasehold = connectWith({}, fakeRuntime({ LEASEHOLD_SERVER: `${NOBODY},${fake.server}` }));
   expect((await leasehold.status()).server).toBe('b');
   const refusal = (options: ConnectOptions) => () => connectWith(options, fakeRuntime());

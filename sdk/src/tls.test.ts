@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, UnavailableError } from './errors.js';
 import type { LogFields } from './logger.js';
-import { Certificate } from './testing/certificates.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { refuse, startFakeServer } from './testing/fake-server.js';
-import { wireStatus } from './testing/samples.js';
+import { Certificate } from './test-support/certificates.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { wireStatus } from './test-support/samples.js';
+import { refuse, startScriptedServer } from './test-support/scripted-server.js';
 import type { TlsOptions } from './tls.js';
 
 const ours = Certificate.authority('ours');
@@ -35,7 +35,7 @@ async function ask(server: string, options: ConnectOptions = {}, env: Record<str
 
 describe('a server with TLS', () => {
   test('is reached by a name and by an address of its certificate', async () => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
     const tls = { ca: ours.cert };
     expect(await ask(fake.server, { tls })).toBe('ok');
     expect(await ask(fake.server.replace('127.0.0.1', 'localhost'), { tls })).toBe('ok');
@@ -43,7 +43,11 @@ describe('a server with TLS', () => {
   });
 
   test('is told from an impostor by serverName', async () => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue({ names: ['plane.test'] })));
+    await using fake = await startScriptedServer(
+      handlers,
+      '127.0.0.1:0',
+      secure(ours.issue({ names: ['plane.test'] })),
+    );
     expect(await ask(fake.server, { tls: { ca: ours.cert, serverName: 'plane.test' } })).toBe('ok');
     expect(await ask(fake.server, { tls: { ca: ours.cert, serverName: 'other.test' } })).toBeInstanceOf(
       UnavailableError,
@@ -51,7 +55,7 @@ describe('a server with TLS', () => {
   });
 
   test('gets the certificate of the client', async () => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
     const own = theirs.issue({ names: ['engine'] });
     expect(await ask(fake.server, { tls: { ca: ours.cert, cert: own.cert, key: own.key } })).toBe('ok');
     const error = await ask(fake.server, { tls: { ca: ours.cert } });
@@ -59,7 +63,7 @@ describe('a server with TLS', () => {
   });
 
   test('is reached in plaintext when it is on this machine and insecure says so', async () => {
-    await using fake = await startFakeServer(handlers);
+    await using fake = await startScriptedServer(handlers);
     expect(await ask(fake.server, { tls: { ca: ours.cert }, insecure: true })).toBe('ok');
   });
 });
@@ -72,7 +76,7 @@ describe('a failure of TLS', () => {
     ['a wrong address', secure(ours.issue({ names: ['127.0.0.2'] })), 'its certificate is for other names'],
     ['no TLS', ServerCredentials.createInsecure(), 'it does not speak TLS: connect without tls'],
   ])('by %s says so at once, and what to do', async (_, security, says) => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', security);
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', security);
     const error = await ask(fake.server, { tls: { ca: ours.cert } });
     expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', retryable: false });
     expect((error as LeaseholdError).message).toContain(`No connection to ${fake.server}: ${says}`);
@@ -89,7 +93,7 @@ describe('a failure of TLS', () => {
   });
 
   test('of a client without TLS asks for it', async () => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
     const error = await ask(fake.server, { waitForServer: false });
     expect((error as LeaseholdError).message).toBe(
       `No connection to ${fake.server}: it ended it at once, does it want TLS?`,
@@ -97,7 +101,7 @@ describe('a failure of TLS', () => {
   });
 
   test('who is refused for what they are is told so and not asked again', async () => {
-    await using fake = await startFakeServer({
+    await using fake = await startScriptedServer({
       getStatus: (_, attempt) => refuse(attempt === 1 ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED'),
     });
     expect(await ask(fake.server)).toMatchObject({ name: 'UnauthenticatedError', retryable: false });
@@ -151,7 +155,7 @@ describe('files', () => {
   };
 
   test('are named by the environment', async () => {
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
     const own = theirs.issue({ names: ['engine'] });
     write('ca', ours.cert);
     write('cert', own.cert);
@@ -171,7 +175,7 @@ describe('files', () => {
       warn: (message: string, fields: LogFields) => void said.push([message, fields]),
     };
     write('ca', theirs.cert);
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
     await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') }, logger }, fakeRuntime());
     await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
     write('ca', 'half a file');
@@ -189,7 +193,7 @@ describe('files', () => {
   test('that changed are in use soon, also by a connection that stands', async () => {
     const runtime = fakeRuntime();
     write('ca', ours.cert);
-    await using fake = await startFakeServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
     await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') } }, runtime);
     await leasehold.status();
     write('ca', theirs.cert);

@@ -3,10 +3,16 @@ import { type ConnectOptions, connectWith } from './connect.js';
 import { LeaseholdError, OutOfRangeError } from './errors.js';
 import type { WatchEventsResponse } from './gen/ipam/v1/ipam_service.js';
 import { type Runtime, system } from './system.js';
-import { fakeRuntime } from './testing/fake-runtime.js';
-import { aborted, type FakeServer, type Handlers, refuse, startFakeServer } from './testing/fake-server.js';
-import { startProxy } from './testing/proxy.js';
-import { NOON, wireChanges, wireNetwork, wireReservation, wireSnapshot } from './testing/samples.js';
+import { fakeRuntime } from './test-support/fake-runtime.js';
+import { startProxy } from './test-support/proxy.js';
+import { NOON, wireChanges, wireNetwork, wireReservation, wireSnapshot } from './test-support/samples.js';
+import {
+  aborted,
+  type Handlers,
+  refuse,
+  type ScriptedServer,
+  startScriptedServer,
+} from './test-support/scripted-server.js';
 import type { Loose } from './values.js';
 import type { WatchEvent } from './watch.js';
 
@@ -26,7 +32,7 @@ const createdAfter = (token: string, last: number): Wire[] =>
   Array.from({ length: last }, (_, n) => created(n + 1)).slice(Number(token.slice(1)));
 
 async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = fakeRuntime()) {
-  const fake = await startFakeServer(handlers);
+  const fake = await startScriptedServer(handlers);
   const proxy = await startProxy(fake.server);
   const leasehold = connectWith({ server: proxy.server, ...options }, runtime);
   return {
@@ -322,11 +328,11 @@ describe('a server that is away', () => {
         await aborted(ended);
       },
     };
-    const before = await startFakeServer(handlers);
+    const before = await startScriptedServer(handlers);
     let waits = 0;
-    let after: Promise<FakeServer> | undefined;
+    let after: Promise<ScriptedServer> | undefined;
     const wait: Runtime['wait'] = (delayMs, signal) => {
-      if (++waits === 4) after = startFakeServer(handlers, before.server);
+      if (++waits === 4) after = startScriptedServer(handlers, before.server);
       return system.wait(delayMs, signal);
     };
     const runtime = { ...system, wait, random: () => 0.2 };

@@ -7,7 +7,7 @@ import { repositoryRoot } from '../support/repository.js';
 import { LAYERS, violations } from './rules.js';
 import { readFacts, type SourceFacts } from './source-facts.js';
 
-const WORKSPACES = ['proto', 'program', 'server', 'agent', 'sdk'];
+const WORKSPACES = ['proto', 'program', 'server', 'agent', 'sdk', 'fake'];
 
 function sources(workspace: string): readonly SourceFacts[] {
   const directory = join(repositoryRoot, workspace, 'src');
@@ -65,6 +65,7 @@ describe('a planted violation is caught', () => {
     ['agent/src/session/a.ts', `import { x } from '@leasehold/server/main';`, 'imports @leasehold/server/main (x)'],
     ['sdk/src/a.ts', `import { x } from '@leasehold/proto/values';`, 'imports @leasehold/proto/values (x)'],
     ['sdk/src/cli/a.ts', `import { x } from 'yargs';`, 'imports yargs (x)'],
+    ['fake/src/a.ts', `import { x } from 'pino';`, 'imports pino (x)'],
     ['program/src/a.ts', `import { x } from '@leasehold/proto/values';`, 'imports @leasehold/proto/values (x)'],
     ['server/src/app/a.ts', 'const t = Date.now();', 'touches Date.now'],
     ['server/src/app/a.ts', 'const t = new Date();', 'touches new Date()'],

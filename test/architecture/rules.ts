@@ -113,6 +113,22 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
   'proto/src': ['proto/src', 'proto/gen', 'node:*'],
   'program/src': ['program/src', 'commander', 'pino', 'node:*'],
+  // The product, played: of its adapters only what needs no machine.
+  'fake/src': [
+    ...[
+      'fake/src',
+      'test/fakes',
+      '@leasehold/server/*',
+      '@leasehold/agent/*',
+      '@leasehold/program/*',
+      ...WIRE,
+      ...VALUES,
+    ],
+    ...['type @leasehold/sdk/testing', 'node:fs'],
+  ],
+  'fake/src/main.ts': ['*'],
+  // Named, so that imports of them have a layer.
+  'test/fakes': ['*'],
   sdk: ['sdk', '@grpc/grpc-js', '@bufbuild/protobuf*', 'node:*'],
 };
 
@@ -123,7 +139,7 @@ export const SYSTEM_FILES: readonly RegExp[] = [
   /^agent\/src\/system\//,
   /^sdk\/src\/system\.ts$/,
   // Fakes for tests, which stand in for the system.
-  /^sdk\/src\/testing\//,
+  /^sdk\/src\/test-support\//,
 ];
 
 /** Stores that scan millions of entries let others have a turn; which turn decides nothing, so that is not time. */

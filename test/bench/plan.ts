@@ -2,6 +2,9 @@
 // when nothing is to be done, when 20 hosts are down, and when nothing is placed yet; and a whole run of the manager that
 // finds nothing to do, with the writes it makes. In turns with a copy of the networks by way of JSON.
 
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
+import { openMemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import type { Context } from '@leasehold/server/app/context';
 import { Deployment } from '@leasehold/server/app/deployment';
 import { Fleet } from '@leasehold/server/app/fleet';
@@ -21,10 +24,7 @@ import { NO_METRICS } from '@leasehold/server/ports/metrics';
 import { placedNetwork, planHost } from '@leasehold/server/testing/plan-world';
 import { host, subnet } from '../conformance/documents.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
-import { MemoryDisk } from '../fakes/memory-disk.js';
 import { MemoryLog } from '../fakes/memory-log.js';
-import { openMemoryStore } from '../fakes/memory-store.js';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { VirtualClock } from '../fakes/virtual-clock.js';
 import { monotonicMs } from '../support/prober.js';
 import { type Benchmark, type Measurement, middle, type Progress, ratios } from './benchmark.js';

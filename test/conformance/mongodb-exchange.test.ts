@@ -2,6 +2,7 @@
 // met in test/conformance and test/e2e.
 
 import { delay } from '@leasehold/program/clock';
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
 import { Batcher } from '@leasehold/server/adapters/mongodb/batcher';
 import { Exchange } from '@leasehold/server/adapters/mongodb/exchange';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
@@ -9,7 +10,6 @@ import { OutcomeUnknownError, StoreUnavailableError } from '@leasehold/server/po
 import { type Db, type MongoClient, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryLog } from '../fakes/memory-log.js';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 
 const LOST = new MongoNetworkError('connection closed');

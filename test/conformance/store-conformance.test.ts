@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@leasehold/program/system-clock';
 import { openEmbeddedStore } from '@leasehold/server/adapters/embedded/embedded-store';
-import { MemoryDisk } from '../fakes/memory-disk.js';
-import { openMemoryStore } from '../fakes/memory-store.js';
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
+import { openMemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import { storeConformance } from './store-conformance.js';
 
 const SINGLE = { shared: false, tellsFirst: true };

@@ -10,8 +10,8 @@ import { BuiltinBackend } from '@leasehold/agent/backends/builtin/builtin-backen
 import type { Clock } from '@leasehold/program/clock';
 import type { Ipv4, Mac } from '@leasehold/proto/values';
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { NetworkId } from '@leasehold/server/domain/ids';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { DhcpFrame } from './frames.js';
 import type { GuestLease, GuestTraits } from './guest.js';
 import type { GuestDeed } from './guest-schedule.js';

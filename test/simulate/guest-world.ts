@@ -2,11 +2,11 @@
 
 import { OPTION } from '@leasehold/agent/domain/dhcp/codes';
 import { formatIpv4, type Ipv4, type Mac } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { Result } from '@leasehold/server/domain/errors';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { UseCases } from '@leasehold/server/transport/ipam-service';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { CALL, releaseCommand, reserveCommand } from '../simulation/commands.js';
 import { NO_PROMISES } from './engine.js';
 import type { GuestTraits } from './guest.js';

@@ -1,9 +1,9 @@
 // An installation as a schedule makes it: servers on one store, hosts, engines, and what is done to them.
 
 import { createAgent } from '@leasehold/agent/agent';
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
+import { openMemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import { startControlPlane } from '@leasehold/server/control-plane';
-import { MemoryDisk } from '../fakes/memory-disk.js';
-import { openMemoryStore } from '../fakes/memory-store.js';
 import { Engine, type Promises } from './engine.js';
 import type { GuestDeed } from './guest-schedule.js';
 import { GuestSide } from './guest-side.js';

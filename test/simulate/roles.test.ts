@@ -1,5 +1,5 @@
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import { expect, test } from 'vitest';
-import { MemoryDisk } from '../fakes/memory-disk.js';
 import { ROLES, withNames } from './roles.js';
 
 const servers = [

@@ -1,7 +1,7 @@
 // Who a fault means: a schedule is drawn before anybody leads or serves, and what matters mostly befalls who does.
 
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { NetworkId } from '@leasehold/server/domain/ids';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { Fault } from './schedule.js';
 
 /** Stand in a fault for the name of whoever has that role when it begins. */

@@ -1,9 +1,9 @@
 // Runs one schedule and looks after every turn whether all invariants hold.
 
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import { serversWanted } from '@leasehold/server/domain/placement';
 import type { Slot } from '@leasehold/server/domain/slot';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import { Installation, type Parts } from './installation.js';
 import { disagreementOf } from './invariants/agreement.js';
 import { wrongAnswerAt, wrongAnswerOf, wrongAuthorityOf, wrongFreedAt } from './invariants/answers.js';

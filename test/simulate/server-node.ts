@@ -1,9 +1,9 @@
 // A server: the product's own control plane on a machine of the simulation.
 
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
 import type { ControlPlane, ControlPlaneOptions } from '@leasehold/server/control-plane';
 import type { WallTime } from '@leasehold/server/domain/ids';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { Machine, type VirtualProcess } from './node.js';
 import type { LinkedStore } from './store-link.js';
 import type { Surroundings } from './surroundings.js';

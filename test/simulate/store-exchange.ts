@@ -7,10 +7,10 @@
 //   X3. What was believed lost may be carried out seconds later, beside its repetition.
 
 import { delay } from '@leasehold/program/clock';
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
 import type { WallTime } from '@leasehold/server/domain/ids';
 import type { Breaker } from '@leasehold/server/ports/breaker';
 import { OutcomeUnknownError, type StoreHealth, StoreUnavailableError } from '@leasehold/server/ports/store';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import type { Network } from './network.js';
 import type { Machine, VirtualProcess } from './node.js';
 import type { Seeded } from './seeded.js';

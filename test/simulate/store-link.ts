@@ -7,6 +7,7 @@
 //   L3. The writer of a network or a host has its answer after this server's watch showed the change, or a second passed.
 
 import { delay } from '@leasehold/program/clock';
+import type { MemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import type {
   Follower,
   HolderStore,
@@ -19,7 +20,6 @@ import type {
   StoreSettings,
   Subscription,
 } from '@leasehold/server/ports/store';
-import type { MemoryStore } from '../fakes/memory-store.js';
 import type { VirtualProcess } from './node.js';
 import type { Seeded } from './seeded.js';
 import { StoreExchange, type StorePlace } from './store-exchange.js';

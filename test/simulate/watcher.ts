@@ -1,10 +1,10 @@
 // An engine that watches, and resumes at another server whenever the watch ends (S12): it must be told every change once,
 // in order.
 
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { WatchCommand, Watched } from '@leasehold/server/app/events';
 import { type Event, eventsOf } from '@leasehold/server/domain/events';
 import { type Position, StoreUnavailableError } from '@leasehold/server/ports/store';
-import type { MemoryDisk } from '../fakes/memory-disk.js';
 import type { Report } from './invariants/store.js';
 import type { Lane } from './network.js';
 import { Machine } from './node.js';

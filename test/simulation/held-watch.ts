@@ -2,8 +2,8 @@
 // whose slots come later than its networks.
 
 import { type Clock, delay } from '@leasehold/program/clock';
+import type { MemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import type { Snapshot } from '@leasehold/server/ports/store';
-import type { MemoryStore } from '../fakes/memory-store.js';
 
 /** The watch of one server. */
 export class HeldWatch {

@@ -1,10 +1,10 @@
 // A whole installation in one process and in virtual time: the product's own control plane and agents, on a store in
 // memory, with guests that ask the agents' backends. Only gRPC, LMDB and packets are played.
 
-import { type Agent, createAgent } from '@leasehold/agent/agent';
-import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
-import { StateStore } from '@leasehold/agent/state/state-store';
-import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import { PlayedHost, type Surroundings } from '@leasehold/fake/played-host';
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
+import { openMemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
@@ -13,18 +13,10 @@ import type { Result } from '@leasehold/server/domain/errors';
 import type { HostId, NetworkId, SubnetId, WallTime } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
 import type { SubnetSettings } from '@leasehold/server/domain/subnet-settings';
-import { FakeDhcpBackend } from '../fakes/fake-dhcp-backend.js';
-import { FakeWire } from '../fakes/fake-wire.js';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
-import { MemoryDisk } from '../fakes/memory-disk.js';
-import { MemoryFiles } from '../fakes/memory-files.js';
 import { MemoryLog } from '../fakes/memory-log.js';
-import { openMemoryStore } from '../fakes/memory-store.js';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
-import { settle, VirtualClock } from '../fakes/virtual-clock.js';
+import { VirtualClock } from '../fakes/virtual-clock.js';
 import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
-
-const RESTART_MS = 1_000;
 
 /** What may be other than it is without a flag. */
 export interface InstallationOptions {
@@ -40,7 +32,7 @@ export class Installation {
   /** Another one while the server is down: the store was moved. */
   disk = new MemoryDisk();
   readonly log = new MemoryLog();
-  readonly hosts = new Map<string, SimulatedHost>();
+  readonly hosts = new Map<string, PlayedHost>();
   /** What agents draw wherever they leave something to chance: near 1, every wait is as long as it can be. */
   agentChance = 0.5;
   /** How long the next message takes. Those of one direction of a stream arrive in their order all the same. */
@@ -76,6 +68,24 @@ export class Installation {
     return this.#plane !== undefined;
   }
 
+  /** What hosts are in. */
+  get surroundings(): Surroundings {
+    return {
+      clock: this.clock,
+      entropy: () => new FixedEntropy(this.agentChance),
+      agents: () => this.#plane?.agents,
+      way: () => this.#way(),
+    };
+  }
+
+  #way(): (deliver: () => void) => void {
+    let lastMs = 0;
+    return (deliver) => {
+      lastMs = Math.max(lastMs, this.clock.now() + this.latencyMs());
+      this.clock.after(lastMs - this.clock.now(), deliver);
+    };
+  }
+
   /** `options`: what is other from now on. */
   async startServer(options: InstallationOptions = {}): Promise<void> {
     const { clock, log } = this;
@@ -109,15 +119,15 @@ export class Installation {
     this.#store?.fail(new Error('its disk is gone'));
   }
 
-  async addHost(hostId: string, networks: readonly string[], failureDomain = ''): Promise<SimulatedHost> {
-    const host = new SimulatedHost(this, hostId, networks, failureDomain);
+  async addHost(hostId: string, networks: readonly string[], failureDomain = ''): Promise<PlayedHost> {
+    const host = new PlayedHost(this.surroundings, hostId, networks, failureDomain);
     this.hosts.set(hostId, host);
     await host.start();
     await this.advance(10);
     return host;
   }
 
-  host(hostId: string): SimulatedHost {
+  host(hostId: string): PlayedHost {
     const host = this.hosts.get(hostId);
     if (!host) throw new Error(`There is no host ${hostId}`);
     return host;
@@ -232,191 +242,4 @@ export class Installation {
 export function accepted<T>(result: Result<T>): T {
   if (result.ok) return result.value;
   throw new Error(`${result.error.kind}: ${result.error.message}`);
-}
-
-/** A host with the product's own agent. */
-export class SimulatedHost {
-  readonly hostId: string;
-  readonly wire: Wire;
-  /** What passes its interfaces. */
-  readonly interfaces = new FakeWire();
-  /** Interfaces that are there and up. */
-  readonly links = new Map<string, number>();
-  readonly #installation: Installation;
-  #files = new MemoryFiles();
-  readonly #networks: ReadonlyMap<string, string>;
-  readonly #failureDomain: string;
-  #backend = new FakeDhcpBackend();
-  #agent: Agent | undefined;
-  #boot = 1;
-
-  constructor(installation: Installation, hostId: string, networks: readonly string[], failureDomain: string) {
-    this.#installation = installation;
-    this.hostId = hostId;
-    this.#failureDomain = failureDomain;
-    this.#networks = new Map(networks.map((networkId) => [networkId, `br-${networkId}`]));
-    networks.forEach((networkId, i) => {
-      this.links.set(`br-${networkId}`, i + 1);
-    });
-    this.wire = new Wire(installation);
-  }
-
-  /** Starts the agent on what it left on its disk. */
-  async start(): Promise<void> {
-    const { clock, agentChance } = this.#installation;
-    const entropy = new FixedEntropy(agentChance);
-    const log = new MemoryLog();
-    this.#backend = new FakeDhcpBackend();
-    const agent = createAgent(
-      {
-        clock,
-        entropy,
-        log,
-        transport: this.wire,
-        frameSockets: this.interfaces,
-        backend: this.#backend,
-        state: new StateStore({ files: this.#files, entropy, log }),
-        readLink: (name) => {
-          const index = this.links.get(name);
-          return index === undefined ? { absent: `There is no interface ${name}` } : { name, index };
-        },
-      },
-      {
-        hostId: this.hostId,
-        servers: ['server'],
-        failureDomain: this.#failureDomain,
-        agentVersion: '0',
-        bootId: `${this.hostId}-boot-${this.#boot}`,
-      },
-    );
-    this.#agent = agent;
-    agent.setNetworks(this.#networks);
-    // Not waited for: on a slow disk it takes until the disk is set anew. One that fails is started again.
-    const startAgain = () => {
-      if (this.#agent === agent) void this.start();
-    };
-    agent.start().catch(() => clock.after(RESTART_MS, startAgain));
-    await settle();
-  }
-
-  /** `kill -9` of the agent. */
-  async kill(): Promise<void> {
-    for (const server of this.#backend.servers) server.isClosed = true;
-    this.wire.breakStream();
-    const agent = this.#agent;
-    this.#agent = undefined;
-    // Its disk is as it was at the moment of the kill.
-    this.#files = this.#files.takeOver();
-    // Its timers must not run on in the shared clock. Not waited for: it would wait for a slow disk.
-    void agent?.stop();
-  }
-
-  /** The machine goes down and comes up again: what was not flushed is gone, nothing the agent knew of time is valid. */
-  async reboot(): Promise<void> {
-    await this.kill();
-    this.#files.loseCache();
-    this.#boot++;
-    await this.start();
-  }
-
-  /** From now on tables can be written, cannot be (`full`), or are written when the disk is set anew (`slow`). */
-  setDisk(disk: 'good' | 'full' | 'slow'): void {
-    this.#files.setDisk(disk);
-  }
-
-  /** What guests of a network get from this host now, as `host MAC=ADDRESS`. */
-  answers(networkId: string): readonly string[] {
-    return this.#agent ? this.#backend.answers(networkId).map((answer) => `${this.hostId} ${answer}`) : [];
-  }
-}
-
-/** Sees what the server and one agent say to each other, as the server does. */
-export interface WireWitness {
-  heard(request: SessionRequest): void;
-  said(response: SessionResponse): void;
-}
-
-/** The way between one agent and the server. */
-export class Wire implements SessionTransport {
-  /** Told of everything that arrives at the server, and of everything the server sends, when it does. */
-  witness: WireWitness | undefined;
-  readonly #installation: Installation;
-  #isCut = false;
-  #breakNow: (() => void) | undefined;
-
-  constructor(installation: Installation) {
-    this.#installation = installation;
-  }
-
-  /** From now on nothing arrives any more, and nobody is told. */
-  cut(): void {
-    this.#isCut = true;
-  }
-
-  /** Messages arrive again; a stream that was cut turns out to be broken, or only to have lost what was said meanwhile. */
-  heal(stream: 'broken' | 'whole' = 'broken'): void {
-    this.#isCut = false;
-    if (stream === 'broken') this.breakStream();
-  }
-
-  /** The stream breaks, and both ends learn of it. */
-  breakStream(): void {
-    this.#breakNow?.();
-    this.#breakNow = undefined;
-  }
-
-  open(_server: string, handlers: SessionHandlers): SessionChannel {
-    let isOpen = true;
-    const isUp = () => isOpen && !this.#isCut;
-    const [toAgent, toServer] = [this.#direction(isUp), this.#direction(isUp)];
-    if (!this.#installation.isUp) {
-      const refuse = () => {
-        if (isOpen) handlers.onClose({ reason: 'connection refused' });
-        isOpen = false;
-      };
-      toAgent(refuse);
-      // While it is cut nobody says so, until it heals.
-      this.#breakNow = refuse;
-      return { send: () => undefined, close: () => (isOpen = false) };
-    }
-    const close = (reason: string) => {
-      if (!isOpen) return;
-      isOpen = false;
-      handlers.onClose({ reason });
-    };
-    const stream = this.#installation.plane.agents.open({
-      send: (message) => {
-        this.witness?.said(message);
-        toAgent(() => handlers.onMessage(message));
-      },
-      end: (error) => toAgent(() => close(error?.message ?? 'ended')),
-    });
-    this.#breakNow = () => {
-      stream.closed();
-      close('broken');
-    };
-    const arrive = (request: SessionRequest) => {
-      this.witness?.heard(request);
-      stream.receive(request);
-    };
-    return {
-      send: (request) => toServer(() => arrive(request)),
-      close: () => {
-        isOpen = false;
-        if (!this.#isCut) stream.closed();
-      },
-    };
-  }
-
-  /** Delivers after a while, in order. */
-  #direction(isUp: () => boolean): (deliver: () => void) => void {
-    const { clock } = this.#installation;
-    let lastMs = 0;
-    return (deliver) => {
-      lastMs = Math.max(lastMs, clock.now() + this.#installation.latencyMs());
-      clock.after(lastMs - clock.now(), () => {
-        if (isUp()) deliver();
-      });
-    };
-  }
 }

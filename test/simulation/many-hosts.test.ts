@@ -2,6 +2,7 @@
 // own queue, at its own rate; only the time that a server needs to work is not played.
 
 import type { SessionChannel, SessionHandlers, SessionTransport } from '@leasehold/agent/session/session-transport';
+import { SessionWire } from '@leasehold/fake/session-wire';
 import type { SessionRequest } from '@leasehold/proto/ipam/v1/session';
 import type { HostId } from '@leasehold/server/domain/ids';
 import { AcceptQueue, AGENT_ACCEPTS } from '@leasehold/server/transport/accept-queue';
@@ -10,7 +11,7 @@ import { FixedEntropy } from '../fakes/fixed-entropy.js';
 import { MemoryLog } from '../fakes/memory-log.js';
 import { seededNumbers } from '../fakes/seeded-numbers.js';
 import { LightHost } from '../support/light-host.js';
-import { Installation, Wire } from './installation.js';
+import { Installation } from './installation.js';
 import { PlayedAgent } from './played-agent.js';
 
 const PER_NETWORK = 100;
@@ -30,11 +31,11 @@ class Door {
   }
 
   /** The way of one host through it. */
-  way(wire: Wire): SessionTransport {
+  way(wire: SessionWire): SessionTransport {
     return { open: (server, handlers) => this.#open(wire, server, handlers) };
   }
 
-  #open(wire: Wire, server: string, handlers: SessionHandlers): SessionChannel {
+  #open(wire: SessionWire, server: string, handlers: SessionHandlers): SessionChannel {
     // Nobody listens: refused at once.
     if (!this.#installation.isUp) return wire.open(server, handlers);
     const waiting: SessionRequest[] = [];
@@ -62,7 +63,7 @@ class Door {
 interface ManyHosts {
   readonly installation: Installation;
   readonly door: Door;
-  readonly wires: readonly Wire[];
+  readonly wires: readonly SessionWire[];
   /** Where every network is served, by epochs. */
   placed(): readonly string[];
   connected(): number;
@@ -78,9 +79,9 @@ async function startMany(count: number): Promise<ManyHosts> {
     await installation.createNetwork(networkId);
     await installation.createSubnet(networkId, networkId, '10.0.0.0/24');
   }
-  const wires: Wire[] = [];
+  const wires: SessionWire[] = [];
   for (let i = 0; i < count; i++) {
-    const wire = new Wire(installation);
+    const wire = new SessionWire(installation.surroundings);
     wires.push(wire);
     const entropy = Object.assign(new FixedEntropy(0, i), { random: seededNumbers(i) });
     const ports = { clock, entropy, log: new MemoryLog(), transport: door.way(wire) };

@@ -1,10 +1,10 @@
 // A store in memory that is exported, and imported in another place, by the product's own export and import.
 
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { Revision, WallTime } from '@leasehold/server/domain/ids';
 import type { Documents, ImportTarget } from '@leasehold/server/ports/transfer';
 import { ExportPrinter } from '@leasehold/server/transfer/export';
 import { checkExport, importExport } from '@leasehold/server/transfer/import';
-import { MemoryDisk } from '../fakes/memory-disk.js';
 
 /** What `leasehold-server export` would write of a store that only one server used. */
 export function exported(disk: MemoryDisk): readonly string[] {

@@ -6,8 +6,8 @@
 //   - has not heard it for longer than S.
 //   From then on the host must not answer with it, whatever it loses or restarts, until it is reserved again.
 
+import type { WireWitness } from '@leasehold/fake/session-wire';
 import type { Clock } from '@leasehold/program/clock';
-import type { WireWitness } from './installation.js';
 
 /** A release is sent out within this time. */
 const SENT_MS = 100;

@@ -1,15 +1,15 @@
 // Several servers of one store, in one process and in virtual time. Their writes take time, and each sees those of the
 // others, and its own, only a while later.
 
+import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
+import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
+import { type MemoryStore, openMemoryStore } from '@leasehold/server/adapters/memory/memory-store';
 import type { ReleaseCommand } from '@leasehold/server/app/release';
 import type { ReserveCommand } from '@leasehold/server/app/reserve';
 import { type ControlPlane, startControlPlane } from '@leasehold/server/control-plane';
 import type { NetworkId, SubnetId, WallTime } from '@leasehold/server/domain/ids';
 import { FixedEntropy } from '../fakes/fixed-entropy.js';
-import { MemoryDisk } from '../fakes/memory-disk.js';
 import { MemoryLog } from '../fakes/memory-log.js';
-import { type MemoryStore, openMemoryStore } from '../fakes/memory-store.js';
-import { virtualBreakers } from '../fakes/virtual-breaker.js';
 import { VirtualClock } from '../fakes/virtual-clock.js';
 import { CALL, releaseCommand, reserveCommand, subnetSettings } from './commands.js';
 import type { HeldWatch } from './held-watch.js';

@@ -97,6 +97,11 @@ export class LightHost {
     this.#supervisor.start();
   }
 
+  /** Ends its session, and dials no more. */
+  async stop(): Promise<void> {
+    this.#supervisor.stop();
+  }
+
   #deliver(delivery: Delivery): void {
     const { networkId, placementEpoch, sequence, action } = delivery;
     if (action?.$case === 'unassignment') {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
+import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
 import { COMMANDS } from './commands.js';
 import { SHELLS } from './shells.js';
 

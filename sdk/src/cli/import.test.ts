@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, FILES, withServer } from '../testing/cli.js';
-import { type Handlers, refuse, statusOf } from '../testing/fake-server.js';
-import { wireNetwork, wireReservation, wireSubnet } from '../testing/samples.js';
+import { EVERYTHING, FILES, withServer } from '../test-support/cli.js';
+import { wireNetwork, wireReservation, wireSubnet } from '../test-support/samples.js';
+import { type Handlers, refuse, statusOf } from '../test-support/scripted-server.js';
 
 const OTHER = { ...wireSubnet, subnetId: 'blue-a', networkId: 'blue', usage: { capacity: 500n, free: 500n } };
 const TAKEN = { ...wireReservation, address: '10.0.0.8', mac: '52:54:00:00:00:08', reservationId: 'r-8' };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { withServer } from '../testing/cli.js';
-import { refuse } from '../testing/fake-server.js';
+import { withServer } from '../test-support/cli.js';
+import { refuse } from '../test-support/scripted-server.js';
 import { isConsidered } from './next-steps.js';
 
 describe('what to do next', () => {

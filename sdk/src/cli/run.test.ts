@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { IpamServiceService } from '../gen/ipam/v1/ipam_service.js';
-import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
-import { FromMemory, refuse } from '../testing/fake-server.js';
-import { wireNetwork, wireReservation, wireSnapshot, wireWell } from '../testing/samples.js';
+import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
+import { wireNetwork, wireReservation, wireSnapshot, wireWell } from '../test-support/samples.js';
+import { FromMemory, refuse } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
 
 const parseJson = (text: string): unknown => JSON.parse(text);

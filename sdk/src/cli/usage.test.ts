@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
-import { wireReservation } from '../testing/samples.js';
+import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
+import { wireReservation } from '../test-support/samples.js';
 import { COMMANDS } from './commands.js';
 import { environmentName } from './flags.js';
 

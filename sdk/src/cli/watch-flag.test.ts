@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, leasehold, withServer } from '../testing/cli.js';
-import { type Handlers, refuse } from '../testing/fake-server.js';
-import { wireHost, wireNetwork } from '../testing/samples.js';
+import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
+import { wireHost, wireNetwork } from '../test-support/samples.js';
+import { type Handlers, refuse } from '../test-support/scripted-server.js';
 import type { WatchEvent } from '../watch.js';
 import { COMMANDS } from './commands.js';
 

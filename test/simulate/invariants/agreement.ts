@@ -5,9 +5,9 @@
 //       of the placements that the store has, and may answer by a table that was confirmed of late. Between a change and its
 //       acknowledgement they may differ, and nobody says that they do not.
 
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { NetworkId } from '@leasehold/server/domain/ids';
 import type { Placement } from '@leasehold/server/domain/network';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { HostNode } from '../host-node.js';
 import type { ServerNode } from '../server-node.js';
 

@@ -4,8 +4,8 @@
 //   S4  While a host may answer X for one MAC, nobody reserved X for another.
 
 import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { NetworkId } from '@leasehold/server/domain/ids';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { HostNode } from '../host-node.js';
 import type { AuthorityReckoning } from './authority.js';
 

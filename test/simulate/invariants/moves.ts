@@ -4,10 +4,10 @@
 //       a network loses that has no other live server does not count. A new holder knows nothing of the losses before it.
 //   L1  A network all of whose servers are gone is placed on another host in time, if there is one.
 
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { HostId, Uid } from '@leasehold/server/domain/ids';
 import type { Network, Placement } from '@leasehold/server/domain/network';
 import { serversWanted } from '@leasehold/server/domain/placement';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { World } from '../world.js';
 import type { Report } from './store.js';
 import type { Troubles } from './troubles.js';

@@ -2,9 +2,9 @@
 //     is known how long a rest may take at most, none takes longer.
 
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { ReservationId } from '@leasehold/server/domain/ids';
 import type { Slot } from '@leasehold/server/domain/slot';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { World } from '../world.js';
 
 const RATE = 1.01 / 0.99;

@@ -3,8 +3,8 @@
 //   H1  No address is freed, and none is handed out: hosts go by tables that this store never had.
 
 import { formatIpv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { PositionedChange } from '@leasehold/server/ports/store';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { World } from '../world.js';
 import type { Report } from './store.js';
 

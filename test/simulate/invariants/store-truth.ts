@@ -1,8 +1,8 @@
 // What the store promises, for the rules of the wire: read from the documents themselves, which every commit changes.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { HostId, NetworkId, ReservationId } from '@leasehold/server/domain/ids';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { World } from '../world.js';
 import type { WireTruth } from './wire.js';
 

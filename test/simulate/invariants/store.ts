@@ -1,12 +1,12 @@
 // What the store must always be, looked at with every change that is committed.
 
 import { formatIpv4, type Ipv4 } from '@leasehold/proto/values';
+import type { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
 import type { Host } from '@leasehold/server/domain/host';
 import type { NetworkId, ReservationId } from '@leasehold/server/domain/ids';
 import type { Network } from '@leasehold/server/domain/network';
 import type { RequestKey, Slot } from '@leasehold/server/domain/slot';
 import type { PositionedChange } from '@leasehold/server/ports/store';
-import type { MemoryDisk } from '../../fakes/memory-disk.js';
 import type { Promises } from '../engine.js';
 
 /** Says which invariant is broken, and how. */

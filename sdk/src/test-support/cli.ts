@@ -2,7 +2,6 @@
 
 import { run } from '../cli/run.js';
 import { fakeRuntime } from './fake-runtime.js';
-import { aborted, type Handlers, startFakeServer } from './fake-server.js';
 import {
   NOON,
   wireAudit,
@@ -16,6 +15,7 @@ import {
   wireSubnet,
   wireTenure,
 } from './samples.js';
+import { aborted, type Handlers, startScriptedServer } from './scripted-server.js';
 
 /** What came of a run. */
 interface Result {
@@ -66,7 +66,7 @@ export async function leasehold(
 
 /** Starts a server and runs command lines against it. */
 export async function withServer(handlers: Handlers) {
-  const fake = await startFakeServer(handlers);
+  const fake = await startScriptedServer(handlers);
   const env = { LEASEHOLD_SERVER: fake.server };
   return {
     requests: fake.requests,

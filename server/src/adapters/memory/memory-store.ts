@@ -7,11 +7,11 @@
 //   M3. With `watchLagMs` followers hear a change that much later, and only the writer of a network or a host waits.
 
 import { type Clock, delay } from '@leasehold/program/clock';
-import { inAuditOrder, momentEventId } from '@leasehold/server/domain/audit';
-import type { Change } from '@leasehold/server/domain/change';
-import { joined } from '@leasehold/server/domain/hold-still';
-import { isStill, type Revision } from '@leasehold/server/domain/ids';
-import type { EndedTenure, Slot, Tenure } from '@leasehold/server/domain/slot';
+import { inAuditOrder, momentEventId } from '../../domain/audit.js';
+import type { Change } from '../../domain/change.js';
+import { joined } from '../../domain/hold-still.js';
+import { isStill, type Revision } from '../../domain/ids.js';
+import type { EndedTenure, Slot, Tenure } from '../../domain/slot.js';
 import {
   type AuditStore,
   type ExclusiveHolder,
@@ -35,7 +35,7 @@ import {
   type StoreSettings,
   StoreUnavailableError,
   type Subscription,
-} from '@leasehold/server/ports/store';
+} from '../../ports/store.js';
 import { MemoryDisk } from './memory-disk.js';
 
 const SCAN_BATCH = 1_000;

@@ -111,7 +111,7 @@ export function statusOf({ error }: Refusal): Status {
 }
 
 /** A server that is up. */
-export interface FakeServer extends AsyncDisposable {
+export interface ScriptedServer extends AsyncDisposable {
   /** Where it listens, as `connect` takes it. */
   readonly server: string;
   /** Names of the methods that were called, in order. */
@@ -121,11 +121,11 @@ export interface FakeServer extends AsyncDisposable {
 }
 
 /** Starts a server on 127.0.0.1, or on `listen`; in plaintext, or with `security`. */
-export async function startFakeServer(
+export async function startScriptedServer(
   handlers: Handlers,
   listen = '127.0.0.1:0',
   security = ServerCredentials.createInsecure(),
-): Promise<FakeServer> {
+): Promise<ScriptedServer> {
   const seen: Seen[] = [];
   const grpc = new Server();
   const implementation: Record<string, UntypedHandleCall> = {};

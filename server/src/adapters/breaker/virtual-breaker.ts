@@ -1,7 +1,7 @@
 // The deterministic twin of the opossum breaker: same rules, on a Clock.
 
 import type { Clock } from '@leasehold/program/clock';
-import type { Breaker, BreakerPatience, BreakerState, MakeBreaker } from '@leasehold/server/ports/breaker';
+import type { Breaker, BreakerPatience, BreakerState, MakeBreaker } from '../../ports/breaker.js';
 
 const VOLUME_THRESHOLD = 3;
 const PATIENCE: BreakerPatience = { windowMs: 10_000, resetMs: 10_000 };

@@ -4,14 +4,14 @@
 //   D1. Every change has a position; followers hear it in that order, at once or after their own lag.
 
 import type { Ipv4, Mac } from '@leasehold/proto/values';
-import type { AuditEvent } from '@leasehold/server/domain/audit';
-import type { Change } from '@leasehold/server/domain/change';
-import type { HoldStill } from '@leasehold/server/domain/hold-still';
-import type { Host } from '@leasehold/server/domain/host';
-import type { HostId, NetworkId, ReservationId, Revision } from '@leasehold/server/domain/ids';
-import type { Network } from '@leasehold/server/domain/network';
-import type { EndedTenure, RequestKey, Slot } from '@leasehold/server/domain/slot';
-import type { HolderRecord, Position, PositionedChange } from '@leasehold/server/ports/store';
+import type { AuditEvent } from '../../domain/audit.js';
+import type { Change } from '../../domain/change.js';
+import type { HoldStill } from '../../domain/hold-still.js';
+import type { Host } from '../../domain/host.js';
+import type { HostId, NetworkId, ReservationId, Revision } from '../../domain/ids.js';
+import type { Network } from '../../domain/network.js';
+import type { EndedTenure, RequestKey, Slot } from '../../domain/slot.js';
+import type { HolderRecord, Position, PositionedChange } from '../../ports/store.js';
 
 type Listener = (changes: readonly PositionedChange[]) => void;
 
