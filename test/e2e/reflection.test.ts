@@ -55,6 +55,7 @@ const CALLS: readonly (readonly [rpc: string, request: object, answered: object]
   ['ReleaseAddress', RESERVED, { reservation: { state: 'RESERVATION_STATE_QUARANTINED' } }],
   ['BatchReleaseAddresses', { requests: [{ subnetId: 'a', address: '10.0.0.11' }] }, { results: [{ response: {} }] }],
   ['ListAddressHistory', RESERVED, { tenures: [RESERVED] }],
+  ['ListAuditEvents', { networkId: 'red', pageSize: 1 }, { events: [{ method: 'ReleaseAddress' }] }],
   ['ListHosts', { networkId: 'red' }, { hosts: [{ hostId: 'h1' }] }],
   ['GetHost', { hostId: 'h1' }, { host: { liveness: 'HOST_LIVENESS_UP' } }],
   ['UpdateHost', { host: { hostId: 'h1', labels: { rack: '7' } } }, { host: { labels: { rack: '7' } } }],

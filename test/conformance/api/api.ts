@@ -51,6 +51,27 @@ export interface Refusal {
 /** A refused item of a batch, as the SDK has it. */
 type Item<Result> = ItemResult<Result> | { readonly ok: false; readonly error: Refusal };
 
+/** Who changed what, without what it was before and after. */
+export interface AuditLine {
+  readonly method: string;
+  readonly caller: string;
+  readonly resourceId: string;
+  /** Whether the event has the settings before, and after. */
+  readonly states: readonly [boolean, boolean];
+}
+
+/** What both drivers show of an event. */
+export function toAuditLine(event: {
+  readonly method: string;
+  readonly caller: string;
+  readonly resourceId: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}): AuditLine {
+  const { method, caller, resourceId, before, after } = event;
+  return { method, caller, resourceId, states: [before !== undefined, after !== undefined] };
+}
+
 /** A client of a server, in the words of the SDK. A refused call rejects with a `Refusal`. */
 export interface Api {
   /** For what only bytes on the wire can say. */
@@ -73,6 +94,7 @@ export interface Api {
   listReservations(filter: ReservationFilter, page?: PageOf): Promise<Page<Reservation>>;
   updateReservation(key: ReservationKey, changes: ReservationChanges, etag?: string): Promise<Reservation>;
   history(filter: HistoryFilter, page?: PageOf): Promise<Page<Reservation>>;
+  audit(networkId: string, page?: PageOf): Promise<Page<AuditLine>>;
   getHost(hostId: string): Promise<Host>;
   listHosts(networkId: string, page?: PageOf): Promise<Page<Host>>;
   updateHost(hostId: string, changes: HostChanges, etag?: string): Promise<Host>;

@@ -20,7 +20,7 @@ import type {
   WatchEvent,
   WatchOptions,
 } from '@leasehold/sdk';
-import type { Api, Driver, Refusal } from './api.js';
+import { type Api, type Driver, type Refusal, toAuditLine } from './api.js';
 
 const PATIENCE_MS = 30_000;
 const rpc = wire.IpamServiceService;
@@ -112,7 +112,7 @@ function settingsCalls(ask: Ask): SettingsCalls {
 type ReservationCalls = Pick<
   Api,
   | ('reserve' | 'reserveMany' | 'release' | 'releaseMany')
-  | ('getReservation' | 'listReservations' | 'updateReservation' | 'history')
+  | ('getReservation' | 'listReservations' | 'updateReservation' | 'history' | 'audit')
 >;
 
 function reservationCalls(ask: Ask): ReservationCalls {
@@ -152,6 +152,11 @@ function reservationCalls(ask: Ask): ReservationCalls {
       const fields = { ...filter, ...page };
       const { tenures, nextPageToken } = await ask(rpc.listAddressHistory, wire.ListAddressHistoryRequest, fields);
       return { items: tenures.map((each) => plain(each)), nextPageToken };
+    },
+    audit: async (networkId, page) => {
+      const fields = { networkId, ...page };
+      const { events, nextPageToken } = await ask(rpc.listAuditEvents, wire.ListAuditEventsRequest, fields);
+      return { items: events.map(toAuditLine), nextPageToken };
     },
   };
 }

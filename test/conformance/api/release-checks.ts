@@ -157,4 +157,30 @@ export const RELEASE_CHECKS: readonly ApiCheck[] = [
       expect(await told({ mac, networkId: await stage.network() })).toEqual([]);
     },
   },
+  {
+    name: 'the audit tells who changed what of a network, newest first, also of what is gone, over restarts',
+    async run(stage) {
+      const networkId = await stage.network();
+      const subnetId = await stage.subnet(networkId);
+      const { reservation } = await stage.api.reserve({ subnetId, mac: stage.mac() });
+      const { reservationId } = reservation;
+      await stage.api.updateReservation({ reservationId }, { hostname: 'web' });
+      // What changes nothing, and what is refused, is no event.
+      await stage.api.updateReservation({ reservationId }, { hostname: 'web' });
+      await stage.refused(stage.api.deleteSubnet(subnetId));
+      await stage.api.release({ reservationId });
+      await stage.api.deleteSubnet(subnetId);
+      await stage.place.restart();
+      const lines = await allOf((page) => stage.api.audit(networkId, page), 2);
+      expect(lines.map(({ method, resourceId, states }) => [method, resourceId, ...states])).toEqual([
+        ['DeleteSubnet', subnetId, true, false],
+        ['ReleaseAddress', reservationId, true, true],
+        ['UpdateReservation', reservationId, true, true],
+        ['ReserveAddress', reservationId, false, true],
+        ['CreateSubnet', subnetId, false, true],
+        ['CreateNetwork', networkId, false, true],
+      ]);
+      expect(new Set(lines.map(({ caller }) => caller))).toEqual(new Set([reservation.createdBy]));
+    },
+  },
 ];

@@ -1,7 +1,7 @@
 // Calls by way of the SDK.
 
 import { connect, type Leasehold } from '@leasehold/sdk';
-import type { Api, Driver, PageOf } from './api.js';
+import { type Api, type Driver, type PageOf, toAuditLine } from './api.js';
 
 /** The SDK. */
 export const SDK_DRIVER: Driver = {
@@ -10,7 +10,7 @@ export const SDK_DRIVER: Driver = {
 };
 
 function apiOf(leasehold: Leasehold): Api {
-  const { networks, subnets, reservations, hosts, placements, raw } = leasehold;
+  const { networks, subnets, reservations, hosts, placements, audit, raw } = leasehold;
   return {
     raw,
     createNetwork: (network, requestId) => networks.create(network, { requestId }),
@@ -31,6 +31,10 @@ function apiOf(leasehold: Leasehold): Api {
     listReservations: (filter, page) => reservations.list(filter, size(page)).page(page?.pageToken),
     updateReservation: (key, changes, etag) => reservations.update(key, changes, { etag }),
     history: (filter, page) => reservations.history(filter, size(page)).page(page?.pageToken),
+    audit: async (networkId, page) => {
+      const { items, nextPageToken } = await audit.list({ networkId }, size(page)).page(page?.pageToken);
+      return { items: items.map(toAuditLine), nextPageToken };
+    },
     getHost: (hostId) => hosts.get(hostId),
     listHosts: (networkId, page) => hosts.list({ networkId }, size(page)).page(page?.pageToken),
     updateHost: (hostId, changes, etag) => hosts.update(hostId, changes, { etag }),
