@@ -1,6 +1,6 @@
 // ReserveAddress with wait_ready: what is waited for, and what is answered afterwards.
 
-import type { ServerUnaryCall } from '@grpc/grpc-js';
+import { Metadata, type ServerUnaryCall } from '@grpc/grpc-js';
 import { ReserveAddressRequest, type ReserveAddressResponse } from '@leasehold/proto/ipam/v1/ipam_service';
 import { ReservationState } from '@leasehold/proto/ipam/v1/reservation';
 import { HolderCalls } from '@leasehold/server/transport/holder-calls';
@@ -34,7 +34,8 @@ function reserve(): { readonly answer: () => ReserveAddressResponse | undefined 
     requestId: 'start-vm-1',
     waitReady: { servers: 1, timeout: { seconds: BigInt(WAIT_S) } },
   });
-  const call = { request, cancelled: false, on: () => undefined, getPath: () => 'ReserveAddress' };
+  const metadata = new Metadata();
+  const call = { request, metadata, cancelled: false, on: () => undefined, getPath: () => 'ReserveAddress' };
   let answer: ReserveAddressResponse | undefined;
   ipamHandlers(log, plane.useCases, new HolderCalls(plane.lease, 'server-1', clock)).reserveAddress(
     call as unknown as ServerUnaryCall<ReserveAddressRequest, ReserveAddressResponse>,
