@@ -7,8 +7,8 @@ import { PlayedAgent } from './played-agent.js';
 
 const RED = 'red' as NetworkId;
 
-// After a stall timers run before sockets are read, or after it, as it comes.
-test.each(['before', 'after'])(
+// After a stall timers run before sockets are read, or after it, as it comes; and what was said before the end is read first.
+test.each(['before', 'after', 'by their last words after'])(
   'streams that a server finds broken %s it notices that it stood still move nothing',
   async (when) => {
     const installation = await Installation.start();
@@ -39,13 +39,17 @@ test.each(['before', 'after'])(
     const placed = () => installation.disk.networks.get(RED)?.placements.map(({ hostId }) => hostId);
     const serving = placed()?.[0] ?? '';
     const old = [...agents.values()];
+    const saidLast = new Map(old.map((agent) => [agent, (beats.get(agent) ?? 0n) + 1n]));
     for (const agent of old) beats.delete(agent);
     agents.clear();
     // It stands still for 30 s: its agents left, and dial again every few seconds.
     installation.clock.jump(30_000);
     if (when === 'before') for (const agent of old) await agent.breaks();
     await installation.advance(1);
-    if (when === 'after') for (const agent of old) await agent.breaks();
+    for (const agent of when === 'before' ? [] : old) {
+      if (when !== 'after') await agent.heartbeat(saidLast.get(agent) ?? 0n, []);
+      await agent.breaks();
+    }
     for (const id of ids) if (id !== serving) agents.set(id, await open(id));
     await run(4_000);
     agents.set(serving, await open(serving));

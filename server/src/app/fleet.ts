@@ -113,15 +113,13 @@ export class Fleet {
   lookAt(host: Host): HostNow {
     const observed = this.#options.observer.host(host.hostId);
     const now = this.#options.clock.now();
-    // While this server stood still nobody could come back: who left then gets as long as after a start. When it left is
-    // not known: after a stall timers run before sockets are read, and ages are forgotten before streams are found broken.
-    const wasAway = observed?.brokenSinceMs !== undefined && observed.lastHeardMs < this.#agesFromMs;
+    // By what its agent was told: that of today may be shorter.
+    const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
+    const wasAway = observed !== undefined && this.#brokeMeanwhile(observed);
     const agesFromMs = wasAway ? this.#agesFromMs + this.#graceMs : this.#agesFromMs;
     const foundMs = this.#foundMs(host.hostId, observed);
     const lastHeardMs = Math.max(observed?.lastHeardMs ?? 0, foundMs, agesFromMs);
     const brokenSinceMs = wasAway || now < foundMs ? undefined : observed?.brokenSinceMs;
-    // By what its agent was told: that of today may be shorter.
-    const { intervalMs, returnMs } = observed ?? { intervalMs: this.intervalMs, returnMs: 0 };
     const known: Heard = { lastHeardMs, brokenSinceMs, intervalMs, returnMs };
     const silentForMs = Math.max(0, now - lastHeardMs);
     const heard = observed !== undefined && observed.lastHeardMs >= this.#agesFromMs;
@@ -134,6 +132,16 @@ export class Fleet {
       changeMs: nextLivenessChangeMs(known, now),
       breaker: this.#breakers.get(host.hostId)?.state ?? 'closed',
     };
+  }
+
+  /**
+   * Whether its stream broke while this server stood still: nobody could come back then, so that it gets as long as after a
+   * start. When it broke is not known: timers run before sockets are read, ages are forgotten before streams are found
+   * broken, and the last heartbeats before the end of a stream are read first.
+   */
+  #brokeMeanwhile({ brokenSinceMs, lastHeardMs, intervalMs }: ObservedHost): boolean {
+    if (brokenSinceMs === undefined) return false;
+    return lastHeardMs < this.#agesFromMs || brokenSinceMs - intervalMs < this.#agesFromMs;
   }
 
   /** Until then it may not have found this server, or is about to come again. */
