@@ -4,15 +4,15 @@ import type { HostId } from './ids.js';
 import type { Liveness } from './liveness.js';
 import type { PlanHost } from './plan-host.js';
 
+const INTERVAL_MS = 1_000;
+
 const hosts = (liveness: Liveness, count: number, managed = true): PlanHost[] =>
   Array.from(
     { length: count },
-    (_, n) => ({ hostId: `${liveness}-${n}`, liveness, managed, silentForMs: 0 }) as PlanHost,
+    (_, n) => ({ hostId: `${liveness}-${n}`, liveness, managed, silentForMs: 0, intervalMs: INTERVAL_MS }) as PlanHost,
   );
 
 const longAgo = (all: readonly PlanHost[]): PlanHost[] => all.map((each) => ({ ...each, silentForMs: 60_000 }));
-
-const INTERVAL_MS = 1_000;
 
 describe('mass silence', () => {
   test.each<[string, readonly PlanHost[], number | undefined]>([
@@ -53,6 +53,16 @@ describe('mass silence', () => {
     // A stream that broke is no heartbeat that was missed.
     const broken = lost.map((each) => ({ ...each, connected: false }));
     expect(maybeMassSilence([...broken, ...heard(9_600)], INTERVAL_MS, 10_000)).toBe(false);
+  });
+
+  test('may be while a host came first after the lost one was heard last, for 5 s: it was not there before', () => {
+    const lost = hosts('down', 1).map((each) => ({ ...each, contactMs: 10_000, connected: true, silentForMs: 4_000 }));
+    const back = hosts('up', 2).map((each) => ({ ...each, contactMs: 14_000, mendedMs: Number.NEGATIVE_INFINITY }));
+    const came = (firstContactMs: number) => [...lost, ...back.map((each) => ({ ...each, firstContactMs }))];
+    expect(maybeMassSilence(came(13_500), INTERVAL_MS, 14_000)).toBe(true);
+    expect(maybeMassSilence(came(9_000), INTERVAL_MS, 14_000)).toBe(false);
+    const later = came(13_500).map((each) => ({ ...each, silentForMs: 8_600, contactMs: each.contactMs + 4_500 }));
+    expect(maybeMassSilence(later, INTERVAL_MS, 18_600)).toBe(false);
   });
 
   test('holds for 15 s after it was seen last, or for two intervals when they are long', () => {

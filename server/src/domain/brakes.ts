@@ -3,8 +3,8 @@
 //   B1. When half or more of the managed hosts, and at least three, fall silent at once, nothing moves; nor until they
 //       were fewer for 15 s, because hosts come back one after another, and the last ones are no deader than the first.
 //       Nor when so many may be about to be: hosts that fell silent together become suspect one after another, and the
-//       first ones would be moved before the last ones show what it is. Others count as well only by what was heard of
-//       them since those missed what they missed last. Hosts that died one by one, long ago, count
+//       first ones would be moved before the last ones show what it is. Others that were not heard since the silent
+//       ones missed their second heartbeat count with these, and who was not there before. Hosts that died one by one, long ago, count
 //       neither as silent nor as managed: a cluster with many dead hosts must still fail over.
 //   B2. Otherwise at most one host in a hundred, and at least one, loses placements within a minute.
 //   B3. After a stall of its own, or when the store could not be used for an interval, a server forgets all ages, at most
@@ -66,24 +66,32 @@ export function followMassSilence(
 export function maybeMassSilence(hosts: Iterable<PlanHost>, intervalMs: number, nowMs: number): boolean {
   const counted = countedHosts(undefined, hosts);
   const lost = counted.filter(({ liveness }) => liveness !== 'up');
+  const lostMs = Math.min(...lost.map(({ contactMs }) => contactMs));
   // Whose gap was over before the first of them was lost was not cut off with it.
-  const fromMs = Math.max(nowMs - massHoldMs(intervalMs), Math.min(...lost.map(({ contactMs }) => contactMs)));
-  const missedMs = lastMissedMs(lost, intervalMs, nowMs);
-  const isIn = ({ liveness, doubtful, contactMs, mendedMs }: PlanHost) =>
-    liveness !== 'up' || doubtful || contactMs < missedMs || mendedMs > fromMs;
+  const mendedFromMs = Math.max(nowMs - massHoldMs(intervalMs), lostMs);
+  const cameFromMs = Math.max(nowMs - Math.max(NEW_HOLD_MS, MASS_HOLD_INTERVALS * intervalMs), lostMs);
+  const missedMs = secondMissedMs(lost, nowMs);
+  const isIn = ({ liveness, doubtful, contactMs, mendedMs, firstContactMs }: PlanHost) =>
+    liveness !== 'up' || doubtful || contactMs < missedMs || mendedMs > mendedFromMs || firstContactMs > cameFromMs;
   return isMost(counted.filter(isIn).length, counted.length);
 }
 
+// What a short fault held up TCP sends again within that.
+const NEW_HOLD_MS = 5_000;
+
 // By then a host that is suspect of its silence has missed two heartbeats.
-const TWO_HEARTBEATS = 2.2;
+const SECOND_MISSED_INTERVALS = 2.2;
 
 /**
- * Until when those that fell silent last had heartbeats to miss. Who was heard before, and not since, says nothing of then:
- * two short faults, one after the other, each of which all hosts suffer, hold up a heartbeat of some hosts twice, and of others once.
+ * When those that fell silent last had missed their second heartbeat. Others that were not heard since say nothing of
+ * then: of two short faults, one after the other, that all hosts suffer, some hosts lose two heartbeats and others one.
  */
-function lastMissedMs(lost: readonly PlanHost[], intervalMs: number, nowMs: number): number {
+function secondMissedMs(lost: readonly PlanHost[], nowMs: number): number {
   const silent = lost.filter(({ connected }) => connected);
-  return Math.max(...silent.map(({ silentForMs }) => nowMs - silentForMs + TWO_HEARTBEATS * intervalMs));
+  const missedMs = silent.map(
+    ({ silentForMs, intervalMs }) => nowMs - silentForMs + SECOND_MISSED_INTERVALS * intervalMs,
+  );
+  return Math.max(...missedMs);
 }
 
 function countedHosts(before: MassSilence | undefined, hosts: Iterable<PlanHost>): readonly PlanHost[] {

@@ -36,14 +36,17 @@ describe('contact', () => {
     }
   });
 
-  test('has a gap behind it of who came first just now: it was not there to show what befell the others', () => {
-    const [soon, late] = [5_500, 8_000].map((atMs) => heard(greeted(undefined, 0, atMs), 0n, atMs + 500));
-    expect([soon?.mendedMs, late?.mendedMs]).toEqual([6_000, 8_500]);
+  test('has a gap behind it of who came long after the first one', () => {
+    const [inTime, late] = [5_500, 8_000].map((atMs) => heard(greeted(undefined, 0, atMs), 0n, atMs + 500));
+    expect([inTime?.mendedMs, late?.mendedMs]).toEqual([Number.NEGATIVE_INFINITY, 8_500]);
+    expect([inTime?.firstMs, late?.firstMs]).toEqual([6_000, 8_500]);
   });
 
-  test('knows no other gap of who came back at once', () => {
+  test('knows no gap of who came back at once, or said hello at a start', () => {
     const before = beats(greeted(undefined, undefined, 0), 1_000, 2_000);
-    expect(before.mendedMs).toBe(1_000);
-    expect(heard(greeted(before, 0, 2_100), 0n, 3_200).mendedMs).toBe(1_000);
+    expect(heard(greeted(before, 0, 2_100), 0n, 3_200)).toMatchObject({
+      mendedMs: Number.NEGATIVE_INFINITY,
+      firstMs: 1_000,
+    });
   });
 });

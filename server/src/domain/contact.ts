@@ -4,7 +4,8 @@
 //   C1. A heartbeat shows contact when it knows of an acknowledgement that none before it knew of. The first of a session
 //       does, because the agent has the welcome.
 //   C2. Longer than a living host takes between two of those is a gap. It counts after its end, too, for what fell silent
-//       before that (brakes.ts). So does the time before a host came first: it was not there to show what befell the others.
+//       before that (brakes.ts). So does, for less long, the time before a host came first: it was not there to show what
+//       befell the others.
 
 /** What was seen of it since this server leads. */
 export interface Contact {
@@ -12,14 +13,18 @@ export interface Contact {
   readonly shownMs: number;
   /** Whether it ever did. */
   readonly isShown: boolean;
-  /** When a gap ended last, or it first showed that it hears this server; -Infinity: it did not yet. */
+  /** When a gap ended last; -Infinity: none did. */
   readonly mendedMs: number;
+  /** When it first showed that it hears this server; -Infinity: it did not yet. */
+  readonly firstMs: number;
   /** The highest acknowledgement that it knows of in its session; undefined: no heartbeat of it came yet. */
   readonly known: bigint | undefined;
 }
 
 // A living host takes at most 1.1 intervals between two heartbeats. Of one that misses a single one this sees 1.8 at least.
 const GAP_INTERVALS = 1.25;
+
+const NEVER = Number.NEGATIVE_INFINITY;
 
 // Agents look for who leads every 5 s at most: who comes later than that after the first one could not come.
 const LOOKING_MS = 5_000;
@@ -28,14 +33,15 @@ const LOOKING_MS = 5_000;
 export function greeted(before: Contact | undefined, firstMs: number | undefined, nowMs: number): Contact {
   if (before) return { ...before, known: undefined };
   const shownMs = Math.min(nowMs, (firstMs ?? nowMs) + LOOKING_MS);
-  return { shownMs, isShown: false, mendedMs: Number.NEGATIVE_INFINITY, known: undefined };
+  return { shownMs, isShown: false, mendedMs: NEVER, firstMs: NEVER, known: undefined };
 }
 
 /** A heartbeat arrived of an agent that knows of the acknowledgement of heartbeat `acknowledged`. */
 export function shown(before: Contact, acknowledged: bigint, intervalMs: number, nowMs: number): Contact {
   if (before.known !== undefined && acknowledged <= before.known) return before;
-  const mendedMs = !before.isShown || isGap(before, intervalMs, nowMs) ? nowMs : before.mendedMs;
-  return { shownMs: nowMs, isShown: true, mendedMs, known: acknowledged };
+  const mendedMs = isGap(before, intervalMs, nowMs) ? nowMs : before.mendedMs;
+  const firstMs = before.isShown ? before.firstMs : nowMs;
+  return { shownMs: nowMs, isShown: true, mendedMs, firstMs, known: acknowledged };
 }
 
 /** Whether it is not known that the two hear each other. */

@@ -17,12 +17,16 @@ export interface PlanHost {
   readonly doubtful: boolean;
   /** When it and this server heard each other last; -Infinity: never since this server leads. */
   readonly contactMs: number;
-  /** When they last did again after a gap, or first did; -Infinity: they did not yet. */
+  /** When they last did again after a gap; -Infinity: there was none. */
   readonly mendedMs: number;
+  /** When they first did since this server leads; -Infinity: they did not yet. */
+  readonly firstContactMs: number;
   /** Whether it was heard since this server started, or stood still. */
   readonly heard: boolean;
   /** How long it has not been heard. */
   readonly silentForMs: number;
+  /** Between its heartbeats, by what its agent was told. */
+  readonly intervalMs: number;
   readonly connected: boolean;
   /** Whether its circuit breaker lets commands through. */
   readonly reachable: boolean;

@@ -21,6 +21,8 @@ export function planHost(id: string, rest: Partial<PlanHost> = {}): PlanHost {
     doubtful: false,
     contactMs: 0,
     mendedMs: Number.NEGATIVE_INFINITY,
+    firstContactMs: Number.NEGATIVE_INFINITY,
+    intervalMs: 1_000,
     heard: true,
     silentForMs: 0,
     connected: true,
