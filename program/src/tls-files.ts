@@ -43,8 +43,10 @@ function readTlsMaterial(paths: TlsPaths, whyNotOurs: WhyNotOurs): Parsed<TlsMat
   if (!key.ok) return problem(`--tls-key ${paths.key}`, key.problem);
   if (!ca.ok) return problem(`--tls-ca ${paths.ca}`, ca.problem);
   const [own] = certificatesIn(cert.value);
-  if (!own) return problem(`--tls-cert ${paths.cert}`, 'it holds no certificate that can be read');
-  if (certificatesIn(ca.value).length === 0) return problem(`--tls-ca ${paths.ca}`, 'it holds no certificate');
+  if (!own)
+    return problem(`--tls-cert ${paths.cert}`, 'it holds no certificate, or one that is cut off or cannot be read');
+  if (certificatesIn(ca.value).length === 0)
+    return problem(`--tls-ca ${paths.ca}`, 'it holds no certificate, or one that is cut off or cannot be read');
   const other = whyNotOurs(own.subjectAltName ?? '');
   if (other !== undefined) return problem(`--tls-cert ${paths.cert}`, other);
   const fits = keyFits(own, key.value);
@@ -66,12 +68,15 @@ function readText(path: string): Parsed<string> {
   }
 }
 
+const BEGIN = /-----BEGIN CERTIFICATE-----/g;
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** The certificates of a PEM text; none when one of them cannot be read. */
+/** The certificates of a PEM text; none when one of them cannot be read, or is not there to its end. */
 function certificatesIn(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(BLOCK) ?? [];
+  if (blocks.length !== (pem.match(BEGIN) ?? []).length) return [];
   try {
-    return (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block));
+    return blocks.map((block) => new X509Certificate(block));
   } catch {
     return [];
   }

@@ -71,6 +71,12 @@ describe('a program does not start', () => {
       '--tls-ca',
       'no certificate',
     ],
+    [
+      'on a second CA that is written halfway',
+      () => writeFileSync(at('ca.crt'), `${ours.pem}${ours.pem.slice(0, 200)}`),
+      '--tls-ca',
+      'cut off',
+    ],
     ['on a key that is none', () => writeFileSync(at('own.key'), first.certificate), '--tls-key', 'no private key'],
     [
       'on the key of another',

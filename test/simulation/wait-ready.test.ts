@@ -35,7 +35,14 @@ function reserve(): { readonly answer: () => ReserveAddressResponse | undefined 
     waitReady: { servers: 1, timeout: { seconds: BigInt(WAIT_S) } },
   });
   const metadata = new Metadata();
-  const call = { request, metadata, cancelled: false, on: () => undefined, getPath: () => 'ReserveAddress' };
+  const call = {
+    request,
+    metadata,
+    getAuthContext: () => ({}),
+    cancelled: false,
+    on: () => undefined,
+    getPath: () => 'ReserveAddress',
+  };
   let answer: ReserveAddressResponse | undefined;
   ipamHandlers(log, plane.useCases, new HolderCalls(plane.lease, 'server-1', clock)).reserveAddress(
     call as unknown as ServerUnaryCall<ReserveAddressRequest, ReserveAddressResponse>,

@@ -33,7 +33,7 @@ export function hostAgentHandlers(agents: AgentStreams): HostAgentServiceServer 
   return {
     session: (call: ServerDuplexStream<SessionRequest, SessionResponse>) => {
       const outbox = new Outbox(call);
-      const caller = callerOf(call.metadata);
+      const caller = callerOf(call);
       const stream = agents.open(outbox, caller.role === 'insecure' ? undefined : caller.name);
       call.on('data', (request: SessionRequest) => stream.receive(request));
       const over = () => stream.closed();

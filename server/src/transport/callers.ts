@@ -2,10 +2,10 @@
 //
 //   C1. A TLS connection has a card, which the library shows with every call of it; who it is says the card.
 //   C2. Before anything of a call is read it is refused, or has a caller. The metadata that its handler gets are the key to
-//       it: a call without one came through a door without TLS, for the others let none pass.
+//       it: a call without one came through a door without TLS, or is a defect.
 
 import type { DetailedPeerCertificate } from 'node:tls';
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, type ServerUnaryCall } from '@grpc/grpc-js';
 import { type IpamError, type Result, unauthenticated } from '../domain/errors.js';
 import type { Metrics } from '../ports/metrics.js';
 import { authorize, type Caller, INSECURE, parseCaller } from './access.js';
@@ -65,10 +65,15 @@ function refused(metrics: Metrics, { kind }: IpamError): void {
   metrics.count('callsRefused', { reason: kind === 'unauthenticated' ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED' });
 }
 
+/** A call that a handler got. */
+export type Call = Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'getAuthContext'>;
+
 /** Who calls; on a door without TLS whom the call names, for whoever reaches it is believed. */
-export function callerOf(metadata: Metadata): Caller {
-  const known = CALLERS.get(metadata);
+export function callerOf(call: Call): Caller {
+  const known = CALLERS.get(call.metadata);
   if (known) return known;
-  const [named] = metadata.get(ON_BEHALF_OF);
+  // Were the metadata not those that the guard saw, anybody with a certificate could do everything.
+  if (call.getAuthContext().transportSecurityType === 'ssl') throw new Error('A call by TLS has not passed the guard');
+  const [named] = call.metadata.get(ON_BEHALF_OF);
   return (named !== undefined && parseCaller(String(named))) || INSECURE;
 }

@@ -44,7 +44,7 @@ export class UnaryCall implements Call {
   }
 
   get caller(): string {
-    this.#caller ??= formatCaller(callerOf(this.grpc.metadata));
+    this.#caller ??= formatCaller(callerOf(this.grpc));
     return this.#caller;
   }
 
