@@ -6,7 +6,10 @@
 
 import type { DetailedPeerCertificate } from 'node:tls';
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import { type IpamError, type Result, unauthenticated } from '../domain/errors.js';
+import type { Clock } from '@leasehold/program/clock';
+import { formatIdentity, type Identity } from '@leasehold/proto/identity';
+import type { CallRates } from '../domain/call-rate.js';
+import { type IpamError, type Refused, type Result, tooManyCalls, unauthenticated } from '../domain/errors.js';
 import type { Metrics } from '../ports/metrics.js';
 import { authorize, type Caller, INSECURE, parseCaller } from './access.js';
 import { toWireError } from './errors.js';
@@ -29,28 +32,62 @@ export function cardOf(peer: Peer): Card {
   return card;
 }
 
-/** Lets calls of TLS connections pass, and no others than the table allows. */
-export function guard(metrics: Metrics): ServerInterceptor {
+/** What calls of TLS connections are held against, beside the table of who may call what. */
+export interface Guarding {
+  readonly rates: CallRates;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** Lets calls of TLS connections pass, no others than the table allows, and no more than a caller may make. */
+export function guard(guarding: Guarding): ServerInterceptor {
+  const { rates, clock, metrics } = guarding;
   return ({ path }, call) => {
     // Now: a connection that is gone shows no card any more.
     const card = call.getAuthContext().sslPeerCertificate;
     const peer = card && PEERS.get(card);
+    const payer = peer && payerOf(peer);
     return new ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata(metadata, pass) {
-            const caller = admit(path, peer, metadata);
+            const limited = payer && overRate(guarding, payer);
+            const caller = limited ?? admit(path, peer, metadata);
             if (!caller.ok) {
-              refused(metrics, caller.error);
+              if (!limited) refused(metrics, caller.error);
               call.sendStatus(toWireError(caller.error));
               return;
             }
             CALLERS.set(metadata, caller.value);
             pass(metadata);
           },
+          onReceiveMessage(message: unknown, pass) {
+            const more = itemsOf(message) - 1;
+            if (payer && more > 0) rates.owe(formatIdentity(payer), more, clock.now());
+            pass(message);
+          },
         }),
     });
   };
+}
+
+/** Whom calls of a connection are counted for; undefined: nobody, as of servers, whose callers are counted where they came in. */
+function payerOf(peer: Peer): Identity | undefined {
+  return peer.kind === 'known' && peer.identity.role !== 'server' ? peer.identity : undefined;
+}
+
+function overRate({ rates, clock, metrics }: Guarding, payer: Identity): Refused | undefined {
+  const name = formatIdentity(payer);
+  const waitMs = rates.take(name, clock.now());
+  if (waitMs === 0) return undefined;
+  metrics.count('callsLimited', { limit: 'calls-per-second', role: payer.role });
+  return tooManyCalls(name, rates.perSecond, waitMs);
+}
+
+/** A batch counts as its items do. */
+function itemsOf(message: unknown): number {
+  const { requests } = message as { readonly requests?: unknown };
+  return Array.isArray(requests) ? requests.length : 1;
 }
 
 function admit(path: string, peer: Peer | undefined, metadata: Metadata): Result<Caller> {
@@ -65,9 +102,14 @@ function refused(metrics: Metrics, { kind }: IpamError): void {
   metrics.count('callsRefused', { reason: kind === 'unauthenticated' ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED' });
 }
 
+/** Who calls by a certificate; undefined: the call came through a door without TLS. */
+export function knownCaller(metadata: Metadata): Caller | undefined {
+  return CALLERS.get(metadata);
+}
+
 /** Who calls; on a door without TLS whom the call names, for whoever reaches it is believed. */
 export function callerOf(metadata: Metadata): Caller {
-  const known = CALLERS.get(metadata);
+  const known = knownCaller(metadata);
   if (known) return known;
   const [named] = metadata.get(ON_BEHALF_OF);
   return (named !== undefined && parseCaller(String(named))) || INSECURE;

@@ -6,7 +6,9 @@ import type { Endpoint } from '@leasehold/program/option-values';
 import { HealthService } from '@leasehold/proto/grpc/health/v1/health';
 import { ServerReflectionService as ReflectionV1 } from '@leasehold/proto/grpc/reflection/v1/reflection';
 import { ServerReflectionService as ReflectionV1Alpha } from '@leasehold/proto/grpc/reflection/v1alpha/reflection';
-import { type Accepting, type Doors, PacedDoors, PlainDoors, PlainEntrance, removeStaleSocket } from './doors.js';
+import { CallRates } from '../domain/call-rate.js';
+import { DEFAULT_LIMITS, type Limits } from '../domain/limits.js';
+import { type Accepting, Doors, Places, PlainEntrance, removeStaleSocket } from './doors.js';
 import { Health } from './health.js';
 import { type Descriptors, reflectionHandlers } from './reflection.js';
 import { TlsEntrance, type TlsEntranceOptions } from './tls-entrance.js';
@@ -19,18 +21,42 @@ export interface Service {
 }
 
 /** What a listener allows its clients. */
-export interface Limits {
+export interface ListenerLimits {
   readonly maxReceiveBytes: number;
   readonly maxStreamsPerConnection: number;
+  readonly maxMetadataBytes: number;
+  readonly maxConnections: number;
+  /** Of each caller that is known by a certificate. */
+  readonly maxCallsPerSecond: number;
 }
 
+// One is the session, which is one at a time; the others are health and reflection.
+const AGENT_STREAMS = 4;
+
 /** Engines and operators. */
-export const ENGINE_LIMITS: Limits = { maxReceiveBytes: 1024 * 1024, maxStreamsPerConnection: 100 };
-/** Agents: one stream each, hellos in parts. */
-export const AGENT_LIMITS: Limits = { maxReceiveBytes: 256 * 1024, maxStreamsPerConnection: 4 };
+export function engineLimits(limits: Limits): ListenerLimits {
+  const { maxRequestSize, maxStreams, maxMetadataSize, maxConnections, maxCallsPerSecond } = limits;
+  return {
+    ...{ maxReceiveBytes: maxRequestSize, maxStreamsPerConnection: maxStreams, maxMetadataBytes: maxMetadataSize },
+    ...{ maxConnections, maxCallsPerSecond },
+  };
+}
+
+/** Agents. */
+export function agentLimits(limits: Limits): ListenerLimits {
+  const { maxAgentMessageSize } = limits;
+  return {
+    ...engineLimits(limits),
+    ...{ maxReceiveBytes: maxAgentMessageSize, maxStreamsPerConnection: AGENT_STREAMS },
+  };
+}
+
+/** Engines, by default. */
+export const ENGINE_LIMITS = engineLimits(DEFAULT_LIMITS);
+/** Agents, by default. */
+export const AGENT_LIMITS = agentLimits(DEFAULT_LIMITS);
 
 const KEEPALIVE_MS = 30_000;
-const MAX_METADATA_BYTES = 8 * 1024;
 const MAX_SESSION_MEMORY_MB = 64;
 
 /** Where a listener speaks TLS, and how. */
@@ -53,7 +79,7 @@ export interface Listener {
 export async function listen(
   endpoints: readonly Endpoint[],
   service: Service,
-  limits: Limits,
+  limits: ListenerLimits,
   descriptors: Descriptors,
   accepting?: Accepting,
   securing?: Securing,
@@ -62,7 +88,7 @@ export async function listen(
   const server = new Server({
     'grpc.max_receive_message_length': limits.maxReceiveBytes,
     'grpc.max_concurrent_streams': limits.maxStreamsPerConnection,
-    'grpc.max_metadata_size': MAX_METADATA_BYTES,
+    'grpc.max_metadata_size': limits.maxMetadataBytes,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc-node.max_session_memory': MAX_SESSION_MEMORY_MB,
   });
@@ -72,9 +98,10 @@ export async function listen(
   const reflection = reflectionHandlers(descriptors, [...names, 'grpc.reflection.v1.ServerReflection']);
   server.addService(ReflectionV1, reflection);
   server.addService(ReflectionV1Alpha, reflection);
-  const plain = accepting ? new PacedDoors(new PlainEntrance(server), accepting) : new PlainDoors(server);
-  const tls = securing && new TlsEntrance(server, securing);
-  const secure = securing && tls && new PacedDoors(tls, securing.accepting);
+  const places = new Places(limits.maxConnections);
+  const plain = new Doors(new PlainEntrance(server), places, accepting);
+  const tls = securing && new TlsEntrance(server, securing, new CallRates(limits.maxCallsPerSecond));
+  const secure = securing && tls && new Doors(tls, places, securing.accepting);
   const doors: readonly Doors[] = secure ? [plain, secure] : [plain];
   const drain = (graceMs: number) => {
     for (const each of doors) each.drain(graceMs);
