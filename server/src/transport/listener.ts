@@ -1,6 +1,7 @@
 // Listeners: a grpc-js server with its limits, its health and reflection, on one or more endpoints. Engines and agents
 // have their own, because limits are options of a whole server.
 
+import type { ServerOptions } from 'node:http2';
 import { Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Endpoint } from '@leasehold/program/option-values';
 import { HealthService } from '@leasehold/proto/grpc/health/v1/health';
@@ -88,10 +89,10 @@ export async function listen(
   const server = new Server({
     'grpc.max_receive_message_length': limits.maxReceiveBytes,
     'grpc.max_concurrent_streams': limits.maxStreamsPerConnection,
-    'grpc.max_metadata_size': limits.maxMetadataBytes,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc-node.max_session_memory': MAX_SESSION_MEMORY_MB,
   });
+  limitMetadata(server, limits.maxMetadataBytes);
   server.addService(service.definition, service.handlers);
   server.addService(HealthService, health.handlers());
   const names = [service.name, 'grpc.health.v1.Health'];
@@ -129,4 +130,14 @@ export async function listen(
     server.forceShutdown();
     throw error;
   }
+}
+
+/**
+ * The library has no option for it ('grpc.max_metadata_size' is for its C sister): without this Node's own 64 KiB hold. What is
+ * larger is refused below the library, once the client knows of the limit: of a connection's first call it may not.
+ */
+function limitMetadata(server: Server, maxHeaderListSize: number): void {
+  const { commonServerOptions } = server as unknown as { readonly commonServerOptions?: ServerOptions };
+  if (!commonServerOptions) throw new Error('grpc-js keeps its options for HTTP/2 elsewhere');
+  commonServerOptions.settings = { ...commonServerOptions.settings, maxHeaderListSize };
 }
