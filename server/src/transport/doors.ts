@@ -64,6 +64,8 @@ export class Doors {
   readonly #accepting: Accepting | undefined;
   readonly #queue: AcceptQueue<Socket> | undefined;
   readonly #open: NetServer[] = [];
+  /** All that are there. */
+  readonly #sockets = new Set<Socket>();
 
   /** `accepting`: absent, whoever comes is let in at once, and nobody counts. */
   constructor(entrance: Entrance, places: Places, accepting?: Accepting) {
@@ -119,7 +121,9 @@ export class Doors {
       this.#refuse(socket);
       return;
     }
+    this.#sockets.add(socket);
     socket.on('close', () => {
+      this.#sockets.delete(socket);
       this.#places.leave();
       this.#queue?.left(socket);
     });
@@ -132,11 +136,12 @@ export class Doors {
     socket.destroy();
   }
 
-  /** Listens no more, and ends within `graceMs` what is there. */
-  drain(graceMs: number): void {
+  /** Listens no more, ends within `graceMs` what is there, and resolves when nothing is. */
+  async drain(graceMs: number): Promise<void> {
     for (const listening of this.#open) listening.close();
     this.#queue?.close();
     this.#entrance.drain(graceMs);
+    await Promise.all(Array.from(this.#sockets, (socket) => gone(socket, graceMs)));
   }
 }
 
@@ -157,6 +162,15 @@ export class PlainEntrance implements Entrance {
   drain(graceMs: number): void {
     this.#injector.drain(graceMs);
   }
+}
+
+/** Whoever speaks with it ends it; a client that does not hang up then, or is in the middle of its handshake, is not waited for. */
+function gone(socket: Socket, withinMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+    // 0 would be never.
+    socket.setTimeout(Math.max(1, withinMs), () => socket.destroy());
+  });
 }
 
 async function addressesOf(name: string): Promise<readonly string[]> {

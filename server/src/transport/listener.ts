@@ -104,9 +104,7 @@ export async function listen(
   const tls = securing && new TlsEntrance(server, securing, new CallRates(limits.maxCallsPerSecond));
   const secure = securing && tls && new Doors(tls, places, securing.accepting);
   const doors: readonly Doors[] = secure ? [plain, secure] : [plain];
-  const drain = (graceMs: number) => {
-    for (const each of doors) each.drain(graceMs);
-  };
+  const drain = (graceMs: number) => Promise.all(doors.map((each) => each.drain(graceMs)));
   try {
     const bound: Endpoint[] = [];
     for (const endpoint of endpoints) {
@@ -120,13 +118,14 @@ export async function listen(
       },
       async drain(graceMs) {
         health.stop();
-        // In this order: a drain after tryShutdown does nothing.
-        drain(graceMs);
+        // In this order: a drain after tryShutdown does nothing. That does not wait for connections that were handed to it.
+        const drained = drain(graceMs);
         await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+        await drained;
       },
     };
   } catch (error) {
-    drain(0);
+    void drain(0);
     server.forceShutdown();
     throw error;
   }

@@ -319,6 +319,17 @@ describe('callers with certificates', () => {
     await eventually('it is let in again', async () => (await askStatus(one.client)).code === OK);
   });
 
+  test('give the place of a connection back, as all others do', async () => {
+    const { as } = await secured('--max-connections', '2');
+    const kept = await as('engine/one');
+    for (let n = 0; n < 6; n++) {
+      const { client } = await as('engine/other');
+      await eventually('a place is free', async () => (await askStatus(client)).code === OK);
+      client.close();
+    }
+    expect(await askStatus(kept.client)).toEqual({ code: OK });
+  });
+
   test('pay for a batch as for its items, before the next call', async () => {
     const { as } = await secured('--max-calls-per-second', '5');
     const { client } = await as('engine/one');
