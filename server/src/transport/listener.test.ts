@@ -124,7 +124,10 @@ describe('a drain', () => {
     const silent = connect({ port: endpoint.port, host: '127.0.0.1', allowHalfOpen: true });
     silent.on('error', () => undefined);
     await once(silent, 'data');
-    await listener.drain(100);
+    const hungUpOn = once(silent, 'end');
+    await expect(listener.drain(100)).resolves.toBeUndefined();
+    silent.resume();
+    await hungUpOn;
     silent.destroy();
   });
 });
