@@ -35,8 +35,8 @@ export const DEFAULT_LIMITS: Limits = {
   maxStreams: 100,
   // Ten thousand agents, and as many that come anew before their old connections are known to be gone.
   maxConnections: 20_000,
-  // More than a server answers: it keeps one caller from everything only where it is lowered.
-  maxCallsPerSecond: 20_000,
+  // More than a server answers, items of batches included: whoever shares a server with others lowers it.
+  maxCallsPerSecond: 100_000,
   maxPageSize: 1_000,
   maxWatches: 128,
   maxWatchesPerCaller: 16,
