@@ -3,6 +3,7 @@
 //   C1. A TLS connection has a card, which the library shows with every call of it; who it is says the card.
 //   C2. Before anything of a call is read it is refused, or has a caller. The metadata that its handler gets are the key to
 //       it: a call without one came through a door without TLS, for the others let none pass.
+//   C3. Calls are counted for whom the certificate names, those that are refused too; a batch for its items, once they are read.
 
 import type { DetailedPeerCertificate } from 'node:tls';
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
