@@ -3,6 +3,7 @@ import {
   durationWithin,
   formatDuration,
   formatEndpoint,
+  formatSize,
   integerWithin,
   isLoopback,
   nearest,
@@ -10,12 +11,48 @@ import {
   parseDuration,
   parseListen,
   parseTarget,
+  sizeWithin,
 } from './option-values.js';
 
 function accepted<T>(parsed: { ok: true; value: T } | { ok: false; problem: string }): T {
   if (!parsed.ok) throw new Error(parsed.problem);
   return parsed.value;
 }
+
+describe('a size', () => {
+  const any = sizeWithin(0, Number.MAX_SAFE_INTEGER);
+
+  test.each([
+    ['0', 0],
+    ['65536', 65_536],
+    ['256KiB', 262_144],
+    ['1MiB', 1_048_576],
+  ])('%s is %d bytes', (text, bytes) => {
+    expect(accepted(any(text))).toBe(bytes);
+  });
+
+  test.each(['', 'KiB', '1.5MiB', '-1', '1kB', '1MB', '1M', ' 1KiB', '1 KiB', '1kib'])('%j is refused', (text) => {
+    expect(any(text)).toEqual({ ok: false, problem: 'expected a size like 65536, 256KiB or 1MiB' });
+  });
+
+  test('outside its range is refused with the bound in the units people write', () => {
+    const parse = sizeWithin(2_048, 1_048_576);
+    expect(parse('2047')).toEqual({ ok: false, problem: 'must be at least 2KiB' });
+    expect(parse('2MiB')).toEqual({ ok: false, problem: 'must be at most 1MiB' });
+    expect([accepted(parse('2KiB')), accepted(parse('1024KiB'))]).toEqual([2_048, 1_048_576]);
+  });
+
+  test('is printed in the largest unit that divides it', () => {
+    expect([0, 1_023, 1_024, 1_025, 1_048_576, 786_432].map(formatSize)).toEqual([
+      '0',
+      '1023',
+      '1KiB',
+      '1025',
+      '1MiB',
+      '768KiB',
+    ]);
+  });
+});
 
 describe('a duration', () => {
   test.each([

@@ -1,4 +1,4 @@
-// The kinds of values that stand behind flags: spans of time, addresses to listen on or to dial, choices, numbers.
+// The kinds of values that stand behind flags: spans of time, sizes, addresses to listen on or to dial, choices, numbers.
 //
 // A parser takes the text as an operator wrote it, whether on the command line, in the environment or in a file, and
 // says in one clause what it expected. It never guesses. The SDK and its command line, which depend on nothing of the
@@ -57,6 +57,31 @@ export function formatDuration(ms: number): string {
 /** A parser of durations within a range. */
 export function durationWithin(range: DurationRange): Parse<number> {
   return (text) => parseDuration(text, range);
+}
+
+const SIZE_UNITS = [
+  ['MiB', 1_048_576],
+  ['KiB', 1_024],
+  ['', 1],
+] as const;
+
+/** A parser of `1MiB`, `256KiB` or plain bytes into bytes, both ends included. */
+export function sizeWithin(min: number, max: number): Parse<number> {
+  return (text) => {
+    const match = /^([0-9]{1,15})(MiB|KiB|)$/.exec(text);
+    const unit = SIZE_UNITS.find(([name]) => name === match?.[2]);
+    if (!match || !unit) return bad('expected a size like 65536, 256KiB or 1MiB');
+    const value = Number(match[1]) * unit[1];
+    if (value < min) return bad(`must be at least ${formatSize(min)}`);
+    if (value > max) return bad(`must be at most ${formatSize(max)}`);
+    return ok(value);
+  };
+}
+
+/** Prints bytes in the largest unit that divides them. */
+export function formatSize(bytes: number): string {
+  const [name, size] = SIZE_UNITS.find(([, size]) => bytes >= size && bytes % size === 0) ?? (['', 1] as const);
+  return `${bytes / size}${name}`;
 }
 
 /** A parser of whole numbers, both ends included. */

@@ -195,6 +195,19 @@ describe('retries', () => {
     expect(error).toMatchObject({ reason: 'STORE_UNAVAILABLE', retryAfterMs: 60_000 });
   });
 
+  test('a call that was one too many is repeated when the server says so, whatever it is, and not where it says nothing', async () => {
+    const limited = (pushback?: string) =>
+      refuse('RESOURCE_EXHAUSTED', { reason: 'RATE_LIMITED', ...(pushback === undefined ? {} : { pushback }) });
+    await using it = await open({
+      deleteNetwork: (_, attempt) => (attempt < 3 ? limited('40') : {}),
+      getNetwork: () => limited(),
+    });
+    await it.leasehold.networks.delete('red');
+    expect(it.runtime.waits).toEqual([40, 40]);
+    expect(await failure(it.leasehold.networks.get('red'))).toMatchObject({ reason: 'RATE_LIMITED', retryable: true });
+    expect(it.runtime.waits).toHaveLength(2);
+  });
+
   test('a negative pushback forbids a repetition', async () => {
     await using it = await open({ getNetwork: () => refuse('UNAVAILABLE', { pushback: '-1' }) });
     expect(await failure(it.leasehold.networks.get('red'))).toMatchObject({ retryable: false });

@@ -11,12 +11,14 @@ const MAX_BACKOFF_MS = 1_000;
 
 /**
  * How long to wait before the next attempt, in milliseconds, after `attempt` (from 1) ended with `error`; undefined:
- * give the error to the caller. Only UNAVAILABLE is repeated, and a watch that was read too slowly: a full subnet
- * stays full, and a deadline is over. There is no limit but the deadline of the call, which is the caller's: a server
+ * give the error to the caller. Only UNAVAILABLE is repeated, a watch that was read too slowly, and a call that was one too
+ * many where the server says when it is not: a full subnet stays full, and a deadline is over. There is no limit but the deadline of the call, which is the caller's: a server
  * may take any time to restart.
  */
 export function retryDelayMs(error: LeaseholdError, attempt: number, random: () => number): number | undefined {
-  if (!error.retryable || (error.code !== 'UNAVAILABLE' && error.reason !== 'WATCH_TOO_SLOW')) return undefined;
+  const isTold = error.reason === 'RATE_LIMITED' && error.retryAfterMs !== undefined;
+  const isWorthIt = error.code === 'UNAVAILABLE' || error.reason === 'WATCH_TOO_SLOW' || isTold;
+  if (!error.retryable || !isWorthIt) return undefined;
   if (error.retryAfterMs !== undefined) return error.retryAfterMs;
   // Full jitter: clients that failed together do not return together.
   return Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS) * random();

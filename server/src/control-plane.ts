@@ -32,6 +32,7 @@ import { type ServerIdentity, Status } from './app/status.js';
 import { Subnets } from './app/subnets.js';
 import { View } from './app/view.js';
 import { type AuditEvent, type AuditLog, momentEvent } from './domain/audit.js';
+import { DEFAULT_LIMITS, type Limits } from './domain/limits.js';
 import type { MakeBreaker } from './ports/breaker.js';
 import { type Metrics, NO_METRICS } from './ports/metrics.js';
 import type { Store } from './ports/store.js';
@@ -54,6 +55,8 @@ export interface ControlPlaneOptions {
   readonly metrics?: Metrics;
   /** Of which changes there are log lines; absent: of settings. */
   readonly auditLog?: AuditLog;
+  /** Absent: the default ones. */
+  readonly limits?: Limits;
 }
 
 /** A control plane that runs. */
@@ -74,7 +77,7 @@ const HISTORY_RETENTION_MS = 90 * DAY_MS;
 
 /** Starts a control plane. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { store, clock, entropy, log, makeBreaker, identity, metrics = NO_METRICS } = options;
+  const { store, clock, entropy, log, makeBreaker, identity, metrics = NO_METRICS, limits = DEFAULT_LIMITS } = options;
   const instance = newUid({ clock, entropy });
   const { advertise = '', agentAdvertise = '' } = options;
   const lease = leadershipOf(store, { instance, server: identity.name, advertise, agentAdvertise }, clock, log);
@@ -119,7 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const tellTenure = options.auditLog === 'all' ? tellerOfTenures(tell) : undefined;
   const known = { store, view, hosts: agents, lease, reuse, holdsStill };
   const context: Context = { ...known, tell, tellTenure, clock, entropy, log, metrics };
-  const events = new Events(context);
+  const events = new Events(context, limits);
   const fleet = new Fleet({ view, observer: agents, clock, makeBreaker, log });
   const writes = new KeyedQueue();
   const hosts = new Hosts(context, fleet, writes, () => term?.answers);
@@ -148,6 +151,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const reservations = new Reservations(context);
   const useCases: UseCases = {
     context,
+    limits,
     networks: new Networks(context),
     subnets: new Subnets(context),
     reserve: new Reserve(context),

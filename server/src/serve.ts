@@ -34,7 +34,7 @@ import { type Dial, PLAIN_DIAL, tlsDial } from './transport/dial.js';
 import type { Accepting } from './transport/doors.js';
 import { HolderCalls } from './transport/holder-calls.js';
 import { ipamHandlers } from './transport/ipam-service.js';
-import { AGENT_LIMITS, ENGINE_LIMITS, type Listener, listen, type Securing } from './transport/listener.js';
+import { agentLimits, engineLimits, type Listener, listen, type Securing } from './transport/listener.js';
 import { listenForScrapes, type MetricsListener } from './transport/metrics-listener.js';
 import { Prometheus } from './transport/prometheus.js';
 import { readDescriptors } from './transport/reflection.js';
@@ -64,6 +64,7 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
     agentAdvertise: advertised(options.agentAdvertise, options.agentListen),
     historyRetentionMs: options.historyRetention,
     auditLog: options.auditLog,
+    limits: options,
     identity: {
       version,
       name: serverName(options.listen[0]),
@@ -100,8 +101,9 @@ function dialOf(options: ServerOptions, files: TlsFiles | undefined): Dial {
 /** How connections are let in: of agents always by a rate, and of both by TLS where it is spoken. */
 interface ListenerDoors {
   readonly agentAccepting: Accepting;
-  readonly securing: ((accepting: Accepting) => Securing) | undefined;
   readonly engineAccepting: Accepting;
+  readonly engineTlsAccepting: Accepting;
+  readonly securing: ((accepting: Accepting) => Securing) | undefined;
 }
 
 function doorsOf(
@@ -113,7 +115,8 @@ function doorsOf(
   const trustDomain = options.tlsTrustDomain;
   return {
     agentAccepting: { limits: AGENT_ACCEPTS, ...ports, of: 'agent' },
-    engineAccepting: { limits: AGENT_ACCEPTS, ...ports, of: 'engine' },
+    engineAccepting: { ...ports, of: 'engine' },
+    engineTlsAccepting: { limits: AGENT_ACCEPTS, ...ports, of: 'engine' },
     securing: files && ((accepting) => ({ files, trustDomain, isSecure, accepting, ...ports })),
   };
 }
@@ -141,11 +144,11 @@ interface Listeners {
 }
 
 async function listenOrFail(
-  { listen: engineListen, agentListen, metricsListen }: ServerOptions,
+  options: ServerOptions,
   plane: ControlPlane,
   holder: HolderCalls,
   store: Store,
-  { agentAccepting, engineAccepting, securing }: ListenerDoors,
+  { agentAccepting, engineAccepting, engineTlsAccepting, securing }: ListenerDoors,
   log: Log,
   prometheus: Prometheus,
 ): Promise<Listeners> {
@@ -162,12 +165,15 @@ async function listenOrFail(
   };
   try {
     return {
-      engines: await listen(engineListen, engines, ENGINE_LIMITS, descriptors, undefined, securing?.(engineAccepting)),
+      engines: await listen(
+        ...([options.listen, engines, engineLimits(options), descriptors, engineAccepting] as const),
+        securing?.(engineTlsAccepting),
+      ),
       agents: await listen(
-        ...([agentListen, agents, AGENT_LIMITS, descriptors, agentAccepting] as const),
+        ...([options.agentListen, agents, agentLimits(options), descriptors, agentAccepting] as const),
         securing?.(agentAccepting),
       ),
-      scrapes: metricsListen && (await listenForScrapes(metricsListen, prometheus)),
+      scrapes: options.metricsListen && (await listenForScrapes(options.metricsListen, prometheus)),
     };
   } catch (error) {
     await store.close();

@@ -3,6 +3,7 @@
 import { formatEndpoint } from '@leasehold/program/option-values';
 import { readOptions } from '@leasehold/program/options';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_LIMITS } from './domain/limits.js';
 import { findConflict, insecureEndpoints, serverProgram } from './server-options.js';
 
 const TLS = ['--tls-cert', 'c', '--tls-key', 'k', '--tls-ca', 'a'];
@@ -34,6 +35,12 @@ describe('a server starts', () => {
   ])('%s', (_, args) => {
     expect(findConflict(read(...args))).toBeUndefined();
   });
+});
+
+test('the limits are those of the table, unless the flags say otherwise', () => {
+  expect(read('--insecure')).toMatchObject(DEFAULT_LIMITS);
+  const told = read('--insecure', '--max-request-size', '2MiB', '--max-watch-stall', '1s', '--max-watches', '7');
+  expect(told).toMatchObject({ ...DEFAULT_LIMITS, maxRequestSize: 2_097_152, maxWatchStall: 1_000, maxWatches: 7 });
 });
 
 describe('a server does not start', () => {

@@ -21,6 +21,7 @@ import {
   TLS_OPTIONS,
 } from '@leasehold/program/tls-options';
 import { AUDIT_LOGS } from './domain/audit.js';
+import { LIMIT_OPTIONS } from './limit-options.js';
 import { parseStore, withoutUser } from './store-target.js';
 
 const MINUTE_MS = 60_000;
@@ -77,6 +78,7 @@ const OPTIONS = {
     parse: parseMetricsListen,
     default: '127.0.0.1:7068',
   }),
+  ...LIMIT_OPTIONS,
   ...TLS_OPTIONS,
   ...TLS_DIAL_OPTIONS,
   insecure: toggle({

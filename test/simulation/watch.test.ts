@@ -222,6 +222,17 @@ describe('a watch is refused', () => {
     for (let i = 0; i < 128; i++) new Reader(a);
     expect(refusal({})).toBe('rate-limited');
   });
+
+  test('when its caller has 16 already, until one of them ends; others are not held up', () => {
+    const { events } = a.plane.useCases;
+    const all = { networkId: undefined, resumeToken: '', snapshot: false };
+    const begin = (caller?: string) => events.watch(all, new AbortController().signal, caller);
+    const [first] = Array.from({ length: 16 }, () => accepted(begin('engine/ovirt')));
+    expect(begin('engine/ovirt')).toMatchObject({ error: { kind: 'rate-limited' } });
+    expect([begin('engine/other').ok, begin().ok]).toEqual([true, true]);
+    first?.close();
+    expect(begin('engine/ovirt').ok).toBe(true);
+  });
 });
 
 describe('a watch ends', () => {
@@ -292,8 +303,9 @@ class PlayedStream extends EventEmitter {
     super();
     this.request = WatchEventsRequest.fromPartial(request);
     this.on('error', ({ details }: { readonly details: string }) => this.errors.push(details));
-    const { context, events } = a.plane.useCases;
-    watchHandler(a.log, events, context.clock)(this as unknown as Parameters<ReturnType<typeof watchHandler>>[0]);
+    const { context, events, limits } = a.plane.useCases;
+    const handle = watchHandler(a.log, events, context, limits.maxWatchStall);
+    handle(this as unknown as Parameters<typeof handle>[0]);
   }
 
   write(): boolean {

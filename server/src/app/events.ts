@@ -17,6 +17,7 @@ import {
 } from '../domain/errors.js';
 import { type Event, eventsOf, networkOf, presentHost, presentNetwork, presentSlot } from '../domain/events.js';
 import type { NetworkId } from '../domain/ids.js';
+import type { Limits } from '../domain/limits.js';
 import type { Network } from '../domain/network.js';
 import { type Position, type PositionedChange, PositionLostError } from '../ports/store.js';
 import type { Context } from './context.js';
@@ -54,25 +55,30 @@ const KEPT_CHANGES = 20_000;
 // In documents, of which a subnet is one: networks may have hundreds, which come whole with every change.
 const KEPT_WEIGHT = 100_000;
 const BOOKMARK_EVERY_MS = 30_000;
-const MAX_WATCHES = 128;
+
+/** How many watches there may be. */
+type WatchLimits = Pick<Limits, 'maxWatches' | 'maxWatchesPerCaller'>;
 
 /** All watches of a server. */
 export class Events {
   readonly #context: Context;
-  readonly #watchers = new Set<Watcher>();
+  readonly #limits: WatchLimits;
+  /** Each with whose it is; undefined: nobody's who is told from others. */
+  readonly #watchers = new Map<Watcher, string | undefined>();
   readonly #kept: Kept;
 
-  constructor(context: Context) {
+  constructor(context: Context, limits: WatchLimits) {
     this.#context = context;
+    this.#limits = limits;
     this.#kept = new Kept(context.view.position);
     context.view.listenToChanges({
       began: (position) => this.#kept.begin(position),
       changed: (changes) => {
         this.#kept.push(changes);
-        for (const watcher of this.#watchers) watcher.wake(this.#kept.since);
+        for (const watcher of this.#watchers.keys()) watcher.wake(this.#kept.since);
       },
       lost: () => {
-        for (const watcher of [...this.#watchers]) watcher.end(watchCompacted());
+        for (const watcher of [...this.#watchers.keys()]) watcher.end(watchCompacted());
       },
     });
   }
@@ -82,18 +88,27 @@ export class Events {
     return this.#watchers.size;
   }
 
-  /** Begins a watch. */
-  watch(command: WatchCommand, signal: AbortSignal): Result<Watch> {
-    if (this.#watchers.size >= MAX_WATCHES) return rateLimited(`This server has ${MAX_WATCHES} watches already`);
+  /** Begins a watch. `caller`: whose it is; absent: callers cannot be told from each other, and count together only. */
+  watch(command: WatchCommand, signal: AbortSignal, caller?: string): Result<Watch> {
+    const crowded = this.#crowded(caller);
+    if (crowded) return crowded;
     const point = this.#pointOf(command.resumeToken);
     if (!point.ok) return point;
     const watcher = new Watcher(this.#context, this.#kept, command, point.value, signal);
-    this.#watchers.add(watcher);
+    this.#watchers.set(watcher, caller);
     return success({
       read: () => watcher.read(),
       onEnd: (end) => watcher.onEnd(end),
       close: () => void this.#watchers.delete(watcher),
     });
+  }
+
+  #crowded(caller: string | undefined): Refused | undefined {
+    const { maxWatches, maxWatchesPerCaller } = this.#limits;
+    if (this.#watchers.size >= maxWatches) return rateLimited(`This server has ${maxWatches} watches already`);
+    if (caller === undefined) return undefined;
+    const own = [...this.#watchers.values()].filter((each) => each === caller).length;
+    return own >= maxWatchesPerCaller ? rateLimited(`${caller} has ${own} watches here already`) : undefined;
   }
 
   #pointOf(token: string): Result<Point | undefined> {

@@ -5,7 +5,7 @@ import { invalidPageToken, type Result } from '../domain/errors.js';
 
 /** Which page of a list is wanted. */
 export interface PageRequest {
-  /** 0: the default. */
+  /** How many items it holds at most, within what a server allows; 0: the default. */
   readonly size: number;
   /** Empty: the first page. */
   readonly token: string;
@@ -19,11 +19,15 @@ export interface Page<T> {
 }
 
 const DEFAULT_SIZE = 100;
-const MAX_SIZE = 1_000;
 
 /** How many items a page holds at most. */
-export function pageSize(request: PageRequest): number {
-  return request.size === 0 ? DEFAULT_SIZE : Math.min(request.size, MAX_SIZE);
+export function pageSize({ size }: PageRequest): number {
+  return size === 0 ? DEFAULT_SIZE : size;
+}
+
+/** A page as somebody asks for it, cut to what is allowed. */
+export function pageWithin(maxSize: number, size: number, token: string): PageRequest {
+  return { size: Math.min(pageSize({ size, token }), maxSize), token };
 }
 
 /** Makes the token for what follows `position`; `list` says which list with which filters it is of. */

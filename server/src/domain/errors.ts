@@ -60,6 +60,8 @@ export interface IpamError {
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly FieldViolation[];
+  /** After how long the same request may be answered otherwise; absent: that is not known. */
+  readonly retryAfterMs?: number;
 }
 
 /** What a use case answers: a value or a refusal. */
@@ -385,6 +387,12 @@ export function watchTooSlow(): Refused {
 /** There are as many of something as the server takes. */
 export function rateLimited(what: string): Refused {
   return refuse('rate-limited', `${what}; try again later`);
+}
+
+/** A caller makes more calls than it may. */
+export function tooManyCalls(caller: string, perSecond: number, retryAfterMs: number): Refused {
+  const { error } = refuse('rate-limited', `${caller} may make ${perSecond} calls a second; try again later`);
+  return { ok: false, error: { ...error, retryAfterMs } };
 }
 
 /** The agent opened another session. */

@@ -117,7 +117,7 @@ export const METRICS = {
   agentConnectionsRefused: {
     kind: 'counter',
     name: 'leasehold_agent_connections_refused_total',
-    help: 'New connections of agents that were closed, because too many waited to be let in or they waited too long',
+    help: 'New connections of agents that were closed, because too many were there or waited to be let in, or they waited too long',
   },
   engineAcceptSeconds: {
     kind: 'histogram',
@@ -128,7 +128,7 @@ export const METRICS = {
   engineConnectionsRefused: {
     kind: 'counter',
     name: 'leasehold_engine_connections_refused_total',
-    help: 'New TLS connections of engines that were closed, because too many waited to be let in or they waited too long',
+    help: 'New connections of engines that were closed, because too many were there, or by TLS waited to be let in, or they waited too long',
   },
   handshakesFailed: {
     kind: 'counter',
@@ -147,6 +147,12 @@ export const METRICS = {
     name: 'leasehold_refused_calls_total',
     help: 'Calls that were refused for who called, by reason: UNAUTHENTICATED, PERMISSION_DENIED',
     labels: ['reason'],
+  },
+  callsLimited: {
+    kind: 'counter',
+    name: 'leasehold_limited_calls_total',
+    help: 'Calls that were refused with RATE_LIMITED, by limit (watches, calls-per-second) and the role of the caller',
+    labels: ['limit', 'role'],
   },
   tableDrifts: {
     kind: 'counter',

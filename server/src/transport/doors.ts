@@ -1,7 +1,7 @@
 // Where connections come in: how a listener takes them from the kernel, and by whom they are spoken with.
 //
-//   L1. Where connections are let in by a rate, this process takes them from the kernel itself, and whoever speaks with them
-//       gets them one by one, unread.
+//   L1. This process takes connections from the kernel itself, and whoever speaks with them gets them one by one, unread.
+//   L2. All doors of a listener together have so many places; whoever comes when they are taken is closed, and counted.
 
 import { lookup } from 'node:dns/promises';
 import { rm } from 'node:fs/promises';
@@ -12,40 +12,35 @@ import { type Endpoint, formatEndpoint } from '@leasehold/program/option-values'
 import type { Metrics } from '../ports/metrics.js';
 import { type AcceptLimits, AcceptQueue } from './accept-queue.js';
 
-/** Where connections come in. */
-export interface Doors {
-  /** Listens; answers with the port that was chosen for 0. */
-  open(endpoint: Endpoint): Promise<Endpoint>;
-  /** Listens no more, and ends within `graceMs` what is there. */
-  drain(graceMs: number): void;
-}
-
 /** An endpoint cannot be listened on; the message says which and why. */
 export class ListenError extends Error {}
 
-/** The library listens itself. */
-export class PlainDoors implements Doors {
-  readonly #server: Server;
-  readonly #bound: Endpoint[] = [];
+/** How many connections a listener may have. */
+export class Places {
+  readonly #max: number;
+  #taken = 0;
 
-  constructor(server: Server) {
-    this.#server = server;
+  constructor(max: number) {
+    this.#max = max;
   }
 
-  async open(endpoint: Endpoint): Promise<Endpoint> {
-    const bound = await bind(this.#server, endpoint);
-    this.#bound.push(bound);
-    return bound;
+  /** Whether there was one. */
+  take(): boolean {
+    if (this.#taken >= this.#max) return false;
+    this.#taken++;
+    return true;
   }
 
-  drain(graceMs: number): void {
-    for (const endpoint of this.#bound) this.#server.drain(target(endpoint), graceMs);
+  /** Gives one back. */
+  leave(): void {
+    this.#taken--;
   }
 }
 
 /** How connections are let in. */
 export interface Accepting {
-  readonly limits: AcceptLimits;
+  /** By which rate; absent: whoever comes at once. */
+  readonly limits?: AcceptLimits;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Whose they are, for counting. */
@@ -62,26 +57,36 @@ export interface Entrance {
 // The kernel keeps those that this process did not take yet; its own limit holds where that is lower.
 const BACKLOG = 4_096;
 
-/** See L1. */
-export class PacedDoors implements Doors {
+/** Where connections come in: see the top of the file. */
+export class Doors {
   readonly #entrance: Entrance;
-  readonly #queue: AcceptQueue<Socket>;
+  readonly #places: Places;
+  readonly #accepting: Accepting | undefined;
+  readonly #queue: AcceptQueue<Socket> | undefined;
   readonly #open: NetServer[] = [];
+  /** All that are there. */
+  readonly #sockets = new Set<Socket>();
 
-  constructor(entrance: Entrance, { limits, clock, metrics, of }: Accepting) {
+  /** `accepting`: absent, whoever comes is let in at once, and nobody counts. */
+  constructor(entrance: Entrance, places: Places, accepting?: Accepting) {
     this.#entrance = entrance;
-    this.#queue = new AcceptQueue(limits, clock, {
-      take(socket, waitedMs) {
+    this.#places = places;
+    this.#accepting = accepting;
+    this.#queue = accepting && this.#queueOf(accepting);
+  }
+
+  #queueOf({ limits, clock, metrics, of }: Accepting): AcceptQueue<Socket> | undefined {
+    if (!limits) return undefined;
+    return new AcceptQueue(limits, clock, {
+      take: (socket, waitedMs) => {
         metrics.observe(`${of}AcceptSeconds`, waitedMs / 1_000);
-        entrance.enter(socket);
+        this.#entrance.enter(socket);
       },
-      refuse(socket) {
-        metrics.count(`${of}ConnectionsRefused`);
-        socket.destroy();
-      },
+      refuse: (socket) => this.#refuse(socket),
     });
   }
 
+  /** Listens; answers with the port that was chosen for 0. */
   async open(endpoint: Endpoint): Promise<Endpoint> {
     if (endpoint.kind === 'unix') {
       await this.#listen(endpoint, { path: endpoint.path });
@@ -97,10 +102,7 @@ export class PacedDoors implements Doors {
   #listen(endpoint: Endpoint, where: { path: string } | { host: string; port: number }): Promise<number> {
     // Not read before it is let in: what its client says first is for the entrance.
     const listening = createServer({ pauseOnConnect: true }, (socket) => {
-      // Without a listener an error of one that waits would end the process.
-      socket.on('error', () => undefined);
-      socket.on('close', () => this.#queue.left(socket));
-      this.#queue.arrived(socket);
+      this.#arrived(socket);
     });
     return new Promise((resolve, reject) => {
       listening.on('error', (error) => reject(cannotListen(endpoint, error.message)));
@@ -112,10 +114,34 @@ export class PacedDoors implements Doors {
     });
   }
 
-  drain(graceMs: number): void {
+  #arrived(socket: Socket): void {
+    // Without a listener an error of one that waits would end the process.
+    socket.on('error', () => undefined);
+    if (!this.#places.take()) {
+      this.#refuse(socket);
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#places.leave();
+      this.#queue?.left(socket);
+    });
+    if (this.#queue) this.#queue.arrived(socket);
+    else this.#entrance.enter(socket);
+  }
+
+  #refuse(socket: Socket): void {
+    if (this.#accepting) this.#accepting.metrics.count(`${this.#accepting.of}ConnectionsRefused`);
+    socket.destroy();
+  }
+
+  /** Listens no more, ends within `graceMs` what is there, and resolves when nothing is. */
+  async drain(graceMs: number): Promise<void> {
     for (const listening of this.#open) listening.close();
-    this.#queue.close();
+    this.#queue?.close();
     this.#entrance.drain(graceMs);
+    await Promise.all(Array.from(this.#sockets, (socket) => gone(socket, graceMs)));
   }
 }
 
@@ -138,26 +164,21 @@ export class PlainEntrance implements Entrance {
   }
 }
 
+/** Whoever speaks with it ends it; a client that does not hang up then, or is in the middle of its handshake, is not waited for. */
+function gone(socket: Socket, withinMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+    // 0 would be never.
+    socket.setTimeout(Math.max(1, withinMs), () => socket.destroy());
+  });
+}
+
 async function addressesOf(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
 }
 
-async function bind(server: Server, endpoint: Endpoint): Promise<Endpoint> {
-  const address = target(endpoint);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error) reject(cannotListen(endpoint, error.message));
-      else resolve(endpoint.kind === 'tcp' ? { ...endpoint, port } : endpoint);
-    });
-  });
-}
-
 function cannotListen(endpoint: Endpoint, message: string): ListenError {
   return new ListenError(`cannot listen on ${formatEndpoint(endpoint)}: ${whyNotListening(message)}`);
-}
-
-function target(endpoint: Endpoint): string {
-  return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : formatEndpoint(endpoint);
 }
 
 /**

@@ -49,6 +49,7 @@ import {
   subnetOverlap,
   success,
   tooBusy,
+  tooManyCalls,
   unauthenticated,
   watchCompacted,
   watchTooSlow,
@@ -117,7 +118,7 @@ const SAMPLES: Readonly<Record<IpamErrorKind, readonly Refused[]>> = {
   'holding-still': [holdingStill('An old copy was restored'), storeOlder(HOST, 'An old copy was restored')],
   'watch-compacted': [watchCompacted()],
   'watch-too-slow': [watchTooSlow()],
-  'rate-limited': [rateLimited('This server has 128 watches already')],
+  'rate-limited': [rateLimited('This server has 128 watches already'), tooManyCalls('engine/ovirt', 20_000, 40)],
   'store-unavailable': [storeUnavailable('The store is closed')],
   'session-superseded': [sessionSuperseded(HOST)],
   'session-too-slow': [sessionTooSlow()],
@@ -234,9 +235,9 @@ describe('a refusal on the wire', () => {
     expect(infos[0]?.reason).toBe(REFUSALS[error.kind].reason);
   });
 
-  test.each(ERRORS)('$kind says when to try again only if it is UNAVAILABLE', (error) => {
+  test.each(ERRORS)('$kind says when to try again only if it is UNAVAILABLE, or that is known', (error) => {
     const { wire } = unpack(error);
-    const expected = wire.code === status.UNAVAILABLE ? ['500'] : [];
+    const expected = wire.code === status.UNAVAILABLE ? ['500'] : [error.retryAfterMs ?? []].flat().map(String);
     expect(wire.metadata.get('grpc-retry-pushback-ms')).toEqual(expected);
   });
 });

@@ -107,7 +107,8 @@ export function toWireError(error: IpamError): WireError {
   }
   const metadata = new Metadata();
   metadata.set(DETAILS, Buffer.from(Status.encode({ code, message, details }).finish()));
-  if (code === status.UNAVAILABLE) metadata.set(PUSHBACK, String(RETRY_AFTER_MS));
+  const retryAfterMs = error.retryAfterMs ?? (code === status.UNAVAILABLE ? RETRY_AFTER_MS : undefined);
+  if (retryAfterMs !== undefined) metadata.set(PUSHBACK, String(retryAfterMs));
   return { code, details: message, metadata };
 }
 

@@ -22,7 +22,7 @@ import type { HostStatus } from '../app/host-status.js';
 import type { Hosts } from '../app/hosts.js';
 import type { NetworkStatus } from '../app/network-status.js';
 import type { Networks } from '../app/networks.js';
-import type { PageRequest } from '../app/paging.js';
+import { type PageRequest, pageWithin } from '../app/paging.js';
 import type { Placements } from '../app/placements.js';
 import type { Rebalance } from '../app/rebalance.js';
 import type { Release } from '../app/release.js';
@@ -35,6 +35,7 @@ import { checkWait, waitUntilReady } from '../app/wait-ready.js';
 import { invalidField } from '../domain/errors.js';
 import type { Host } from '../domain/host.js';
 import { type HostId, type NetworkId, type SubnetId, uuid } from '../domain/ids.js';
+import type { Limits } from '../domain/limits.js';
 import type { Network } from '../domain/network.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import { fromAuditFilter, toWireAuditEvent } from './convert/audit.js';
@@ -63,6 +64,7 @@ import { watchHandler } from './watch.js';
 /** The use cases behind the service. */
 export interface UseCases {
   readonly context: Context;
+  readonly limits: Limits;
   readonly networks: Networks;
   readonly subnets: Subnets;
   readonly reserve: Reserve;
@@ -91,10 +93,10 @@ export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): Ipam
     ...hostHandlers(log, app, holder),
     listAuditEvents: unary(log, async (request: ListAuditEventsRequest) => {
       const filter = orThrow(fromAuditFilter(request));
-      const page = orThrow(await listAudit(app.context, filter, readPage(request)));
+      const page = orThrow(await listAudit(app.context, filter, readPage(app, request)));
       return { events: page.items.map(toWireAuditEvent), nextPageToken: page.nextToken };
     }),
-    watchEvents: watchHandler(log, app.events, app.context.clock),
+    watchEvents: watchHandler(log, app.events, app.context, app.limits.maxWatchStall),
     getStatus: unary(log, async (request, call) => {
       const own = toWireStatus(rememberNow(app.context, call, app.status.get()));
       const held = await holder.read(rpc.getStatus, request, call);
@@ -122,7 +124,7 @@ function networkHandlers(log: Log, app: UseCases, holder: HolderCalls) {
     listNetworks: unary(
       log,
       holder.reads(rpc.listNetworks, (request, call) => {
-        const page = orThrow(networks.list(readPage(request), call));
+        const page = orThrow(networks.list(readPage(app, request), call));
         return { networks: page.items.map((network) => encode(network).network), nextPageToken: page.nextToken };
       }),
     ),
@@ -153,7 +155,7 @@ function subnetHandlers(log: Log, app: UseCases) {
     ),
     listSubnets: unary(log, (request: ListSubnetsRequest, call) => {
       const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-      const page = orThrow(subnets.list(networkId, readPage(request), call));
+      const page = orThrow(subnets.list(networkId, readPage(app, request), call));
       return { subnets: page.items.map((found) => encode(found).subnet), nextPageToken: page.nextToken };
     }),
     updateSubnet: unary(log, async (request, call) => {
@@ -221,7 +223,7 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
       log,
       holder.reads(rpc.listReservations, async (request: ListReservationsRequest) => {
         const filter = orThrow(fromReservationFilter(request));
-        const page = orThrow(await reservations.list(filter, readPage(request)));
+        const page = orThrow(await reservations.list(filter, readPage(app, request)));
         return { reservations: page.items.map(encode), nextPageToken: page.nextToken };
       }),
     ),
@@ -231,7 +233,7 @@ function reservationHandlers(log: Log, app: UseCases, holder: HolderCalls) {
     }),
     listAddressHistory: unary(log, async (request: ListAddressHistoryRequest) => {
       const filter = orThrow(fromHistoryFilter(request));
-      const page = orThrow(await listHistory(context, filter, readPage(request)));
+      const page = orThrow(await listHistory(context, filter, readPage(app, request)));
       return { tenures: page.items.map(encode), nextPageToken: page.nextToken };
     }),
   } satisfies Partial<IpamServiceServer>;
@@ -307,7 +309,7 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
       log,
       holder.reads(rpc.listHosts, (request: ListHostsRequest, call) => {
         const networkId = readOptionalId<NetworkId>(request.networkId, 'network_id');
-        const page = orThrow(hosts.list(networkId, readPage(request), call));
+        const page = orThrow(hosts.list(networkId, readPage(app, request), call));
         return { hosts: page.items.map((host) => encode(host).host), nextPageToken: page.nextToken };
       }),
     ),
@@ -336,7 +338,7 @@ function hostHandlers(log: Log, app: UseCases, holder: HolderCalls) {
           networkId: readOptionalId<NetworkId>(request.networkId, 'network_id'),
           hostId: readOptionalId<HostId>(request.hostId, 'host_id'),
         };
-        const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(request))));
+        const page = rememberNow(context, call, orThrow(placements.list(filter, readPage(app, request))));
         return { placements: page.items.map(toWirePlacement), nextPageToken: page.nextToken };
       }),
     ),
@@ -371,6 +373,9 @@ function readOptionalId<Id extends string>(text: string, field: string): Id | un
   return text === '' ? undefined : readId<Id>(text, field);
 }
 
-function readPage(request: { readonly pageSize: number; readonly pageToken: string }): PageRequest {
-  return { size: request.pageSize, token: request.pageToken };
+function readPage(
+  { limits }: Pick<UseCases, 'limits'>,
+  { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string },
+): PageRequest {
+  return pageWithin(limits.maxPageSize, pageSize, pageToken);
 }

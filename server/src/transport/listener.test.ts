@@ -25,6 +25,8 @@ import { unary } from './unary.js';
 
 let listener: Listener;
 let client: IpamServiceClient;
+/** Answers to the network `slow`, which are given when a test says so. */
+const held: (() => void)[] = [];
 
 // Two calls are enough: one is refused for its fields, the other for what it names.
 function twoCalls() {
@@ -34,7 +36,10 @@ function twoCalls() {
       orThrow(fromCreateSubnet(request));
       return {};
     }),
-    getNetwork: unary(log, ({ networkId }: GetNetworkRequest) => orThrow(networkNotFound(networkId))),
+    getNetwork: unary(log, async ({ networkId }: GetNetworkRequest) => {
+      if (networkId === 'slow') await new Promise<void>((resolve) => held.push(resolve));
+      return orThrow(networkNotFound(networkId));
+    }),
   };
   return { name: 'ipam.v1.IpamService', definition: IpamServiceService, handlers };
 }
@@ -42,10 +47,15 @@ function twoCalls() {
 beforeEach(async () => {
   const anyPort = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
   listener = await listen([anyPort], twoCalls(), ENGINE_LIMITS, readDescriptors());
+  client = dialAnew();
+});
+
+function dialAnew(): IpamServiceClient {
   const [endpoint] = listener.endpoints;
   if (endpoint?.kind !== 'tcp') throw new Error('Not listening');
-  client = new IpamServiceClient(`127.0.0.1:${endpoint.port}`, credentials.createInsecure());
-});
+  const options = { 'grpc.use_local_subchannel_pool': 1 };
+  return new IpamServiceClient(`127.0.0.1:${endpoint.port}`, credentials.createInsecure(), options);
+}
 
 afterEach(async () => {
   client.close();
@@ -83,6 +93,42 @@ describe('a refusal', () => {
   test('of an id that cannot be, however long, leaves the connection as it is', async () => {
     expect((await getNetwork('x'.repeat(500_000)))?.code).toBe(status.NOT_FOUND);
     expect((await getNetwork('red'))?.details).toBe('There is no network red');
+  });
+});
+
+describe('a drain', () => {
+  const until = async (isSo: () => boolean) => {
+    while (!isSo()) await new Promise(setImmediate);
+  };
+
+  test('waits for a call that is under way, and its connection', async () => {
+    const answered = getNetwork('slow');
+    await until(() => held.length === 1);
+    let isDrained = false;
+    const drained = listener.drain(20_000).then(() => {
+      isDrained = true;
+    });
+    // Whoever comes now is not let in.
+    const late = dialAnew();
+    expect((await getNetwork('red', late))?.code).toBe(status.UNAVAILABLE);
+    late.close();
+    expect(isDrained).toBe(false);
+    for (const answer of held.splice(0)) answer();
+    expect((await answered)?.code).toBe(status.NOT_FOUND);
+    await drained;
+  });
+
+  test('does not wait longer than it is told for a client that does not hang up', async () => {
+    const [endpoint] = listener.endpoints;
+    if (endpoint?.kind !== 'tcp') throw new Error('Not listening');
+    const silent = connect({ port: endpoint.port, host: '127.0.0.1', allowHalfOpen: true });
+    silent.on('error', () => undefined);
+    await once(silent, 'data');
+    const hungUpOn = once(silent, 'end');
+    await expect(listener.drain(100)).resolves.toBeUndefined();
+    silent.resume();
+    await hungUpOn;
+    silent.destroy();
   });
 });
 

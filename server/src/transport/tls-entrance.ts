@@ -14,6 +14,7 @@ import type { Log } from '@leasehold/program/log';
 import { TLS_VERSION, type TlsFiles, type TlsMaterial } from '@leasehold/program/tls-files';
 import { formatIdentity } from '@leasehold/proto/identity';
 import { quote } from '@leasehold/proto/values';
+import type { CallRates } from '../domain/call-rate.js';
 import type { Metrics } from '../ports/metrics.js';
 import { cardOf, guard } from './callers.js';
 import type { Entrance } from './doors.js';
@@ -44,10 +45,10 @@ export class TlsEntrance implements Entrance {
   #underWay = 0;
   #closed = false;
 
-  constructor(server: Server, options: TlsEntranceOptions) {
+  constructor(server: Server, options: TlsEntranceOptions, rates: CallRates) {
     this.#options = options;
     const plain = ServerCredentials.createInsecure();
-    const guarded = experimental.createServerCredentialsWithInterceptors(plain, [guard(options.metrics)]);
+    const guarded = experimental.createServerCredentialsWithInterceptors(plain, [guard({ ...options, rates })]);
     this.#injector = server.createConnectionInjector(guarded);
     this.#tls = createServer({
       ...contextOf(options.files.current),

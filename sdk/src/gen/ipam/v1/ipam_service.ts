@@ -6996,7 +6996,7 @@ export const IpamServiceService = {
    * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
    * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
    * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
-   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes, or as many of this caller.
    */
   watchEvents: {
     path: "/ipam.v1.IpamService/WatchEvents" as const,
@@ -7132,7 +7132,7 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
    * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
    * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
    * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
-   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes, or as many of this caller.
    */
   watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
   /**
@@ -7592,7 +7592,7 @@ export interface IpamServiceClient extends Client {
    * resumed with the last `resume_token`, on any server of the same store, for at least an hour.
    * OUT_OF_RANGE/WATCH_COMPACTED: the position is not known any more, begin again with `snapshot`.
    * RESOURCE_EXHAUSTED/WATCH_TOO_SLOW: the reader did not keep up; resume, and read faster.
-   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: this server has as many watches as it takes, or as many of this caller.
    */
   watchEvents(request: WatchEventsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventsResponse>;
   watchEvents(
