@@ -4,7 +4,8 @@
 //   X2. A write is acknowledged by a majority, journaled. One whose outcome is not known is repeated, with the same keys,
 //       until it is known; its age is looked at immediately before it is sent again. After 20 s nobody knows (the reuse
 //       delay is at least 30 s, so that no address can have found another owner meanwhile).
-//   X3. What the breaker refuses, or finds no primary to be sent to, was not done.
+//   X3. What the breaker refuses, or finds no primary to be sent to, was not done; but a commit that finds none may have
+//       been, since the driver sends it twice.
 //   X4. Who finds no primary opens the breaker: that took as long as an election may take, and whoever asks next would
 //       wait as long. Few exchanges end in such a time, too few for a verdict by their number. Half open, it is a
 //       question of its own that tries: nobody else waits for what comes of it.
@@ -48,7 +49,7 @@ export interface ExchangeOptions {
 export class Conversation {
   readonly #db: Db;
   readonly #session: ClientSession;
-  #wrote = false;
+  #mayHaveWritten = false;
 
   constructor(db: Db, session: ClientSession) {
     this.#db = db;
@@ -62,9 +63,9 @@ export class Conversation {
     return operationTime;
   }
 
-  /** Whether a write was answered: what follows it and fails undoes nothing. */
-  get wrote(): boolean {
-    return this.#wrote;
+  /** Whether a write was answered, or a commit begun: what fails then undoes nothing. */
+  get mayHaveWritten(): boolean {
+    return this.#mayHaveWritten;
   }
 
   /** A read of what a majority has. */
@@ -80,7 +81,7 @@ export class Conversation {
       { ...command, writeConcern: { w: 'majority', j: true } },
       { session: this.#session },
     )) as WriteReply;
-    this.#wrote = true;
+    this.#mayHaveWritten = true;
     const failed = reply.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY);
     if (failed) throw new MongoError(failed.errmsg);
     return reply;
@@ -102,8 +103,9 @@ export class Conversation {
         await session.abortTransaction();
         return false;
       }
+      // The driver sends it again by itself, and throws what befell the second one, though the first one was carried out.
+      this.#mayHaveWritten = true;
       await session.commitTransaction();
-      this.#wrote = true;
       return true;
     } catch (error) {
       // Else what it locks stays locked for a minute.
@@ -205,7 +207,7 @@ export class Exchange {
         });
       } catch (error) {
         if (!isFault(error)) throw error;
-        wasSent ||= talk?.wrote === true || !isUnsent(error);
+        wasSent ||= talk?.mayHaveWritten === true || !isUnsent(error);
         if (!wasSent && (isBreakerOpen(error) || this.#breaker.state === 'open')) throw unavailable(error);
         if (clock.now() - firstMs + REPEAT_AFTER_MS >= REPEAT_FOR_MS) {
           if (!wasSent) throw unavailable(error);
