@@ -17,6 +17,8 @@ const AWAY = new MongoServerSelectionError('no primary', {} as never);
 const POOL_CLEARED = Object.defineProperty(new MongoNetworkError('pool cleared'), 'name', {
   value: 'MongoPoolClearedError',
 });
+const CONFLICT = new MongoServerError({ message: 'WriteConflict', code: 112 });
+const DUPLICATE = new MongoServerError({ message: 'duplicate key', code: 11_000 });
 const FORBIDDEN = new MongoServerError({ message: 'not authorized', code: 13 });
 
 let clock: VirtualClock;
@@ -190,6 +192,29 @@ describe('a write', () => {
     const late = writing();
     await settle();
     expect(late.ended()).toBeInstanceOf(StoreUnavailableError);
+  });
+});
+
+describe('a transaction', () => {
+  const together = () =>
+    exchange.write('put', (talk) => talk.writeTogether([{ insert: 'audit' }, { update: 'networks' }]));
+
+  test('that meets one that holds the document answers that it lost, but not before that may be done', async () => {
+    script = ['done', CONFLICT, 'done'];
+    let answer: boolean | undefined;
+    together().then((isDone) => {
+      answer = isDone;
+    }, expect.fail);
+    await clock.advance(99);
+    expect(answer).toBeUndefined();
+    await clock.advance(1);
+    expect(answer).toBe(false);
+    expect(exchange.health.breaker).toBe('closed');
+  });
+
+  test('that comes after one that is done answers so at once', async () => {
+    script = [DUPLICATE];
+    await expect(together()).resolves.toBe(false);
   });
 });
 

@@ -32,6 +32,8 @@ import { MAJORITY } from './schema.js';
 
 const REPEAT_FOR_MS = 20_000;
 const REPEAT_AFTER_MS = 100;
+// Others are done within a round trip. Who asks fifty times has waited for five seconds, and is told to come again.
+const CONFLICT_PAUSE_MS = 100;
 // An election takes 2 to 12 s: a breaker that waited longer would add its own time to it.
 const PATIENCE = { windowMs: 2_000, resetMs: 1_000 };
 
@@ -49,11 +51,13 @@ export interface ExchangeOptions {
 export class Conversation {
   readonly #db: Db;
   readonly #session: ClientSession;
+  readonly #clock: Clock;
   #mayHaveWritten = false;
 
-  constructor(db: Db, session: ClientSession) {
+  constructor(db: Db, session: ClientSession, clock: Clock) {
     this.#db = db;
     this.#session = session;
+    this.#clock = clock;
   }
 
   /** The cluster time of what was done last in it. */
@@ -110,8 +114,10 @@ export class Conversation {
     } catch (error) {
       // Else what it locks stays locked for a minute.
       if (session.inTransaction()) await session.abortTransaction();
-      if (isLostRace(error)) return false;
-      throw error;
+      if (!isLostRace(error)) throw error;
+      // Whoever holds the document may have been killed, and then holds it for a minute: asking again at once does not help.
+      if (hasCode(error, WRITE_CONFLICT)) await delay(this.#clock, CONFLICT_PAUSE_MS);
+      return false;
     }
   }
 
@@ -232,7 +238,7 @@ export class Exchange {
         try {
           if (this.#clusterTime) session.advanceClusterTime(this.#clusterTime);
           if (this.#operationTime) session.advanceOperationTime(this.#operationTime);
-          answer = { value: await work(new Conversation(db, session)) };
+          answer = { value: await work(new Conversation(db, session, clock)) };
         } finally {
           this.#learn(session);
           await session.endSession();
@@ -296,8 +302,11 @@ function isFault(error: unknown): boolean {
 
 /** Whether a transaction met another write of what it writes, and nothing of it was done. */
 function isLostRace(error: unknown): boolean {
-  const { code } = error as { readonly code?: unknown };
-  return error instanceof MongoServerError && (code === WRITE_CONFLICT || code === DUPLICATE_KEY);
+  return hasCode(error, WRITE_CONFLICT) || hasCode(error, DUPLICATE_KEY);
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof MongoServerError && error.code === code;
 }
 
 /** Whether nothing was carried out: it was not sent, or refused before it began. */
