@@ -41,6 +41,7 @@ export type IpamErrorKind =
   | 'watch-compacted'
   | 'watch-too-slow'
   | 'rate-limited'
+  | 'filter-too-broad'
   | 'session-superseded'
   | 'session-too-slow'
   | 'unauthenticated'
@@ -385,6 +386,12 @@ export function watchTooSlow(): Refused {
 /** There are as many of something as the server takes. */
 export function rateLimited(what: string): Refused {
   return refuse('rate-limited', `${what}; try again later`);
+}
+
+/** What is asked for takes longer to be found than anybody may ask for. */
+export function filterTooBroad(): Refused {
+  const remedy = 'set network_id, resource_id, or a resource_kind other than RESERVATION';
+  return refuse('filter-too-broad', `Too many reservations would have to be looked at, ${remedy}`);
 }
 
 /** The agent opened another session. */
