@@ -138,6 +138,24 @@ function asking(): readonly MongodbCheck[] {
       },
     },
     {
+      name: 'what a transaction holds that nobody ends cannot be changed with an audit event until then, and opens no breaker',
+      async run({ store, wire, primary }) {
+        const { networks, audit } = store;
+        await networks.put(network('red'));
+        await using client = await connectMongodb(`mongodb://${primary.host}/?directConnection=true`);
+        await using session = client.startSession();
+        session.startTransaction();
+        const touch = { q: { _id: 'red' }, u: { $set: { touched: true } } };
+        await client.db(databaseOf(wire)).command({ update: 'networks', updates: [touch] }, { session });
+        const event = networkEvent('red', 1);
+        for (let n = 0; n < 5; n++) expect(await networks.put(network('red', 1), undefined, event)).toBe('conflict');
+        expect(store.health.breaker).toBe('closed');
+        await session.abortTransaction();
+        expect(await networks.put(network('red', 1), undefined, event)).toEqual(network('red', 2));
+        expect((await audit.list({}, undefined, 9)).events).toEqual([event]);
+      },
+    },
+    {
       name: 'nothing but an audit event needs a transaction of several documents',
       async run({ store, wire }) {
         wire.sent.length = 0;
