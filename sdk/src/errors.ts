@@ -95,7 +95,7 @@ export class AbortedError extends LeaseholdError {
 
 /**
  * There is no more: `SUBNET_EXHAUSTED` (metadata: `quarantined`, `next_reusable_time`); or it goes too fast:
- * `RATE_LIMITED`, `WATCH_TOO_SLOW`.
+ * `RATE_LIMITED`, `WATCH_TOO_SLOW`; or too much would have to be looked at: `FILTER_TOO_BROAD`.
  */
 export class ExhaustedError extends LeaseholdError {
   override readonly name = 'ExhaustedError';

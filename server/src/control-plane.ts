@@ -5,6 +5,7 @@ import { type Clock, delay } from '@leasehold/program/clock';
 import type { Entropy } from '@leasehold/program/entropy';
 import type { Log } from '@leasehold/program/log';
 import { AgentSessions } from './adapters/agents/agent-sessions.js';
+import { Audit } from './app/audit.js';
 import { Ceilings } from './app/ceilings.js';
 import { type Context, newUid, type ReuseEstimates } from './app/context.js';
 import { Deployment, tellSlot } from './app/deployment.js';
@@ -161,6 +162,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     hosts,
     placements: new Placements(context, fleet),
     rebalance: new Rebalance(context, manager),
+    audit: new Audit(context),
     status: new Status(context, fleet, manager, holding, identity),
     networkStatus: (network) => networkStatus(context, fleet, manager(), network),
     hostStatus: (host) => hostStatus(context, fleet, host),

@@ -72,6 +72,7 @@ export interface MongodbCheck {
 /** All of them. */
 export const MONGODB_CHECKS: readonly MongodbCheck[] = [...asking(), ...lostReplies(), ...brokenWatches()];
 
+const MAX_TIME_MS_EXPIRED = 50;
 const MAJORITY = { w: 'majority', j: true };
 
 function asking(): readonly MongodbCheck[] {
@@ -123,6 +124,35 @@ function asking(): readonly MongodbCheck[] {
         wire.sent.length = 0;
         await slots.findByMac(networkId('red'), reservation('red', 7, 1).mac);
         expectFenced(wire, 'slots');
+      },
+    },
+    {
+      name: 'a look at tenures that the database ends, because it takes too long, says so, and opens no breaker',
+      async run({ store, primary }) {
+        await using _ = await primary.failCommand({ failCommands: ['find'], errorCode: MAX_TIME_MS_EXPIRED });
+        for (let n = 0; n < 10; n++) {
+          expect(await store.slots.newest({ moment: 'createTime' }, undefined, 9)).toBe('too-long');
+          expect(await store.history.newest({ moment: 'releaseTime' }, undefined, 9)).toBe('too-long');
+        }
+        expect(store.health).toEqual({ breaker: 'closed', unavailableSince: undefined });
+      },
+    },
+    {
+      name: 'what a transaction holds that nobody ends cannot be changed with an audit event until then, and opens no breaker',
+      async run({ store, wire, primary }) {
+        const { networks, audit } = store;
+        await networks.put(network('red'));
+        await using client = await connectMongodb(`mongodb://${primary.host}/?directConnection=true`);
+        await using session = client.startSession();
+        session.startTransaction();
+        const touch = { q: { _id: 'red' }, u: { $set: { touched: true } } };
+        await client.db(databaseOf(wire)).command({ update: 'networks', updates: [touch] }, { session });
+        const event = networkEvent('red', 1);
+        for (let n = 0; n < 5; n++) expect(await networks.put(network('red', 1), undefined, event)).toBe('conflict');
+        expect(store.health.breaker).toBe('closed');
+        await session.abortTransaction();
+        expect(await networks.put(network('red', 1), undefined, event)).toEqual(network('red', 2));
+        expect((await audit.list({}, undefined, 9)).events).toEqual([event]);
       },
     },
     {

@@ -14,6 +14,11 @@ import { settle, VirtualClock } from '../fakes/virtual-clock.js';
 
 const LOST = new MongoNetworkError('connection closed');
 const AWAY = new MongoServerSelectionError('no primary', {} as never);
+const POOL_CLEARED = Object.defineProperty(new MongoNetworkError('pool cleared'), 'name', {
+  value: 'MongoPoolClearedError',
+});
+const CONFLICT = new MongoServerError({ message: 'WriteConflict', code: 112 });
+const DUPLICATE = new MongoServerError({ message: 'duplicate key', code: 11_000 });
 const FORBIDDEN = new MongoServerError({ message: 'not authorized', code: 13 });
 
 let clock: VirtualClock;
@@ -31,17 +36,20 @@ beforeEach(() => {
   script = ['done'];
   sent = 0;
   takesMs = 0;
-  const session = {
-    advanceClusterTime: () => undefined,
-    advanceOperationTime: () => undefined,
-    endSession: async () => undefined,
-  };
   const command = async () => {
     sent++;
     const next = script.length > 1 ? script.shift() : script[0];
     if (takesMs > 0) await delay(clock, takesMs);
     if (next instanceof Error) throw next;
     return { n: 1 };
+  };
+  const session = {
+    advanceClusterTime: () => undefined,
+    advanceOperationTime: () => undefined,
+    endSession: async () => undefined,
+    startTransaction: () => undefined,
+    inTransaction: () => false,
+    commitTransaction: command,
   };
   exchange = new Exchange({
     client: { startSession: () => session } as unknown as MongoClient,
@@ -156,6 +164,24 @@ describe('a write', () => {
     expect(end).toBeInstanceOf(OutcomeUnknownError);
   });
 
+  test.each([AWAY, POOL_CLEARED])(
+    'whose commit fails with $name may be made, and is not refused as not done',
+    async (error) => {
+      script = ['done', 'done', error];
+      let end: unknown;
+      const over = (how: unknown) => {
+        end = how;
+      };
+      exchange
+        .write('put', (talk) => talk.writeTogether([{ insert: 'audit' }, { update: 'networks' }]))
+        .then(over, over);
+      await clock.advance(19_000);
+      expect(end).toBeUndefined();
+      await clock.advance(2_000);
+      expect(end).toBeInstanceOf(OutcomeUnknownError);
+    },
+  );
+
   test('that was sent is found out about also after the store was closed for others', async () => {
     script = [LOST, 'done'];
     const write = writing();
@@ -166,6 +192,29 @@ describe('a write', () => {
     const late = writing();
     await settle();
     expect(late.ended()).toBeInstanceOf(StoreUnavailableError);
+  });
+});
+
+describe('a transaction', () => {
+  const together = () =>
+    exchange.write('put', (talk) => talk.writeTogether([{ insert: 'audit' }, { update: 'networks' }]));
+
+  test('that meets one that holds the document answers that it lost, but not before that may be done', async () => {
+    script = ['done', CONFLICT, 'done'];
+    let answer: boolean | undefined;
+    together().then((isDone) => {
+      answer = isDone;
+    }, expect.fail);
+    await clock.advance(99);
+    expect(answer).toBeUndefined();
+    await clock.advance(1);
+    expect(answer).toBe(false);
+    expect(exchange.health.breaker).toBe('closed');
+  });
+
+  test('that comes after one that is done answers so at once', async () => {
+    script = [DUPLICATE];
+    await expect(together()).resolves.toBe(false);
   });
 });
 

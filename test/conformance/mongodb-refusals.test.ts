@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '@leasehold/program/system-clock';
 import { opossumBreaker } from '@leasehold/server/adapters/breaker/opossum-breaker';
+import { connectMongodb } from '@leasehold/server/adapters/mongodb/mongodb-store';
 import { openStore } from '@leasehold/server/open-store';
 import { NO_METRICS } from '@leasehold/server/ports/metrics';
 import { type Db, MongoClient } from 'mongodb';
@@ -12,6 +13,7 @@ import { eventually } from '../support/eventually.js';
 import { hasMongod } from '../support/mongod-binary.js';
 import { startStandalone } from '../support/replica-set.js';
 import { sharedReplicaSet } from '../support/shared-replica-set.js';
+import { mongodbPlace } from './mongodb-place.js';
 
 async function open(uri: string, log = new MemoryLog()): Promise<void> {
   const store = await openStore(
@@ -120,6 +122,22 @@ describe.skipIf(!(await hasMongod()))('a server does not start on', () => {
     await changed(uri, async (db) => {
       expect(await settings(db).findOne({ _id: 'settings' })).toMatchObject({ schema: 2 });
     });
+  });
+
+  test('no store of schema 1, though what it lacks takes longer to make than an answer is waited for', async () => {
+    const uri = mongo.freshUri();
+    await open(uri);
+    await changed(uri, (db) => settings(db).updateOne({ _id: 'settings' }, { $set: { schema: 1 } }));
+    const primary = await mongo.set.waitForPrimary();
+    const slow = { failCommands: ['createIndexes'], times: 1, blockConnection: true, blockTimeMS: 3_000 };
+    await using _ = await primary.failCommand(slow);
+    const log = new MemoryLog();
+    const connect = (at: string, timeoutMs = 2_000) => connectMongodb(at, timeoutMs);
+    const store = await mongodbPlace(uri, { clock: systemClock(), log, connect }).open();
+    expect(store.settings.schema).toBe(2);
+    await store.close();
+    const told = log.lines.map(({ message, fields }) => [message, fields]);
+    expect(told).toContainEqual(['upgrading the store', { schema: 1, to: 2 }]);
   });
 
   test('a standalone', async () => {

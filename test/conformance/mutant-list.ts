@@ -356,6 +356,12 @@ export const MONGODB_MUTANTS: readonly Case[] = [
     caughtBy: 'why it holds still is kept',
   },
   {
+    name: 'what the database ended for its time is taken for its failure',
+    file: 'moments.ts',
+    edit: ['error.code === MAX_TIME_MS_EXPIRED', 'error.code === 0'],
+    caughtBy: 'a look at tenures that the database ends',
+  },
+  {
     name: 'a change is stored without its audit event',
     file: 'audit.ts',
     edit: ['talk.writeTogether([insert, command])', 'talk.writeTogether([command, command].slice(insert ? 1 : 0))'],

@@ -1,6 +1,6 @@
 // Who changed what: settings by events that are stored with their changes, reservations by their tenures.
 
-import { listAudit } from '@leasehold/server/app/audit';
+import { Audit } from '@leasehold/server/app/audit';
 import type { Call } from '@leasehold/server/app/context';
 import type { AuditEvent } from '@leasehold/server/domain/audit';
 import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
@@ -37,7 +37,7 @@ async function listed(filter: AuditFilter = {}, size = 2, between?: () => Promis
   const events: AuditEvent[] = [];
   let token = '';
   do {
-    const page = accepted(await listAudit(installation.plane.useCases.context, filter, { size, token }));
+    const page = accepted(await installation.plane.useCases.audit.list(filter, { size, token }, CALL));
     expect(page.items.length).toBeLessThanOrEqual(size);
     events.push(...page.items);
     token = page.nextToken;
@@ -260,10 +260,53 @@ test('events are forgotten with the history of their time', async () => {
 
 test('a page token of another list, or of none, is refused', async () => {
   const list = (filter: AuditFilter, token: string) =>
-    listAudit(installation.plane.useCases.context, filter, { size: 1, token });
+    installation.plane.useCases.audit.list(filter, { size: 1, token }, CALL);
   const { nextToken } = accepted(await list({}, ''));
   expect(nextToken).not.toBe('');
   for (const token of ['nonsense', nextToken]) {
     expect(await list({ kind: 'host' }, token)).toMatchObject({ ok: false, error: { kind: 'invalid-page-token' } });
   }
+});
+
+describe('a look at all reservations', () => {
+  const FIRST = { size: 9, token: '' };
+  const refused = (kind: string) => ({ ok: false, error: { kind } });
+
+  test('is had by two at a time; who names a network, another kind or one resource does not wait for them', async () => {
+    const { audit } = installation.plane.useCases;
+    const list = (filter: AuditFilter) => audit.list(filter, FIRST, CALL);
+    const filters: readonly AuditFilter[] = [
+      ...[{}, { kind: 'reservation' as const }, {}, { caller: 'test' }],
+      ...[{ networkId: RED }, { kind: 'network' as const }, { kind: 'reservation' as const, resourceId: 'x' }],
+    ];
+    const pages = await Promise.all(filters.map(list));
+    expect(pages.map((page) => (page.ok ? 'ok' : page.error.kind))).toEqual(
+      ['ok', 'ok', 'rate-limited', 'rate-limited', 'ok', 'ok', 'ok'], // in the order of the filters
+    );
+    expect(await list({})).toMatchObject({ ok: true });
+  });
+
+  test('that takes longer than the store lets it is refused, and the next one is not', async () => {
+    const { store } = installation.plane.useCases.context;
+    let isSlow = true;
+    const newest: typeof store.slots.newest = async (...asked) => (isSlow ? 'too-long' : store.slots.newest(...asked));
+    const audit = new Audit({ store: { ...store, slots: { ...store.slots, newest } } });
+    for (let n = 0; n < 3; n++) expect(await audit.list({}, FIRST, CALL)).toMatchObject(refused('filter-too-broad'));
+    isSlow = false;
+    expect(await audit.list({}, FIRST, CALL)).toMatchObject({ ok: true });
+  });
+
+  test('ends when nobody waits for it any more', async () => {
+    const { store } = installation.plane.useCases.context;
+    const gone = new AbortController();
+    let looks = 0;
+    const newest: typeof store.slots.newest = async (...asked) => {
+      looks++;
+      gone.abort();
+      return store.slots.newest(...asked);
+    };
+    const audit = new Audit({ store: { ...store, slots: { ...store.slots, newest } } });
+    await audit.list({}, FIRST, { signal: gone.signal });
+    expect(looks).toBe(1);
+  });
 });

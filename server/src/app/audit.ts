@@ -14,31 +14,69 @@ import {
   momentEventId,
   type TenureMoment,
 } from '../domain/audit.js';
-import { invalidPageToken, type Result, success } from '../domain/errors.js';
+import { filterTooBroad, invalidPageToken, type Result, rateLimited, success } from '../domain/errors.js';
 import type { ReservationId, WallTime } from '../domain/ids.js';
 import { parseReservationId } from '../domain/reservation-id.js';
 import type { EndedTenure, Slot } from '../domain/slot.js';
 import type { AuditFilter, AuditPage, MomentFilter, Store } from '../ports/store.js';
-import type { Context } from './context.js';
+import type { Call, Context } from './context.js';
 import { makeToken, type Page, type PageRequest, pageSize, readToken } from './paging.js';
 
-/** Lists events, the newest first. */
-export async function listAudit(
-  { store }: Pick<Context, 'store'>,
-  filter: AuditFilter,
-  page: PageRequest,
-): Promise<Result<Page<AuditEvent>>> {
-  const list = ['audit', filter];
-  const token = readToken(list, page.token);
-  if (!token.ok) return token;
-  const after = token.value === undefined ? undefined : parsePosition(token.value);
-  if (token.value !== undefined && !after) return invalidPageToken();
-  const size = pageSize(page);
-  const ofTenures = await listTenures(store, filter, after, size);
-  const { events, next } = merged([await store.audit.list(filter, after, size), ...ofTenures]);
-  const items = events.slice(0, size);
-  const last = events.length > size ? items.at(-1) : next;
-  return success({ items, nextToken: last ? makeToken(list, formatPosition(last)) : '' });
+// Each takes a processor, or the database, for seconds: reserving must not wait for those who look back.
+const MAX_SCANS = 2;
+
+/** Lists events. */
+export class Audit {
+  readonly #store: Store;
+  #scans = 0;
+
+  constructor({ store }: Pick<Context, 'store'>) {
+    this.#store = store;
+  }
+
+  /** One page, the newest first. */
+  async list(
+    filter: AuditFilter,
+    page: PageRequest,
+    { signal }: Pick<Call, 'signal'>,
+  ): Promise<Result<Page<AuditEvent>>> {
+    const list = ['audit', filter];
+    const token = readToken(list, page.token);
+    if (!token.ok) return token;
+    const after = token.value === undefined ? undefined : parsePosition(token.value);
+    if (token.value !== undefined && !after) return invalidPageToken();
+    const size = pageSize(page);
+    const ofTenures = await this.#listTenures({ filter, after, size, signal });
+    if (!ofTenures.ok) return ofTenures;
+    const { events, next } = merged([await this.#store.audit.list(filter, after, size), ...ofTenures.value]);
+    const items = events.slice(0, size);
+    const last = events.length > size ? items.at(-1) : next;
+    return success({ items, nextToken: last ? makeToken(list, formatPosition(last)) : '' });
+  }
+
+  async #listTenures(wanted: Wanted): Promise<Result<readonly AuditPage[]>> {
+    const { kind, resourceId, networkId } = wanted.filter;
+    if (kind !== undefined && kind !== 'reservation') return success([]);
+    if (resourceId !== undefined) return success([await eventsOfOne(this.#store, resourceId as ReservationId, wanted)]);
+    if (networkId !== undefined) return scan(this.#store, wanted);
+    if (this.#scans >= MAX_SCANS) {
+      return rateLimited(`This server looks at all reservations for ${MAX_SCANS} others already: set network_id`);
+    }
+    this.#scans++;
+    try {
+      return await scan(this.#store, wanted);
+    } finally {
+      this.#scans--;
+    }
+  }
+}
+
+/** What a page shall have. */
+interface Wanted {
+  readonly filter: AuditFilter;
+  readonly after: AuditKey | undefined;
+  readonly size: number;
+  readonly signal: AbortSignal;
 }
 
 /** What the sources have in common: in order, each event once, as far as all of them tell. */
@@ -49,44 +87,45 @@ function merged(pages: readonly AuditPage[]): AuditPage {
   return { events, next };
 }
 
-async function listTenures(
-  store: Store,
-  filter: AuditFilter,
-  after: AuditKey | undefined,
-  size: number,
-): Promise<readonly AuditPage[]> {
-  const { kind, resourceId, ...rest } = filter;
-  if (kind !== undefined && kind !== 'reservation') return [];
-  if (resourceId !== undefined) return [await eventsOfOne(store, resourceId as ReservationId, filter, after)];
+async function scan(store: Store, wanted: Wanted): Promise<Result<readonly AuditPage[]>> {
   const pages: AuditPage[] = [];
-  for (const moment of MOMENTS) pages.push(await newestSlots(store, { moment, ...rest }, after, size));
-  for (const moment of MOMENTS) pages.push(await newestEnded(store, { moment, ...rest }, after, size));
-  return pages;
+  for (const source of [newestSlots, newestEnded]) {
+    for (const moment of MOMENTS) {
+      const page = wanted.signal.aborted ? 'too-long' : await source(store, moment, wanted);
+      if (page === 'too-long') return filterTooBroad();
+      pages.push(page);
+    }
+  }
+  return success(pages);
 }
 
 const MOMENTS: readonly TenureMoment[] = ['createTime', 'releaseTime'];
 
 async function newestSlots(
   { slots }: Store,
-  filter: MomentFilter,
-  after: AuditKey | undefined,
-  size: number,
-): Promise<AuditPage> {
-  const { moment } = filter;
-  const found = await slots.newest(filter, after && afterInMoment(moment, after), size + 1);
+  moment: TenureMoment,
+  { filter, after, size, signal }: Wanted,
+): Promise<AuditPage | 'too-long'> {
+  const key = after && afterInMoment(moment, after);
+  const found = await slots.newest(ofMoment(moment, filter), key, size + 1, signal);
+  if (found === 'too-long') return found;
   const events = eventsOf(moment, found);
   return { events, next: found.length > size ? events.at(-1) : undefined };
 }
 
 async function newestEnded(
   { history }: Store,
-  filter: MomentFilter,
-  after: AuditKey | undefined,
-  size: number,
-): Promise<AuditPage> {
-  const { moment } = filter;
-  const { tenures, next } = await history.newest(filter, after && afterInMoment(moment, after), size);
+  moment: TenureMoment,
+  { filter, after, size }: Wanted,
+): Promise<AuditPage | 'too-long'> {
+  const page = await history.newest(ofMoment(moment, filter), after && afterInMoment(moment, after), size);
+  if (page === 'too-long') return page;
+  const { tenures, next } = page;
   return { events: eventsOf(moment, tenures), next: next && { time: next.time, eventId: momentEventId(moment, next) } };
+}
+
+function ofMoment(moment: TenureMoment, { networkId, caller, since, until }: AuditFilter): MomentFilter {
+  return { moment, networkId, caller, since, until };
 }
 
 function eventsOf(moment: TenureMoment, tenures: readonly (Slot | EndedTenure)[]): readonly AuditEvent[] {
@@ -97,8 +136,7 @@ function eventsOf(moment: TenureMoment, tenures: readonly (Slot | EndedTenure)[]
 async function eventsOfOne(
   { slots, history }: Store,
   reservationId: ReservationId,
-  { networkId, caller, since, until }: AuditFilter,
-  after: AuditKey | undefined,
+  { filter: { networkId, caller, since, until }, after }: Wanted,
 ): Promise<AuditPage> {
   const place = parseReservationId(reservationId);
   const slot = place && (await slots.get(place.networkId, place.address));

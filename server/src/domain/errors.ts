@@ -41,6 +41,7 @@ export type IpamErrorKind =
   | 'watch-compacted'
   | 'watch-too-slow'
   | 'rate-limited'
+  | 'filter-too-broad'
   | 'session-superseded'
   | 'session-too-slow'
   | 'unauthenticated'
@@ -393,6 +394,12 @@ export function rateLimited(what: string): Refused {
 export function tooManyCalls(caller: string, perSecond: number, retryAfterMs: number): Refused {
   const { error } = refuse('rate-limited', `${caller} may make ${perSecond} calls a second; try again later`);
   return { ok: false, error: { ...error, retryAfterMs } };
+}
+
+/** What is asked for takes longer to be found than anybody may ask for. */
+export function filterTooBroad(): Refused {
+  const remedy = 'set network_id, resource_id, or a resource_kind other than RESERVATION';
+  return refuse('filter-too-broad', `Too many reservations would have to be looked at, ${remedy}`);
 }
 
 /** The agent opened another session. */

@@ -231,8 +231,16 @@ export interface SlotStore {
   list(filter: SlotFilter, after: SlotKey | undefined, limit: number): Promise<SlotPage>;
   /** How many slots a range of a network has, both ends included. */
   count(networkId: NetworkId, from: Ipv4, to: Ipv4): Promise<number>;
-  /** The first `limit` slots after `after` that fit, the newest first. It looks at every slot of the network, or of all. */
-  newest(filter: MomentFilter, after: MomentKey | undefined, limit: number): Promise<readonly Slot[]>;
+  /**
+   * The first `limit` slots after `after` that fit, the newest first. It looks at every slot of the network, or of all;
+   * `too-long`: until nobody waited any more (`signal`), or for longer than the store lets it.
+   */
+  newest(
+    filter: MomentFilter,
+    after: MomentKey | undefined,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<readonly Slot[] | 'too-long'>;
 }
 
 /** Which tenures to list by one of their moments; what is absent does not matter. */
@@ -282,8 +290,11 @@ export interface HistoryStore {
   get(reservationId: ReservationId): Promise<EndedTenure | undefined>;
   /** Tenures after `after` that fit, at most `limit`. A page may end early, as that of slots. */
   list(filter: HistoryFilter, after: HistoryKey | undefined, limit: number): Promise<HistoryPage>;
-  /** Tenures after `after` that fit, by a moment, the newest first, at most `limit`. A page may end early. */
-  newest(filter: MomentFilter, after: MomentKey | undefined, limit: number): Promise<MomentPage>;
+  /**
+   * Tenures after `after` that fit, by a moment, the newest first, at most `limit`. A page may end early. `too-long`: it
+   * takes longer than the store lets it.
+   */
+  newest(filter: MomentFilter, after: MomentKey | undefined, limit: number): Promise<MomentPage | 'too-long'>;
   /** Forgets up to `limit` tenures that ended before a time, with the requests they know; answers how many. */
   prune(endedBefore: WallTime, limit: number): Promise<number>;
 }

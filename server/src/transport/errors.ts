@@ -50,6 +50,8 @@ export const REFUSALS = {
   'watch-compacted': { code: status.OUT_OF_RANGE, reason: 'WATCH_COMPACTED' },
   'watch-too-slow': { code: status.RESOURCE_EXHAUSTED, reason: 'WATCH_TOO_SLOW' },
   'rate-limited': { code: status.RESOURCE_EXHAUSTED, reason: 'RATE_LIMITED' },
+  // As broad the next time: clients never retry it.
+  'filter-too-broad': { code: status.RESOURCE_EXHAUSTED, reason: 'FILTER_TOO_BROAD' },
   'session-superseded': { code: status.ABORTED, reason: 'SESSION_SUPERSEDED' },
   unauthenticated: { code: status.UNAUTHENTICATED, reason: 'UNAUTHENTICATED' },
   'permission-denied': { code: status.PERMISSION_DENIED, reason: 'PERMISSION_DENIED' },

@@ -14,7 +14,7 @@ import {
   type ReserveAddressRequest,
   IpamServiceService as rpc,
 } from '@leasehold/proto/ipam/v1/ipam_service';
-import { listAudit } from '../app/audit.js';
+import type { Audit } from '../app/audit.js';
 import { type Call, type Context, newUid, rememberNow } from '../app/context.js';
 import type { Events } from '../app/events.js';
 import { listHistory } from '../app/history.js';
@@ -74,6 +74,7 @@ export interface UseCases {
   readonly hosts: Hosts;
   readonly placements: Placements;
   readonly rebalance: Rebalance;
+  readonly audit: Audit;
   readonly status: StatusUseCase;
   readonly networkStatus: (network: Network) => NetworkStatus;
   readonly hostStatus: (host: Host) => HostStatus;
@@ -91,9 +92,9 @@ export function ipamHandlers(log: Log, app: UseCases, holder: HolderCalls): Ipam
     ...reservationHandlers(log, app, holder),
     ...batchHandlers(log, app, holder),
     ...hostHandlers(log, app, holder),
-    listAuditEvents: unary(log, async (request: ListAuditEventsRequest) => {
+    listAuditEvents: unary(log, async (request: ListAuditEventsRequest, call) => {
       const filter = orThrow(fromAuditFilter(request));
-      const page = orThrow(await listAudit(app.context, filter, readPage(app, request)));
+      const page = orThrow(await app.audit.list(filter, readPage(app, request), call));
       return { events: page.items.map(toWireAuditEvent), nextPageToken: page.nextToken };
     }),
     watchEvents: watchHandler(log, app.events, app.context, app.limits.maxWatchStall),

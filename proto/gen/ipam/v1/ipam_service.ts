@@ -7011,6 +7011,8 @@ export const IpamServiceService = {
    * Who changed what, newest first: networks, subnets, hosts and placements from events that were stored with each change,
    * reservations from their tenures. Kept for the history retention of the server (`--history-retention`, 90 days), also
    * of what is deleted. A change that is made meanwhile may be listed or not; no other is left out or listed twice.
+   * RESOURCE_EXHAUSTED/FILTER_TOO_BROAD: too many reservations would have to be looked at, narrow the filter.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: without `network_id`, others have all reservations looked at here now.
    */
   listAuditEvents: {
     path: "/ipam.v1.IpamService/ListAuditEvents" as const,
@@ -7139,6 +7141,8 @@ export interface IpamServiceServer extends UntypedServiceImplementation {
    * Who changed what, newest first: networks, subnets, hosts and placements from events that were stored with each change,
    * reservations from their tenures. Kept for the history retention of the server (`--history-retention`, 90 days), also
    * of what is deleted. A change that is made meanwhile may be listed or not; no other is left out or listed twice.
+   * RESOURCE_EXHAUSTED/FILTER_TOO_BROAD: too many reservations would have to be looked at, narrow the filter.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: without `network_id`, others have all reservations looked at here now.
    */
   listAuditEvents: handleUnaryCall<ListAuditEventsRequest, ListAuditEventsResponse>;
   /** Answers how the installation is. */
@@ -7604,6 +7608,8 @@ export interface IpamServiceClient extends Client {
    * Who changed what, newest first: networks, subnets, hosts and placements from events that were stored with each change,
    * reservations from their tenures. Kept for the history retention of the server (`--history-retention`, 90 days), also
    * of what is deleted. A change that is made meanwhile may be listed or not; no other is left out or listed twice.
+   * RESOURCE_EXHAUSTED/FILTER_TOO_BROAD: too many reservations would have to be looked at, narrow the filter.
+   * RESOURCE_EXHAUSTED/RATE_LIMITED: without `network_id`, others have all reservations looked at here now.
    */
   listAuditEvents(
     request: ListAuditEventsRequest,

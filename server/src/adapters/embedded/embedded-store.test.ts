@@ -133,7 +133,7 @@ describe('openEmbeddedStore', () => {
     const store = await openWith();
     expect(store.settings.schema).toBe(3);
     for (const moment of ['createTime', 'releaseTime'] as const) {
-      expect((await store.history.newest({ moment }, undefined, 9)).tenures).toEqual([ended]);
+      expect(await store.history.newest({ moment }, undefined, 9)).toMatchObject({ tenures: [ended] });
     }
     expect(await store.audit.list({}, undefined, 9)).toEqual({ events: [], next: undefined });
     await store.close();

@@ -17,13 +17,17 @@ export function isOfMoment(tenure: Tenure, { moment, networkId, caller, since, u
   );
 }
 
-/** The first `limit` of many slots in the order of a moment, after a key: never more than twice as many are held. */
+/**
+ * The first `limit` of many slots in the order of a moment, after a key: never more than twice as many are held.
+ * `too-long`: nobody waits for it any more.
+ */
 export async function newestOf(
   batches: Iterable<readonly Slot[]>,
   filter: MomentFilter,
   after: MomentKey | undefined,
   limit: number,
-): Promise<readonly Slot[]> {
+  signal: AbortSignal | undefined,
+): Promise<readonly Slot[] | 'too-long'> {
   const { moment } = filter;
   const inOrder = (a: Slot, b: Slot) => compare(keyOf(a, moment), keyOf(b, moment));
   let found: Slot[] = [];
@@ -33,6 +37,7 @@ export async function newestOf(
     }
     if (found.length > limit) found = found.sort(inOrder).slice(0, limit);
     await setImmediate();
+    if (signal?.aborted) return 'too-long';
   }
   return found.sort(inOrder).slice(0, limit);
 }

@@ -126,7 +126,7 @@ function slotReads(parts: SlotParts): Omit<SlotStore, SlotWrites> {
       const { start, end } = slotRange(networkId, from, to);
       return tables.slots.count(start, end);
     },
-    newest: (filter, after, limit) => newestOf(batches(parts, filter), filter, after, limit),
+    newest: (filter, after, limit, signal) => newestOf(batches(parts, filter), filter, after, limit, signal),
   };
 }
 

@@ -4,7 +4,8 @@
 //   X2. A write is acknowledged by a majority, journaled. One whose outcome is not known is repeated, with the same keys,
 //       until it is known; its age is looked at immediately before it is sent again. After 20 s nobody knows (the reuse
 //       delay is at least 30 s, so that no address can have found another owner meanwhile).
-//   X3. What the breaker refuses, or finds no primary to be sent to, was not done.
+//   X3. What the breaker refuses, or finds no primary to be sent to, was not done; but a commit that finds none may have
+//       been, since the driver sends it twice.
 //   X4. Who finds no primary opens the breaker: that took as long as an election may take, and whoever asks next would
 //       wait as long. Few exchanges end in such a time, too few for a verdict by their number. Half open, it is a
 //       question of its own that tries: nobody else waits for what comes of it.
@@ -31,6 +32,8 @@ import { MAJORITY } from './schema.js';
 
 const REPEAT_FOR_MS = 20_000;
 const REPEAT_AFTER_MS = 100;
+// Others are done within a round trip. Who asks fifty times has waited for five seconds, and is told to come again.
+const CONFLICT_PAUSE_MS = 100;
 // An election takes 2 to 12 s: a breaker that waited longer would add its own time to it.
 const PATIENCE = { windowMs: 2_000, resetMs: 1_000 };
 
@@ -48,11 +51,13 @@ export interface ExchangeOptions {
 export class Conversation {
   readonly #db: Db;
   readonly #session: ClientSession;
-  #wrote = false;
+  readonly #clock: Clock;
+  #mayHaveWritten = false;
 
-  constructor(db: Db, session: ClientSession) {
+  constructor(db: Db, session: ClientSession, clock: Clock) {
     this.#db = db;
     this.#session = session;
+    this.#clock = clock;
   }
 
   /** The cluster time of what was done last in it. */
@@ -62,9 +67,9 @@ export class Conversation {
     return operationTime;
   }
 
-  /** Whether a write was answered: what follows it and fails undoes nothing. */
-  get wrote(): boolean {
-    return this.#wrote;
+  /** Whether a write was answered, or a commit begun: what fails then undoes nothing. */
+  get mayHaveWritten(): boolean {
+    return this.#mayHaveWritten;
   }
 
   /** A read of what a majority has. */
@@ -80,7 +85,7 @@ export class Conversation {
       { ...command, writeConcern: { w: 'majority', j: true } },
       { session: this.#session },
     )) as WriteReply;
-    this.#wrote = true;
+    this.#mayHaveWritten = true;
     const failed = reply.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY);
     if (failed) throw new MongoError(failed.errmsg);
     return reply;
@@ -102,14 +107,17 @@ export class Conversation {
         await session.abortTransaction();
         return false;
       }
+      // The driver sends it again by itself, and throws what befell the second one, though the first one was carried out.
+      this.#mayHaveWritten = true;
       await session.commitTransaction();
-      this.#wrote = true;
       return true;
     } catch (error) {
       // Else what it locks stays locked for a minute.
       if (session.inTransaction()) await session.abortTransaction();
-      if (isLostRace(error)) return false;
-      throw error;
+      if (!isLostRace(error)) throw error;
+      // Whoever holds the document may have been killed, and then holds it for a minute: asking again at once does not help.
+      if (hasCode(error, WRITE_CONFLICT)) await delay(this.#clock, CONFLICT_PAUSE_MS);
+      return false;
     }
   }
 
@@ -205,7 +213,7 @@ export class Exchange {
         });
       } catch (error) {
         if (!isFault(error)) throw error;
-        wasSent ||= talk?.wrote === true || !isUnsent(error);
+        wasSent ||= talk?.mayHaveWritten === true || !isUnsent(error);
         if (!wasSent && (isBreakerOpen(error) || this.#breaker.state === 'open')) throw unavailable(error);
         if (clock.now() - firstMs + REPEAT_AFTER_MS >= REPEAT_FOR_MS) {
           if (!wasSent) throw unavailable(error);
@@ -230,7 +238,7 @@ export class Exchange {
         try {
           if (this.#clusterTime) session.advanceClusterTime(this.#clusterTime);
           if (this.#operationTime) session.advanceOperationTime(this.#operationTime);
-          answer = { value: await work(new Conversation(db, session)) };
+          answer = { value: await work(new Conversation(db, session, clock)) };
         } finally {
           this.#learn(session);
           await session.endSession();
@@ -294,8 +302,11 @@ function isFault(error: unknown): boolean {
 
 /** Whether a transaction met another write of what it writes, and nothing of it was done. */
 function isLostRace(error: unknown): boolean {
-  const { code } = error as { readonly code?: unknown };
-  return error instanceof MongoServerError && (code === WRITE_CONFLICT || code === DUPLICATE_KEY);
+  return hasCode(error, WRITE_CONFLICT) || hasCode(error, DUPLICATE_KEY);
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof MongoServerError && error.code === code;
 }
 
 /** Whether nothing was carried out: it was not sent, or refused before it began. */

@@ -4,7 +4,7 @@ import type { Document } from 'mongodb';
 import type { HistoryFilter, HistoryKey, HistoryStore } from '../../ports/store.js';
 import { readEnded } from './documents.js';
 import type { Exchange } from './exchange.js';
-import { byMoment } from './moments.js';
+import { byMoment, unlessTooLong } from './moments.js';
 import { findAll } from './read-back.js';
 
 /** Serves the history. */
@@ -25,8 +25,9 @@ export function historyStore(exchange: Exchange): HistoryStore {
     newest: (filter, after, limit) =>
       exchange.read('newest history', async (talk) => {
         const wanted = byMoment(filter, after, '_id', limit + 1);
-        const found = (await findAll(talk, 'history', wanted.filter, wanted.more)).map(readEnded);
-        const tenures = found.slice(0, limit);
+        const found = await unlessTooLong(findAll(talk, 'history', wanted.filter, wanted.more));
+        if (found === 'too-long') return found;
+        const tenures = found.slice(0, limit).map(readEnded);
         const last = found.length > limit ? tenures.at(-1) : undefined;
         const time = last?.[filter.moment];
         return { tenures, next: last && time !== undefined ? { time, reservationId: last.reservationId } : undefined };

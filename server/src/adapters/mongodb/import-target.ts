@@ -10,7 +10,7 @@ import type { Entropy } from '@leasehold/program/entropy';
 import type { ClientSession, Db, Document, MongoClient } from 'mongodb';
 import type { Counts, Documents, ImportTarget, StoreIdentity } from '../../ports/transfer.js';
 import { auditDocument, endedDocument, hostDocument, networkDocument, slotDocument } from './documents.js';
-import { connectMongodb } from './mongodb-store.js';
+import { connectMongodb, NO_TIMEOUT } from './mongodb-store.js';
 import {
   COLLECTIONS,
   checkDeployment,
@@ -26,7 +26,6 @@ import {
 
 const ID = 'settings';
 const HOLDER = 'holder';
-const NO_TIMEOUT = 0;
 
 /** The store that is, or will be, in the database of a URI. */
 export function mongodbTarget(uri: string, entropy: Entropy): ImportTarget {

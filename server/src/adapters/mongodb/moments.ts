@@ -1,16 +1,27 @@
 // Tenures by one of their moments, as MongoDB finds and sorts them.
 
-import type { Document } from 'mongodb';
+import { type Document, MongoServerError } from 'mongodb';
 import type { TenureMoment } from '../../domain/audit.js';
 import type { MomentFilter, MomentKey } from '../../ports/store.js';
 
 // Of slots no index helps. Less than a connection is waited for: the database ends it, and whoever asked is told.
 const WITHIN_MS = 4_000;
+const MAX_TIME_MS_EXPIRED = 50;
 
 const FIELDS = {
   createTime: { time: 'create_time', by: 'created_by' },
   releaseTime: { time: 'release_time', by: 'released_by' },
 } as const satisfies Record<TenureMoment, { readonly time: string; readonly by: string }>;
+
+/** What a find by a moment came to. That it took too long is no failure of the database: others are answered. */
+export async function unlessTooLong<T>(find: Promise<T>): Promise<T | 'too-long'> {
+  try {
+    return await find;
+  } catch (error) {
+    if (error instanceof MongoServerError && error.code === MAX_TIME_MS_EXPIRED) return 'too-long';
+    throw error;
+  }
+}
 
 /** The rest of a find of the first `limit` tenures that fit, in the order of a moment. `id`: where the reservation id is. */
 export function byMoment(

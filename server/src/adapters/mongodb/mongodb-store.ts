@@ -2,8 +2,8 @@
 //
 //   M1. Every acknowledged write is journaled by a majority; every check of it reads causally after it, from the primary,
 //       what a majority has.
-//   M2. Nothing needs a transaction of several documents, but the audit event of a change of settings; no lock is held
-//       across an exchange.
+//   M2. Nothing needs a transaction of several documents, but the audit event of a change of settings: one exchange, within
+//       which nothing is waited for but the database (audit.ts). No lock is held from one exchange to the next.
 //   M3. While the database is away every call is refused at once, and it is used again as soon as it is there.
 
 import type { Clock } from '@leasehold/program/clock';
@@ -38,13 +38,15 @@ export interface MongodbStoreOptions {
   readonly onDefect: (error: unknown) => void;
   /** How long agents may answer on their own, in seconds, recorded in the store; without it what is recorded stays. */
   readonly authorityS?: number;
-  /** Makes the client; tests put something between it and the database. */
-  readonly connect?: (uri: string) => Promise<MongoClient>;
+  /** Makes the client, as `connectMongodb` does; tests put something between it and the database. */
+  readonly connect?: (uri: string, socketTimeoutMS?: number) => Promise<MongoClient>;
 }
 
 // What hangs is noticed after this long; an election is over within twice of it.
 const SELECTION_MS = 2_000;
 const SOCKET_MS = 5_000;
+/** For what takes as long as it takes. */
+export const NO_TIMEOUT = 0;
 
 /** Connects to a database; rejects when it cannot be reached, is named badly, or is not what it must be. */
 export async function connectMongodb(uri: string, socketTimeoutMS: number = SOCKET_MS): Promise<MongoClient> {
@@ -53,7 +55,8 @@ export async function connectMongodb(uri: string, socketTimeoutMS: number = SOCK
     writeConcern: { w: 'majority', journal: true },
     readConcern: { level: 'majority' },
     readPreference: 'primary',
-    // We repeat, with the same keys, until the outcome is known: the driver's own repetition would hide what was sent.
+    // We repeat, with the same keys, until the outcome is known: the driver's own repetition would hide what was sent. A
+    // commit it sends twice all the same (X3 in exchange.ts).
     retryWrites: false,
     serverSelectionTimeoutMS: SELECTION_MS,
     connectTimeoutMS: SELECTION_MS,
@@ -71,14 +74,22 @@ export async function connectMongodb(uri: string, socketTimeoutMS: number = SOCK
  * StoreUnavailableError when it cannot be reached.
  */
 export async function openMongodbStore(uri: string, options: MongodbStoreOptions): Promise<Store> {
-  const { connect = connectMongodb, entropy, authorityS } = options;
+  const { connect = connectMongodb, entropy, authorityS, log } = options;
+  const patiently = async (work: (db: Db) => Promise<void>) => {
+    const client = await connect(uri, NO_TIMEOUT);
+    try {
+      await work(client.db());
+    } finally {
+      await client.close();
+    }
+  };
   try {
     const client = await connect(uri);
     try {
       // Named by the URI.
       const db = client.db();
       await checkDeployment(db);
-      return startStore(client, db, await openSchema(db, entropy, authorityS), options);
+      return startStore(client, db, await openSchema(db, { entropy, authorityS, log, patiently }), options);
     } catch (error) {
       await client.close();
       throw error;

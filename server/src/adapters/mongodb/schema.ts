@@ -2,6 +2,7 @@
 // not so is refused with a line that says what to do.
 
 import type { Entropy } from '@leasehold/program/entropy';
+import type { Log } from '@leasehold/program/log';
 import type { Collection, Db, Document, IndexDescription } from 'mongodb';
 import { uuid } from '../../domain/ids.js';
 import type { StoreSettings } from '../../ports/store.js';
@@ -93,11 +94,28 @@ export async function checkDeployment(db: Db): Promise<void> {
   }
 }
 
+/** What opening takes beside the database. */
+export interface SchemaOptions {
+  readonly entropy: Entropy;
+  readonly authorityS: number | undefined;
+  readonly log: Log;
+  /** Does work on the same database, waiting for each answer as long as it takes. */
+  readonly patiently: (work: (db: Db) => Promise<void>) => Promise<void>;
+}
+
 /** Recognises the store or makes it; throws with what to do when it is foreign, newer, half imported or lacks an index. */
-export async function openSchema(db: Db, entropy: Entropy, authorityS: number | undefined): Promise<StoreSettings> {
+export async function openSchema(
+  db: Db,
+  { entropy, authorityS, log, patiently }: SchemaOptions,
+): Promise<StoreSettings> {
   const stored = await readSettings(db);
-  if (!stored) await create(db, entropy, authorityS);
-  else if ((stored['schema'] as number) < SCHEMA) await upgrade(db);
+  const schema = stored?.['schema'] as number | undefined;
+  if (schema === undefined) await create(db, entropy, authorityS);
+  else if (schema < SCHEMA) {
+    log.info('upgrading the store', { schema, to: SCHEMA });
+    // Indexes of millions of tenures are not made within a few seconds.
+    await patiently(upgrade);
+  }
   await checkIndexes(db);
   return recordAuthority(db, authorityS);
 }

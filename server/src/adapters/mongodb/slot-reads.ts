@@ -9,7 +9,7 @@ import type { SlotFilter, SlotStore } from '../../ports/store.js';
 import { Batcher } from './batcher.js';
 import { readEnded, readSlot, requestHash, requestHashes, slotId } from './documents.js';
 import type { Conversation, Exchange } from './exchange.js';
-import { byMoment } from './moments.js';
+import { byMoment, unlessTooLong } from './moments.js';
 import { findAll, writeFence } from './read-back.js';
 
 const READS = { maxItems: 500, maxExchanges: 2 } as const;
@@ -68,7 +68,8 @@ export function slotReads(exchange: Exchange): Omit<SlotStore, 'insert' | 'repla
         const { networkId } = filter;
         const wanted = byMoment(filter, after, 'reservation_id', limit);
         const where = networkId === undefined ? {} : keyRange(networkId, undefined, undefined);
-        return (await findAll(talk, 'slots', { ...where, ...wanted.filter }, wanted.more)).map(readSlot);
+        const found = await unlessTooLong(findAll(talk, 'slots', { ...where, ...wanted.filter }, wanted.more));
+        return found === 'too-long' ? found : found.map(readSlot);
       }),
   };
 }
