@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { ItemResult } from './batches.js';
-import { Batcher, type Sender } from './batching.js';
+import { type Batch, Batcher, type Sender } from './batching.js';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, makeError } from './errors.js';
 import type { ReserveResult } from './reservations.js';
 import type { Runtime } from './system.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
+import { startProxy } from './test-support/proxy.js';
 import { wireReservation, wireSubnet } from './test-support/samples.js';
 import { type Handlers, refuse, startScriptedServer, statusOf } from './test-support/scripted-server.js';
 
@@ -14,6 +15,8 @@ interface Sent {
   readonly requests: readonly string[];
   readonly endMs: number;
   readonly signal: AbortSignal;
+  /** What is asked in the next attempt of the call, which is of another server. */
+  again(): readonly string[];
   answer(results?: readonly ItemResult<{ of: string }>[]): void;
   fail(error: Error): void;
 }
@@ -33,13 +36,15 @@ function play() {
       timers.push({ atMs: nowMs + delayMs, over: resolve });
       signal?.addEventListener('abort', () => resolve(), { once: true });
     });
-  const send = (requests: readonly string[], endMs: number, signal: AbortSignal) =>
+  const send = (batch: Batch<string>, endMs: number, signal: AbortSignal) =>
     new Promise<readonly ItemResult<{ of: string }>[]>((resolve, reject) => {
-      sent.push({ requests, endMs, signal, answer: (results) => resolve(results ?? requests.map(ok)), fail: reject });
+      const answer: Sent['answer'] = (results) => resolve(results ?? batch.asked.map(ok));
+      sent.push({ requests: batch.ask('s1'), endMs, signal, again: () => batch.ask('s2'), answer, fail: reject });
     });
   const sender: Sender<string, { of: string }> = {
     one: async (request, endMs, signal) => {
-      const [result] = await send([request], endMs, signal);
+      const asked = [request];
+      const [result] = await send({ ask: () => asked, asked }, endMs, signal);
       if (!result?.ok) throw result?.error as Error;
       return result;
     },
@@ -155,6 +160,19 @@ describe('who gives up', () => {
     aborts[1]?.abort();
     await asked[1];
     expect(it.sent[0]?.signal.aborted).toBe(true);
+  });
+
+  test('is in no attempt that is made afterwards; the others get their own results', async () => {
+    const it = play();
+    const abort = new AbortController();
+    const gone = failure(it.ask('x', 'a', 200, abort.signal));
+    const others = ['y', 'z'].map((request) => it.ask(request));
+    await turn();
+    abort.abort(new RangeError('enough'));
+    await gone;
+    expect(it.sent[0]?.again()).toEqual(['y', 'z']);
+    it.sent[0]?.answer();
+    expect(await Promise.all(others)).toEqual([{ of: 'y' }, { of: 'z' }]);
   });
 
   test('does so at their own deadline, also in a call that goes on for others', async () => {
@@ -297,6 +315,47 @@ describe('through the client', () => {
       .requests('batchReleaseAddresses')
       .map(({ requests }) => requests.map((r) => r.address).join());
     expect(addresses.toSorted()).toEqual(['10.0.0.1,10.0.0.2', '10.0.0.1,10.0.0.2', '10.0.0.3,10.0.0.4']);
+  });
+
+  test('who gives up while a batch waits for a server is not acted for afterwards', async () => {
+    const abort = new AbortController();
+    const runtime = fakeRuntime({}, () => abort.abort(new RangeError('enough')));
+    await using fake = await startScriptedServer({
+      ...EVERYTHING,
+      batchReserveAddresses: (request, attempt) =>
+        attempt === 1
+          ? refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' })
+          : { results: request.requests.map((each) => response(reserved(each.mac))) },
+    });
+    await using leasehold = connectWith({ server: fake.server }, runtime);
+    const [gone, stays] = await Promise.allSettled([
+      leasehold.reservations.reserve(reserve(1), { signal: abort.signal }),
+      leasehold.reservations.reserve(reserve(2)),
+    ]);
+    expect(gone.status).toBe('rejected');
+    expect(stays).toMatchObject({ status: 'fulfilled', value: { reservation: { mac: mac(2) } } });
+    const macs = fake.requests('batchReserveAddresses').map(({ requests }) => requests.map((each) => each.mac));
+    expect(macs).toEqual([[mac(1), mac(2)], [mac(2)]]);
+  });
+
+  test('nor who gives up while the only server is being dialled', async () => {
+    await using fake = await startScriptedServer(EVERYTHING);
+    let letThrough = () => {};
+    const open = new Promise<void>((resolve) => {
+      letThrough = resolve;
+    });
+    await using proxy = await startProxy(fake.server, open);
+    await using leasehold = connectWith({ server: proxy.server }, fakeRuntime());
+    const abort = new AbortController();
+    const gone = failure(leasehold.reservations.reserve(reserve(1), { signal: abort.signal }));
+    const others = [2, 3].map((n) => leasehold.reservations.reserve(reserve(n)));
+    await proxy.connected;
+    abort.abort(new RangeError('enough'));
+    expect(await gone).toBeInstanceOf(RangeError);
+    letThrough();
+    await Promise.all(others);
+    const macs = fake.requests('batchReserveAddresses').map(({ requests }) => requests.map((each) => each.mac));
+    expect(macs).toEqual([[mac(2), mac(3)]]);
   });
 
   test('a batch of which all was refused because the server cannot now is asked of the next one', async () => {

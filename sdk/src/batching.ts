@@ -4,8 +4,9 @@
 //       itself, several as one batch. What comes while MAX_UNDER_WAY calls of its lane are under way waits for the
 //       first of them to end.
 //   Q2. Lanes do not wait for each other: a subnet that is slow holds up itself alone.
-//   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along; a call that
-//       nobody waits for any more is cancelled.
+//   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along, and is in no attempt
+//       that is made afterwards: they may have undone by then what it would do. A call that nobody waits for any more is
+//       cancelled.
 //   Q4. An item that was refused is repeated as a call of its own would be. A whole batch is, when all of it was
 //       refused because the server cannot now.
 
@@ -26,14 +27,22 @@ const SLACK_MS = 50;
 export interface Sender<Request, Result> {
   /** Sends one as itself. */
   one(request: Request, endMs: number, signal: AbortSignal): Promise<Result>;
-  /** Sends several; one result for each. */
-  many(requests: readonly Request[], endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
+  /** Sends several; one result for each that was asked last. */
+  many(batch: Batch<Request>, endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
   /** When a call that is made now ends. */
   usualEndMs(): number;
   /** What who waited too long for an item is told. */
   unanswered(request: Request): LeaseholdError;
   /** Waits; rejects when the signal is aborted or the client closed. */
   wait(delayMs: number, signal: AbortSignal | undefined): Promise<void>;
+}
+
+/** The requests of one call, as they are found before each of its attempts. */
+export interface Batch<Request> {
+  /** What is asked of a server now: the requests of those who still wait. */
+  ask(server: string): readonly Request[];
+  /** What was asked last. */
+  readonly asked: readonly Request[];
 }
 
 /** What a caller asks for. */
@@ -122,9 +131,9 @@ export class Batcher<Request, Result extends object> {
   }
 
   async #sendMany(items: readonly Item<Request, Result>[], endMs: number, signal: AbortSignal): Promise<void> {
-    const requests = items.map(({ wish }) => wish.request);
-    const results = await this.#sender.many(requests, endMs, signal);
-    for (const [index, item] of items.entries()) {
+    const batch = new Asking(items);
+    const results = await this.#sender.many(batch, endMs, signal);
+    for (const [index, item] of batch.items.entries()) {
       const result = results[index];
       if (result?.ok) item.resolve(withoutOk(result));
       else if (result) void this.#repeat(item, result.error);
@@ -156,6 +165,24 @@ export class Batcher<Request, Result extends object> {
 
 function withoutOk<Result extends object>({ ok: _, ...result }: { readonly ok: true } & Result): Result {
   return result as unknown as Result;
+}
+
+/** Who is in the attempt of a call that was made last. */
+class Asking<Request, Result> implements Batch<Request> {
+  items: readonly Item<Request, Result>[];
+
+  constructor(items: readonly Item<Request, Result>[]) {
+    this.items = items;
+  }
+
+  ask(_server: string): readonly Request[] {
+    this.items = this.items.filter((item) => !item.isSettled);
+    return this.asked;
+  }
+
+  get asked(): readonly Request[] {
+    return this.items.map(({ wish }) => wish.request);
+  }
 }
 
 interface Lane<Request, Result> {

@@ -5,7 +5,8 @@
 //   C2. A call is repeated only when its maker says that repeating does no harm (retry.ts).
 //   C3. Nothing is dialled before the first call; close() ends what is under way.
 //   C4. A stream is read no faster than its reader reads: what waits for that here is a handful of messages.
-//   C5. An attempt that failed is asked of another server by the same rules as of the same one.
+//   C5. A request that may change is asked for when it can be sent, not while a server is dialled.
+//   C6. An attempt that failed is asked of another server by the same rules as of the same one.
 
 import { Metadata, type MethodDefinition, type ServiceError, type StatusObject } from '@grpc/grpc-js';
 import { fromServiceError, type LeaseholdError, makeError, unansweredError } from './errors.js';
@@ -32,9 +33,13 @@ export interface CallOptions {
 }
 
 /** What a call is made with. */
-export interface Call<Request, Response> {
+export type Call<Request, Response> = CallRules<Request, Response> & Asked<Request>;
+
+/** What is asked for: always the same, or what there is to ask a server for before an attempt. */
+type Asked<Request> = { readonly request: Request } | { readonly requestFor: (server: string) => Request };
+
+interface CallRules<Request, Response> {
   readonly method: Method<Request, Response>;
-  readonly request: Request;
   /** Whether a repetition of exactly this request does no harm. */
   readonly repeatable: boolean;
   /** How much longer than usual the server may take, because it was asked to wait, in milliseconds. */
@@ -219,11 +224,13 @@ export class Calls {
 
   #ask<Request, Response>(
     server: Server,
-    { method, request, repeatable, refusalOf }: Call<Request, Response>,
+    call: Call<Request, Response>,
     timeoutMs: number,
     endMs: number,
     signal: AbortSignal,
   ): Promise<Outcome<Response>> {
+    const { method, repeatable, refusalOf } = call;
+    const request = 'request' in call ? call.request : call.requestFor(server.name);
     return new Promise((resolve) => {
       const options = { deadline: this.runtime.wallMs() + endMs - this.runtime.monotonicMs() };
       const started = server.client.makeUnaryRequest<Request, Response>(

@@ -12,6 +12,7 @@ import { Batcher, type Sender } from './batching.js';
 import type { CallOptions, Calls } from './calls.js';
 import { Checks } from './checks.js';
 import {
+  type BatchReleaseAddressesRequest,
   type BatchReleaseAddressesResponse,
   BatchReserveAddressesRequest,
   type BatchReserveAddressesResponse,
@@ -259,8 +260,8 @@ export class Reservations {
     return inBatches(reserves, async (batch) => {
       const requests = batch.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
       const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
-      const call = batchReserve(requests, wait);
-      const answer = await this.#calls.unary({ ...call, extraMs: waitMs(waitReady) }, options);
+      const call = { ...BATCH_RESERVE, request: toWireReserves(requests, wait), extraMs: waitMs(waitReady) };
+      const answer = await this.#calls.unary(call, options);
       return toReserveResults(requests, answer);
     });
   }
@@ -286,7 +287,8 @@ export class Reservations {
   releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
     return inBatches(releases, async (batch) => {
       const items = batch.map(toReleaseItem);
-      return toReleaseResults(items, await this.#calls.unary(batchRelease(items), options));
+      const call = { ...batchRelease(items.every(({ repeatable }) => repeatable)), request: toWireReleases(items) };
+      return toReleaseResults(items, await this.#calls.unary(call, options));
     });
   }
 
@@ -376,30 +378,33 @@ function toReleaseItem(release: ReleaseRequest): ReleaseItem {
   return { request: message(ReleaseAddressRequest, toWireRelease(release)), repeatable: isRepeatable(release) };
 }
 
-function batchReserve(
+const BATCH_RESERVE = {
+  method: rpc.batchReserveAddresses,
+  repeatable: true,
+  refusalOf: ({ results }: BatchReserveAddressesResponse) => refusalOfAll(results, true),
+};
+
+function toWireReserves(
   requests: readonly ReserveAddressRequest[],
   waitReady?: BatchReserveAddressesRequest['waitReady'],
-) {
-  return {
-    method: rpc.batchReserveAddresses,
-    request: { requests: [...requests], waitReady },
-    repeatable: true,
-    refusalOf: ({ results }: BatchReserveAddressesResponse) => refusalOfAll(results, true),
-  };
+): BatchReserveAddressesRequest {
+  return { requests: [...requests], waitReady };
 }
 
 function toReserveResults(requests: readonly ReserveAddressRequest[], { results }: BatchReserveAddressesResponse) {
   return toItemResults(requests, results, toReserveResult, () => true);
 }
 
-function batchRelease(items: readonly ReleaseItem[]) {
-  const repeatable = items.every((item) => item.repeatable);
+function batchRelease(repeatable: boolean) {
   return {
     method: rpc.batchReleaseAddresses,
-    request: { requests: items.map(({ request }) => request) },
     repeatable,
     refusalOf: ({ results }: BatchReleaseAddressesResponse) => refusalOfAll(results, repeatable),
   };
+}
+
+function toWireReleases(items: readonly ReleaseItem[]): BatchReleaseAddressesRequest {
+  return { requests: items.map(({ request }) => request) };
 }
 
 function toReleaseResults(items: readonly ReleaseItem[], { results }: BatchReleaseAddressesResponse) {
@@ -414,8 +419,11 @@ function reserveSender(calls: Calls): Sender<ReserveAddressRequest, ReserveResul
       const call = { method: rpc.reserveAddress, request, repeatable: true, endMs };
       return toReserveResult(await calls.unary(call, { signal }));
     },
-    many: async (requests, endMs, signal) =>
-      toReserveResults(requests, await calls.unary({ ...batchReserve(requests), endMs }, { signal })),
+    many: async (batch, endMs, signal) => {
+      const call = { ...BATCH_RESERVE, requestFor: (server: string) => toWireReserves(batch.ask(server)), endMs };
+      const answer = await calls.unary(call, { signal });
+      return toReserveResults(batch.asked, answer);
+    },
   };
 }
 
@@ -425,8 +433,13 @@ function releaseSender(calls: Calls): Sender<ReleaseItem, ReleaseResult> {
     unanswered: ({ repeatable }) => calls.unanswered(rpc.releaseAddress, repeatable),
     one: async (item, endMs, signal) =>
       toReleaseResult(await calls.unary({ method: rpc.releaseAddress, ...item, endMs }, { signal })),
-    many: async (items, endMs, signal) =>
-      toReleaseResults(items, await calls.unary({ ...batchRelease(items), endMs }, { signal })),
+    many: async (batch, endMs, signal) => {
+      // Of a lane either all may be repeated or none.
+      const call = batchRelease(batch.asked.every(({ repeatable }) => repeatable));
+      const requestFor = (server: string) => toWireReleases(batch.ask(server));
+      const answer = await calls.unary({ ...call, requestFor, endMs }, { signal });
+      return toReleaseResults(batch.asked, answer);
+    },
   };
 }
 
