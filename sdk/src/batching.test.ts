@@ -216,6 +216,24 @@ describe('a failure', () => {
     expect(await Promise.all(asked)).toMatchObject([{ of: 'x' }, { of: 'y' }, { of: 'z' }]);
   });
 
+  test('of an item is told at its deadline when it waits for its turn again', async () => {
+    const it = play();
+    const asked = failure(it.ask('x'));
+    const other = it.ask('y');
+    await turn();
+    await it.advance(5_000);
+    it.sent[0]?.answer([{ ok: false, error: away }, ok('y')]);
+    await other;
+    await it.askAlone(8);
+    await it.advance(50);
+    expect(it.sent).toHaveLength(9);
+    await it.advance(4_950);
+    expect(await asked).toBe(away);
+    it.sent[1]?.answer();
+    await turn();
+    expect(it.sent).toHaveLength(9);
+  });
+
   test('of an item is told when there is no time left, or its caller gives up', async () => {
     const it = play();
     const abort = new AbortController();

@@ -116,7 +116,7 @@ export class Batcher<Request, Result extends object> {
     const over = new AbortController();
     const unwanted = new AbortController();
     let wanted = items.length;
-    for (const item of items) item.onGone = () => --wanted === 0 && unwanted.abort();
+    for (const item of items) item.leave(() => --wanted === 0 && unwanted.abort());
     const endMs = Math.max(...items.map((item) => item.endMs));
     void this.#expire(items, endMs, over.signal);
     try {
@@ -146,10 +146,18 @@ export class Batcher<Request, Result extends object> {
     if (delayMs === undefined || this.#runtime.monotonicMs() + delayMs >= item.endMs) return item.reject(error);
     try {
       await this.#sender.wait(delayMs, item.wish.signal);
-      if (!item.isSettled) this.#enqueue(item);
     } catch (reason) {
-      item.reject(reason as Error);
+      return item.reject(reason as Error);
     }
+    if (!item.isSettled) await this.#waitAgain(item, error);
+  }
+
+  /** Has an item wait for its turn until its deadline: what is under way before it may last longer. */
+  async #waitAgain(item: Item<Request, Result>, error: LeaseholdError): Promise<void> {
+    const over = item.startWait();
+    this.#enqueue(item);
+    await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
+    if (!over.aborted) item.reject(error);
   }
 
   /** Ends the waits of those whose deadline is before the one of the call they are in. */
@@ -215,8 +223,8 @@ class Item<Request, Result> {
   readonly endMs: number;
   attempts = 0;
   isSettled = false;
-  /** Told when nobody waits for it any more although it was not answered. */
-  onGone: (() => void) | undefined;
+  #onGone: (() => void) | undefined;
+  #wait: AbortController | undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (reason: Error) => void;
   readonly #onAbort: (() => void) | undefined;
@@ -232,6 +240,18 @@ class Item<Request, Result> {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  /** Begins a wait for its turn; the signal is aborted when that is over. */
+  startWait(): AbortSignal {
+    this.#wait = new AbortController();
+    return this.#wait.signal;
+  }
+
+  /** Leaves with a call; `onGone` is told when nobody waits for it any more although it was not answered. */
+  leave(onGone: () => void): void {
+    this.#wait?.abort();
+    this.#onGone = onGone;
+  }
+
   resolve(result: Result): void {
     if (this.isSettled) return;
     this.#settle();
@@ -242,11 +262,12 @@ class Item<Request, Result> {
     if (this.isSettled) return;
     this.#settle();
     this.#reject(reason);
-    this.onGone?.();
+    this.#onGone?.();
   }
 
   #settle(): void {
     this.isSettled = true;
+    this.#wait?.abort();
     if (this.#onAbort) this.wish.signal?.removeEventListener('abort', this.#onAbort);
   }
 }
