@@ -309,6 +309,29 @@ describe('through the client', () => {
     expect(it.fake.calls.toSorted()).toEqual(['batchReserveAddresses', ...Array<string>(3).fill('reserveAddress')]);
   });
 
+  test('what is large by its ids alone goes alone, too', async () => {
+    await using it = await open({});
+    const huge = 'x'.repeat(6_000);
+    await Promise.all([
+      it.reservations.release({ subnetId: 'red-a', address: '10.0.0.1', requestId: huge }),
+      it.reservations.release({ reservationId: huge }),
+      it.reservations.release({ networkId: huge, mac: mac(1), requestId: 'r' }),
+      it.reservations.release({ subnetId: huge, address: '10.0.0.1', requestId: 'r' }),
+      it.reservations.release({ reservationId: 'a' }),
+      it.reservations.release({ reservationId: 'b' }),
+      it.reservations.reserve({ ...reserve(0), networkId: huge }),
+      it.reservations.reserve({ ...reserve(1), networkId: huge }),
+      it.reservations.reserve(reserve(2)),
+      it.reservations.reserve(reserve(3)),
+    ]);
+    expect(it.fake.calls.toSorted()).toEqual([
+      'batchReleaseAddresses',
+      'batchReserveAddresses',
+      ...Array<string>(4).fill('releaseAddress'),
+      ...Array<string>(2).fill('reserveAddress'),
+    ]);
+  });
+
   test('nobody leaves together with batching: false', async () => {
     await using it = await open({}, { batching: false });
     await Promise.all([1, 2].map((n) => it.reservations.reserve(reserve(n))));

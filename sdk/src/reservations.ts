@@ -26,7 +26,11 @@ import {
   IpamServiceService as rpc,
   UpdateReservationRequest,
 } from './gen/ipam/v1/ipam_service.js';
-import { type Reservation as WireReservation, ReservationState as WireState } from './gen/ipam/v1/reservation.js';
+import {
+  type Reservation as WireReservation,
+  type ReservationKey as WireReservationKey,
+  ReservationState as WireState,
+} from './gen/ipam/v1/reservation.js';
 import { List, type ListOptions } from './pages.js';
 import { type DhcpOption, toDhcpOption } from './subnets.js';
 import { changedPaths, fromSeconds, type GuardOptions, type Labels, message, nameOf, required } from './values.js';
@@ -239,7 +243,7 @@ export class Reservations {
   async reserve(reserve: ReserveRequest, options: CallOptions = {}): Promise<ReserveResult> {
     new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
-    const bytes = bytesOf(request);
+    const bytes = bytesOfReserve(request);
     if (this.#reserves && !reserve.waitReady && mayBeJoined(options, bytes)) {
       const lane = `${request.networkId} ${request.subnetId}`;
       return this.#reserves.ask({ request, lane, bytes, signal: options.signal });
@@ -273,7 +277,7 @@ export class Reservations {
   async release(release: ReleaseRequest, options: CallOptions = {}): Promise<Reservation> {
     checkRelease(release);
     const item = toReleaseItem(release);
-    const bytes = RELEASE_BYTES;
+    const bytes = bytesOfRelease(item.request);
     if (this.#releases && mayBeJoined(options, bytes)) {
       const lane = item.repeatable ? 'repeatable' : 'once';
       const { reservation } = await this.#releases.ask({ request: item, lane, bytes, signal: options.signal });
@@ -356,13 +360,33 @@ function mayBeJoined({ timeoutMs, onStale }: CallOptions, bytes: number): boolea
   return timeoutMs === undefined && onStale === undefined && bytes <= LARGE_BYTES;
 }
 
+// What surrounds texts, with all that is no text; and a character, as JavaScript counts them, has up to three bytes.
+const FRAME_BYTES = 100;
+const CHARACTER_BYTES = 3;
+
 /** About how many bytes a reserve is on the wire, rather too many. */
-function bytesOf({ hostname, owner, requestId, labels, options }: ReserveAddressRequest): number {
-  let characters = hostname.length + owner.length + requestId.length;
-  for (const key in labels) characters += key.length + (labels[key] ?? '').length + 4;
+function bytesOfReserve(request: ReserveAddressRequest): number {
+  const { networkId, subnetId, mac, address, hostname, owner, requestId, labels, options } = request;
+  let characters = lengthOf(networkId, subnetId, mac, address, hostname, owner, requestId);
+  for (const key in labels) characters += lengthOf(key, labels[key] ?? '') + 4;
   for (const { value } of options) characters += value.length + 4;
-  // Ids, address and MAC; and a character, as JavaScript counts them, has up to three bytes.
-  return 200 + characters * 3;
+  return FRAME_BYTES + characters * CHARACTER_BYTES;
+}
+
+/** About how many bytes a release is on the wire, rather too many. */
+function bytesOfRelease({ subnetId, address, reservationId, mac, requestId, key }: ReleaseAddressRequest): number {
+  const texts = [subnetId, address, reservationId, mac, requestId, ...textsOfKey(key?.key)];
+  return FRAME_BYTES + lengthOf(...texts) * CHARACTER_BYTES;
+}
+
+function textsOfKey(key: WireReservationKey['key']): readonly string[] {
+  if (key?.$case === 'reservationId') return [key.value];
+  if (key?.$case === 'mac') return [key.value.networkId, key.value.mac];
+  return key ? [key.value.subnetId, key.value.address] : [];
+}
+
+function lengthOf(...texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** A release on the wire, and whether repeating it does no harm. */
@@ -370,9 +394,6 @@ interface ReleaseItem {
   readonly request: ReleaseAddressRequest;
   readonly repeatable: boolean;
 }
-
-// A release holds no more than ids.
-const RELEASE_BYTES = 500;
 
 function toReleaseItem(release: ReleaseRequest): ReleaseItem {
   return { request: message(ReleaseAddressRequest, toWireRelease(release)), repeatable: isRepeatable(release) };
