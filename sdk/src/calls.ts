@@ -9,7 +9,7 @@
 //   C6. An attempt that failed is asked of another server by the same rules as of the same one.
 
 import { Metadata, type MethodDefinition, type ServiceError, type StatusObject } from '@grpc/grpc-js';
-import { fromServiceError, type LeaseholdError, makeError, unansweredError } from './errors.js';
+import { fromServiceError, isOfServer, type LeaseholdError, makeError, unansweredError } from './errors.js';
 import type { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
 import type { Logger } from './logger.js';
 import { Repetitions } from './retry.js';
@@ -217,8 +217,7 @@ export class Calls {
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, endMs - startMs, signal));
     signal.throwIfAborted();
     const outcome = away ? refused(away) : await this.#ask(server, call, timeoutMs, endMs, signal);
-    if (outcome.ok) this.#servers.heard(server);
-    else if (!signal.aborted) this.#servers.blame(server, outcome.error, startMs);
+    if (!outcome.ok && !signal.aborted) this.#servers.blame(server, outcome.error, startMs);
     return outcome;
   }
 
@@ -243,6 +242,7 @@ export class Calls {
         (error, response) => {
           signal.removeEventListener('abort', cancel);
           if (error) return resolve(refused(this.#toError(error, server, method, repeatable, timeoutMs)));
+          this.#servers.heard(server);
           const refusal = refusalOf?.(response as Response);
           if (refusal) return resolve(refused(refusal));
           // gRPC tells the trailers after the answer.
@@ -321,12 +321,14 @@ export class Calls {
 
   #toError(
     error: ServiceError,
-    { name }: Server,
+    server: Server,
     method: { readonly path: string },
     repeatable: boolean,
     timeoutMs: number,
   ): LeaseholdError {
-    return fromServiceError(error, { method: rpcName(method), server: name, timeoutMs, repeatable });
+    // Who refuses is not silent.
+    if (isOfServer(error)) this.#servers.heard(server);
+    return fromServiceError(error, { method: rpcName(method), server: server.name, timeoutMs, repeatable });
   }
 }
 

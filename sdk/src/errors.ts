@@ -159,6 +159,11 @@ export interface CallFacts {
   readonly repeatable: boolean;
 }
 
+/** Whether a server of ours said so: neither gRPC itself, nor somebody on the way. */
+export function isOfServer(error: ServiceError): boolean {
+  return detailsOf(error.metadata).info !== undefined;
+}
+
 /** Decodes what gRPC reports. */
 export function fromServiceError(error: ServiceError, given: CallFacts): LeaseholdError {
   const details = detailsOf(error.metadata);
