@@ -127,12 +127,33 @@ describe('calls of one turn', () => {
     expect(it.requests().slice(8)).toEqual([['other']]);
   });
 
+  test('of many lanes are no more than a connection has room for; then lanes take turns', async () => {
+    const it = play();
+    for (let n = 0; n < 8; n++) {
+      for (let lane = 0; lane < 8; lane++) void it.ask(`${lane}`, `lane ${lane}`);
+      await turn();
+    }
+    expect(it.sent).toHaveLength(64);
+    for (const request of ['a', 'a', 'b']) void it.ask(request, request, 300 * 1_024);
+    await turn();
+    expect(it.sent).toHaveLength(64);
+    for (const n of [0, 1, 2]) {
+      it.sent[n]?.answer();
+      await turn();
+    }
+    expect(it.requests().slice(64)).toEqual([['a'], ['b'], ['a']]);
+    void it.ask('c', 'c');
+    for (const n of [3, 4]) it.sent[n]?.answer();
+    await turn();
+    expect(it.requests().slice(67)).toEqual([['c']]);
+  });
+
   test('are no more than a server takes at once', async () => {
     const it = play();
     for (let n = 0; n < 1_001; n++) void it.ask(String(n));
     for (let n = 0; n < 3; n++) void it.ask(`large ${n}`, 'b', 200 * 1_024);
     await turn();
-    expect(it.requests().map(({ length }) => length)).toEqual([1_000, 1, 2, 1]);
+    expect(it.requests().map(({ length }) => length)).toEqual([1_000, 2, 1, 1]);
   });
 });
 

@@ -3,7 +3,8 @@
 //   Q1. A lone call waits for nobody: at the end of a turn of the event loop all that the turn asked for leaves, one as
 //       itself, several as one batch. What comes while MAX_UNDER_WAY calls of its lane are under way waits for the
 //       first of them to end.
-//   Q2. Lanes do not wait for each other: a subnet that is slow holds up itself alone.
+//   Q2. Lanes do not wait for each other, as long as a connection has room for all: a subnet that is slow holds up itself
+//       alone. When it has none they take turns.
 //   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along, and is in no attempt
 //       that is made afterwards: they may have undone by then what it would do. A call that nobody waits for any more is
 //       cancelled.
@@ -17,6 +18,9 @@ import type { Runtime } from './system.js';
 
 // The server joins the writes of all calls that are under way: more at a time would only make batches smaller.
 const MAX_UNDER_WAY = 8;
+// The server lets 100 streams be open on a connection. This many reserves, releases (which have two lanes) and a few watches
+// and calls of their own find room; one more would wait inside of gRPC, where nobody can be taken out of it.
+const MAX_UNDER_WAY_OF_ALL = 64;
 // The server takes 1,000 items and 1 MiB.
 const MAX_ITEMS = 1_000;
 const MAX_BYTES = 512 * 1024;
@@ -58,6 +62,11 @@ export interface Wish<Request> {
 /** See the top of the file. */
 export class Batcher<Request, Result extends object> {
   readonly #lanes = new Map<string, Lane<Request, Result>>();
+  /** Those of which something leaves next, in this order. */
+  readonly #due = new Set<Lane<Request, Result>>();
+  #underWay = 0;
+  /** Whether they leave at the end of this turn. */
+  #isArmed = false;
   readonly #sender: Sender<Request, Result>;
   readonly #runtime: Runtime;
 
@@ -77,38 +86,44 @@ export class Batcher<Request, Result extends object> {
 
   #enqueue(item: Item<Request, Result>): void {
     const { lane: name } = item.wish;
-    const lane = this.#lanes.get(name) ?? { waiting: [], underWay: 0, isDue: false };
+    const lane = this.#lanes.get(name) ?? { name, waiting: [], underWay: 0 };
     this.#lanes.set(name, lane);
     lane.waiting.push(item);
-    this.#flushAtTurnEnd(name, lane);
+    this.#makeDue(lane);
   }
 
-  #flushAtTurnEnd(name: string, lane: Lane<Request, Result>): void {
-    if (lane.isDue || lane.underWay >= MAX_UNDER_WAY) return;
-    lane.isDue = true;
+  /** Sends what waits in a lane at the end of the turn, or as soon as there is room for one more call. */
+  #makeDue(lane: Lane<Request, Result>): void {
+    if (lane.waiting.length > 0 && lane.underWay < MAX_UNDER_WAY) this.#due.add(lane);
+    else if (lane.underWay === 0) this.#lanes.delete(lane.name);
+    if (this.#isArmed || this.#due.size === 0 || this.#underWay >= MAX_UNDER_WAY_OF_ALL) return;
+    this.#isArmed = true;
     this.#runtime.atTurnEnd(() => {
-      lane.isDue = false;
-      this.#flush(name, lane);
+      this.#flush();
+      this.#isArmed = false;
     });
   }
 
-  #flush(name: string, lane: Lane<Request, Result>): void {
-    while (lane.underWay < MAX_UNDER_WAY) {
+  #flush(): void {
+    for (const lane of this.#due) {
+      if (this.#underWay >= MAX_UNDER_WAY_OF_ALL) return;
+      this.#due.delete(lane);
       const items = takeBatch(lane);
-      if (items.length === 0) break;
-      lane.underWay++;
-      void this.#send(items).then(() => {
-        lane.underWay--;
-        // At the end of the turn: those who were just answered may ask again.
-        if (lane.waiting.length > 0) this.#flushAtTurnEnd(name, lane);
-        else this.#forget(name, lane);
-      });
+      if (items.length > 0) this.#depart(lane, items);
+      // Behind the others, who have had nothing yet.
+      this.#makeDue(lane);
     }
-    this.#forget(name, lane);
   }
 
-  #forget(name: string, lane: Lane<Request, Result>): void {
-    if (lane.underWay === 0 && lane.waiting.length === 0) this.#lanes.delete(name);
+  #depart(lane: Lane<Request, Result>, items: readonly Item<Request, Result>[]): void {
+    lane.underWay++;
+    this.#underWay++;
+    void this.#send(items).then(() => {
+      lane.underWay--;
+      this.#underWay--;
+      // At the end of the turn: those who were just answered may ask again.
+      this.#makeDue(lane);
+    });
   }
 
   /** Sends items and tells them what came of it; never rejects. */
@@ -194,10 +209,9 @@ class Asking<Request, Result> implements Batch<Request> {
 }
 
 interface Lane<Request, Result> {
+  readonly name: string;
   waiting: Item<Request, Result>[];
   underWay: number;
-  /** Whether it is flushed at the end of this turn. */
-  isDue: boolean;
 }
 
 /** The next items of a lane that fit into one call; those whose callers have gone are left out. */
