@@ -23,7 +23,8 @@ interface Sent {
 
 const away = makeError({ code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', message: 'away', retryable: true });
 const full = makeError({ code: 'RESOURCE_EXHAUSTED', reason: 'SUBNET_EXHAUSTED', message: 'full' });
-const late = makeError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: 'late' });
+const late = (server: string) =>
+  makeError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: `late at ${server}` });
 const ok = (of: string) => ({ ok: true as const, of });
 
 /** A batcher whose calls and time the test holds. */
@@ -50,7 +51,7 @@ function play() {
     },
     many: send,
     usualEndMs: () => nowMs + 10_000,
-    unanswered: () => late,
+    unanswered: (_, server) => late(String(server)),
     wait: async (delayMs, signal) => {
       await wait(delayMs, signal);
       signal?.throwIfAborted();
@@ -205,8 +206,9 @@ describe('who gives up', () => {
     it.sent[0]?.answer();
     await turn();
     expect(it.sent[8]).toMatchObject({ requests: ['early', 'later'], endMs: 14_000 });
+    expect(it.sent[8]?.again()).toEqual(['early', 'later']);
     await it.advance(6_000);
-    expect(await early).toBe(late);
+    expect(await early).toMatchObject({ message: 'late at s2' });
     it.sent[8]?.answer();
     expect(await later).toMatchObject({ of: 'later' });
   });

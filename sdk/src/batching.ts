@@ -35,8 +35,8 @@ export interface Sender<Request, Result> {
   many(batch: Batch<Request>, endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
   /** When a call that is made now ends. */
   usualEndMs(): number;
-  /** What who waited too long for an item is told. */
-  unanswered(request: Request): LeaseholdError;
+  /** What who waited too long for an item is told; `server`: who was asked for it last, if anybody was. */
+  unanswered(request: Request, server: string | undefined): LeaseholdError;
   /** Waits; rejects when the signal is aborted or the client closed. */
   wait(delayMs: number, signal: AbortSignal | undefined): Promise<void>;
 }
@@ -181,7 +181,7 @@ export class Batcher<Request, Result extends object> {
     for (const item of early.toSorted((a, b) => a.endMs - b.endMs)) {
       await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
       if (over.aborted) return;
-      item.reject(this.#sender.unanswered(item.wish.request));
+      item.reject(this.#sender.unanswered(item.wish.request, item.server));
     }
   }
 }
@@ -198,8 +198,9 @@ class Asking<Request, Result> implements Batch<Request> {
     this.items = items;
   }
 
-  ask(_server: string): readonly Request[] {
+  ask(server: string): readonly Request[] {
     this.items = this.items.filter((item) => !item.isSettled);
+    for (const item of this.items) item.server = server;
     return this.asked;
   }
 
@@ -236,6 +237,8 @@ class Item<Request, Result> {
   /** When their patience ends. */
   readonly endMs: number;
   attempts = 0;
+  /** Who was asked for it last. */
+  server: string | undefined;
   isSettled = false;
   #onGone: (() => void) | undefined;
   #wait: AbortController | undefined;

@@ -162,10 +162,13 @@ export class Calls {
     await this.#pause(delayMs, entered.signal);
   }
 
-  /** What a caller is told whose patience ended before the call did that was made for it and others. */
-  unanswered(method: { readonly path: string }, repeatable: boolean): LeaseholdError {
+  /**
+   * What a caller is told whose patience ended before the call did that was made for it and others, of a server if one
+   * was asked.
+   */
+  unanswered(method: { readonly path: string }, repeatable: boolean, server: string | undefined): LeaseholdError {
     const { timeoutMs } = this.#config;
-    return unansweredError({ method: rpcName(method), server: this.#servers.current().name, timeoutMs, repeatable });
+    return unansweredError({ method: rpcName(method), server, timeoutMs, repeatable });
   }
 
   /** Ends the connection and everything under way. */

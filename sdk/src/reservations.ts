@@ -435,7 +435,7 @@ function toReleaseResults(items: readonly ReleaseItem[], { results }: BatchRelea
 function reserveSender(calls: Calls): Sender<ReserveAddressRequest, ReserveResult> {
   return {
     ...timesOf(calls),
-    unanswered: () => calls.unanswered(rpc.reserveAddress, true),
+    unanswered: (_, server) => calls.unanswered(rpc.reserveAddress, true, server),
     one: async (request, endMs, signal) => {
       const call = { method: rpc.reserveAddress, request, repeatable: true, endMs };
       return toReserveResult(await calls.unary(call, { signal }));
@@ -451,7 +451,7 @@ function reserveSender(calls: Calls): Sender<ReserveAddressRequest, ReserveResul
 function releaseSender(calls: Calls): Sender<ReleaseItem, ReleaseResult> {
   return {
     ...timesOf(calls),
-    unanswered: ({ repeatable }) => calls.unanswered(rpc.releaseAddress, repeatable),
+    unanswered: ({ repeatable }, server) => calls.unanswered(rpc.releaseAddress, repeatable, server),
     one: async (item, endMs, signal) =>
       toReleaseResult(await calls.unary({ method: rpc.releaseAddress, ...item, endMs }, { signal })),
     many: async (batch, endMs, signal) => {
