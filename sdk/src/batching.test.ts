@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { ItemResult } from './batches.js';
-import { Batcher, type Sender } from './batching.js';
+import { type Batch, Batcher, type Sender } from './batching.js';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, makeError } from './errors.js';
 import type { ReserveResult } from './reservations.js';
 import type { Runtime } from './system.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
+import { startProxy } from './test-support/proxy.js';
 import { wireReservation, wireSubnet } from './test-support/samples.js';
 import { type Handlers, refuse, startScriptedServer, statusOf } from './test-support/scripted-server.js';
 
@@ -14,13 +15,16 @@ interface Sent {
   readonly requests: readonly string[];
   readonly endMs: number;
   readonly signal: AbortSignal;
+  /** What is asked in the next attempt of the call, which is of another server. */
+  again(): readonly string[];
   answer(results?: readonly ItemResult<{ of: string }>[]): void;
   fail(error: Error): void;
 }
 
 const away = makeError({ code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', message: 'away', retryable: true });
 const full = makeError({ code: 'RESOURCE_EXHAUSTED', reason: 'SUBNET_EXHAUSTED', message: 'full' });
-const late = makeError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: 'late' });
+const late = (server: string) =>
+  makeError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: `late at ${server}` });
 const ok = (of: string) => ({ ok: true as const, of });
 
 /** A batcher whose calls and time the test holds. */
@@ -33,19 +37,21 @@ function play() {
       timers.push({ atMs: nowMs + delayMs, over: resolve });
       signal?.addEventListener('abort', () => resolve(), { once: true });
     });
-  const send = (requests: readonly string[], endMs: number, signal: AbortSignal) =>
+  const send = (batch: Batch<string>, endMs: number, signal: AbortSignal) =>
     new Promise<readonly ItemResult<{ of: string }>[]>((resolve, reject) => {
-      sent.push({ requests, endMs, signal, answer: (results) => resolve(results ?? requests.map(ok)), fail: reject });
+      const answer: Sent['answer'] = (results) => resolve(results ?? batch.asked.map(ok));
+      sent.push({ requests: batch.ask('s1'), endMs, signal, again: () => batch.ask('s2'), answer, fail: reject });
     });
   const sender: Sender<string, { of: string }> = {
     one: async (request, endMs, signal) => {
-      const [result] = await send([request], endMs, signal);
+      const asked = [request];
+      const [result] = await send({ ask: () => asked, asked }, endMs, signal);
       if (!result?.ok) throw result?.error as Error;
       return result;
     },
     many: send,
     usualEndMs: () => nowMs + 10_000,
-    unanswered: () => late,
+    unanswered: (_, server) => late(String(server)),
     wait: async (delayMs, signal) => {
       await wait(delayMs, signal);
       signal?.throwIfAborted();
@@ -122,12 +128,33 @@ describe('calls of one turn', () => {
     expect(it.requests().slice(8)).toEqual([['other']]);
   });
 
+  test('of many lanes are no more than a connection has room for; then lanes take turns', async () => {
+    const it = play();
+    for (let n = 0; n < 8; n++) {
+      for (let lane = 0; lane < 8; lane++) void it.ask(`${lane}`, `lane ${lane}`);
+      await turn();
+    }
+    expect(it.sent).toHaveLength(64);
+    for (const request of ['a', 'a', 'b']) void it.ask(request, request, 300 * 1_024);
+    await turn();
+    expect(it.sent).toHaveLength(64);
+    for (const n of [0, 1, 2]) {
+      it.sent[n]?.answer();
+      await turn();
+    }
+    expect(it.requests().slice(64)).toEqual([['a'], ['b'], ['a']]);
+    void it.ask('c', 'c');
+    for (const n of [3, 4]) it.sent[n]?.answer();
+    await turn();
+    expect(it.requests().slice(67)).toEqual([['c']]);
+  });
+
   test('are no more than a server takes at once', async () => {
     const it = play();
     for (let n = 0; n < 1_001; n++) void it.ask(String(n));
     for (let n = 0; n < 3; n++) void it.ask(`large ${n}`, 'b', 200 * 1_024);
     await turn();
-    expect(it.requests().map(({ length }) => length)).toEqual([1_000, 1, 2, 1]);
+    expect(it.requests().map(({ length }) => length)).toEqual([1_000, 2, 1, 1]);
   });
 });
 
@@ -157,6 +184,19 @@ describe('who gives up', () => {
     expect(it.sent[0]?.signal.aborted).toBe(true);
   });
 
+  test('is in no attempt that is made afterwards; the others get their own results', async () => {
+    const it = play();
+    const abort = new AbortController();
+    const gone = failure(it.ask('x', 'a', 200, abort.signal));
+    const others = ['y', 'z'].map((request) => it.ask(request));
+    await turn();
+    abort.abort(new RangeError('enough'));
+    await gone;
+    expect(it.sent[0]?.again()).toEqual(['y', 'z']);
+    it.sent[0]?.answer();
+    expect(await Promise.all(others)).toEqual([{ of: 'y' }, { of: 'z' }]);
+  });
+
   test('does so at their own deadline, also in a call that goes on for others', async () => {
     const it = play();
     await it.askAlone(8);
@@ -166,8 +206,9 @@ describe('who gives up', () => {
     it.sent[0]?.answer();
     await turn();
     expect(it.sent[8]).toMatchObject({ requests: ['early', 'later'], endMs: 14_000 });
+    expect(it.sent[8]?.again()).toEqual(['early', 'later']);
     await it.advance(6_000);
-    expect(await early).toBe(late);
+    expect(await early).toMatchObject({ message: 'late at s2' });
     it.sent[8]?.answer();
     expect(await later).toMatchObject({ of: 'later' });
   });
@@ -196,6 +237,24 @@ describe('a failure', () => {
     await it.advance(100);
     it.sent[2]?.answer();
     expect(await Promise.all(asked)).toMatchObject([{ of: 'x' }, { of: 'y' }, { of: 'z' }]);
+  });
+
+  test('of an item is told at its deadline when it waits for its turn again', async () => {
+    const it = play();
+    const asked = failure(it.ask('x'));
+    const other = it.ask('y');
+    await turn();
+    await it.advance(5_000);
+    it.sent[0]?.answer([{ ok: false, error: away }, ok('y')]);
+    await other;
+    await it.askAlone(8);
+    await it.advance(50);
+    expect(it.sent).toHaveLength(9);
+    await it.advance(4_950);
+    expect(await asked).toBe(away);
+    it.sent[1]?.answer();
+    await turn();
+    expect(it.sent).toHaveLength(9);
   });
 
   test('of an item is told when there is no time left, or its caller gives up', async () => {
@@ -273,6 +332,29 @@ describe('through the client', () => {
     expect(it.fake.calls.toSorted()).toEqual(['batchReserveAddresses', ...Array<string>(3).fill('reserveAddress')]);
   });
 
+  test('what is large by its ids alone goes alone, too', async () => {
+    await using it = await open({});
+    const huge = 'x'.repeat(6_000);
+    await Promise.all([
+      it.reservations.release({ subnetId: 'red-a', address: '10.0.0.1', requestId: huge }),
+      it.reservations.release({ reservationId: huge }),
+      it.reservations.release({ networkId: huge, mac: mac(1), requestId: 'r' }),
+      it.reservations.release({ subnetId: huge, address: '10.0.0.1', requestId: 'r' }),
+      it.reservations.release({ reservationId: 'a' }),
+      it.reservations.release({ reservationId: 'b' }),
+      it.reservations.reserve({ ...reserve(0), networkId: huge }),
+      it.reservations.reserve({ ...reserve(1), networkId: huge }),
+      it.reservations.reserve(reserve(2)),
+      it.reservations.reserve(reserve(3)),
+    ]);
+    expect(it.fake.calls.toSorted()).toEqual([
+      'batchReleaseAddresses',
+      'batchReserveAddresses',
+      ...Array<string>(4).fill('releaseAddress'),
+      ...Array<string>(2).fill('reserveAddress'),
+    ]);
+  });
+
   test('nobody leaves together with batching: false', async () => {
     await using it = await open({}, { batching: false });
     await Promise.all([1, 2].map((n) => it.reservations.reserve(reserve(n))));
@@ -297,6 +379,47 @@ describe('through the client', () => {
       .requests('batchReleaseAddresses')
       .map(({ requests }) => requests.map((r) => r.address).join());
     expect(addresses.toSorted()).toEqual(['10.0.0.1,10.0.0.2', '10.0.0.1,10.0.0.2', '10.0.0.3,10.0.0.4']);
+  });
+
+  test('who gives up while a batch waits for a server is not acted for afterwards', async () => {
+    const abort = new AbortController();
+    const runtime = fakeRuntime({}, () => abort.abort(new RangeError('enough')));
+    await using fake = await startScriptedServer({
+      ...EVERYTHING,
+      batchReserveAddresses: (request, attempt) =>
+        attempt === 1
+          ? refuse('UNAVAILABLE', { reason: 'STORE_UNAVAILABLE' })
+          : { results: request.requests.map((each) => response(reserved(each.mac))) },
+    });
+    await using leasehold = connectWith({ server: fake.server }, runtime);
+    const [gone, stays] = await Promise.allSettled([
+      leasehold.reservations.reserve(reserve(1), { signal: abort.signal }),
+      leasehold.reservations.reserve(reserve(2)),
+    ]);
+    expect(gone.status).toBe('rejected');
+    expect(stays).toMatchObject({ status: 'fulfilled', value: { reservation: { mac: mac(2) } } });
+    const macs = fake.requests('batchReserveAddresses').map(({ requests }) => requests.map((each) => each.mac));
+    expect(macs).toEqual([[mac(1), mac(2)], [mac(2)]]);
+  });
+
+  test('nor who gives up while the only server is being dialled', async () => {
+    await using fake = await startScriptedServer(EVERYTHING);
+    let letThrough = () => {};
+    const open = new Promise<void>((resolve) => {
+      letThrough = resolve;
+    });
+    await using proxy = await startProxy(fake.server, open);
+    await using leasehold = connectWith({ server: proxy.server }, fakeRuntime());
+    const abort = new AbortController();
+    const gone = failure(leasehold.reservations.reserve(reserve(1), { signal: abort.signal }));
+    const others = [2, 3].map((n) => leasehold.reservations.reserve(reserve(n)));
+    await proxy.connected;
+    abort.abort(new RangeError('enough'));
+    expect(await gone).toBeInstanceOf(RangeError);
+    letThrough();
+    await Promise.all(others);
+    const macs = fake.requests('batchReserveAddresses').map(({ requests }) => requests.map((each) => each.mac));
+    expect(macs).toEqual([[mac(2), mac(3)]]);
   });
 
   test('a batch of which all was refused because the server cannot now is asked of the next one', async () => {

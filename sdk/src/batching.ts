@@ -3,9 +3,11 @@
 //   Q1. A lone call waits for nobody: at the end of a turn of the event loop all that the turn asked for leaves, one as
 //       itself, several as one batch. What comes while MAX_UNDER_WAY calls of its lane are under way waits for the
 //       first of them to end.
-//   Q2. Lanes do not wait for each other: a subnet that is slow holds up itself alone.
-//   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along; a call that
-//       nobody waits for any more is cancelled.
+//   Q2. Lanes do not wait for each other, as long as a connection has room for all: a subnet that is slow holds up itself
+//       alone. When it has none they take turns.
+//   Q3. Each caller has their own result, error, signal and deadline. Who gives up takes nobody along, and is in no attempt
+//       that is made afterwards: they may have undone by then what it would do. A call that nobody waits for any more is
+//       cancelled.
 //   Q4. An item that was refused is repeated as a call of its own would be. A whole batch is, when all of it was
 //       refused because the server cannot now.
 
@@ -16,6 +18,9 @@ import type { Runtime } from './system.js';
 
 // The server joins the writes of all calls that are under way: more at a time would only make batches smaller.
 const MAX_UNDER_WAY = 8;
+// The server lets 100 streams be open on a connection. This many reserves, releases (which have two lanes) and a few watches
+// and calls of their own find room; one more would wait inside of gRPC, where nobody can be taken out of it.
+const MAX_UNDER_WAY_OF_ALL = 64;
 // The server takes 1,000 items and 1 MiB.
 const MAX_ITEMS = 1_000;
 const MAX_BYTES = 512 * 1024;
@@ -26,14 +31,22 @@ const SLACK_MS = 50;
 export interface Sender<Request, Result> {
   /** Sends one as itself. */
   one(request: Request, endMs: number, signal: AbortSignal): Promise<Result>;
-  /** Sends several; one result for each. */
-  many(requests: readonly Request[], endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
+  /** Sends several; one result for each that was asked last. */
+  many(batch: Batch<Request>, endMs: number, signal: AbortSignal): Promise<readonly ItemResult<Result>[]>;
   /** When a call that is made now ends. */
   usualEndMs(): number;
-  /** What who waited too long for an item is told. */
-  unanswered(request: Request): LeaseholdError;
+  /** What who waited too long for an item is told; `server`: who was asked for it last, if anybody was. */
+  unanswered(request: Request, server: string | undefined): LeaseholdError;
   /** Waits; rejects when the signal is aborted or the client closed. */
   wait(delayMs: number, signal: AbortSignal | undefined): Promise<void>;
+}
+
+/** The requests of one call, as they are found before each of its attempts. */
+export interface Batch<Request> {
+  /** What is asked of a server now: the requests of those who still wait. */
+  ask(server: string): readonly Request[];
+  /** What was asked last. */
+  readonly asked: readonly Request[];
 }
 
 /** What a caller asks for. */
@@ -49,6 +62,11 @@ export interface Wish<Request> {
 /** See the top of the file. */
 export class Batcher<Request, Result extends object> {
   readonly #lanes = new Map<string, Lane<Request, Result>>();
+  /** Those of which something leaves next, in this order. */
+  readonly #due = new Set<Lane<Request, Result>>();
+  #underWay = 0;
+  /** Whether they leave at the end of this turn. */
+  #isArmed = false;
   readonly #sender: Sender<Request, Result>;
   readonly #runtime: Runtime;
 
@@ -68,38 +86,44 @@ export class Batcher<Request, Result extends object> {
 
   #enqueue(item: Item<Request, Result>): void {
     const { lane: name } = item.wish;
-    const lane = this.#lanes.get(name) ?? { waiting: [], underWay: 0, isDue: false };
+    const lane = this.#lanes.get(name) ?? { name, waiting: [], underWay: 0 };
     this.#lanes.set(name, lane);
     lane.waiting.push(item);
-    this.#flushAtTurnEnd(name, lane);
+    this.#makeDue(lane);
   }
 
-  #flushAtTurnEnd(name: string, lane: Lane<Request, Result>): void {
-    if (lane.isDue || lane.underWay >= MAX_UNDER_WAY) return;
-    lane.isDue = true;
+  /** Sends what waits in a lane at the end of the turn, or as soon as there is room for one more call. */
+  #makeDue(lane: Lane<Request, Result>): void {
+    if (lane.waiting.length > 0 && lane.underWay < MAX_UNDER_WAY) this.#due.add(lane);
+    else if (lane.underWay === 0) this.#lanes.delete(lane.name);
+    if (this.#isArmed || this.#due.size === 0 || this.#underWay >= MAX_UNDER_WAY_OF_ALL) return;
+    this.#isArmed = true;
     this.#runtime.atTurnEnd(() => {
-      lane.isDue = false;
-      this.#flush(name, lane);
+      this.#flush();
+      this.#isArmed = false;
     });
   }
 
-  #flush(name: string, lane: Lane<Request, Result>): void {
-    while (lane.underWay < MAX_UNDER_WAY) {
+  #flush(): void {
+    for (const lane of this.#due) {
+      if (this.#underWay >= MAX_UNDER_WAY_OF_ALL) return;
+      this.#due.delete(lane);
       const items = takeBatch(lane);
-      if (items.length === 0) break;
-      lane.underWay++;
-      void this.#send(items).then(() => {
-        lane.underWay--;
-        // At the end of the turn: those who were just answered may ask again.
-        if (lane.waiting.length > 0) this.#flushAtTurnEnd(name, lane);
-        else this.#forget(name, lane);
-      });
+      if (items.length > 0) this.#depart(lane, items);
+      // Behind the others, who have had nothing yet.
+      this.#makeDue(lane);
     }
-    this.#forget(name, lane);
   }
 
-  #forget(name: string, lane: Lane<Request, Result>): void {
-    if (lane.underWay === 0 && lane.waiting.length === 0) this.#lanes.delete(name);
+  #depart(lane: Lane<Request, Result>, items: readonly Item<Request, Result>[]): void {
+    lane.underWay++;
+    this.#underWay++;
+    void this.#send(items).then(() => {
+      lane.underWay--;
+      this.#underWay--;
+      // At the end of the turn: those who were just answered may ask again.
+      this.#makeDue(lane);
+    });
   }
 
   /** Sends items and tells them what came of it; never rejects. */
@@ -107,7 +131,7 @@ export class Batcher<Request, Result extends object> {
     const over = new AbortController();
     const unwanted = new AbortController();
     let wanted = items.length;
-    for (const item of items) item.onGone = () => --wanted === 0 && unwanted.abort();
+    for (const item of items) item.leave(() => --wanted === 0 && unwanted.abort());
     const endMs = Math.max(...items.map((item) => item.endMs));
     void this.#expire(items, endMs, over.signal);
     try {
@@ -122,9 +146,9 @@ export class Batcher<Request, Result extends object> {
   }
 
   async #sendMany(items: readonly Item<Request, Result>[], endMs: number, signal: AbortSignal): Promise<void> {
-    const requests = items.map(({ wish }) => wish.request);
-    const results = await this.#sender.many(requests, endMs, signal);
-    for (const [index, item] of items.entries()) {
+    const batch = new Asking(items);
+    const results = await this.#sender.many(batch, endMs, signal);
+    for (const [index, item] of batch.items.entries()) {
       const result = results[index];
       if (result?.ok) item.resolve(withoutOk(result));
       else if (result) void this.#repeat(item, result.error);
@@ -137,10 +161,18 @@ export class Batcher<Request, Result extends object> {
     if (delayMs === undefined || this.#runtime.monotonicMs() + delayMs >= item.endMs) return item.reject(error);
     try {
       await this.#sender.wait(delayMs, item.wish.signal);
-      if (!item.isSettled) this.#enqueue(item);
     } catch (reason) {
-      item.reject(reason as Error);
+      return item.reject(reason as Error);
     }
+    if (!item.isSettled) await this.#waitAgain(item, error);
+  }
+
+  /** Has an item wait for its turn until its deadline: what is under way before it may last longer. */
+  async #waitAgain(item: Item<Request, Result>, error: LeaseholdError): Promise<void> {
+    const over = item.startWait();
+    this.#enqueue(item);
+    await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
+    if (!over.aborted) item.reject(error);
   }
 
   /** Ends the waits of those whose deadline is before the one of the call they are in. */
@@ -149,7 +181,7 @@ export class Batcher<Request, Result extends object> {
     for (const item of early.toSorted((a, b) => a.endMs - b.endMs)) {
       await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
       if (over.aborted) return;
-      item.reject(this.#sender.unanswered(item.wish.request));
+      item.reject(this.#sender.unanswered(item.wish.request, item.server));
     }
   }
 }
@@ -158,11 +190,29 @@ function withoutOk<Result extends object>({ ok: _, ...result }: { readonly ok: t
   return result as unknown as Result;
 }
 
+/** Who is in the attempt of a call that was made last. */
+class Asking<Request, Result> implements Batch<Request> {
+  items: readonly Item<Request, Result>[];
+
+  constructor(items: readonly Item<Request, Result>[]) {
+    this.items = items;
+  }
+
+  ask(server: string): readonly Request[] {
+    this.items = this.items.filter((item) => !item.isSettled);
+    for (const item of this.items) item.server = server;
+    return this.asked;
+  }
+
+  get asked(): readonly Request[] {
+    return this.items.map(({ wish }) => wish.request);
+  }
+}
+
 interface Lane<Request, Result> {
+  readonly name: string;
   waiting: Item<Request, Result>[];
   underWay: number;
-  /** Whether it is flushed at the end of this turn. */
-  isDue: boolean;
 }
 
 /** The next items of a lane that fit into one call; those whose callers have gone are left out. */
@@ -187,9 +237,11 @@ class Item<Request, Result> {
   /** When their patience ends. */
   readonly endMs: number;
   attempts = 0;
+  /** Who was asked for it last. */
+  server: string | undefined;
   isSettled = false;
-  /** Told when nobody waits for it any more although it was not answered. */
-  onGone: (() => void) | undefined;
+  #onGone: (() => void) | undefined;
+  #wait: AbortController | undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (reason: Error) => void;
   readonly #onAbort: (() => void) | undefined;
@@ -205,6 +257,18 @@ class Item<Request, Result> {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  /** Begins a wait for its turn; the signal is aborted when that is over. */
+  startWait(): AbortSignal {
+    this.#wait = new AbortController();
+    return this.#wait.signal;
+  }
+
+  /** Leaves with a call; `onGone` is told when nobody waits for it any more although it was not answered. */
+  leave(onGone: () => void): void {
+    this.#wait?.abort();
+    this.#onGone = onGone;
+  }
+
   resolve(result: Result): void {
     if (this.isSettled) return;
     this.#settle();
@@ -215,11 +279,12 @@ class Item<Request, Result> {
     if (this.isSettled) return;
     this.#settle();
     this.#reject(reason);
-    this.onGone?.();
+    this.#onGone?.();
   }
 
   #settle(): void {
     this.isSettled = true;
+    this.#wait?.abort();
     if (this.#onAbort) this.wish.signal?.removeEventListener('abort', this.#onAbort);
   }
 }

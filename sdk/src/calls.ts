@@ -5,10 +5,11 @@
 //   C2. A call is repeated only when its maker says that repeating does no harm (retry.ts).
 //   C3. Nothing is dialled before the first call; close() ends what is under way.
 //   C4. A stream is read no faster than its reader reads: what waits for that here is a handful of messages.
-//   C5. An attempt that failed is asked of another server by the same rules as of the same one.
+//   C5. A request that may change is asked for when it can be sent, not while a server is dialled.
+//   C6. An attempt that failed is asked of another server by the same rules as of the same one.
 
 import { Metadata, type MethodDefinition, type ServiceError, type StatusObject } from '@grpc/grpc-js';
-import { fromServiceError, type LeaseholdError, makeError, unansweredError } from './errors.js';
+import { fromServiceError, isOfServer, type LeaseholdError, makeError, unansweredError } from './errors.js';
 import type { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
 import type { Logger } from './logger.js';
 import { Repetitions } from './retry.js';
@@ -32,9 +33,13 @@ export interface CallOptions {
 }
 
 /** What a call is made with. */
-export interface Call<Request, Response> {
+export type Call<Request, Response> = CallRules<Request, Response> & Asked<Request>;
+
+/** What is asked for: always the same, or what there is to ask a server for before an attempt. */
+type Asked<Request> = { readonly request: Request } | { readonly requestFor: (server: string) => Request };
+
+interface CallRules<Request, Response> {
   readonly method: Method<Request, Response>;
-  readonly request: Request;
   /** Whether a repetition of exactly this request does no harm. */
   readonly repeatable: boolean;
   /** How much longer than usual the server may take, because it was asked to wait, in milliseconds. */
@@ -157,10 +162,13 @@ export class Calls {
     await this.#pause(delayMs, entered.signal);
   }
 
-  /** What a caller is told whose patience ended before the call did that was made for it and others. */
-  unanswered(method: { readonly path: string }, repeatable: boolean): LeaseholdError {
+  /**
+   * What a caller is told whose patience ended before the call did that was made for it and others, of a server if one
+   * was asked.
+   */
+  unanswered(method: { readonly path: string }, repeatable: boolean, server: string | undefined): LeaseholdError {
     const { timeoutMs } = this.#config;
-    return unansweredError({ method: rpcName(method), server: this.#servers.current().name, timeoutMs, repeatable });
+    return unansweredError({ method: rpcName(method), server, timeoutMs, repeatable });
   }
 
   /** Ends the connection and everything under way. */
@@ -212,18 +220,19 @@ export class Calls {
     const away = this.#servers.mustReach(server) && (await this.#servers.reach(server, endMs - startMs, signal));
     signal.throwIfAborted();
     const outcome = away ? refused(away) : await this.#ask(server, call, timeoutMs, endMs, signal);
-    if (outcome.ok) this.#servers.heard(server);
-    else if (!signal.aborted) this.#servers.blame(server, outcome.error, startMs);
+    if (!outcome.ok && !signal.aborted) this.#servers.blame(server, outcome.error, startMs);
     return outcome;
   }
 
   #ask<Request, Response>(
     server: Server,
-    { method, request, repeatable, refusalOf }: Call<Request, Response>,
+    call: Call<Request, Response>,
     timeoutMs: number,
     endMs: number,
     signal: AbortSignal,
   ): Promise<Outcome<Response>> {
+    const { method, repeatable, refusalOf } = call;
+    const request = 'request' in call ? call.request : call.requestFor(server.name);
     return new Promise((resolve) => {
       const options = { deadline: this.runtime.wallMs() + endMs - this.runtime.monotonicMs() };
       const started = server.client.makeUnaryRequest<Request, Response>(
@@ -236,6 +245,7 @@ export class Calls {
         (error, response) => {
           signal.removeEventListener('abort', cancel);
           if (error) return resolve(refused(this.#toError(error, server, method, repeatable, timeoutMs)));
+          this.#servers.heard(server);
           const refusal = refusalOf?.(response as Response);
           if (refusal) return resolve(refused(refusal));
           // gRPC tells the trailers after the answer.
@@ -314,12 +324,14 @@ export class Calls {
 
   #toError(
     error: ServiceError,
-    { name }: Server,
+    server: Server,
     method: { readonly path: string },
     repeatable: boolean,
     timeoutMs: number,
   ): LeaseholdError {
-    return fromServiceError(error, { method: rpcName(method), server: name, timeoutMs, repeatable });
+    // Who refuses is not silent.
+    if (isOfServer(error)) this.#servers.heard(server);
+    return fromServiceError(error, { method: rpcName(method), server: server.name, timeoutMs, repeatable });
   }
 }
 

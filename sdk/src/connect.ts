@@ -29,7 +29,7 @@ export interface ConnectOptions {
   readonly server?: string | undefined;
   /** Servers of one installation. The first is used, and when it is away the next one. */
   readonly servers?: readonly string[] | undefined;
-  /** How servers are reached by TLS. Absent: as LEASEHOLD_TLS_CA, _CERT, _KEY and _SERVER_NAME say, or not by TLS. */
+  /** How servers are reached by TLS. Absent: as LEASEHOLD_TLS_CA, _CERT, _KEY, _SERVER_NAME and _TRUST_DOMAIN say, or not by TLS. */
   readonly tls?: TlsOptions | undefined;
   /** With TLS: whether servers on loopback and unix sockets are reached without it. Absent: by TLS, too. */
   readonly insecure?: boolean | undefined;

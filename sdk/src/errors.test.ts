@@ -15,6 +15,7 @@ import {
   PermissionDeniedError,
   UnauthenticatedError,
   UnavailableError,
+  unansweredError,
 } from './errors.js';
 import { type RefusalDetails, refuse, statusOf } from './test-support/scripted-server.js';
 
@@ -149,5 +150,10 @@ describe('errors', () => {
   test('an unknown outcome may be tried again only when repeating does no harm', () => {
     expect(decode('DEADLINE_EXCEEDED').retryable).toBe(true);
     expect(decode('DEADLINE_EXCEEDED', {}, { ...call, repeatable: false }).retryable).toBe(false);
+  });
+
+  test('no answer names who was asked, if anybody was', () => {
+    expect(unansweredError(call).message).toBe('GetSubnet got no answer from 127.0.0.1:7067 within 1000 ms');
+    expect(unansweredError({ ...call, server: undefined }).message).toBe('GetSubnet reached no server within 1000 ms');
   });
 });

@@ -159,6 +159,11 @@ export interface CallFacts {
   readonly repeatable: boolean;
 }
 
+/** Whether a server of ours said so: neither gRPC itself, nor somebody on the way. */
+export function isOfServer(error: ServiceError): boolean {
+  return detailsOf(error.metadata).info !== undefined;
+}
+
 /** Decodes what gRPC reports. */
 export function fromServiceError(error: ServiceError, given: CallFacts): LeaseholdError {
   const details = detailsOf(error.metadata);
@@ -252,12 +257,16 @@ function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts, 
 // What becomes of HTTP/2 that is sent to a server of TLS.
 const ENDED_AT_ONCE = /^No connection established\. Last error: Failed to connect/;
 
-function unansweredMessage({ method, server, timeoutMs }: CallFacts): string {
-  return `${method} got no answer from ${server} within ${timeoutMs} ms`;
+function unansweredMessage({ method, server, timeoutMs }: UnansweredCall): string {
+  const what = server === undefined ? 'reached no server' : `got no answer from ${server}`;
+  return `${method} ${what} within ${timeoutMs} ms`;
 }
 
+/** A call that nobody may have been asked for. */
+type UnansweredCall = Omit<CallFacts, 'server'> & { readonly server: string | undefined };
+
 /** No answer came in time. */
-export function unansweredError(call: CallFacts): LeaseholdError {
+export function unansweredError(call: UnansweredCall): LeaseholdError {
   const code = 'DEADLINE_EXCEEDED';
   return makeError({ code, reason: code, message: unansweredMessage(call), retryable: call.repeatable });
 }

@@ -12,6 +12,7 @@ import { Batcher, type Sender } from './batching.js';
 import type { CallOptions, Calls } from './calls.js';
 import { Checks } from './checks.js';
 import {
+  type BatchReleaseAddressesRequest,
   type BatchReleaseAddressesResponse,
   BatchReserveAddressesRequest,
   type BatchReserveAddressesResponse,
@@ -25,7 +26,11 @@ import {
   IpamServiceService as rpc,
   UpdateReservationRequest,
 } from './gen/ipam/v1/ipam_service.js';
-import { type Reservation as WireReservation, ReservationState as WireState } from './gen/ipam/v1/reservation.js';
+import {
+  type Reservation as WireReservation,
+  type ReservationKey as WireReservationKey,
+  ReservationState as WireState,
+} from './gen/ipam/v1/reservation.js';
 import { List, type ListOptions } from './pages.js';
 import { type DhcpOption, toDhcpOption } from './subnets.js';
 import { changedPaths, fromSeconds, type GuardOptions, type Labels, message, nameOf, required } from './values.js';
@@ -238,7 +243,7 @@ export class Reservations {
   async reserve(reserve: ReserveRequest, options: CallOptions = {}): Promise<ReserveResult> {
     new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
-    const bytes = bytesOf(request);
+    const bytes = bytesOfReserve(request);
     if (this.#reserves && !reserve.waitReady && mayBeJoined(options, bytes)) {
       const lane = `${request.networkId} ${request.subnetId}`;
       return this.#reserves.ask({ request, lane, bytes, signal: options.signal });
@@ -259,8 +264,8 @@ export class Reservations {
     return inBatches(reserves, async (batch) => {
       const requests = batch.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
       const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
-      const call = batchReserve(requests, wait);
-      const answer = await this.#calls.unary({ ...call, extraMs: waitMs(waitReady) }, options);
+      const call = { ...BATCH_RESERVE, request: toWireReserves(requests, wait), extraMs: waitMs(waitReady) };
+      const answer = await this.#calls.unary(call, options);
       return toReserveResults(requests, answer);
     });
   }
@@ -272,7 +277,7 @@ export class Reservations {
   async release(release: ReleaseRequest, options: CallOptions = {}): Promise<Reservation> {
     checkRelease(release);
     const item = toReleaseItem(release);
-    const bytes = RELEASE_BYTES;
+    const bytes = bytesOfRelease(item.request);
     if (this.#releases && mayBeJoined(options, bytes)) {
       const lane = item.repeatable ? 'repeatable' : 'once';
       const { reservation } = await this.#releases.ask({ request: item, lane, bytes, signal: options.signal });
@@ -286,7 +291,8 @@ export class Reservations {
   releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
     return inBatches(releases, async (batch) => {
       const items = batch.map(toReleaseItem);
-      return toReleaseResults(items, await this.#calls.unary(batchRelease(items), options));
+      const call = { ...batchRelease(items.every(({ repeatable }) => repeatable)), request: toWireReleases(items) };
+      return toReleaseResults(items, await this.#calls.unary(call, options));
     });
   }
 
@@ -354,13 +360,33 @@ function mayBeJoined({ timeoutMs, onStale }: CallOptions, bytes: number): boolea
   return timeoutMs === undefined && onStale === undefined && bytes <= LARGE_BYTES;
 }
 
+// What surrounds texts, with all that is no text; and a character, as JavaScript counts them, has up to three bytes.
+const FRAME_BYTES = 100;
+const CHARACTER_BYTES = 3;
+
 /** About how many bytes a reserve is on the wire, rather too many. */
-function bytesOf({ hostname, owner, requestId, labels, options }: ReserveAddressRequest): number {
-  let characters = hostname.length + owner.length + requestId.length;
-  for (const key in labels) characters += key.length + (labels[key] ?? '').length + 4;
+function bytesOfReserve(request: ReserveAddressRequest): number {
+  const { networkId, subnetId, mac, address, hostname, owner, requestId, labels, options } = request;
+  let characters = lengthOf(networkId, subnetId, mac, address, hostname, owner, requestId);
+  for (const key in labels) characters += lengthOf(key, labels[key] ?? '') + 4;
   for (const { value } of options) characters += value.length + 4;
-  // Ids, address and MAC; and a character, as JavaScript counts them, has up to three bytes.
-  return 200 + characters * 3;
+  return FRAME_BYTES + characters * CHARACTER_BYTES;
+}
+
+/** About how many bytes a release is on the wire, rather too many. */
+function bytesOfRelease({ subnetId, address, reservationId, mac, requestId, key }: ReleaseAddressRequest): number {
+  const texts = [subnetId, address, reservationId, mac, requestId, ...textsOfKey(key?.key)];
+  return FRAME_BYTES + lengthOf(...texts) * CHARACTER_BYTES;
+}
+
+function textsOfKey(key: WireReservationKey['key']): readonly string[] {
+  if (key?.$case === 'reservationId') return [key.value];
+  if (key?.$case === 'mac') return [key.value.networkId, key.value.mac];
+  return key ? [key.value.subnetId, key.value.address] : [];
+}
+
+function lengthOf(...texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** A release on the wire, and whether repeating it does no harm. */
@@ -369,37 +395,37 @@ interface ReleaseItem {
   readonly repeatable: boolean;
 }
 
-// A release holds no more than ids.
-const RELEASE_BYTES = 500;
-
 function toReleaseItem(release: ReleaseRequest): ReleaseItem {
   return { request: message(ReleaseAddressRequest, toWireRelease(release)), repeatable: isRepeatable(release) };
 }
 
-function batchReserve(
+const BATCH_RESERVE = {
+  method: rpc.batchReserveAddresses,
+  repeatable: true,
+  refusalOf: ({ results }: BatchReserveAddressesResponse) => refusalOfAll(results, true),
+};
+
+function toWireReserves(
   requests: readonly ReserveAddressRequest[],
   waitReady?: BatchReserveAddressesRequest['waitReady'],
-) {
-  return {
-    method: rpc.batchReserveAddresses,
-    request: { requests: [...requests], waitReady },
-    repeatable: true,
-    refusalOf: ({ results }: BatchReserveAddressesResponse) => refusalOfAll(results, true),
-  };
+): BatchReserveAddressesRequest {
+  return { requests: [...requests], waitReady };
 }
 
 function toReserveResults(requests: readonly ReserveAddressRequest[], { results }: BatchReserveAddressesResponse) {
   return toItemResults(requests, results, toReserveResult, () => true);
 }
 
-function batchRelease(items: readonly ReleaseItem[]) {
-  const repeatable = items.every((item) => item.repeatable);
+function batchRelease(repeatable: boolean) {
   return {
     method: rpc.batchReleaseAddresses,
-    request: { requests: items.map(({ request }) => request) },
     repeatable,
     refusalOf: ({ results }: BatchReleaseAddressesResponse) => refusalOfAll(results, repeatable),
   };
+}
+
+function toWireReleases(items: readonly ReleaseItem[]): BatchReleaseAddressesRequest {
+  return { requests: items.map(({ request }) => request) };
 }
 
 function toReleaseResults(items: readonly ReleaseItem[], { results }: BatchReleaseAddressesResponse) {
@@ -409,24 +435,32 @@ function toReleaseResults(items: readonly ReleaseItem[], { results }: BatchRelea
 function reserveSender(calls: Calls): Sender<ReserveAddressRequest, ReserveResult> {
   return {
     ...timesOf(calls),
-    unanswered: () => calls.unanswered(rpc.reserveAddress, true),
+    unanswered: (_, server) => calls.unanswered(rpc.reserveAddress, true, server),
     one: async (request, endMs, signal) => {
       const call = { method: rpc.reserveAddress, request, repeatable: true, endMs };
       return toReserveResult(await calls.unary(call, { signal }));
     },
-    many: async (requests, endMs, signal) =>
-      toReserveResults(requests, await calls.unary({ ...batchReserve(requests), endMs }, { signal })),
+    many: async (batch, endMs, signal) => {
+      const call = { ...BATCH_RESERVE, requestFor: (server: string) => toWireReserves(batch.ask(server)), endMs };
+      const answer = await calls.unary(call, { signal });
+      return toReserveResults(batch.asked, answer);
+    },
   };
 }
 
 function releaseSender(calls: Calls): Sender<ReleaseItem, ReleaseResult> {
   return {
     ...timesOf(calls),
-    unanswered: ({ repeatable }) => calls.unanswered(rpc.releaseAddress, repeatable),
+    unanswered: ({ repeatable }, server) => calls.unanswered(rpc.releaseAddress, repeatable, server),
     one: async (item, endMs, signal) =>
       toReleaseResult(await calls.unary({ method: rpc.releaseAddress, ...item, endMs }, { signal })),
-    many: async (items, endMs, signal) =>
-      toReleaseResults(items, await calls.unary({ ...batchRelease(items), endMs }, { signal })),
+    many: async (batch, endMs, signal) => {
+      // Of a lane either all may be repeated or none.
+      const call = batchRelease(batch.asked.every(({ repeatable }) => repeatable));
+      const requestFor = (server: string) => toWireReleases(batch.ask(server));
+      const answer = await calls.unary({ ...call, requestFor, endMs }, { signal });
+      return toReleaseResults(batch.asked, answer);
+    },
   };
 }
 

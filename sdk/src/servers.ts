@@ -110,19 +110,23 @@ export class Servers {
     if (away) link.end.abort();
   }
 
-  /** Whether a server still has to be reached, which of several is waited for only so long. */
+  /** Whether a server still has to be reached. */
   mustReach(server: Server): boolean {
-    return this.others > 0 && stateOf(server) !== connectivityState.READY;
+    return stateOf(server) !== connectivityState.READY;
   }
 
-  /** Waits until a server takes a connection or refuses it; an error: it does neither soon, or was left meanwhile. */
+  /**
+   * Waits until a server takes a connection or refuses it; an error: it does neither soon although there are others, or
+   * was left meanwhile.
+   */
   async reach(server: Server, remainingMs: number, signal: AbortSignal): Promise<LeaseholdError | undefined> {
-    const waitMs = Math.min(CONNECT_MS, remainingMs / (this.others + 1));
+    const isAlone = this.others === 0;
+    const waitMs = isAlone ? remainingMs : Math.min(CONNECT_MS, remainingMs / (this.others + 1));
     const deadline = new Date(this.#runtime.wallMs() + waitMs);
     for (let state = stateOf(server); isUndecided(state) && !signal.aborted; state = stateOf(server)) {
       server.client.getChannel().getConnectivityState(true);
-      if (await isStill(server, state, deadline, signal))
-        return unreachable(`${server.name} within ${Math.round(waitMs)} ms`);
+      if (!(await isStill(server, state, deadline, signal))) continue;
+      return isAlone ? undefined : unreachable(`${server.name} within ${Math.round(waitMs)} ms`);
     }
     return stateOf(server) === connectivityState.SHUTDOWN ? unreachable(server.name) : undefined;
   }

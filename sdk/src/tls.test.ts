@@ -8,6 +8,7 @@ import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, UnavailableError } from './errors.js';
 import type { LogFields } from './logger.js';
 import { Certificate } from './test-support/certificates.js';
+import { leasehold } from './test-support/cli.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
 import { wireStatus } from './test-support/samples.js';
 import { refuse, startScriptedServer } from './test-support/scripted-server.js';
@@ -54,6 +55,23 @@ describe('a server with TLS', () => {
     );
   });
 
+  test('is known by its trust domain', async () => {
+    const own = ours.issue({ uri: 'spiffe://plane.test/server/s1' });
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(own));
+    const localhost = fake.server.replace('127.0.0.1', 'localhost');
+    for (const server of [fake.server, localhost]) {
+      expect(await ask(server, { tls: { ca: ours.cert, trustDomain: 'plane.test' } })).toBe('ok');
+      expect(await ask(server, { tls: { ca: ours.cert, serverName: 'localhost' } })).toBeInstanceOf(UnavailableError);
+      expect(await ask(server, { tls: { ca: ours.cert } })).toMatchObject({
+        reason: 'NO_CONNECTION',
+        retryable: false,
+        message: expect.stringContaining(
+          'is of "spiffe://plane.test/server/s1", which is not of spiffe://leasehold/',
+        ) as unknown,
+      });
+    }
+  });
+
   test('gets the certificate of the client', async () => {
     await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue(), theirs));
     const own = theirs.issue({ names: ['engine'] });
@@ -74,6 +92,16 @@ describe('a failure of TLS', () => {
     ['an expired certificate', secure(ours.issue({ days: -1 })), 'its certificate has expired'],
     ['a wrong name', secure(ours.issue({ names: ['plane.test'] })), 'its certificate is for other names'],
     ['a wrong address', secure(ours.issue({ names: ['127.0.0.2'] })), 'its certificate is for other names'],
+    [
+      'another role',
+      secure(ours.issue({ uri: 'spiffe://leasehold/engine/e' })),
+      'it is no server of tls.trustDomain, the certificate is of engine/e, not of a server: give it a certificate',
+    ],
+    [
+      'no identity',
+      secure(ours.issue({ uri: 'https://localhost/certificate has expired' })),
+      'it is no server of tls.trustDomain, the certificate is of "https://localhost/certificate has expired", which is not of spiffe://leasehold/: give',
+    ],
     ['no TLS', ServerCredentials.createInsecure(), 'it does not speak TLS: connect without tls'],
   ])('by %s says so at once, and what to do', async (_, security, says) => {
     await using fake = await startScriptedServer(handlers, '127.0.0.1:0', security);
@@ -162,9 +190,21 @@ describe('files', () => {
     write('key', own.key);
     const env = { LEASEHOLD_TLS_CA: path('ca'), LEASEHOLD_TLS_CERT: path('cert'), LEASEHOLD_TLS_KEY: path('key') };
     expect(await ask(fake.server, {}, env)).toBe('ok');
-    const named = { ...env, LEASEHOLD_TLS_SERVER_NAME: 'other.test' };
-    expect(await ask(fake.server, {}, named)).toMatchObject({ reason: 'NO_CONNECTION' });
+    for (const name of ['LEASEHOLD_TLS_SERVER_NAME', 'LEASEHOLD_TLS_TRUST_DOMAIN']) {
+      expect(await ask(fake.server, {}, { ...env, [name]: 'other.test' })).toMatchObject({ reason: 'NO_CONNECTION' });
+    }
     expect(() => connectWith({}, fakeRuntime({ LEASEHOLD_TLS_CERT: path('cert') }))).toThrow(/tls\.ca is missing/);
+  });
+
+  test('are named on the command line, as is the trust domain', async () => {
+    const own = ours.issue({ uri: 'spiffe://plane.test/server/s1' });
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(own));
+    write('ca', ours.cert);
+    const line = `status --server ${fake.server} --tls-ca ${path('ca')}`;
+    expect(await leasehold(`${line} --tls-trust-domain plane.test`)).toMatchObject({ code: 0 });
+    const refused = await leasehold(line);
+    expect(refused).toMatchObject({ code: 3 });
+    expect(refused.stderr).toContain('it is no server of tls.trustDomain, ');
   });
 
   test('that changed are in use for the next connection; what does not fit together changes nothing', async () => {

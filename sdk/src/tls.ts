@@ -2,13 +2,16 @@
 //
 //   T1. Files are looked at before a connection is made, and every REREAD_MS by the calls: a certificate that was
 //       renewed is in use before the old one ends, without a timer or watcher.
-//   T2. Files that do not fit together, as in the midst of being exchanged, change nothing: what was good before stays
+//   T2. A server is known by the name or address that it is reached by and by the role in its certificate: a CA may vouch for
+//       much else that has a name, hosts and engines among it.
+//   T3. Files that do not fit together, as in the midst of being exchanged, change nothing: what was good before stays
 //       in use.
 
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
+import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials, type VerifyOptions } from '@grpc/grpc-js';
+import { whyNoServer } from './gen/identity.js';
 import type { ParsedAddress, ServerAddress } from './server-address.js';
 
 /** How servers are reached by TLS. Each is the path of a file, which is read again when it changes, or PEM itself. */
@@ -21,7 +24,11 @@ export interface TlsOptions {
   readonly key?: string | Buffer | undefined;
   /** The name that a server's certificate must hold. Absent: the one that it is reached by. */
   readonly serverName?: string | undefined;
+  /** Of whom the servers are: a certificate must be of `spiffe://NAME/server/…`. Absent: `leasehold`. */
+  readonly trustDomain?: string | undefined;
 }
+
+const DEFAULT_TRUST_DOMAIN = 'leasehold';
 
 /** What channels to one server are made with. */
 export interface ChannelSecurity {
@@ -70,11 +77,13 @@ export class Tls {
 
   /** What channels to a server are made with from now on. */
   securityOf({ target }: ServerAddress): ChannelSecurity {
-    const { serverName } = this.#options;
+    const { serverName, trustDomain = DEFAULT_TRUST_DOMAIN } = this.#options;
     const [, ip = ''] = /^\[?([^\]]*?)\]?:[0-9]+$/.exec(target) ?? [];
     const byIp = serverName === undefined && isIP(ip) !== 0;
     // TLS has no way to ask for an IP address (RFC 6066 §3), so nobody's name is asked for and the address checked here.
-    const verify: VerifyOptions = byIp ? { checkServerIdentity: (_, cert) => checkServerIdentity(ip, cert) } : {};
+    const verify: VerifyOptions = {
+      checkServerIdentity: (host, cert) => whyNotIt(byIp ? ip : host, cert, trustDomain),
+    };
     const name = byIp ? NO_NAME : serverName;
     return {
       credentials: credentials.createFromSecureContext(this.#context, verify),
@@ -84,6 +93,12 @@ export class Tls {
 }
 
 const NO_NAME = 'leasehold.invalid';
+
+function whyNotIt(name: string, cert: PeerCertificate, trustDomain: string): Error | undefined {
+  const other = checkServerIdentity(name, cert);
+  const why = other ? undefined : whyNoServer(cert.subjectaltname ?? '', trustDomain);
+  return why === undefined ? other : new Error(`This is no server: ${why}`);
+}
 
 function readContext(options: TlsOptions): Read {
   const pems: Partial<Record<(typeof PARTS)[number], string>> = {};
@@ -155,8 +170,15 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+// What `whyNotIt` says, as gRPC passes it on. It is looked for first: it may hold what somebody wrote into a certificate.
+const NO_SERVER = /Error: This is no server: (.*?)(?:\. Resolution note: .*)?$/s;
+
 /** What is wrong with the TLS of a server and what to do, from what gRPC says; undefined: something else is. */
 export function tlsProblem(details: string): string | undefined {
+  const [, why] = NO_SERVER.exec(details) ?? [];
+  if (why !== undefined) {
+    return `it is no server of tls.trustDomain, ${why}: give it a certificate with the role server, or set tls.trustDomain`;
+  }
   return CAUSES.find(([pattern]) => pattern.test(details))?.[1];
 }
 
@@ -165,16 +187,18 @@ const FROM_ENVIRONMENT = {
   cert: 'LEASEHOLD_TLS_CERT',
   key: 'LEASEHOLD_TLS_KEY',
   serverName: 'LEASEHOLD_TLS_SERVER_NAME',
+  trustDomain: 'LEASEHOLD_TLS_TRUST_DOMAIN',
 } as const;
 
 /** TLS as the environment says; undefined: it says nothing. */
 export function tlsOfEnvironment(env: Readonly<Record<string, string | undefined>>): TlsOptions | undefined {
-  const { ca, cert, key, serverName } = FROM_ENVIRONMENT;
-  if (!env[ca] && !env[cert] && !env[key] && !env[serverName]) return undefined;
+  const { ca, cert, key, serverName, trustDomain } = FROM_ENVIRONMENT;
+  if (!Object.values(FROM_ENVIRONMENT).some((name) => env[name])) return undefined;
   return {
     ca: env[ca] ?? '',
     cert: env[cert] || undefined,
     key: env[key] || undefined,
     serverName: env[serverName] || undefined,
+    trustDomain: env[trustDomain] || undefined,
   };
 }

@@ -116,6 +116,7 @@ export const GLOBAL_FLAGS = {
   tlsCert: text('FILE', 'The own certificate, for TLS'),
   tlsKey: text('FILE', 'The private key of the own certificate'),
   tlsServerName: text('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
+  tlsTrustDomain: text('NAME', 'Whose server it must be: spiffe://NAME/server/… in its certificate', 'leasehold'),
   insecure: toggle('With TLS: reach servers on this machine without it', 'false'),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),
 } satisfies Record<string, Flag<unknown>>;

@@ -183,17 +183,18 @@ function stale(io: Io): (since: Date) => void {
 }
 
 function connectionOf(globals: GlobalValues): ConnectOptions {
-  const { server: servers, tlsCa, tlsCert: cert, tlsKey: key, tlsServerName: serverName, ...same } = globals;
-  const saysTls = tlsCa ?? cert ?? key ?? serverName;
-  return { ...same, servers, tls: saysTls === undefined ? undefined : { ca: tlsCa ?? '', cert, key, serverName } };
+  const { server: servers, tlsCa, tlsCert: cert, tlsKey: key, tlsServerName, tlsTrustDomain, ...same } = globals;
+  const saysTls = tlsCa ?? cert ?? key ?? tlsServerName ?? tlsTrustDomain;
+  const tls = { ca: tlsCa ?? '', cert, key, serverName: tlsServerName, trustDomain: tlsTrustDomain };
+  return { ...same, servers, tls: saysTls === undefined ? undefined : tls };
 }
 
-const FLAGS = { serverName: 'server-name', ca: 'ca', cert: 'cert', key: 'key' } as const;
+const FLAGS = { serverName: 'server-name', trustDomain: 'trust-domain', ca: 'ca', cert: 'cert', key: 'key' } as const;
 
 /** What is wrong with options of `connect`, in the words of the command line. */
 function inFlags(problem: string): string {
   return problem
-    .replace(/\btls\.(serverName|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
+    .replace(/\btls\.(serverName|trustDomain|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
     .replace(/\bset tls\b/, 'set --tls-ca')
     .replace(/\binsecureNetwork\b/, '--insecure-network');
 }

@@ -70,6 +70,7 @@ describe('bad usage is exit 2 and names the right word', () => {
 
   test.each([
     ['--tls-cert a.pem', '--tls-ca is missing: who signs the certificates of the servers?'],
+    ['--tls-trust-domain a', '--tls-ca is missing: who signs the certificates of the servers?'],
     ['--tls-ca /nowhere/ca.pem', '--tls-ca: /nowhere/ca.pem cannot be read'],
     ['--tls-ca a --insecure-network', 'tls and --insecure-network exclude each other'],
     [

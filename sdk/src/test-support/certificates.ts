@@ -3,12 +3,15 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 
+const SERVER = 'spiffe://leasehold/server/s1';
 const DAY_MS = 86_400_000;
 
 /** What a certificate says. */
 export interface CertificateOptions {
   /** Names and addresses of a server. Absent: a CA. */
   readonly names?: readonly string[];
+  /** Who it is of. Absent: a server. */
+  readonly uri?: string;
   /** Days from now on which it ends. Absent: 1. */
   readonly days?: number;
 }
@@ -20,7 +23,11 @@ export class Certificate {
   readonly cert: string;
   readonly key: string;
 
-  private constructor(name: string, issuer: Certificate | undefined, { names, days = 1 }: CertificateOptions) {
+  private constructor(
+    name: string,
+    issuer: Certificate | undefined,
+    { names, uri = SERVER, days = 1 }: CertificateOptions,
+  ) {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#name = name;
     this.#key = privateKey;
@@ -34,11 +41,11 @@ export class Certificate {
       sequence(utcTime(Date.now() - 30 * DAY_MS), utcTime(Date.now() + days * DAY_MS)),
       nameOf(name),
       publicKey.export({ type: 'spki', format: 'der' }),
-      der(0xa3, sequence(names ? alternativeNames(names) : IS_CA)),
+      der(0xa3, sequence(names ? alternativeNames(names, uri) : IS_CA)),
     );
     const signature = sign('sha256', signed, signer.#key);
     const whole = sequence(signed, ECDSA_WITH_SHA256, der(0x03, Buffer.from([0]), signature));
-    const base64 = whole.toString('base64').replace(/.{64}/g, '$&\n');
+    const base64 = whole.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
     this.cert = `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
   }
 
@@ -81,11 +88,11 @@ function utcTime(ms: number): Buffer {
   return der(0x17, Buffer.from(text.slice(2)));
 }
 
-function alternativeNames(names: readonly string[]): Buffer {
+function alternativeNames(names: readonly string[], uri: string): Buffer {
   const each = names.map((name) =>
     isIP(name) === 4 ? der(0x87, Buffer.from(name.split('.').map(Number))) : der(0x82, Buffer.from(name)),
   );
-  return sequence(oid('551d11'), der(0x04, sequence(...each)));
+  return sequence(oid('551d11'), der(0x04, sequence(...each, der(0x86, Buffer.from(uri)))));
 }
 
 const ECDSA_WITH_SHA256 = sequence(oid('2a8648ce3d040302'));
