@@ -83,6 +83,13 @@ describe('connecting', () => {
   });
 });
 
+test('calls that are made before there is a connection leave in their order', async () => {
+  await using it = await open({ getNetwork: () => ({ network: wireNetwork }) });
+  const ids = ['a', 'b', 'c', 'd', 'e'];
+  await Promise.all(ids.map((id) => it.leasehold.networks.get(id)));
+  expect(it.fake.requests('getNetwork').map(({ networkId }) => networkId)).toEqual(ids);
+});
+
 describe('deadlines and aborts', () => {
   test('a call without an answer ends at the default timeout', async () => {
     await using it = await open({ getNetwork: () => 'never' }, { timeoutMs: 40 });

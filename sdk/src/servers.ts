@@ -123,8 +123,7 @@ export class Servers {
     const isAlone = this.others === 0;
     const waitMs = isAlone ? remainingMs : Math.min(CONNECT_MS, remainingMs / (this.others + 1));
     const deadline = new Date(this.#runtime.wallMs() + waitMs);
-    for (let state = stateOf(server); isUndecided(state) && !signal.aborted; state = stateOf(server)) {
-      server.client.getChannel().getConnectivityState(true);
+    for (let state = dial(server); isUndecided(state) && !signal.aborted; state = dial(server)) {
       if (!(await isStill(server, state, deadline, signal))) continue;
       return isAlone ? undefined : unreachable(`${server.name} within ${Math.round(waitMs)} ms`);
     }
@@ -184,6 +183,12 @@ export class Servers {
 
 function stateOf({ client }: Server): connectivityState {
   return client.getChannel().getConnectivityState(false);
+}
+
+/** Has a server dialled if it is not; the state that it has then: who waits for the same one gets on in order. */
+function dial(server: Server): connectivityState {
+  server.client.getChannel().getConnectivityState(true);
+  return stateOf(server);
 }
 
 function isUndecided(state: connectivityState): boolean {
