@@ -122,7 +122,8 @@ describe.skipIf(!(await hasMongod()))('while 64 clients on two servers reserve i
       const place = await makePlace(operator());
       for (const client of [operator(), other()]) await reserveAndRelease(client, place);
       // Both inserts that a server may have under way at once are late, on both servers.
-      const late = { failCommands: ['insert'], times: 4, blockConnection: true, blockTimeMS: 700 };
+      const slots = { failCommands: ['insert'], namespace: `${database}.slots` };
+      const late = { ...slots, times: 4, blockConnection: true, blockTimeMS: 700 };
       await using _ = await node.failCommand(late);
       const [first = operator(), ...others] = clients;
       const reserves = [reserve(first, place, change.forbidden), ...others.map((client) => reserve(client, place))];

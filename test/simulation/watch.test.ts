@@ -1,6 +1,7 @@
 // Watches, through the product's use cases, in virtual time.
 
 import { EventEmitter } from 'node:events';
+import { Metadata } from '@grpc/grpc-js';
 import { WatchEventsRequest } from '@leasehold/proto/ipam/v1/ipam_service';
 import { formatIpv4 } from '@leasehold/proto/values';
 import type { Watch, WatchCommand, Watched } from '@leasehold/server/app/events';
@@ -293,6 +294,7 @@ describe('a watch ends', () => {
 /** A stream of WatchEvents whose reader takes nothing until it reads. */
 class PlayedStream extends EventEmitter {
   readonly request: WatchEventsRequest;
+  readonly metadata = new Metadata();
   readonly destroyed = false;
   readonly writableEnded = false;
   cancelled = false;
@@ -322,6 +324,10 @@ class PlayedStream extends EventEmitter {
 
   getPath(): string {
     return 'WatchEvents';
+  }
+
+  getAuthContext(): object {
+    return {};
   }
 }
 

@@ -33,6 +33,8 @@ export interface FailCommand {
   readonly times?: number;
   /** How many are spared first; then all until disposed. */
   readonly skip?: number;
+  /** Only on this collection, as `db.slots`; absent: on all. */
+  readonly namespace?: string;
   /** Only of clients whose URI says `appName=…`; absent: of all. */
   readonly appName?: string;
   /** Ends the connection; the command is not carried out. */
