@@ -1,6 +1,6 @@
 // Mistakes of the leading server: in its lead, its plans and its brakes (protocol.md §5, docs/placement.md).
 
-import { ANY, type ListedMutant, RESTARTS, SCENE_FIELDS, SICK } from './listed.js';
+import { ANY, type ListedMutant, SCENE_FIELDS, SICK } from './listed.js';
 
 /** See the top of the file. */
 export const HOLDER_MUTANTS: readonly ListedMutant[] = [
@@ -124,18 +124,6 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
     ],
     caughtBy: ['S8'],
     field: SICK,
-  },
-  {
-    name: 'no-grace-after-starts',
-    rule: 'placement',
-    mistake: 'A server that just began to lead gives hosts no time to find it',
-    module: '@leasehold/server/app/fleet',
-    edits: [
-      ['this.#termGraceMs = this.#graceMs;', 'this.#termGraceMs = 0;'],
-      ['this.#restartGraceMs = this.#termGraceMs;', 'this.#restartGraceMs = 0;'],
-    ],
-    caughtBy: ['S8'],
-    field: RESTARTS,
   },
   {
     name: 'broken-streams-are-dead-hosts',
