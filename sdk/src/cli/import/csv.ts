@@ -1,18 +1,10 @@
 // Reservations from CSV (RFC 4180): a header row names the columns, in any order.
 
+import { type Parsed as ParsedValue, parseHostname } from '../../gen/values.js';
 import type { Finding } from '../findings.js';
 import { nearest } from '../nearest.js';
 import { type Entry, type Parsed, problem } from './entry.js';
-import {
-  isLabelKey,
-  parseAddress,
-  parseHostname,
-  parseId,
-  parseLabelValue,
-  parseMac,
-  parseOwner,
-  type Value,
-} from './values.js';
+import { isLabelKey, parseAddress, parseId, parseLabelValue, parseMac, parseOwner } from './values.js';
 
 /** A record and the line on which it begins. */
 interface CsvRecord {
@@ -43,7 +35,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   network_id: 'networkId',
 };
 
-const PARSERS: Readonly<Record<Field, (text: string) => Value<string>>> = {
+const PARSERS: Readonly<Record<Field, (text: string) => ParsedValue<string>>> = {
   mac: parseMac,
   address: parseAddress,
   hostname: parseHostname,
@@ -107,7 +99,7 @@ function toEntry({ line, fields }: CsvRecord, columns: readonly Column[]): Entry
   const values: Partial<Record<Field, string>> = {};
   const labels: Record<string, string> = {};
   const findings: Finding[] = [];
-  const take = (parsed: Value<string>, keep: (value: string) => void) => {
+  const take = (parsed: ParsedValue<string>, keep: (value: string) => void) => {
     if (parsed.ok) keep(parsed.value);
     else findings.push(problem(line, parsed.problem));
   };

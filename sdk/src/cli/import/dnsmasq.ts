@@ -2,9 +2,10 @@
 //
 // Its fields may stand in any order and are told apart by how they look, as dnsmasq does it.
 
+import { type Parsed as ParsedValue, parseHostname } from '../../gen/values.js';
 import type { Finding } from '../findings.js';
 import { type Entry, leftOut, type Parsed, problem } from './entry.js';
-import { parseAddress, parseHostname, parseMac, type Value } from './values.js';
+import { parseAddress, parseMac } from './values.js';
 
 /** One field of a line. */
 type Field =
@@ -73,7 +74,7 @@ function takeValues(line: number, fields: readonly Field[]): (Entry & { readonly
   if (addresses.length > 1) return problem(line, 'names several addresses, a MAC has one', 'Leave one of them');
   if (names.length > 1) return problem(line, 'names the host twice');
   const [label = '', ...rest] = name?.split('.') ?? [];
-  const parsed: readonly Value<string>[] = [
+  const parsed: readonly ParsedValue<string>[] = [
     parseMac(mac),
     ...(address === undefined ? [] : [parseAddress(address)]),
     ...(name === undefined ? [] : [parseHostname(label)]),

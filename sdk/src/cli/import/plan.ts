@@ -4,13 +4,13 @@
 //   I2. What is there already is left as it is: an import that is repeated does nothing.
 //   I3. Within a network no MAC and no address is planned twice.
 
+import { cidrContains, firstAddress, type Ipv4, lastAddress, parseCidr, parseIpv4 } from '../../gen/values.js';
 import type { Network } from '../../networks.js';
 import type { Reservation, ReserveItem } from '../../reservations.js';
 import type { Subnet } from '../../subnets.js';
 import type { Finding } from '../findings.js';
 import { cellText } from '../output.js';
 import { type Entry, leftOut, problem } from './entry.js';
-import { blockOf, ipv4Number } from './values.js';
 
 /** What holds for entries that do not say it themselves. */
 export interface Defaults {
@@ -101,22 +101,28 @@ function subnetOf(
 }
 
 function holds(cidr: string, address: string): boolean {
-  const { first, last } = blockOf(cidr);
-  const number = ipv4Number(address) ?? -1;
-  return number >= first && number <= last;
+  const block = parseCidr(cidr);
+  const number = numberOf(address);
+  return block.ok && number !== undefined && cidrContains(block.value, number);
 }
 
 function cannotHold({ subnetId, cidr, gateway, excludedRanges }: Subnet, address: string): string | undefined {
-  const number = ipv4Number(address) ?? -1;
-  const { first, last } = blockOf(cidr);
-  if (!holds(cidr, address)) return `${address} is not in subnet ${subnetId} (${cidr})`;
-  if (number === first) return `${address} is the network address of subnet ${subnetId}`;
-  if (number === last) return `${address} is the broadcast address of subnet ${subnetId}`;
+  const [block, number] = [parseCidr(cidr), numberOf(address)];
+  if (!block.ok || number === undefined || !cidrContains(block.value, number)) {
+    return `${address} is not in subnet ${subnetId} (${cidr})`;
+  }
+  if (number === firstAddress(block.value)) return `${address} is the network address of subnet ${subnetId}`;
+  if (number === lastAddress(block.value)) return `${address} is the broadcast address of subnet ${subnetId}`;
   if (address === gateway) return `${address} is the gateway of subnet ${subnetId}`;
   const excluded = excludedRanges.some(
-    (range) => number >= (ipv4Number(range.first) ?? Infinity) && number <= (ipv4Number(range.last) ?? -1),
+    ({ first, last }) => number >= (numberOf(first) ?? Infinity) && number <= (numberOf(last) ?? -1),
   );
   return excluded ? `${address} is excluded in subnet ${subnetId}` : undefined;
+}
+
+function numberOf(address: string): Ipv4 | undefined {
+  const parsed = parseIpv4(address);
+  return parsed.ok ? parsed.value : undefined;
 }
 
 /** Plans each entry; `reservations` are all of the networks concerned, also the quarantined. */
