@@ -29,10 +29,10 @@ const NEVER = Number.NEGATIVE_INFINITY;
 // Agents look for who leads every 5 s at most: who comes later than that after the first one could not come.
 const LOOKING_MS = 5_000;
 
-/** A session begins. `firstMs`: when the first of all hosts showed contact since this server leads. */
-export function greeted(before: Contact | undefined, firstMs: number | undefined, nowMs: number): Contact {
+/** A session begins. `firstOfAllMs`: when the first of all hosts showed contact since this server leads. */
+export function greeted(before: Contact | undefined, firstOfAllMs: number | undefined, nowMs: number): Contact {
   if (before) return { ...before, known: undefined };
-  const shownMs = Math.min(nowMs, (firstMs ?? nowMs) + LOOKING_MS);
+  const shownMs = Math.min(nowMs, (firstOfAllMs ?? nowMs) + LOOKING_MS);
   return { shownMs, isShown: false, mendedMs: NEVER, firstMs: NEVER, known: undefined };
 }
 
