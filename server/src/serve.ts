@@ -165,14 +165,14 @@ async function listenOrFail(
   };
   try {
     return {
-      engines: await listen(
-        ...([options.listen, engines, engineLimits(options), descriptors, engineAccepting] as const),
-        securing?.(engineTlsAccepting),
-      ),
-      agents: await listen(
-        ...([options.agentListen, agents, agentLimits(options), descriptors, agentAccepting] as const),
-        securing?.(agentAccepting),
-      ),
+      engines: await listen(options.listen, engines, engineLimits(options), descriptors, {
+        accepting: engineAccepting,
+        securing: securing?.(engineTlsAccepting),
+      }),
+      agents: await listen(options.agentListen, agents, agentLimits(options), descriptors, {
+        accepting: agentAccepting,
+        securing: securing?.(agentAccepting),
+      }),
       scrapes: options.metricsListen && (await listenForScrapes(options.metricsListen, prometheus)),
     };
   } catch (error) {

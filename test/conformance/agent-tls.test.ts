@@ -63,8 +63,7 @@ async function serve(
     { name: 'ipam.v1.HostAgentService', definition: HostAgentServiceService, handlers },
     AGENT_LIMITS,
     readDescriptors(),
-    accepting,
-    { files, ...ports, accepting, trustDomain: 'leasehold', isSecure: () => true },
+    { accepting, securing: { files, ...ports, accepting, trustDomain: 'leasehold', isSecure: () => true } },
   );
   const [endpoint] = listener.endpoints;
   if (endpoint?.kind !== 'tcp') throw new Error('Not listening');

@@ -154,7 +154,7 @@ describe('a listener that lets in by a rate', () => {
       { kind: 'unix', path },
       { kind: 'tcp', host: 'localhost', port: 0 },
     ] as const;
-    paced = await listen(endpoints, twoCalls(), ENGINE_LIMITS, readDescriptors(), accepting);
+    paced = await listen(endpoints, twoCalls(), ENGINE_LIMITS, readDescriptors(), { accepting });
   });
 
   afterEach(async () => {
@@ -209,7 +209,7 @@ describe('a listener that lets in by a rate', () => {
 
   test('says why it cannot listen', async () => {
     const accepting = { limits: LIMITS, clock, metrics: NO_METRICS, of: 'agent' } as const;
-    const again = listen([...paced.endpoints].slice(1), twoCalls(), ENGINE_LIMITS, readDescriptors(), accepting);
+    const again = listen([...paced.endpoints].slice(1), twoCalls(), ENGINE_LIMITS, readDescriptors(), { accepting });
     await expect(again).rejects.toThrow('it is in use by another program');
   });
 });

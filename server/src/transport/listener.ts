@@ -76,14 +76,21 @@ export interface Listener {
   drain(graceMs: number): Promise<void>;
 }
 
-/** Listens on all endpoints, or on none; `accepting`: absent, whoever comes without TLS is let in; `securing`: absent, there is no TLS. */
+/** How a listener lets in who comes. */
+export interface Admission {
+  /** Absent: whoever comes without TLS is let in at once. */
+  readonly accepting?: Accepting | undefined;
+  /** Absent: there is no TLS. */
+  readonly securing?: Securing | undefined;
+}
+
+/** Listens on all endpoints, or on none. */
 export async function listen(
   endpoints: readonly Endpoint[],
   service: Service,
   limits: ListenerLimits,
   descriptors: Descriptors,
-  accepting?: Accepting,
-  securing?: Securing,
+  { accepting, securing }: Admission = {},
 ): Promise<Listener> {
   const health = new Health([service.name]);
   const server = new Server({

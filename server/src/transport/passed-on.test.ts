@@ -85,10 +85,11 @@ async function start(name: string, shows: Credentials): Promise<Running> {
     { name: 'ipam.v1.IpamService', definition: rpc, handlers },
     ENGINE_LIMITS,
     readDescriptors(),
-    undefined,
     {
-      ...{ files, clock, log, metrics: NO_METRICS, trustDomain: 'leasehold', isSecure: () => true },
-      accepting: { limits: AGENT_ACCEPTS, clock, metrics: NO_METRICS, of: 'engine' },
+      securing: {
+        ...{ files, clock, log, metrics: NO_METRICS, trustDomain: 'leasehold', isSecure: () => true },
+        accepting: { limits: AGENT_ACCEPTS, clock, metrics: NO_METRICS, of: 'engine' },
+      },
     },
   );
   const [endpoint] = listener.endpoints;

@@ -59,10 +59,11 @@ beforeEach(async () => {
     service,
     ENGINE_LIMITS,
     readDescriptors(),
-    undefined,
     {
-      ...{ files, clock, log, metrics, accepting, trustDomain: 'leasehold' },
-      isSecure: (endpoint) => endpoint.kind === 'tcp' && endpoint.host === '127.0.0.1',
+      securing: {
+        ...{ files, clock, log, metrics, accepting, trustDomain: 'leasehold' },
+        isSecure: (endpoint) => endpoint.kind === 'tcp' && endpoint.host === '127.0.0.1',
+      },
     },
   );
   port = portOf(0);
