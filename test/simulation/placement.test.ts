@@ -502,6 +502,22 @@ describe('the control plane is the sick one', () => {
     expect(installation.answering('red')).toEqual([first === 'h1' ? 'h2' : 'h1']);
   });
 
+  test('that a server has just started holds no longer than until the last host shows that it hears it', async () => {
+    await redOn(['h1', 'h2', 'h3']);
+    await installation.killServer();
+    await installation.startServer();
+    const { status } = installation.plane.useCases;
+    const isUnheard = () => status.get().brakes.some(({ kind }) => kind === 'START');
+    const { agents } = installation.plane;
+    const shown = () => ['h1', 'h2', 'h3'].filter((hostId) => agents.host(hostId)?.contact?.isShown).length;
+    while (shown() < 3) {
+      expect(isUnheard()).toBe(true);
+      await installation.advance(10);
+    }
+    await installation.advance(100);
+    expect(isUnheard()).toBe(false);
+  });
+
   test('a host that died with the server is forgotten no sooner than it is known to be away', async () => {
     await redOn(['h1', 'h2']);
     await installation.killServer();

@@ -270,7 +270,7 @@ export class AgentSessions implements DhcpProvider, HostObserver, StreamOwner, S
     }
     switch (message.$case) {
       case 'heartbeat':
-        this.#hosts.knows(host, message.value.acknowledgedSequence);
+        if (this.#hosts.knows(host, message.value.acknowledgedSequence)) this.#changed();
         this.#heartbeat(session, host, message.value.sequence, message.value.tables);
         return undefined;
       case 'deliveryAck':

@@ -130,13 +130,15 @@ export class HeardHosts {
     host.lastSignMs = host.lastHeardMs;
   }
 
-  /** A heartbeat said which acknowledgement its agent has. */
-  knows(host: HeardHost, acknowledged: bigint): void {
+  /** A heartbeat said which acknowledgement its agent has; answers whether it is the first one that shows contact. */
+  knows(host: HeardHost, acknowledged: bigint): boolean {
+    const isFirst = host.contact?.isShown === false;
     if (host.contact) {
       host.contact = shown(host.contact, acknowledged, slowest(host.dictated).intervalMs, host.lastHeardMs);
       this.#firstShownMs ??= host.lastHeardMs;
     }
     host.dictated = knows(host.dictated, acknowledged);
+    return isFirst;
   }
 
   /** The acknowledgement of this heartbeat is being sent, and dictates `pace`. */
