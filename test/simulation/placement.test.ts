@@ -1,6 +1,6 @@
 // The manager with real agents in virtual time: who serves what, and what moves when something fails.
 
-import type { NetworkId, Uid } from '@leasehold/server/domain/ids';
+import type { HostId, NetworkId, Uid } from '@leasehold/server/domain/ids';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CALL } from './commands.js';
 import { accepted, Installation } from './installation.js';
@@ -509,7 +509,8 @@ describe('the control plane is the sick one', () => {
     const { status } = installation.plane.useCases;
     const isUnheard = () => status.get().brakes.some(({ kind }) => kind === 'START');
     const { agents } = installation.plane;
-    const shown = () => ['h1', 'h2', 'h3'].filter((hostId) => agents.host(hostId)?.contact?.isShown).length;
+    const hosts = ['h1', 'h2', 'h3'] as HostId[];
+    const shown = () => hosts.filter((hostId) => agents.host(hostId)?.contact?.isShown).length;
     while (shown() < 3) {
       expect(isUnheard()).toBe(true);
       await installation.advance(10);
