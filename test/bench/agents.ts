@@ -1,5 +1,6 @@
-// Benchmark `agents`: ten thousand agent sessions on one server, by plain connections: what they cost while nothing
-// happens, and how they come back when the server was killed and started again.
+// Benchmarks `agents` and `agents-tls`: ten thousand agent sessions on one server, by plain connections or by mutual TLS, each
+// host with a certificate of its own: what they cost while nothing happens, and how they come back when the server was
+// killed and started again.
 //
 //   G1. The server's processor time is counted over STEADY_MS, after all sessions were open for a while; memory is what is
 //       resident then, less what was before the first agent.
@@ -10,6 +11,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import type { Leasehold } from '@leasehold/sdk';
+import { TestAuthority } from '@leasehold/server/testing/test-authority';
 import { temporaryDirectory } from '../support/sandbox.js';
 import { TestServer } from '../support/test-server.js';
 import {
@@ -39,23 +42,36 @@ const TARGET_DELAY_MS = 250;
 export const agents: Benchmark = {
   name: 'agents',
   summary: '10,000 agent sessions on one server: what they cost, and how they come back after a restart',
-  run,
+  run: (progress, options) => measure(progress, options),
 };
 
-async function run(progress: Progress, { size }: BenchmarkOptions): Promise<readonly Measurement[]> {
+/** See the top of the file. */
+export const agentsByTls: Benchmark = {
+  name: 'agents-tls',
+  summary: 'the same by mutual TLS',
+  run: async (progress, options) => measure(progress, options, await TestAuthority.make()),
+};
+
+async function measure(
+  progress: Progress,
+  { size }: BenchmarkOptions,
+  authority?: TestAuthority,
+): Promise<readonly Measurement[]> {
   const count = AGENTS[size];
   expectDescriptors(count);
   using directory = temporaryDirectory('agents-');
   await using server = new TestServer(directory.path, '', `embedded:${join(directory.path, 'data')}`);
+  if (authority) server.secure(authority.flags(directory.path, 'server', await authority.issue('server/s')));
   await server.start();
   const networks = Math.ceil(count / PER_NETWORK);
-  await makeNetworks(server, networks);
+  await makeNetworks(await clientOf(server, authority), networks);
   const before = residentBytes(server.process.pid);
   progress(`starting ${count} agents`);
   await using hosts = await ManyAgents.start(count, {
     perSecond: STARTED_PER_S,
     networks,
     servers: [server.agentEndpoint],
+    authority: authority?.made,
   });
   await hosts.open(Number.NEGATIVE_INFINITY, PATIENCE_MS);
   await setTimeout(SETTLED_AFTER_MS);
@@ -92,8 +108,13 @@ async function run(progress: Progress, { size }: BenchmarkOptions): Promise<read
   ];
 }
 
-async function makeNetworks(server: TestServer, networks: number): Promise<void> {
-  const leasehold = server.client();
+async function clientOf(server: TestServer, authority: TestAuthority | undefined): Promise<Leasehold> {
+  if (!authority) return server.client();
+  const { certificate: cert, key } = await authority.issue('engine/bench');
+  return server.client({ tls: { ca: authority.pem, cert, key } });
+}
+
+async function makeNetworks(leasehold: Leasehold, networks: number): Promise<void> {
   for (let n = 0; n < networks; n++) {
     await leasehold.networks.create({ networkId: `n${n}`, dhcpServerCount: 2 });
     await leasehold.subnets.create({ subnetId: `n${n}`, networkId: `n${n}`, cidr: '10.0.0.0/24' });

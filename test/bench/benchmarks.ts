@@ -1,6 +1,6 @@
 // All benchmarks, in the order in which they run.
 
-import { agents } from './agents.js';
+import { agents, agentsByTls } from './agents.js';
 import type { Benchmark } from './benchmark.js';
 import { changeToAgents } from './change-to-agents.js';
 import { dhcpPeers } from './dhcp-peers.js';
@@ -37,6 +37,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   planning,
   flood,
   agents,
+  agentsByTls,
   changeToAgents,
   failover,
   goIpam,

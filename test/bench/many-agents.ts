@@ -1,5 +1,6 @@
 // Agents by the thousand, some thousand in a process: the product's own sessions over gRPC, without a host below them.
 
+import type { Credentials } from '@leasehold/server/adapters/pki/certificates';
 import { TaskProgram } from './child.js';
 
 /** What the program is asked. */
@@ -12,11 +13,19 @@ export type AgentsTask =
       readonly perSecond: number;
       readonly networks: number;
       readonly servers: readonly string[];
+      /** The CA that vouches for each of them, and for the servers; absent: there is no TLS. */
+      readonly authority?: Credentials | undefined;
     }
   /** Waits until all sessions that began after `sinceMs` are open: of every host one. */
   | { readonly kind: 'open'; readonly sinceMs: number; readonly patienceMs: number }
   /** Waits until every host that serves its network has this reservation. */
   | { readonly kind: 'has'; readonly networkId: string; readonly reservationId: string; readonly patienceMs: number };
+
+/** How they are started. */
+export type ManyAgentsOptions = Pick<
+  AgentsTask & { kind: 'start' },
+  'perSecond' | 'networks' | 'servers' | 'authority'
+>;
 
 /** What it answers: times on CLOCK_MONOTONIC, which is one for all processes of a machine. */
 export interface AgentsResult {
@@ -39,10 +48,7 @@ export class ManyAgents implements AsyncDisposable {
   readonly #programs: TaskProgram<AgentsTask, AgentsResult>[] = [];
 
   /** Starts hosts 0 to `count - 1`; resolves when all were started, not yet connected. */
-  static async start(
-    count: number,
-    { perSecond, networks, servers }: { perSecond: number; networks: number; servers: readonly string[] },
-  ): Promise<ManyAgents> {
+  static async start(count: number, options: ManyAgentsOptions): Promise<ManyAgents> {
     const agents = new ManyAgents();
     const processes = Math.ceil(count / PER_PROCESS);
     for (let first = 0; first < count; first += PER_PROCESS) {
@@ -51,8 +57,8 @@ export class ManyAgents implements AsyncDisposable {
     }
     const starting = agents.#programs.map((program, n) => {
       const first = n * PER_PROCESS;
-      const task = { kind: 'start' as const, first, count: Math.min(PER_PROCESS, count - first), networks, servers };
-      return program.run({ ...task, perSecond: perSecond / processes });
+      const perSecond = options.perSecond / processes;
+      return program.run({ ...options, kind: 'start', first, count: Math.min(PER_PROCESS, count - first), perSecond });
     });
     await Promise.all(starting);
     return agents;

@@ -52,7 +52,7 @@ export class TestServer implements AsyncDisposable {
     this.#machine = machine;
   }
 
-  /** Makes it speak TLS on the network, from its next start on, with these flags. */
+  /** Makes it speak TLS from its next start on, with these flags: to the network, or, where it has no machine, to all. */
   secure(flags: readonly string[]): void {
     this.#tls = flags;
   }
@@ -73,8 +73,8 @@ export class TestServer implements AsyncDisposable {
   async start(args: readonly string[] = [], options: StartOptions = {}): Promise<void> {
     const peers = this.#machine && `${this.#machine.address}:7067`;
     const all = [
-      ...(this.#tls ?? []),
-      peers && !this.#tls ? '--insecure-network' : '--insecure',
+      ...(this.#tls ?? [peers ? '--insecure-network' : '--insecure']),
+      ...(this.#tls && peers ? ['--insecure'] : []),
       ...(peers ? ['--listen', peers, '--advertise', peers] : []),
       ...['--listen', this.apiEndpoint],
       ...['--agent-listen', this.agentEndpoint],

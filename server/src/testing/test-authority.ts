@@ -19,22 +19,27 @@ export interface Good {
 /** A CA. */
 export class TestAuthority {
   readonly #authority: Authority;
-  readonly #made: Credentials;
+  /** What it is made of, for `read` in another process. */
+  readonly made: Credentials;
 
   private constructor(authority: Authority, made: Credentials) {
     this.#authority = authority;
-    this.#made = made;
+    this.made = made;
   }
 
   /** Makes one. */
   static async make(trustDomain = 'leasehold'): Promise<TestAuthority> {
-    const made = await Authority.make(trustDomain, ALWAYS, systemCrypto);
+    return TestAuthority.read(await Authority.make(trustDomain, ALWAYS, systemCrypto));
+  }
+
+  /** One that was made. */
+  static async read(made: Credentials): Promise<TestAuthority> {
     return new TestAuthority(await Authority.read(made, systemCrypto), made);
   }
 
   /** Its certificate, as PEM. */
   get pem(): string {
-    return this.#made.certificate;
+    return this.made.certificate;
   }
 
   /** A good certificate: `engine/ovirt`. */
@@ -53,7 +58,7 @@ export class TestAuthority {
   /** The flags of a program that shows this, whose files go into a directory. */
   flags(directory: string, name: string, shows: Credentials): readonly string[] {
     const { certificate, key } = writeOver(directory, name, shows);
-    const ca = writeOver(directory, 'ca', this.#made).certificate;
+    const ca = writeOver(directory, 'ca', this.made).certificate;
     return ['--tls-cert', certificate, '--tls-key', key, '--tls-ca', ca];
   }
 

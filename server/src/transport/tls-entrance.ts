@@ -7,7 +7,12 @@
 
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import {
+  createServer,
+  type PeerCertificate as NodeCertificate,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
 import { experimental, type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock } from '@leasehold/program/clock';
 import type { Log } from '@leasehold/program/log';
@@ -18,7 +23,7 @@ import type { CallRates } from '../domain/call-rate.js';
 import type { Metrics } from '../ports/metrics.js';
 import { cardOf, guard } from './callers.js';
 import type { Entrance } from './doors.js';
-import { type Peer, peerOf } from './peer.js';
+import { type Peer, type PeerCertificate, peerOf } from './peer.js';
 
 /** What TLS is spoken with. */
 export interface TlsEntranceOptions {
@@ -97,10 +102,9 @@ export class TlsEntrance implements Entrance {
       socket.destroy();
       return;
     }
-    const certificate = socket.getPeerX509Certificate();
     const error = socket.authorized ? '' : String(socket.authorizationError);
-    const peer = peerOf(certificate, error, this.#options.trustDomain);
-    if (peer.kind === 'unknown') this.#count(peer, socket, certificate?.subject);
+    const peer = peerOf(shownBy(socket), error, this.#options.trustDomain);
+    if (peer.kind === 'unknown') this.#count(peer, socket);
     this.#limit(socket, peer);
     const card = cardOf(peer);
     socket.getPeerCertificate = () => card;
@@ -122,7 +126,7 @@ export class TlsEntrance implements Entrance {
     socket.on('close', () => timer.cancel());
   }
 
-  #count({ reason, problem }: Peer & { readonly kind: 'unknown' }, socket: TLSSocket, subject = ''): void {
+  #count({ reason, problem }: Peer & { readonly kind: 'unknown' }, socket: TLSSocket): void {
     const { clock, log, metrics } = this.#options;
     metrics.count('connectionsUnauthenticated', { reason });
     const logged = this.#logged.get(reason) ?? { nextMs: -Infinity, unsaid: 0 };
@@ -135,12 +139,18 @@ export class TlsEntrance implements Entrance {
     log.warn('a TLS connection of nobody who is known', {
       from,
       problem,
-      subject: quote(subject),
+      subject: quote(socket.getPeerX509Certificate()?.subject ?? ''),
       unsaid: logged.unsaid,
     });
     logged.nextMs = clock.now() + LOGGED_EVERY_MS;
     logged.unsaid = 0;
   }
+}
+
+/** By the older call: the other copies the whole chain, and ten thousand connections would each take 7 kB more. */
+function shownBy(socket: TLSSocket): PeerCertificate | undefined {
+  const { subjectaltname, valid_to: validTo } = socket.getPeerCertificate() as Partial<NodeCertificate>;
+  return validTo === undefined ? undefined : { subjectAltName: subjectaltname, validTo };
 }
 
 function contextOf({ cert, key, ca }: TlsMaterial) {
