@@ -6,7 +6,7 @@
 
 import { type FieldViolation, makeError } from './errors.js';
 import { type Parsed, parseCidr, parseIpv4, parseMac } from './gen/values.js';
-import type { ReservationKey } from './reservations.js';
+import type { NamedReservation } from './reservations.js';
 
 /** Collects what is wrong with a request. */
 export class Checks {
@@ -44,10 +44,10 @@ export class Checks {
   }
 
   /** What a reservation is named by; `prefix`: where it stands in the request. */
-  key(key: ReservationKey, prefix = ''): this {
+  key(key: NamedReservation, prefix = ''): this {
     const nested = (name: string) => (prefix === '' ? '' : `${prefix}${name}.`);
-    if ('address' in key) return this.address(`${nested('address')}address`, key.address);
-    return 'networkId' in key ? this.mac(`${nested('mac')}mac`, key.mac) : this;
+    if (key.$case === 'address') return this.address(`${nested('address')}address`, key.value.address);
+    return key.$case === 'mac' ? this.mac(`${nested('mac')}mac`, key.value.mac) : this;
   }
 
   /** Throws InvalidArgumentError if anything is wrong. */

@@ -5,7 +5,9 @@
 //   R2. A release is retried only when it names its tenure (`reservationId`) or itself (`requestId`): by address or
 //       MAC alone, the second attempt could release what somebody reserved after the first. A batch is retried only
 //       when each of its items may be.
-//   R3. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
+//   R3. A reservation that is read, changed or released as it was answered is that tenure: its address and its MAC may
+//       be of another one by now.
+//   R4. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
 
 import { type ItemResult, inBatches, refusalOfAll, toItemResults } from './batches.js';
 import { Batcher, type Sender } from './batching.js';
@@ -100,7 +102,10 @@ export interface ReservationConflict {
   readonly hostId: string;
 }
 
-/** Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). */
+/**
+ * Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). A
+ * `Reservation` names itself, by its id.
+ */
 export type ReservationKey =
   | { readonly reservationId: string }
   | { readonly subnetId: string; readonly address: string }
@@ -298,8 +303,9 @@ export class Reservations {
 
   /** Answers one reservation. */
   async get(key: ReservationKey, options?: CallOptions): Promise<Reservation> {
-    new Checks().key(key).pass();
-    const request = message(GetReservationRequest, { key: toWireKey(key) });
+    const named = toWireKey(key);
+    new Checks().key(named).pass();
+    const request = message(GetReservationRequest, { key: named });
     const answer = await this.#calls.unary({ method: rpc.getReservation, request, repeatable: true }, options);
     return toReservation(answer.reservation);
   }
@@ -322,10 +328,11 @@ export class Reservations {
     changes: ReservationChanges,
     options?: CallOptions & GuardOptions,
   ): Promise<Reservation> {
-    new Checks().key(key, 'key.').pass();
+    const named = toWireKey(key);
+    new Checks().key(named, 'key.').pass();
     const etag = options?.etag ?? '';
     const updateMask = changedPaths(changes, PATHS);
-    const request = message(UpdateReservationRequest, { ...toWireUpdate(key, { ...changes, etag }), updateMask });
+    const request = message(UpdateReservationRequest, { ...toWireUpdate(named, { ...changes, etag }), updateMask });
     const call = { method: rpc.updateReservation, request, repeatable: etag === '' };
     return toReservation((await this.#calls.unary(call, options)).reservation);
   }
@@ -342,10 +349,11 @@ export class Reservations {
 }
 
 function checkRelease(release: ReleaseRequest): void {
+  const key = toReleaseKey(release);
   // A release by address has the short form on the wire.
-  const checks = new Checks().key(release, 'address' in release ? '' : 'key.');
+  const checks = new Checks().key(key, key.$case === 'address' ? '' : 'key.');
   // By MAC it is the key itself.
-  if (!('networkId' in release)) checks.optionalMac('mac', release.mac);
+  if (key.$case !== 'mac') checks.optionalMac('mac', release.mac);
   checks.pass();
 }
 
@@ -487,31 +495,52 @@ function toWireWait({ servers, timeoutMs }: WaitReady) {
   return { servers, timeout: timeoutMs === undefined ? undefined : fromSeconds(timeoutMs / 1_000) };
 }
 
-function toWireKey(key: ReservationKey) {
-  if ('address' in key) return { $case: 'address' as const, value: key };
-  if ('networkId' in key) return { $case: 'mac' as const, value: key };
-  return { $case: 'reservationId' as const, value: key.reservationId };
+/** A reservation as it is named on the wire. */
+export type NamedReservation =
+  | { readonly $case: 'reservationId'; readonly value: string }
+  | { readonly $case: 'address'; readonly value: { readonly subnetId: string; readonly address: string } }
+  | { readonly $case: 'mac'; readonly value: { readonly networkId: string; readonly mac: string } };
+
+/** All that a key may hold. */
+interface KeyParts {
+  readonly reservationId?: string | undefined;
+  readonly subnetId?: string | undefined;
+  readonly address?: string | undefined;
+  readonly networkId?: string | undefined;
+  readonly mac?: string | undefined;
+}
+
+function toWireKey(key: ReservationKey): NamedReservation {
+  const { reservationId = '', subnetId = '', address, networkId, mac = '' }: KeyParts = key;
+  if (reservationId !== '') return { $case: 'reservationId', value: reservationId };
+  if (address !== undefined) return { $case: 'address', value: { subnetId, address } };
+  if (networkId !== undefined) return { $case: 'mac', value: { networkId, mac } };
+  return { $case: 'reservationId', value: reservationId };
+}
+
+/** What a release is by: beside an address or MAC its `reservationId` is a guard. */
+function toReleaseKey({ reservationId, ...rest }: ReleaseRequest): NamedReservation {
+  const { address, networkId }: KeyParts = rest;
+  const isGuarded = address !== undefined || networkId !== undefined;
+  return toWireKey({ ...rest, reservationId: isGuarded ? '' : (reservationId ?? '') });
 }
 
 function toWireRelease(release: ReleaseRequest) {
   const { reservationId, mac, guestStopped, requestId } = release;
   const guards = { guestStopped, requestId };
+  const key = toReleaseKey(release);
   // The short form, which takes the guards beside it.
-  if ('address' in release) {
-    return { ...guards, subnetId: release.subnetId, address: release.address, reservationId, mac };
-  }
-  if ('networkId' in release) return { ...guards, key: { key: toWireKey(release) }, reservationId };
-  return { ...guards, key: { key: toWireKey(release) }, mac };
+  if (key.$case === 'address') return { ...guards, ...key.value, reservationId, mac };
+  return { ...guards, key: { key }, ...(key.$case === 'mac' ? { reservationId } : { mac }) };
 }
 
 function isRepeatable({ reservationId, requestId }: ReleaseRequest): boolean {
   return Boolean(reservationId || requestId);
 }
 
-function toWireUpdate(key: ReservationKey, settings: ReservationChanges & { readonly etag: string }) {
-  const named = toWireKey(key);
-  if (named.$case === 'reservationId') return { reservation: { ...settings, reservationId: named.value } };
-  return { key: { key: named }, reservation: settings };
+function toWireUpdate(key: NamedReservation, settings: ReservationChanges & { readonly etag: string }) {
+  if (key.$case === 'reservationId') return { reservation: { ...settings, reservationId: key.value } };
+  return { key: { key }, reservation: settings };
 }
 
 function toReserveResult({ reservation, created, ready, readyServers }: ReserveAddressResponse): ReserveResult {
