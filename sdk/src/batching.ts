@@ -11,7 +11,7 @@
 //   Q4. An item that was refused is repeated as a call of its own would be. A whole batch is, when all of it was
 //       refused because the server cannot now.
 
-import type { ItemResult } from './batches.js';
+import { fits, type ItemResult } from './batches.js';
 import type { LeaseholdError } from './errors.js';
 import { retryDelayMs } from './retry.js';
 import type { Runtime } from './system.js';
@@ -21,9 +21,6 @@ const MAX_UNDER_WAY = 8;
 // The server lets 100 streams be open on a connection. This many reserves, releases (which have two lanes) and a few watches
 // and calls of their own find room; one more would wait inside of gRPC, where nobody can be taken out of it.
 const MAX_UNDER_WAY_OF_ALL = 64;
-// The server takes 1,000 items and 1 MiB.
-const MAX_ITEMS = 1_000;
-const MAX_BYTES = 512 * 1024;
 // Deadlines of one call that are nearer to each other are kept by the last.
 const SLACK_MS = 50;
 
@@ -221,7 +218,7 @@ function takeBatch<Request, Result>(lane: Lane<Request, Result>): readonly Item<
   let bytes = 0;
   let taken = 0;
   for (const item of lane.waiting) {
-    if (batch.length === MAX_ITEMS || (batch.length > 0 && bytes + item.wish.bytes > MAX_BYTES)) break;
+    if (!fits(batch.length, bytes, item.wish.bytes)) break;
     taken++;
     if (item.isSettled) continue;
     batch.push(item);

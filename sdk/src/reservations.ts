@@ -258,20 +258,19 @@ export class Reservations {
   }
 
   /**
-   * Reserves many addresses: a result for each, in their order. More than 1,000 are sent in several calls, each with the
-   * timeout; when one after the first fails, its error is the result of all that is left.
+   * Reserves many addresses: a result for each, in their order. More than 1,000, or than a request has room for, are sent in
+   * several calls, each with the timeout; when one after the first fails, its error is the result of all that is left.
    */
-  reserveMany(
+  async reserveMany(
     reserves: readonly ReserveItem[],
     options?: CallOptions & BatchWaitOptions,
   ): Promise<ItemResult<ReserveResult>[]> {
     const waitReady = options?.waitReady;
-    return inBatches(reserves, async (batch) => {
-      const requests = batch.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
-      const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
-      const call = { ...BATCH_RESERVE, request: toWireReserves(requests, wait), extraMs: waitMs(waitReady) };
-      const answer = await this.#calls.unary(call, options);
-      return toReserveResults(requests, answer);
+    const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
+    const requests = reserves.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
+    return inBatches(requests, bytesOfReserve, async (batch) => {
+      const call = { ...BATCH_RESERVE, request: toWireReserves(batch, wait), extraMs: waitMs(waitReady) };
+      return toReserveResults(batch, await this.#calls.unary(call, options));
     });
   }
 
@@ -282,7 +281,7 @@ export class Reservations {
   async release(release: ReleaseRequest, options: CallOptions = {}): Promise<Reservation> {
     checkRelease(release);
     const item = toReleaseItem(release);
-    const bytes = bytesOfRelease(item.request);
+    const bytes = bytesOfRelease(item);
     if (this.#releases && mayBeJoined(options, bytes)) {
       const lane = item.repeatable ? 'repeatable' : 'once';
       const { reservation } = await this.#releases.ask({ request: item, lane, bytes, signal: options.signal });
@@ -293,11 +292,10 @@ export class Reservations {
   }
 
   /** Gives many addresses back, in calls as of `reserveMany`; one is retried only when each of its items may be. */
-  releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
-    return inBatches(releases, async (batch) => {
-      const items = batch.map(toReleaseItem);
-      const call = { ...batchRelease(items.every(({ repeatable }) => repeatable)), request: toWireReleases(items) };
-      return toReleaseResults(items, await this.#calls.unary(call, options));
+  async releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
+    return inBatches(releases.map(toReleaseItem), bytesOfRelease, async (batch) => {
+      const call = { ...batchRelease(batch.every(({ repeatable }) => repeatable)), request: toWireReleases(batch) };
+      return toReleaseResults(batch, await this.#calls.unary(call, options));
     });
   }
 
@@ -382,7 +380,8 @@ function bytesOfReserve(request: ReserveAddressRequest): number {
 }
 
 /** About how many bytes a release is on the wire, rather too many. */
-function bytesOfRelease({ subnetId, address, reservationId, mac, requestId, key }: ReleaseAddressRequest): number {
+function bytesOfRelease({ request }: ReleaseItem): number {
+  const { subnetId, address, reservationId, mac, requestId, key } = request;
   const texts = [subnetId, address, reservationId, mac, requestId, ...textsOfKey(key?.key)];
   return FRAME_BYTES + lengthOf(...texts) * CHARACTER_BYTES;
 }
