@@ -182,9 +182,13 @@ describe('an import', () => {
     });
   });
 
-  test('is bad usage without a format or a file', async () => {
+  test('is bad usage without a format or a file, or with an owner that no reservation may have', async () => {
     await using server = await withServer(SERVER);
     expect((await server.run('reservation import hosts')).stderr).toContain('--format is missing');
+    FILES['test.csv'] = 'mac\n52:54:00:00:00:01\n';
+    const long = await server.run(`reservation import test.csv --network red --owner ${'x'.repeat(256)}`);
+    expect(long).toMatchObject({ code: 2 });
+    expect(long.stderr).toContain('--owner: Longer than 255 characters');
     const { code, stderr } = await server.run('reservation import nowhere.csv');
     expect(code).toBe(2);
     expect(stderr).toContain('nowhere.csv cannot be read: ENOENT');

@@ -2,6 +2,7 @@
 
 import type { Leasehold } from '../../connect.js';
 import { LeaseholdError } from '../../errors.js';
+import { parseOwner } from '../../gen/values.js';
 import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
 
@@ -41,6 +42,8 @@ export const importCommands = [
     async run(leasehold, { file }, { format, ignoreColumn, dryRun = false, progress, ...defaults }, _nowMs, shell) {
       const kind = format ?? (file.toLowerCase().endsWith('.csv') ? 'csv' : undefined);
       if (kind === undefined) return { kind: 'usage', problem: '--format is missing' };
+      const owned = parseOwner(defaults.owner ?? '');
+      if (!owned.ok) return { kind: 'usage', problem: `--owner: ${owned.problem}` };
       const content = await shell.readText(file);
       if (!content.ok) return { kind: 'usage', problem: content.problem };
       const parsed = kind === 'csv' ? parseCsv(content.value, ignoreColumn) : parseDnsmasq(content.value);
