@@ -216,6 +216,8 @@ export interface ReservationFilter {
   readonly state?: 'reserved' | 'quarantined' | undefined;
 }
 
+const LISTED_STATES = { reserved: WireState.RESERVED, quarantined: WireState.QUARANTINED } as const;
+
 const DEFAULT_WAIT_READY_MS = 5_000;
 
 const PATHS: Readonly<Record<keyof ReservationChanges, string>> = {
@@ -246,7 +248,8 @@ export class Reservations {
    * Reserves that are made at the same time leave together, unless they have a `waitReady` or a `timeoutMs`.
    */
   async reserve(reserve: ReserveRequest, options: CallOptions = {}): Promise<ReserveResult> {
-    new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
+    const checks = new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address);
+    checkWait(checks, reserve.waitReady).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
     const bytes = bytesOfReserve(request);
     if (this.#reserves && !reserve.waitReady && mayBeJoined(options, bytes)) {
@@ -266,6 +269,7 @@ export class Reservations {
     options?: CallOptions & BatchWaitOptions,
   ): Promise<ItemResult<ReserveResult>[]> {
     const waitReady = options?.waitReady;
+    checkWait(new Checks(), waitReady).pass();
     const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
     const requests = reserves.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
     return inBatches(requests, bytesOfReserve, async (batch) => {
@@ -311,8 +315,11 @@ export class Reservations {
   /** Reservations, reserved and quarantined, by network and in address order. */
   list(filter: ReservationFilter = {}, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
-      new Checks().optionalMac('mac', filter.mac).pass();
-      const state = filter.state === undefined ? WireState.UNSPECIFIED : toWireState(filter.state);
+      new Checks()
+        .optionalMac('mac', filter.mac)
+        .optionalWord('state', filter.state, Object.keys(LISTED_STATES))
+        .pass();
+      const state = filter.state === undefined ? WireState.UNSPECIFIED : LISTED_STATES[filter.state];
       const pageSize = options?.pageSize ?? 0;
       const request = message(ListReservationsRequest, { ...filter, state, pageSize, pageToken });
       const answer = await this.#calls.unary({ method: rpc.listReservations, request, repeatable: true }, options);
@@ -344,6 +351,13 @@ export class Reservations {
       return { items: answer.tenures.map(toReservation), nextPageToken: answer.nextPageToken };
     });
   }
+}
+
+function checkWait(checks: Checks, waitReady: WaitReady | undefined): Checks {
+  return checks.optionalSpan(
+    'wait_ready.timeout',
+    waitReady?.timeoutMs === undefined ? undefined : waitReady.timeoutMs / 1_000,
+  );
 }
 
 function checkRelease(release: ReleaseRequest): void {
@@ -476,10 +490,6 @@ function timesOf(calls: Calls) {
     usualEndMs: () => calls.usualEndMs(),
     wait: (delayMs: number, signal: AbortSignal | undefined) => calls.wait(delayMs, signal),
   };
-}
-
-function toWireState(state: 'reserved' | 'quarantined'): WireState {
-  return state === 'reserved' ? WireState.RESERVED : WireState.QUARANTINED;
 }
 
 function toWireReserve({ waitReady, ...same }: ReserveRequest) {
