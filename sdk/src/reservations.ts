@@ -1,7 +1,7 @@
 // Reservations: what they look like to people, how they travel, and the calls about them.
 //
 //   R1. A reserve is repeated without harm: (network, MAC) names it, so the SDK adds no request id of its own, which
-//       every server would have to index and keep.
+//       every server would have to index and keep. Nobody knows then whether its first attempt made what the last one found.
 //   R2. A release is retried only when it names its tenure (`reservationId`) or itself (`requestId`): by address or
 //       MAC alone, the second attempt could release what somebody reserved after the first. A batch is retried only
 //       when each of its items may be.
@@ -158,7 +158,10 @@ export interface WaitReady {
 /** What a reserve answers. */
 export interface ReserveResult {
   readonly reservation: Reservation;
-  /** Whether this request made it. False: it was there before. */
+  /**
+   * Whether this request made it. False: it was there before, or an attempt whose answer was lost made it, since a reserve is
+   * retried.
+   */
   readonly created: boolean;
   /** Whether as many servers as asked for confirmed it. False without `waitReady`. */
   readonly ready: boolean;
