@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// `source`: tests and the code under test use the workspaces' sources, without a build.
-const conditions = ['source'];
+// A condition of this repository alone: tests and the code under test use the workspaces' sources, without a build.
+const conditions = ['@leasehold/source'];
 
 export default defineConfig({
   resolve: { conditions },

@@ -1,6 +1,7 @@
 // Who changed what: events as they look to people, how they travel, and the call about them.
 
 import type { Calls } from './calls.js';
+import { Checks } from './checks.js';
 import {
   type AuditEvent as WireEvent,
   AuditResourceKind as WireKind,
@@ -90,8 +91,9 @@ export class Audit {
   /** Events, the newest first: of settings and of reservations, also of what was deleted. */
   list(filter: AuditFilter = {}, options?: ListOptions): List<AuditEvent> {
     const { resourceKind, ...rest } = filter;
-    const kind = resourceKind === undefined ? WireKind.UNSPECIFIED : KINDS[resourceKind];
     return new List(async (pageToken) => {
+      new Checks().optionalWord('resource_kind', resourceKind, AUDIT_RESOURCE_KINDS).pass();
+      const kind = resourceKind === undefined ? WireKind.UNSPECIFIED : KINDS[resourceKind];
       const pageSize = options?.pageSize ?? 0;
       const request = message(ListAuditEventsRequest, { ...rest, resourceKind: kind, pageSize, pageToken });
       const answer = await this.#calls.unary({ method: rpc.listAuditEvents, request, repeatable: true }, options);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { ExhaustedError, LeaseholdError } from './errors.js';
 import type { Status } from './gen/google/rpc/status.js';
+import { BatchReserveAddressesRequest } from './gen/ipam/v1/ipam_service.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
 import { wireReservation } from './test-support/samples.js';
 import {
@@ -96,6 +97,19 @@ describe('a batch', () => {
     const results = await it.reservations.reserveMany(reserves(2_001));
     expect(results.map((result) => result.ok && result.reservation.mac)).toEqual(reserves(2_001).map((one) => one.mac));
     expect(it.fake.requests('batchReserveAddresses').map(({ requests }) => requests.length)).toEqual([1_000, 1_000, 1]);
+  });
+
+  test('of what is large is sent in several calls, too, each of which a server has room for', async () => {
+    await using it = await open(EVERYTHING);
+    const labels = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`note-${n}`, 'x'.repeat(100)]));
+    const results = await it.reservations.reserveMany(reserves(1_000).map((item) => ({ ...item, labels })));
+    expect(results.map((result) => result.ok && result.reservation.mac)).toEqual(reserves(1_000).map((one) => one.mac));
+    const requests = it.fake.requests('batchReserveAddresses');
+    const bytes = requests.map((request) => BatchReserveAddressesRequest.encode(request).finish().length);
+    expect(Math.max(...bytes)).toBeLessThan(1_024 * 1_024);
+    const requestId = 'é'.repeat(128);
+    await it.reservations.releaseMany(reserves(1_000).map(({ mac }) => ({ networkId: 'red', mac, requestId })));
+    expect(it.fake.requests('batchReleaseAddresses').map((request) => request.requests.length)).toEqual([963, 37]);
   });
 
   test('waits for servers as a whole, and gets that time on top of the default timeout', async () => {

@@ -4,7 +4,7 @@ import { type Batch, Batcher, type Sender } from './batching.js';
 import { type ConnectOptions, connectWith } from './connect.js';
 import { type LeaseholdError, makeError } from './errors.js';
 import type { ReserveResult } from './reservations.js';
-import type { Runtime } from './system.js';
+import { type Runtime, system } from './system.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
 import { startProxy } from './test-support/proxy.js';
 import { wireReservation, wireSubnet } from './test-support/samples.js';
@@ -30,12 +30,21 @@ const ok = (of: string) => ({ ok: true as const, of });
 /** A batcher whose calls and time the test holds. */
 function play() {
   const sent: Sent[] = [];
-  const timers: { readonly atMs: number; readonly over: () => void }[] = [];
+  const timers = new Set<{ readonly atMs: number; readonly over: () => void }>();
   let nowMs = 0;
+  let waits = 0;
   const wait = (delayMs: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
-      timers.push({ atMs: nowMs + delayMs, over: resolve });
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      waits++;
+      const timer = {
+        atMs: nowMs + delayMs,
+        over() {
+          timers.delete(timer);
+          resolve();
+        },
+      };
+      timers.add(timer);
+      signal?.addEventListener('abort', timer.over, { once: true });
     });
   const send = (batch: Batch<string>, endMs: number, signal: AbortSignal) =>
     new Promise<readonly ItemResult<{ of: string }>[]>((resolve, reject) => {
@@ -70,6 +79,8 @@ function play() {
         await turn();
       }
     },
+    /** How many timers run, and how many were made. */
+    timers: () => ({ running: timers.size, made: waits }),
     requests: () => sent.map(({ requests }) => requests),
     async advance(ms: number) {
       nowMs += ms;
@@ -211,6 +222,56 @@ describe('who gives up', () => {
     expect(await early).toMatchObject({ message: 'late at s2' });
     it.sent[8]?.answer();
     expect(await later).toMatchObject({ of: 'later' });
+  });
+});
+
+describe('who waits behind calls that last', () => {
+  test('is told at their own deadline, and is not sent any more', async () => {
+    const it = play();
+    await it.askAlone(8);
+    await it.advance(3_000);
+    const early = [it.ask('x'), it.ask('y', 'b')].map(failure);
+    await it.advance(3_000);
+    const later = it.ask('z');
+    for (let n = 0; n < 8; n++) void it.ask(String(n), 'b');
+    await turn();
+    await it.advance(6_999);
+    expect(it.requests().slice(8)).toEqual([['y'], ['0', '1', '2', '3', '4', '5', '6', '7']]);
+    await it.advance(1);
+    expect(await early[0]).toMatchObject({ message: 'late at undefined' });
+    it.sent[0]?.answer();
+    await turn();
+    expect(it.requests().slice(10)).toEqual([['z']]);
+    it.sent[10]?.answer();
+    expect(await later).toMatchObject({ of: 'z' });
+  });
+
+  test('is told so whatever the deadlines of the others are', async () => {
+    const it = play();
+    await it.askAlone(8);
+    const told: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      await it.advance(100);
+      void failure(it.ask(`x${n}`)).then(() => told.push(`x${n}`));
+    }
+    for (let n = 0; n < 5; n++) {
+      await it.advance(n === 0 ? 9_600 : 100);
+      expect(told).toHaveLength(n + 1);
+    }
+  });
+
+  test('has one timer with all the others, and none when nobody waits', async () => {
+    const it = play();
+    await it.askAlone(8);
+    expect(it.timers()).toEqual({ running: 0, made: 0 });
+    const asked = Array.from({ length: 100 }, (_, n) => it.ask(`x${n}`));
+    await turn();
+    expect(it.timers()).toEqual({ running: 1, made: 1 });
+    it.sent[0]?.answer();
+    await turn();
+    expect(it.timers()).toEqual({ running: 0, made: 1 });
+    it.sent[8]?.answer();
+    await Promise.all(asked);
   });
 });
 
@@ -438,13 +499,14 @@ describe('through the client', () => {
   });
 
   test('close() ends those that wait and those that left', async () => {
-    await using it = await open({ batchReserveAddresses: () => 'never' });
+    await using fake = await startScriptedServer({ batchReserveAddresses: () => 'never' });
+    const leasehold = connectWith({ server: fake.server }, system);
     const asked: Promise<ReserveResult>[] = [];
     for (let n = 0; n < 20; n++) {
-      asked.push(it.reservations.reserve(reserve(2 * n)), it.reservations.reserve(reserve(2 * n + 1)));
+      asked.push(leasehold.reservations.reserve(reserve(2 * n)), leasehold.reservations.reserve(reserve(2 * n + 1)));
       await turn();
     }
-    await it.leasehold.close();
+    await leasehold.close();
     const outcomes = await Promise.allSettled(asked);
     const reasons = outcomes.map((each) => each.status === 'rejected' && (each.reason as LeaseholdError).reason);
     expect(new Set(reasons)).toEqual(new Set(['CLIENT_CLOSED']));

@@ -10,8 +10,10 @@
 //       cancelled.
 //   Q4. An item that was refused is repeated as a call of its own would be. A whole batch is, when all of it was
 //       refused because the server cannot now.
+//   Q5. Who waits for their turn is told at their deadline as well: what is under way before them may last longer. One
+//       timer is for all who wait, and there is none when nobody is left at the end of a turn.
 
-import type { ItemResult } from './batches.js';
+import { fits, type ItemResult } from './batches.js';
 import type { LeaseholdError } from './errors.js';
 import { retryDelayMs } from './retry.js';
 import type { Runtime } from './system.js';
@@ -21,10 +23,7 @@ const MAX_UNDER_WAY = 8;
 // The server lets 100 streams be open on a connection. This many reserves, releases (which have two lanes) and a few watches
 // and calls of their own find room; one more would wait inside of gRPC, where nobody can be taken out of it.
 const MAX_UNDER_WAY_OF_ALL = 64;
-// The server takes 1,000 items and 1 MiB.
-const MAX_ITEMS = 1_000;
-const MAX_BYTES = 512 * 1024;
-// Deadlines of one call that are nearer to each other are kept by the last.
+// Deadlines that are nearer to each other are kept by the last.
 const SLACK_MS = 50;
 
 /** How items are sent. */
@@ -65,6 +64,11 @@ export class Batcher<Request, Result extends object> {
   /** Those of which something leaves next, in this order. */
   readonly #due = new Set<Lane<Request, Result>>();
   #underWay = 0;
+  /** How many wait for their turn. */
+  #waiting = 0;
+  /** None of them has an earlier deadline. */
+  #earliestMs = Infinity;
+  readonly #alarm: Alarm;
   /** Whether they leave at the end of this turn. */
   #isArmed = false;
   readonly #sender: Sender<Request, Result>;
@@ -73,6 +77,7 @@ export class Batcher<Request, Result extends object> {
   constructor(sender: Sender<Request, Result>, runtime: Runtime) {
     this.#sender = sender;
     this.#runtime = runtime;
+    this.#alarm = new Alarm(runtime, () => this.#expireWaiting());
   }
 
   /** Asks for one item; rejects as a call of its own would. */
@@ -89,7 +94,11 @@ export class Batcher<Request, Result extends object> {
     const lane = this.#lanes.get(name) ?? { name, waiting: [], underWay: 0 };
     this.#lanes.set(name, lane);
     lane.waiting.push(item);
+    this.#waiting++;
+    this.#earliestMs = Math.min(this.#earliestMs, item.endMs);
     this.#makeDue(lane);
+    // Of those who may leave at the end of the turn only then it is known who stays.
+    if (!this.#isArmed) this.#alarm.set(this.#earliestMs);
   }
 
   /** Sends what waits in a lane at the end of the turn, or as soon as there is room for one more call. */
@@ -101,6 +110,7 @@ export class Batcher<Request, Result extends object> {
     this.#runtime.atTurnEnd(() => {
       this.#flush();
       this.#isArmed = false;
+      this.#alarm.set(this.#earliestMs);
     });
   }
 
@@ -108,11 +118,39 @@ export class Batcher<Request, Result extends object> {
     for (const lane of this.#due) {
       if (this.#underWay >= MAX_UNDER_WAY_OF_ALL) return;
       this.#due.delete(lane);
+      const before = lane.waiting.length;
       const items = takeBatch(lane);
+      this.#leave(before - lane.waiting.length);
       if (items.length > 0) this.#depart(lane, items);
       // Behind the others, who have had nothing yet.
       this.#makeDue(lane);
     }
+  }
+
+  /** So many wait no longer. */
+  #leave(count: number): void {
+    this.#waiting -= count;
+    if (this.#waiting === 0) this.#earliestMs = Infinity;
+  }
+
+  /** Ends the waits of those whose deadline was before their turn. */
+  #expireWaiting(): void {
+    const nowMs = this.#runtime.monotonicMs();
+    let earliestMs = Infinity;
+    for (const lane of this.#lanes.values()) {
+      const before = lane.waiting.length;
+      for (const item of lane.waiting) if (item.endMs <= nowMs) item.reject(item.refusal ?? this.#unanswered(item));
+      lane.waiting = lane.waiting.filter(({ isSettled }) => !isSettled);
+      for (const { endMs } of lane.waiting) earliestMs = Math.min(earliestMs, endMs);
+      this.#leave(before - lane.waiting.length);
+    }
+    this.#earliestMs = earliestMs;
+    // Not for each of them: every look is at all who wait.
+    this.#alarm.set(Math.max(earliestMs, nowMs + SLACK_MS));
+  }
+
+  #unanswered({ wish, server }: Item<Request, Result>): LeaseholdError {
+    return this.#sender.unanswered(wish.request, server);
   }
 
   #depart(lane: Lane<Request, Result>, items: readonly Item<Request, Result>[]): void {
@@ -164,15 +202,9 @@ export class Batcher<Request, Result extends object> {
     } catch (reason) {
       return item.reject(reason as Error);
     }
-    if (!item.isSettled) await this.#waitAgain(item, error);
-  }
-
-  /** Has an item wait for its turn until its deadline: what is under way before it may last longer. */
-  async #waitAgain(item: Item<Request, Result>, error: LeaseholdError): Promise<void> {
-    const over = item.startWait();
+    if (item.isSettled) return;
+    item.refusal = error;
     this.#enqueue(item);
-    await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
-    if (!over.aborted) item.reject(error);
   }
 
   /** Ends the waits of those whose deadline is before the one of the call they are in. */
@@ -181,8 +213,39 @@ export class Batcher<Request, Result extends object> {
     for (const item of early.toSorted((a, b) => a.endMs - b.endMs)) {
       await this.#runtime.wait(item.endMs - this.#runtime.monotonicMs(), over);
       if (over.aborted) return;
-      item.reject(this.#sender.unanswered(item.wish.request, item.server));
+      item.reject(this.#unanswered(item));
     }
+  }
+}
+
+/** One timer that is put forward and back. */
+class Alarm {
+  #atMs = Infinity;
+  #over = new AbortController();
+  readonly #runtime: Runtime;
+  readonly #ring: () => void;
+
+  constructor(runtime: Runtime, ring: () => void) {
+    this.#runtime = runtime;
+    this.#ring = ring;
+  }
+
+  /** Rings then at the latest; at Infinity it is off. */
+  set(atMs: number): void {
+    // Put back for everyone who leaves, it would cost more than a look that finds nobody.
+    if (atMs === this.#atMs || (atMs > this.#atMs && atMs !== Infinity)) return;
+    this.#over.abort();
+    this.#atMs = atMs;
+    if (atMs !== Infinity) void this.#wait(atMs);
+  }
+
+  async #wait(atMs: number): Promise<void> {
+    this.#over = new AbortController();
+    const { signal } = this.#over;
+    await this.#runtime.wait(atMs - this.#runtime.monotonicMs(), signal);
+    if (signal.aborted) return;
+    this.#atMs = Infinity;
+    this.#ring();
   }
 }
 
@@ -221,7 +284,7 @@ function takeBatch<Request, Result>(lane: Lane<Request, Result>): readonly Item<
   let bytes = 0;
   let taken = 0;
   for (const item of lane.waiting) {
-    if (batch.length === MAX_ITEMS || (batch.length > 0 && bytes + item.wish.bytes > MAX_BYTES)) break;
+    if (!fits(batch.length, bytes, item.wish.bytes)) break;
     taken++;
     if (item.isSettled) continue;
     batch.push(item);
@@ -239,9 +302,10 @@ class Item<Request, Result> {
   attempts = 0;
   /** Who was asked for it last. */
   server: string | undefined;
+  /** How it was refused last. */
+  refusal: LeaseholdError | undefined;
   isSettled = false;
   #onGone: (() => void) | undefined;
-  #wait: AbortController | undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (reason: Error) => void;
   readonly #onAbort: (() => void) | undefined;
@@ -257,15 +321,8 @@ class Item<Request, Result> {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Begins a wait for its turn; the signal is aborted when that is over. */
-  startWait(): AbortSignal {
-    this.#wait = new AbortController();
-    return this.#wait.signal;
-  }
-
   /** Leaves with a call; `onGone` is told when nobody waits for it any more although it was not answered. */
   leave(onGone: () => void): void {
-    this.#wait?.abort();
     this.#onGone = onGone;
   }
 
@@ -284,7 +341,6 @@ class Item<Request, Result> {
 
   #settle(): void {
     this.isSettled = true;
-    this.#wait?.abort();
     if (this.#onAbort) this.wish.signal?.removeEventListener('abort', this.#onAbort);
   }
 }

@@ -71,6 +71,25 @@ describe('is refused without a call, by the names of the API', () => {
     expect(await refused(subnets.create({ ...subnet, ...wrongSettings }))).toEqual(WRONG_SETTINGS);
     expect(await refused(subnets.update('a', wrongSettings))).toEqual(WRONG_SETTINGS);
   });
+
+  test('a span that is none', async () => {
+    const spans = { leaseTimeSeconds: Number.NaN, reuseDelaySeconds: Infinity };
+    const wrong = ['subnet.lease_time', 'subnet.reuse_delay'];
+    expect(await refused(subnets.create({ ...subnet, ...spans }))).toEqual(wrong);
+    expect(await refused(subnets.update('a', spans))).toEqual(wrong);
+    const waitReady = { timeoutMs: Number.NaN };
+    const mac = '52:54:00:aa:bb:cc';
+    expect(await refused(reservations.reserve({ subnetId: 'a', mac, waitReady }))).toEqual(['wait_ready.timeout']);
+    expect(await refused(reservations.reserveMany([{ subnetId: 'a', mac }], { waitReady }))).toEqual([
+      'wait_ready.timeout',
+    ]);
+  });
+
+  test('a filter by a word that there is not, which would be no filter', async () => {
+    const filter = { resourceKind: 'hosts' as never };
+    expect(await refused(leasehold.audit.list(filter).toArray())).toEqual(['resource_kind']);
+    expect(await refused(reservations.list({ state: 'ended' as never }).toArray())).toEqual(['state']);
+  });
 });
 
 test('whatever the server takes is sent as it was given', async () => {

@@ -1,12 +1,17 @@
 // What is certainly wrong with a request is told without a call, as the server would tell it: addresses, MACs and
 // prefixes by the server's own rules, its names of the fields, all mistakes at once.
 //
+// Also what the API has no words for, as a span that is no number: sent, it would be something else.
+//
 //   K1. What passes here the server may still refuse; what is refused here it would refuse.
 //   K2. Items of batches are the server's to judge: one that is refused spoils no other.
 
 import { type FieldViolation, makeError } from './errors.js';
-import { type Parsed, parseCidr, parseIpv4, parseMac } from './gen/values.js';
-import type { ReservationKey } from './reservations.js';
+import { type Parsed, parseCidr, parseIpv4, parseMac, quote } from './gen/values.js';
+import type { NamedReservation } from './reservations.js';
+
+// 10,000 years.
+const MAX_SECONDS = 315_576_000_000;
 
 /** Collects what is wrong with a request. */
 export class Checks {
@@ -43,11 +48,23 @@ export class Checks {
     return this.#required(field, text, parseCidr);
   }
 
+  /** A span in seconds, or none; the longest is that of google.protobuf.Duration. */
+  optionalSpan(field: string, seconds: number | undefined): this {
+    if (seconds === undefined || Math.abs(seconds) <= MAX_SECONDS) return this;
+    return this.#wrong(field, `No duration: ${seconds} s`);
+  }
+
+  /** One of some words, or none: TypeScript cannot vouch for all callers. */
+  optionalWord(field: string, word: string | undefined, known: readonly string[]): this {
+    if (word === undefined || known.includes(word)) return this;
+    return this.#wrong(field, `${quote(word)} is not one of ${known.join(', ')}`);
+  }
+
   /** What a reservation is named by; `prefix`: where it stands in the request. */
-  key(key: ReservationKey, prefix = ''): this {
+  key(key: NamedReservation, prefix = ''): this {
     const nested = (name: string) => (prefix === '' ? '' : `${prefix}${name}.`);
-    if ('address' in key) return this.address(`${nested('address')}address`, key.address);
-    return 'networkId' in key ? this.mac(`${nested('mac')}mac`, key.mac) : this;
+    if (key.$case === 'address') return this.address(`${nested('address')}address`, key.value.address);
+    return key.$case === 'mac' ? this.mac(`${nested('mac')}mac`, key.value.mac) : this;
   }
 
   /** Throws InvalidArgumentError if anything is wrong. */
@@ -60,7 +77,11 @@ export class Checks {
 
   #required(field: string, text: string | undefined, parse: (text: string) => Parsed<unknown>): this {
     const parsed = parse(text ?? '');
-    if (!parsed.ok) this.#violations.push({ field, description: text ? parsed.problem : 'Required' });
+    return parsed.ok ? this : this.#wrong(field, text ? parsed.problem : 'Required');
+  }
+
+  #wrong(field: string, description: string): this {
+    this.#violations.push({ field, description });
     return this;
   }
 }

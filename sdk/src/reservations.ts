@@ -1,11 +1,13 @@
 // Reservations: what they look like to people, how they travel, and the calls about them.
 //
 //   R1. A reserve is repeated without harm: (network, MAC) names it, so the SDK adds no request id of its own, which
-//       every server would have to index and keep.
+//       every server would have to index and keep. Nobody knows then whether its first attempt made what the last one found.
 //   R2. A release is retried only when it names its tenure (`reservationId`) or itself (`requestId`): by address or
 //       MAC alone, the second attempt could release what somebody reserved after the first. A batch is retried only
 //       when each of its items may be.
-//   R3. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
+//   R3. A reservation that is read, changed or released as it was answered is that tenure: its address and its MAC may
+//       be of another one by now.
+//   R4. An update is retried without an etag, as every update is: unlike a release it does not make way for anybody.
 
 import { type ItemResult, inBatches, refusalOfAll, toItemResults } from './batches.js';
 import { Batcher, type Sender } from './batching.js';
@@ -100,7 +102,10 @@ export interface ReservationConflict {
   readonly hostId: string;
 }
 
-/** Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). */
+/**
+ * Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). A
+ * `Reservation` names itself, by its id.
+ */
 export type ReservationKey =
   | { readonly reservationId: string }
   | { readonly subnetId: string; readonly address: string }
@@ -153,7 +158,10 @@ export interface WaitReady {
 /** What a reserve answers. */
 export interface ReserveResult {
   readonly reservation: Reservation;
-  /** Whether this request made it. False: it was there before. */
+  /**
+   * Whether this request made it. False: it was there before, or an attempt whose answer was lost made it, since a reserve is
+   * retried.
+   */
   readonly created: boolean;
   /** Whether as many servers as asked for confirmed it. False without `waitReady`. */
   readonly ready: boolean;
@@ -211,6 +219,8 @@ export interface ReservationFilter {
   readonly state?: 'reserved' | 'quarantined' | undefined;
 }
 
+const LISTED_STATES = { reserved: WireState.RESERVED, quarantined: WireState.QUARANTINED } as const;
+
 const DEFAULT_WAIT_READY_MS = 5_000;
 
 const PATHS: Readonly<Record<keyof ReservationChanges, string>> = {
@@ -241,7 +251,8 @@ export class Reservations {
    * Reserves that are made at the same time leave together, unless they have a `waitReady` or a `timeoutMs`.
    */
   async reserve(reserve: ReserveRequest, options: CallOptions = {}): Promise<ReserveResult> {
-    new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address).pass();
+    const checks = new Checks().mac('mac', reserve.mac).optionalAddress('address', reserve.address);
+    checkWait(checks, reserve.waitReady).pass();
     const request = message(ReserveAddressRequest, toWireReserve(reserve));
     const bytes = bytesOfReserve(request);
     if (this.#reserves && !reserve.waitReady && mayBeJoined(options, bytes)) {
@@ -253,20 +264,20 @@ export class Reservations {
   }
 
   /**
-   * Reserves many addresses: a result for each, in their order. More than 1,000 are sent in several calls, each with the
-   * timeout; when one after the first fails, its error is the result of all that is left.
+   * Reserves many addresses: a result for each, in their order. More than 1,000, or than a request has room for, are sent in
+   * several calls, each with the timeout; when one after the first fails, its error is the result of all that is left.
    */
-  reserveMany(
+  async reserveMany(
     reserves: readonly ReserveItem[],
     options?: CallOptions & BatchWaitOptions,
   ): Promise<ItemResult<ReserveResult>[]> {
     const waitReady = options?.waitReady;
-    return inBatches(reserves, async (batch) => {
-      const requests = batch.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
-      const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
-      const call = { ...BATCH_RESERVE, request: toWireReserves(requests, wait), extraMs: waitMs(waitReady) };
-      const answer = await this.#calls.unary(call, options);
-      return toReserveResults(requests, answer);
+    checkWait(new Checks(), waitReady).pass();
+    const wait = message(BatchReserveAddressesRequest, { waitReady: waitReady && toWireWait(waitReady) }).waitReady;
+    const requests = reserves.map((item) => message(ReserveAddressRequest, toWireReserve(item)));
+    return inBatches(requests, bytesOfReserve, async (batch) => {
+      const call = { ...BATCH_RESERVE, request: toWireReserves(batch, wait), extraMs: waitMs(waitReady) };
+      return toReserveResults(batch, await this.#calls.unary(call, options));
     });
   }
 
@@ -277,7 +288,7 @@ export class Reservations {
   async release(release: ReleaseRequest, options: CallOptions = {}): Promise<Reservation> {
     checkRelease(release);
     const item = toReleaseItem(release);
-    const bytes = bytesOfRelease(item.request);
+    const bytes = bytesOfRelease(item);
     if (this.#releases && mayBeJoined(options, bytes)) {
       const lane = item.repeatable ? 'repeatable' : 'once';
       const { reservation } = await this.#releases.ask({ request: item, lane, bytes, signal: options.signal });
@@ -288,18 +299,18 @@ export class Reservations {
   }
 
   /** Gives many addresses back, in calls as of `reserveMany`; one is retried only when each of its items may be. */
-  releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
-    return inBatches(releases, async (batch) => {
-      const items = batch.map(toReleaseItem);
-      const call = { ...batchRelease(items.every(({ repeatable }) => repeatable)), request: toWireReleases(items) };
-      return toReleaseResults(items, await this.#calls.unary(call, options));
+  async releaseMany(releases: readonly ReleaseRequest[], options?: CallOptions): Promise<ItemResult<ReleaseResult>[]> {
+    return inBatches(releases.map(toReleaseItem), bytesOfRelease, async (batch) => {
+      const call = { ...batchRelease(batch.every(({ repeatable }) => repeatable)), request: toWireReleases(batch) };
+      return toReleaseResults(batch, await this.#calls.unary(call, options));
     });
   }
 
   /** Answers one reservation. */
   async get(key: ReservationKey, options?: CallOptions): Promise<Reservation> {
-    new Checks().key(key).pass();
-    const request = message(GetReservationRequest, { key: toWireKey(key) });
+    const named = toWireKey(key);
+    new Checks().key(named).pass();
+    const request = message(GetReservationRequest, { key: named });
     const answer = await this.#calls.unary({ method: rpc.getReservation, request, repeatable: true }, options);
     return toReservation(answer.reservation);
   }
@@ -307,8 +318,11 @@ export class Reservations {
   /** Reservations, reserved and quarantined, by network and in address order. */
   list(filter: ReservationFilter = {}, options?: ListOptions): List<Reservation> {
     return new List(async (pageToken) => {
-      new Checks().optionalMac('mac', filter.mac).pass();
-      const state = filter.state === undefined ? WireState.UNSPECIFIED : toWireState(filter.state);
+      new Checks()
+        .optionalMac('mac', filter.mac)
+        .optionalWord('state', filter.state, Object.keys(LISTED_STATES))
+        .pass();
+      const state = filter.state === undefined ? WireState.UNSPECIFIED : LISTED_STATES[filter.state];
       const pageSize = options?.pageSize ?? 0;
       const request = message(ListReservationsRequest, { ...filter, state, pageSize, pageToken });
       const answer = await this.#calls.unary({ method: rpc.listReservations, request, repeatable: true }, options);
@@ -322,10 +336,11 @@ export class Reservations {
     changes: ReservationChanges,
     options?: CallOptions & GuardOptions,
   ): Promise<Reservation> {
-    new Checks().key(key, 'key.').pass();
+    const named = toWireKey(key);
+    new Checks().key(named, 'key.').pass();
     const etag = options?.etag ?? '';
     const updateMask = changedPaths(changes, PATHS);
-    const request = message(UpdateReservationRequest, { ...toWireUpdate(key, { ...changes, etag }), updateMask });
+    const request = message(UpdateReservationRequest, { ...toWireUpdate(named, { ...changes, etag }), updateMask });
     const call = { method: rpc.updateReservation, request, repeatable: etag === '' };
     return toReservation((await this.#calls.unary(call, options)).reservation);
   }
@@ -341,11 +356,19 @@ export class Reservations {
   }
 }
 
+function checkWait(checks: Checks, waitReady: WaitReady | undefined): Checks {
+  return checks.optionalSpan(
+    'wait_ready.timeout',
+    waitReady?.timeoutMs === undefined ? undefined : waitReady.timeoutMs / 1_000,
+  );
+}
+
 function checkRelease(release: ReleaseRequest): void {
+  const key = toReleaseKey(release);
   // A release by address has the short form on the wire.
-  const checks = new Checks().key(release, 'address' in release ? '' : 'key.');
+  const checks = new Checks().key(key, key.$case === 'address' ? '' : 'key.');
   // By MAC it is the key itself.
-  if (!('networkId' in release)) checks.optionalMac('mac', release.mac);
+  if (key.$case !== 'mac') checks.optionalMac('mac', release.mac);
   checks.pass();
 }
 
@@ -374,7 +397,8 @@ function bytesOfReserve(request: ReserveAddressRequest): number {
 }
 
 /** About how many bytes a release is on the wire, rather too many. */
-function bytesOfRelease({ subnetId, address, reservationId, mac, requestId, key }: ReleaseAddressRequest): number {
+function bytesOfRelease({ request }: ReleaseItem): number {
+  const { subnetId, address, reservationId, mac, requestId, key } = request;
   const texts = [subnetId, address, reservationId, mac, requestId, ...textsOfKey(key?.key)];
   return FRAME_BYTES + lengthOf(...texts) * CHARACTER_BYTES;
 }
@@ -471,10 +495,6 @@ function timesOf(calls: Calls) {
   };
 }
 
-function toWireState(state: 'reserved' | 'quarantined'): WireState {
-  return state === 'reserved' ? WireState.RESERVED : WireState.QUARANTINED;
-}
-
 function toWireReserve({ waitReady, ...same }: ReserveRequest) {
   return { ...same, waitReady: waitReady && toWireWait(waitReady) };
 }
@@ -487,31 +507,52 @@ function toWireWait({ servers, timeoutMs }: WaitReady) {
   return { servers, timeout: timeoutMs === undefined ? undefined : fromSeconds(timeoutMs / 1_000) };
 }
 
-function toWireKey(key: ReservationKey) {
-  if ('address' in key) return { $case: 'address' as const, value: key };
-  if ('networkId' in key) return { $case: 'mac' as const, value: key };
-  return { $case: 'reservationId' as const, value: key.reservationId };
+/** A reservation as it is named on the wire. */
+export type NamedReservation =
+  | { readonly $case: 'reservationId'; readonly value: string }
+  | { readonly $case: 'address'; readonly value: { readonly subnetId: string; readonly address: string } }
+  | { readonly $case: 'mac'; readonly value: { readonly networkId: string; readonly mac: string } };
+
+/** All that a key may hold. */
+interface KeyParts {
+  readonly reservationId?: string | undefined;
+  readonly subnetId?: string | undefined;
+  readonly address?: string | undefined;
+  readonly networkId?: string | undefined;
+  readonly mac?: string | undefined;
+}
+
+function toWireKey(key: ReservationKey): NamedReservation {
+  const { reservationId = '', subnetId = '', address, networkId, mac = '' }: KeyParts = key;
+  if (reservationId !== '') return { $case: 'reservationId', value: reservationId };
+  if (address !== undefined) return { $case: 'address', value: { subnetId, address } };
+  if (networkId !== undefined) return { $case: 'mac', value: { networkId, mac } };
+  return { $case: 'reservationId', value: reservationId };
+}
+
+/** What a release is by: beside an address or MAC its `reservationId` is a guard. */
+function toReleaseKey({ reservationId, ...rest }: ReleaseRequest): NamedReservation {
+  const { address, networkId }: KeyParts = rest;
+  const isGuarded = address !== undefined || networkId !== undefined;
+  return toWireKey({ ...rest, reservationId: isGuarded ? '' : (reservationId ?? '') });
 }
 
 function toWireRelease(release: ReleaseRequest) {
   const { reservationId, mac, guestStopped, requestId } = release;
   const guards = { guestStopped, requestId };
+  const key = toReleaseKey(release);
   // The short form, which takes the guards beside it.
-  if ('address' in release) {
-    return { ...guards, subnetId: release.subnetId, address: release.address, reservationId, mac };
-  }
-  if ('networkId' in release) return { ...guards, key: { key: toWireKey(release) }, reservationId };
-  return { ...guards, key: { key: toWireKey(release) }, mac };
+  if (key.$case === 'address') return { ...guards, ...key.value, reservationId, mac };
+  return { ...guards, key: { key }, ...(key.$case === 'mac' ? { reservationId } : { mac }) };
 }
 
 function isRepeatable({ reservationId, requestId }: ReleaseRequest): boolean {
   return Boolean(reservationId || requestId);
 }
 
-function toWireUpdate(key: ReservationKey, settings: ReservationChanges & { readonly etag: string }) {
-  const named = toWireKey(key);
-  if (named.$case === 'reservationId') return { reservation: { ...settings, reservationId: named.value } };
-  return { key: { key: named }, reservation: settings };
+function toWireUpdate(key: NamedReservation, settings: ReservationChanges & { readonly etag: string }) {
+  if (key.$case === 'reservationId') return { reservation: { ...settings, reservationId: key.value } };
+  return { key: { key }, reservation: settings };
 }
 
 function toReserveResult({ reservation, created, ready, readyServers }: ReserveAddressResponse): ReserveResult {

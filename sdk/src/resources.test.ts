@@ -119,6 +119,41 @@ test('an update of a reservation names it by its id, its address or its MAC', as
   ]);
 });
 
+test('a reservation as it was answered is that tenure, whoever has its address by now', async () => {
+  await using it = await open({
+    getReservation: () => ({ reservation: wireReservation }),
+    updateReservation: () => ({ reservation: wireReservation }),
+    releaseAddress: () => ({ reservation: wireReservation }),
+  });
+  const { reservations } = it.leasehold;
+  const held = await reservations.get({ reservationId: 'r-1' });
+  await reservations.get(held);
+  await reservations.update(held, { owner: 'x' });
+  const byId = { $case: 'reservationId', value: 'r-1' };
+  expect(it.fake.requests('getReservation')).toEqual([{ key: byId }, { key: byId }]);
+  expect(it.fake.requests('updateReservation')).toMatchObject([
+    { key: undefined, reservation: { reservationId: 'r-1' } },
+  ]);
+  // As plain JavaScript may have it.
+  const absent = { reservationId: 'r-1', address: undefined, networkId: undefined };
+  await reservations.get(absent);
+  await reservations.release(absent);
+  expect(it.fake.requests('getReservation')[2]).toEqual({ key: byId });
+  expect(it.fake.requests('releaseAddress')).toMatchObject([{ key: { key: byId }, reservationId: '' }]);
+});
+
+test('beside an address or a MAC a release’s id is a guard', async () => {
+  await using it = await open({ releaseAddress: () => ({ reservation: wireReservation }) });
+  const { reservations } = it.leasehold;
+  const byMac = { networkId: 'red', mac: wireReservation.mac };
+  await reservations.release({ ...byMac, reservationId: 'r-1' });
+  await reservations.release({ subnetId: 'red-a', address: '10.0.0.7', reservationId: 'r-1' });
+  expect(it.fake.requests('releaseAddress')).toMatchObject([
+    { key: { key: { $case: 'mac', value: byMac } }, reservationId: 'r-1', mac: '' },
+    { key: undefined, subnetId: 'red-a', address: '10.0.0.7', reservationId: 'r-1', mac: '' },
+  ]);
+});
+
 test('history is a list of tenures of an address, a MAC or an owner', async () => {
   await using it = await open({
     listAddressHistory: ({ pageToken }) =>

@@ -199,6 +199,8 @@ export class Subnets {
 
 function checkSettings(checks: Checks, changes: SubnetChanges): void {
   const { gateway, dnsServers, ntpServers, routes, allocationRanges, excludedRanges } = changes;
+  const { leaseTimeSeconds, reuseDelaySeconds } = changes;
+  checks.optionalSpan('subnet.lease_time', leaseTimeSeconds).optionalSpan('subnet.reuse_delay', reuseDelaySeconds);
   checks.optionalAddress('subnet.gateway', gateway);
   checks.addresses('subnet.dns_servers', dnsServers).addresses('subnet.ntp_servers', ntpServers);
   for (const [i, { destination, nextHop }] of routes?.entries() ?? []) {

@@ -115,6 +115,26 @@ test('nothing is in it that its user has no use for', { timeout: PATIENCE_MS }, 
   expect(names).toEqual(expect.arrayContaining(wanted));
 });
 
+test('what its conditions name is in it, but for those of this repository alone', {
+  timeout: PATIENCE_MS,
+}, async () => {
+  const names = (await runOrThrow('tar', ['-tzf', tarball])).split('\n');
+  const text = await runOrThrow('tar', ['-xzOf', tarball, 'package/package.json']);
+  const { exports } = JSON.parse(text) as { exports: Record<string, string | Record<string, string>> };
+  const targets = Object.values(exports).flatMap((to) =>
+    typeof to === 'string' ? [['default', to]] : Object.entries(to),
+  );
+  const named = targets.filter(([condition]) => !condition?.startsWith('@leasehold/'));
+  expect(named.length).toBeGreaterThan(5);
+  for (const [, target = ''] of named) {
+    const [begin = '', end = ''] = target.replace('./', 'package/').split('*');
+    expect(
+      names.some((name) => name.startsWith(begin) && name.endsWith(end)),
+      target,
+    ).toBe(true);
+  }
+});
+
 test('its reference is made from the comments, and nothing in it lacks one', { timeout: PATIENCE_MS }, async () => {
   const made = await run('npm', ['run', '--silent', '-w', 'docs/reference', 'build'], { cwd: repositoryRoot });
   expect(made, made.stdout + made.stderr).toMatchObject({ code: 0 });

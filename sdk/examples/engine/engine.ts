@@ -3,9 +3,11 @@
 //   E1. A vNIC has its address before its VM runs, and a DHCP server that answers for it.
 //   E2. An address is given back only when the guest cannot use it any more, and by the id of its tenure: a release that is
 //       repeated, or late, never hits what somebody else reserved meanwhile.
-//   E3. Nothing is remembered here that Leasehold knows. Who crashed asks again: the same MAC gets the same answer.
+//   E3. What a start that failed gives back is told by what was there before, not by answers: one may be lost, and a reserve
+//       that is repeated then finds what it made itself.
+//   E4. Nothing is remembered here that Leasehold knows. Who crashed asks again: the same MAC gets the same answer.
 
-import { ExhaustedError, type Leasehold, type Reservation, type ReserveResult } from '@leasehold/sdk';
+import { ExhaustedError, type Leasehold, type Reservation } from '@leasehold/sdk';
 
 /** A virtual network card. Its MAC is the engine's, and stays with it for ever. */
 export interface Nic {
@@ -47,20 +49,31 @@ export class Engine {
 
   /** Starts a VM, each of whose vNICs has its address by then; all of it, or nothing. */
   async start(vm: Vm, host: string): Promise<readonly Reservation[]> {
-    const reserved: ReserveResult[] = [];
+    const before = new Set((await this.#heldBy(vm)).map(({ reservationId }) => reservationId));
+    const reserved: Reservation[] = [];
     try {
       for (const nic of vm.nics) {
-        const result = await this.#reserve(vm, nic);
-        if (result) reserved.push(result);
+        const reservation = await this.#reserve(vm, nic);
+        if (reservation) reserved.push(reservation);
       }
       await this.#hypervisor.run(vm, host);
-      return reserved.map(({ reservation }) => reservation);
+      return reserved;
     } catch (error) {
       // What was there before may be of a guest that runs. The rest nobody has used: others may have it at once.
-      const ours = reserved.filter(({ created }) => created).map(({ reservation }) => reservation);
+      const ours = (await this.#heldBy(vm)).filter(({ reservationId }) => !before.has(reservationId));
       await this.#release(ours, { guestStopped: true });
       throw error;
     }
+  }
+
+  /** What its vNICs have where they are linked now. */
+  async #heldBy(vm: Vm): Promise<readonly Reservation[]> {
+    const held: Reservation[] = [];
+    for (const { networkId, mac } of vm.nics) {
+      if (networkId === undefined) continue;
+      held.push(...(await this.#leasehold.reservations.list({ networkId, mac, state: 'reserved' }).toArray()));
+    }
+    return held;
   }
 
   /** Links a vNIC of a running VM to another network; the VM as it is then. */
@@ -94,7 +107,7 @@ export class Engine {
     await this.#release(held, { guestStopped: true });
   }
 
-  async #reserve(vm: Vm, { networkId, mac }: Nic): Promise<ReserveResult | undefined> {
+  async #reserve(vm: Vm, { networkId, mac }: Nic): Promise<Reservation | undefined> {
     if (networkId === undefined) return undefined;
     const waitReady = { servers: 1, timeoutMs: READY_WITHIN_MS };
     try {
@@ -102,7 +115,7 @@ export class Engine {
       const result = await this.#leasehold.reservations.reserve({ networkId, mac, owner, waitReady });
       // The address is promised all the same; its guest will ask until somebody answers.
       if (!result.ready) console.warn(`${vm.name}: no DHCP server confirmed ${result.reservation.address} yet`);
-      return result;
+      return result.reservation;
     } catch (error) {
       if (!(error instanceof ExhaustedError)) throw error;
       const next = error.metadata['next_reusable_time'];

@@ -120,6 +120,48 @@ describe('an import', () => {
     expect(findings).toMatchObject([{ severity: 'problem', about: [about], what }]);
   });
 
+  test('writes named addresses first and what any subnet will do for last, so that no line gets what another one names', async () => {
+    const rows = ['01,,,red', '02,,red-a,', '03,10.0.0.10,,red', '04,,,red', '05,10.0.0.11,,red'];
+    const csv = `mac,address,subnet,network\n${rows.map((row) => `52:54:00:00:00:${row}\n`).join('')}`;
+    const { code, requests } = await importing(csv);
+    expect(code).toBe(0);
+    const macs = requests.map((request) => request.requests.map(({ mac }) => mac.slice(-2)));
+    expect(macs).toEqual([['03', '05'], ['02'], ['01', '04']]);
+  });
+
+  test.each<[string, readonly string[], string]>([
+    [
+      'for the addresses that it names',
+      ['.10', '.11', '.12', ',red-a'],
+      '0 free addresses besides the 3 that other lines take, the file wants 1',
+    ],
+    [
+      'in a network for those of its subnets',
+      [',red-a', ',red-a', ',', ','],
+      '1 free addresses besides the 2 that other lines take, the file wants 2',
+    ],
+    [
+      'beside what rests, or is outside of the ranges',
+      ['.9', '.200', ',', ',', ',', ','],
+      '3 free addresses, the file wants 4',
+    ],
+  ])('without room %s is refused whole', async (_, rows, what) => {
+    const handlers = {
+      ...SERVER,
+      listSubnets: () => ({ subnets: [{ ...wireSubnet, usage: { ...wireSubnet.usage, free: 3n } }] }),
+    };
+    const lines = rows.map((row, n) => {
+      // Of the MAC that had it, what rests is taken again.
+      const mac = row === '.9' ? '09' : `a${n}`;
+      return `52:54:00:00:00:${mac},${row.startsWith(',') ? row : `10.0.0${row},`},red`;
+    });
+    const csv = `mac,address,subnet,network\n${lines.join('\n')}\n`;
+    const { code, stdout, requests } = await importing(csv, '-o json', handlers);
+    expect({ code, requests }).toEqual({ code: 1, requests: [] });
+    expect(JSON.parse(stdout)).toMatchObject({ findings: [{ what: `has ${what}` }] });
+    expect((await importing(csv.replace(/[^\n]+\n$/, ''), '', handlers)).code).toBe(0);
+  });
+
   test('one MAC may be in two networks', async () => {
     const csv = 'mac,network\n52:54:00:00:00:01,red\n52:54:00:00:00:01,blue\n';
     expect((await importing(csv)).stdout).toBe('2 reserved, 0 were there already\n');
@@ -182,9 +224,13 @@ describe('an import', () => {
     });
   });
 
-  test('is bad usage without a format or a file', async () => {
+  test('is bad usage without a format or a file, or with an owner that no reservation may have', async () => {
     await using server = await withServer(SERVER);
     expect((await server.run('reservation import hosts')).stderr).toContain('--format is missing');
+    FILES['test.csv'] = 'mac\n52:54:00:00:00:01\n';
+    const long = await server.run(`reservation import test.csv --network red --owner ${'x'.repeat(256)}`);
+    expect(long).toMatchObject({ code: 2 });
+    expect(long.stderr).toContain('--owner: Longer than 255 characters');
     const { code, stderr } = await server.run('reservation import nowhere.csv');
     expect(code).toBe(2);
     expect(stderr).toContain('nowhere.csv cannot be read: ENOENT');

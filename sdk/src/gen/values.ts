@@ -171,6 +171,43 @@ export function parseResourceId(text: string): Parsed<string> {
   );
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Parses text for people or programs: no control characters, at most `max` characters. */
+export function parseText(text: string, max: number): Parsed<string> {
+  if (text.length > max) return bad(`Longer than ${max} characters`);
+  return CONTROL.test(text) ? bad(`${quote(text)} has control characters`) : ok(text);
+}
+
+const MAX_OWNER = 255;
+
+/** Parses the owner of a reservation, the caller's own name for the vNIC. */
+export function parseOwner(text: string): Parsed<string> {
+  return parseText(text, MAX_OWNER);
+}
+
+/** How many labels a thing may have. */
+export const MAX_LABELS = 32;
+
+const MAX_LABEL_KEY = 63;
+const MAX_LABEL_VALUE = 255;
+// Without a key that names the prototype of objects: protobuf's generated code loses it without a word.
+const LABEL_KEY = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,${MAX_LABEL_KEY - 1}}$`);
+
+/** Parses the key of a label. */
+export function parseLabelKey(text: string): Parsed<string> {
+  if (LABEL_KEY.test(text)) return ok(text);
+  const form = `1 to ${MAX_LABEL_KEY} of A-Z a-z 0-9 . _ / -, beginning with a letter or digit`;
+  return bad(`${quote(text)} is not a key: ${form}`);
+}
+
+/** Parses the value of a label: no control characters; bytes are counted, not characters. */
+export function parseLabelValue(key: string, text: string): Parsed<string> {
+  if (Buffer.byteLength(text) > MAX_LABEL_VALUE) return bad(`Value of ${quote(key)} is over ${MAX_LABEL_VALUE} bytes`);
+  return CONTROL.test(text) ? bad(`Value of ${quote(key)} has control characters`) : ok(text);
+}
+
 /** Quotes text from outside for a message: short, and without control characters. */
 export function quote(text: string): string {
   const shown = JSON.stringify(text.length > 64 ? `${text.slice(0, 61)}...` : text);

@@ -2,6 +2,7 @@
 
 import type { Leasehold } from '../../connect.js';
 import { LeaseholdError } from '../../errors.js';
+import { parseOwner } from '../../gen/values.js';
 import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
 
@@ -11,11 +12,11 @@ import { oneOf, text, texts, toggle } from '../flags.js';
 import { parseCsv } from '../import/csv.js';
 import { parseDnsmasq } from '../import/dnsmasq.js';
 import { type Parsed, problem } from '../import/entry.js';
-import { type Defaults, type PlacedEntry, type Places, place, plan, type Step } from '../import/plan.js';
+import { type Defaults, inTurns, type PlacedEntry, type Places, place, plan, type Step } from '../import/plan.js';
 import type { Output } from '../output.js';
 import type { Json } from '../yaml.js';
 
-// Small enough for the server's limit on a request whatever the labels, and for a progress that moves.
+// For a progress that moves.
 const BATCH = 200;
 
 /** The command that takes over what people have. */
@@ -41,6 +42,8 @@ export const importCommands = [
     async run(leasehold, { file }, { format, ignoreColumn, dryRun = false, progress, ...defaults }, _nowMs, shell) {
       const kind = format ?? (file.toLowerCase().endsWith('.csv') ? 'csv' : undefined);
       if (kind === undefined) return { kind: 'usage', problem: '--format is missing' };
+      const owned = parseOwner(defaults.owner ?? '');
+      if (!owned.ok) return { kind: 'usage', problem: `--owner: ${owned.problem}` };
       const content = await shell.readText(file);
       if (!content.ok) return { kind: 'usage', problem: content.problem };
       const parsed = kind === 'csv' ? parseCsv(content.value, ignoreColumn) : parseDnsmasq(content.value);
@@ -111,27 +114,32 @@ async function readReservations(
 }
 
 async function write(leasehold: Leasehold, checked: Outcome, say: (said: string) => void): Promise<Outcome> {
-  const wanted = checked.steps.flatMap((step) => (step.kind === 'reserve' ? [step] : []));
+  const turns = inTurns(checked.steps);
+  const count = turns.flat().length;
   const written = new Map<Step, Reservation>();
   const findings = [...checked.findings];
   let code = 0;
   try {
-    for (let begin = 0; begin < wanted.length; begin += BATCH) {
-      const batch = wanted.slice(begin, begin + BATCH);
+    for (const batch of turns.flatMap((turn) => inChunks(turn, BATCH))) {
       const results = await leasehold.reservations.reserveMany(batch.map(({ request }) => request));
       for (const [index, step] of batch.entries()) {
         const result = results[index];
         if (result?.ok) written.set(step, result.reservation);
         else if (result) findings.push(refused(step, result.error));
       }
-      say(`${written.size} of ${wanted.length} reserved`);
+      say(`${written.size} of ${count} reserved`);
     }
   } catch (error) {
     if (!(error instanceof LeaseholdError)) throw error;
     findings.push(interrupted(error, written.size));
     code = exitCode(error);
   }
+  findings.sort((a, b) => lineOf(a) - lineOf(b));
   return { ...checked, findings, written, code: Math.max(code, hasProblem({ findings }) ? 1 : 0) };
+}
+
+function inChunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 }
 
 function refused({ entry }: Step, error: LeaseholdError): Finding {

@@ -36,8 +36,8 @@ describe('a CSV file', () => {
   test('counts the lines within quotes', () => {
     const text = `mac,label.note\n${MAC},"a\nb"\nx,`;
     expect(wrong(text)).toEqual([
-      'line 2: The label holds a control character',
-      'line 4: "x" is not a MAC like 52:54:00:aa:bb:cc',
+      'line 2: Value of "note" has control characters',
+      'line 4: "x" is not a MAC address like 52:54:00:aa:bb:cc',
     ]);
   });
 
@@ -64,9 +64,9 @@ describe('a CSV file', () => {
     [
       'has a multicast MAC',
       'mac\n01:54:00:00:00:01\n',
-      'line 2: 01:54:00:00:00:01 is a multicast MAC, a vNIC has a unicast one',
+      'line 2: MAC address 01:54:00:00:00:01 is a multicast address, a vNIC has a unicast one',
     ],
-    ['has a zero MAC', 'mac\n00:00:00:00:00:00\n', 'line 2: The MAC is zero'],
+    ['has a zero MAC', 'mac\n00:00:00:00:00:00\n', 'line 2: MAC address is zero'],
     [
       'has a wrong host name',
       `mac,name\n${MAC},a_b\n`,
@@ -77,9 +77,19 @@ describe('a CSV file', () => {
       `mac,name\n${MAC},12h\n`,
       'line 2: "12h" cannot be a host name, DHCP servers read it as a setting',
     ],
-    ['has a wrong id', `mac,network\n${MAC},Red\n`, 'line 2: "Red" is not an id'],
-    ['has a long owner', `mac,owner\n${MAC},${'x'.repeat(256)}\n`, 'line 2: The owner is longer than 255 characters'],
-    ['has a long label', `mac,label.a\n${MAC},${'é'.repeat(128)}\n`, 'line 2: The label is longer than 255 bytes'],
+    [
+      'has a wrong id',
+      `mac,network\n${MAC},Red\n`,
+      'line 2: "Red" is not an id: 1 to 63 characters, lower-case letters, digits, dots, dashes and underscores, beginning with a letter or digit',
+    ],
+    ['has a long owner', `mac,owner\n${MAC},${'x'.repeat(256)}\n`, 'line 2: Owner: Longer than 255 characters'],
+    ['has a long label', `mac,label.a\n${MAC},${'é'.repeat(128)}\n`, 'line 2: Value of "a" is over 255 bytes'],
+    [
+      'has more labels than a reservation may have',
+      `mac,${Array.from({ length: 33 }, (_, n) => `label.l${n}`).join()}\n${MAC}${',x'.repeat(33)}\n`,
+      'line 2: has more than 32 labels',
+    ],
+    ['has a column that every object has', 'mac,constructor\n', 'line 1: unknown column "constructor"'],
   ])('that %s is refused', (_, text, expected) => {
     expect(wrong(text)).toEqual([expected]);
     expect(parseCsv(text).entries).toEqual([]);
@@ -93,7 +103,11 @@ describe('a CSV file', () => {
     expect(wrong('mac,ip\nx,y\n')).toHaveLength(2);
   });
 
-  test('of a megabyte that never closes its quote is refused at once', () => {
-    expect(wrong(`mac,owner\n${MAC},"${'x,'.repeat(500_000)}`)).toHaveLength(1);
+  test('of megabytes that never closes its quote is refused at once', () => {
+    for (const inside of ['x,', '""']) {
+      expect(wrong(`mac,owner\n${MAC},"${inside.repeat(10_000_000)}`)).toEqual([
+        'line 2: a quote is not closed, or stands in the midst of a field',
+      ]);
+    }
   });
 });

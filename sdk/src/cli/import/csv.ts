@@ -1,10 +1,18 @@
 // Reservations from CSV (RFC 4180): a header row names the columns, in any order.
 
-import { type Parsed as ParsedValue, parseHostname } from '../../gen/values.js';
+import {
+  MAX_LABELS,
+  type Parsed as ParsedValue,
+  parseHostname,
+  parseLabelKey,
+  parseLabelValue,
+  parseMac,
+  parseOwner,
+  parseResourceId,
+} from '../../gen/values.js';
 import type { Finding } from '../findings.js';
 import { nearest } from '../nearest.js';
-import { type Entry, type Parsed, problem } from './entry.js';
-import { isLabelKey, parseAddress, parseId, parseLabelValue, parseMac, parseOwner } from './values.js';
+import { type Entry, type Parsed, parseAddress, problem } from './entry.js';
 
 /** A record and the line on which it begins. */
 interface CsvRecord {
@@ -20,29 +28,36 @@ type Column =
   | { readonly kind: 'label'; readonly key: string }
   | { readonly kind: 'ignored' };
 
-const FIELDS: Readonly<Record<string, Field>> = {
-  mac: 'mac',
-  mac_address: 'mac',
-  address: 'address',
-  ip: 'address',
-  ip_address: 'address',
-  hostname: 'hostname',
-  name: 'hostname',
-  owner: 'owner',
-  subnet: 'subnetId',
-  subnet_id: 'subnetId',
-  network: 'networkId',
-  network_id: 'networkId',
-};
+// A map: an object has a `constructor` as well.
+const FIELDS: ReadonlyMap<string, Field> = new Map([
+  ['mac', 'mac'],
+  ['mac_address', 'mac'],
+  ['address', 'address'],
+  ['ip', 'address'],
+  ['ip_address', 'address'],
+  ['hostname', 'hostname'],
+  ['name', 'hostname'],
+  ['owner', 'owner'],
+  ['subnet', 'subnetId'],
+  ['subnet_id', 'subnetId'],
+  ['network', 'networkId'],
+  ['network_id', 'networkId'],
+]);
 
 const PARSERS: Readonly<Record<Field, (text: string) => ParsedValue<string>>> = {
   mac: parseMac,
   address: parseAddress,
   hostname: parseHostname,
-  owner: parseOwner,
-  subnetId: parseId,
-  networkId: parseId,
+  owner: parseNamedOwner,
+  subnetId: parseResourceId,
+  networkId: parseResourceId,
 };
+
+// Of owners alone it is not seen from the text what was wrong with it.
+function parseNamedOwner(text: string): ParsedValue<string> {
+  const parsed = parseOwner(text);
+  return parsed.ok ? parsed : { ok: false, problem: `Owner: ${parsed.problem}` };
+}
 
 const LABEL_PREFIX = 'label.';
 
@@ -68,13 +83,13 @@ const NAMES = `The first row names the columns: mac (required), address, hostnam
 
 function columnOf(name: string, line: number, ignored: readonly string[]): Column | Finding {
   if (ignored.includes(name)) return { kind: 'ignored' };
-  const field = FIELDS[name.toLowerCase()];
+  const field = FIELDS.get(name.toLowerCase());
   if (field !== undefined) return { kind: 'field', name: field };
   const key = name.toLowerCase().startsWith(LABEL_PREFIX) ? name.slice(LABEL_PREFIX.length) : undefined;
-  if (key !== undefined && isLabelKey(key)) return { kind: 'label', key };
+  if (key !== undefined && parseLabelKey(key).ok) return { kind: 'label', key };
   if (name.includes(';')) return problem(line, 'Its columns are separated by semicolons', 'Export it with commas');
   // Passed over in silence, a mistyped `address` would let the system choose all of them.
-  const guess = nearest(name.toLowerCase(), Object.keys(FIELDS));
+  const guess = nearest(name.toLowerCase(), [...FIELDS.keys()]);
   const meant = guess === undefined ? '' : `, did you mean ${guess}?`;
   return problem(
     line,
@@ -87,7 +102,8 @@ function wrongTogether(columns: readonly Column[], line: number): readonly Findi
   const names = columns.map((column) =>
     column.kind === 'field' ? column.name : column.kind === 'label' ? column.key : '',
   );
-  const twice = names.find((name, index) => name !== '' && names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = names.find((name) => name !== '' && seen.size === seen.add(name).size);
   if (twice !== undefined) return [problem(line, `two columns say ${twice}`, 'Leave one of them')];
   return names.includes('mac') ? [] : [problem(line, 'There is no column mac', NAMES)];
 }
@@ -107,7 +123,7 @@ function toEntry({ line, fields }: CsvRecord, columns: readonly Column[]): Entry
     const text = (fields[index] ?? '').trim();
     if (text === '' || column.kind === 'ignored') continue;
     if (column.kind === 'label') {
-      take(parseLabelValue(text), (value) => {
+      take(parseLabelValue(column.key, text), (value) => {
         labels[column.key] = value;
       });
     } else {
@@ -116,6 +132,7 @@ function toEntry({ line, fields }: CsvRecord, columns: readonly Column[]): Entry
       });
     }
   }
+  if (Object.keys(labels).length > MAX_LABELS) findings.push(problem(line, `has more than ${MAX_LABELS} labels`));
   const { mac } = values;
   if (findings.length > 0) return findings;
   return mac === undefined ? [problem(line, 'has no MAC')] : { line, ...values, mac, labels };
@@ -130,10 +147,11 @@ function readRecords(text: string): { readonly records: readonly CsvRecord[]; re
     const begin = line;
     const fields: string[] = [];
     for (;;) {
-      const [whole, quoted, bare = ''] = FIELD.exec(rest) ?? [''];
-      fields.push(quoted === undefined ? bare : quoted.replaceAll('""', '"'));
-      line += whole.split('\n').length - 1;
-      rest = rest.slice(whole.length);
+      const quoted = quotedField(rest);
+      const [bare = ''] = quoted === undefined ? (BARE.exec(rest) ?? []) : [];
+      fields.push(quoted?.slice(1, -1).replaceAll('""', '"') ?? bare);
+      line += (quoted?.split('\n').length ?? 1) - 1;
+      rest = rest.slice((quoted ?? bare).length);
       if (!rest.startsWith(',')) break;
       rest = rest.slice(1);
     }
@@ -153,5 +171,13 @@ function readRecords(text: string): { readonly records: readonly CsvRecord[]; re
   return { records, findings: [] };
 }
 
-// A quoted field, in which a quote is doubled, or one without quotes, commas and line ends.
-const FIELD = /^(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))/;
+// A field without quotes, commas and line ends.
+const BARE = /^[^",\r\n]*/;
+
+/** The quoted field with which a text begins, in which a quote is doubled; an expression would take a stack of its size. */
+function quotedField(text: string): string | undefined {
+  if (!text.startsWith('"')) return undefined;
+  let end = text.indexOf('"', 1);
+  while (end >= 0 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+  return end < 0 ? undefined : text.slice(0, end + 1);
+}

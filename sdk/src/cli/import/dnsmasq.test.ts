@@ -63,8 +63,8 @@ describe('a file of dnsmasq', () => {
     [`${MAC},a,b`, 'names the host twice'],
     ['52:54:00:*:*:*,10.0.0.7', 'the MAC has a wildcard: a reservation is for one MAC'],
     ['06-52:54:00:00:00:01,10.0.0.7', 'the ARP type 06 is not Ethernet'],
-    ['52:54:00:00:00,10.0.0.7', '"52:54:00:00:00" is not a MAC like 52:54:00:aa:bb:cc'],
-    [`${MAC},10.0.0.256`, '"10.0.0.256" is not an IPv4 address like 10.0.0.7'],
+    ['52:54:00:00:00,10.0.0.7', '"52:54:00:00:00" is not a MAC address like 52:54:00:aa:bb:cc'],
+    [`${MAC},10.0.0.256`, '"10.0.0.256" is not an IPv4 address: 256 is over 255'],
     [`${MAC},a_b`, '"a_b" is not a host name: one label of letters, digits and dashes, up to 63 characters'],
     [`${MAC},,10.0.0.7`, 'has an empty field: two commas, or one at an end'],
   ])('with %s is refused', (line, what) => {

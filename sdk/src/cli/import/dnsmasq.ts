@@ -2,10 +2,9 @@
 //
 // Its fields may stand in any order and are told apart by how they look, as dnsmasq does it.
 
-import { type Parsed as ParsedValue, parseHostname } from '../../gen/values.js';
+import { type Parsed as ParsedValue, parseHostname, parseMac } from '../../gen/values.js';
 import type { Finding } from '../findings.js';
-import { type Entry, leftOut, type Parsed, problem } from './entry.js';
-import { parseAddress, parseMac } from './values.js';
+import { type Entry, leftOut, type Parsed, parseAddress, problem } from './entry.js';
 
 /** One field of a line. */
 type Field =

@@ -1,5 +1,6 @@
 // What a file of reservations says, whatever its format: entries, and findings about what cannot be taken or kept.
 
+import { type Parsed as ParsedValue, parseIpv4 } from '../../gen/values.js';
 import type { Finding } from '../findings.js';
 
 /** One reservation as a file has it. */
@@ -20,6 +21,12 @@ export interface Entry {
 export interface Parsed {
   readonly entries: readonly Entry[];
   readonly findings: readonly Finding[];
+}
+
+/** An IPv4 address; the text is canonical when it is one. */
+export function parseAddress(text: string): ParsedValue<string> {
+  const parsed = parseIpv4(text);
+  return parsed.ok ? { ok: true, value: text } : parsed;
 }
 
 /** A problem of one line, for which nothing of the file is imported. */

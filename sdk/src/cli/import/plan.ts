@@ -3,6 +3,7 @@
 //   I1. Nothing is planned for an entry with which something is wrong.
 //   I2. What is there already is left as it is: an import that is repeated does nothing.
 //   I3. Within a network no MAC and no address is planned twice.
+//   I4. What passes is not in its own way: no line gets the address of another one, and there is room for all.
 
 import { cidrContains, firstAddress, type Ipv4, lastAddress, parseCidr, parseIpv4 } from '../../gen/values.js';
 import type { Network } from '../../networks.js';
@@ -29,6 +30,9 @@ export interface PlacedEntry extends Entry {
 export type Step =
   | { readonly kind: 'reserve'; readonly entry: PlacedEntry; readonly request: ReserveItem }
   | { readonly kind: 'present'; readonly entry: PlacedEntry; readonly reservation: Reservation };
+
+/** Those of what is to be reserved that are written together. */
+type Turn = readonly Extract<Step, { readonly kind: 'reserve' }>[];
 
 /** Networks and subnets by id. */
 export interface Places {
@@ -114,10 +118,14 @@ function cannotHold({ subnetId, cidr, gateway, excludedRanges }: Subnet, address
   if (number === firstAddress(block.value)) return `${address} is the network address of subnet ${subnetId}`;
   if (number === lastAddress(block.value)) return `${address} is the broadcast address of subnet ${subnetId}`;
   if (address === gateway) return `${address} is the gateway of subnet ${subnetId}`;
-  const excluded = excludedRanges.some(
-    ({ first, last }) => number >= (numberOf(first) ?? Infinity) && number <= (numberOf(last) ?? -1),
+  return isWithin(excludedRanges, number) ? `${address} is excluded in subnet ${subnetId}` : undefined;
+}
+
+function isWithin(ranges: Subnet['excludedRanges'], number: Ipv4 | undefined): boolean {
+  return ranges.some(
+    ({ first, last }) =>
+      number !== undefined && number >= (numberOf(first) ?? Infinity) && number <= (numberOf(last) ?? -1),
   );
-  return excluded ? `${address} is excluded in subnet ${subnetId}` : undefined;
 }
 
 function numberOf(address: string): Ipv4 | undefined {
@@ -146,7 +154,7 @@ export function plan(
     else steps.push(step);
     if ('reservation' in step) findings.push(...differences(entry, step.reservation));
   }
-  return { steps, findings: [...findings, ...withoutRoom(steps, [...subnets.values()])] };
+  return { steps, findings: [...findings, ...withoutRoom(steps, there, [...subnets.values()])] };
 }
 
 function planOne(entry: PlacedEntry, there: There): Step | Finding {
@@ -191,29 +199,77 @@ function differences(entry: PlacedEntry, reservation: Reservation): readonly Fin
   return [leftOut(entry.line, what)];
 }
 
-/** Entries without an address of their own must find one. */
-function withoutRoom(steps: readonly Step[], subnets: readonly Subnet[]): readonly Finding[] {
-  const wanted = new Map<string, { count: number; free: number }>();
-  for (const { kind, entry } of steps) {
-    if (kind !== 'reserve' || entry.address !== undefined) continue;
-    const { subnet, network } = entry;
-    const about = subnet ? `subnet ${subnet.subnetId}` : `network ${network.networkId}`;
-    const where = subnet ? [subnet] : subnets.filter(({ networkId }) => networkId === network.networkId);
-    const room = wanted.get(about) ?? { count: 0, free: freeOf(where) };
-    room.count++;
-    wanted.set(about, room);
-  }
-  return [...wanted].flatMap(([about, { count, free }]): readonly Finding[] => {
-    if (free >= count) return [];
-    const what = `has ${free} free addresses, the file wants ${count}`;
-    const next = 'Widen the ranges, or spread the file over other subnets';
-    return [{ check: 'import', severity: 'problem', about, what, next }];
-  });
+/**
+ * What is to be reserved, in the order of writing: who has no choice is first, who has most is last. Otherwise the system
+ * could choose for one line what another one names.
+ */
+export function inTurns(steps: readonly Step[]): readonly [Turn, Turn, Turn] {
+  const wanted = steps.filter((step) => step.kind === 'reserve');
+  const choosing = wanted.filter(({ entry }) => entry.address === undefined);
+  return [
+    wanted.filter(({ entry }) => entry.address !== undefined),
+    choosing.filter(({ entry }) => entry.subnet !== undefined),
+    choosing.filter(({ entry }) => entry.subnet === undefined),
+  ];
 }
 
-// Without its usage a subnet may have room.
-function freeOf(subnets: readonly Subnet[]): number {
-  return subnets.reduce((sum, { usage }) => sum + (usage?.free ?? Infinity), 0);
+/** Entries without an address of their own must find one, besides those that others name. */
+function withoutRoom(steps: readonly Step[], there: There, subnets: readonly Subnet[]): readonly Finding[] {
+  const [named, ofSubnets, ofNetworks] = inTurns(steps);
+  const room = new Room(subnets);
+  for (const { entry } of named) if (takesFree(entry, there)) room.take(entry.subnet?.subnetId ?? '', 1);
+  const findings: Finding[] = [];
+  for (const [id, count] of countsOf(ofSubnets, ({ subnet }) => subnet?.subnetId ?? '')) {
+    findings.push(...room.lacks(`subnet ${id}`, (subnet) => subnet.subnetId === id, count));
+    room.take(id, count);
+  }
+  for (const [id, count] of countsOf(ofNetworks, ({ network }) => network.networkId)) {
+    findings.push(...room.lacks(`network ${id}`, (subnet) => subnet.networkId === id, count));
+  }
+  return findings;
+}
+
+/** Whether a named address is one of those that the system could choose now. */
+function takesFree({ network, subnet, address = '' }: PlacedEntry, there: There): boolean {
+  if (!subnet || there.ofAddress(network.networkId, address)) return false;
+  return subnet.allocationRanges.length === 0 || isWithin(subnet.allocationRanges, numberOf(address));
+}
+
+function countsOf(turn: Turn, idOf: (entry: PlacedEntry) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { entry } of turn) counts.set(idOf(entry), (counts.get(idOf(entry)) ?? 0) + 1);
+  return counts;
+}
+
+/** How many addresses the system could choose, less those that the file has taken so far. */
+class Room {
+  readonly #subnets: readonly Subnet[];
+  readonly #taken = new Map<string, number>();
+
+  constructor(subnets: readonly Subnet[]) {
+    this.#subnets = subnets;
+  }
+
+  take(subnetId: string, count: number): void {
+    this.#taken.set(subnetId, (this.#taken.get(subnetId) ?? 0) + count);
+  }
+
+  lacks(about: string, isMeant: (subnet: Subnet) => boolean, count: number): readonly Finding[] {
+    let free = 0;
+    let taken = 0;
+    for (const subnet of this.#subnets.filter(isMeant)) {
+      // Without its usage a subnet may have room.
+      const before = subnet.usage?.free ?? Infinity;
+      const after = Math.max(0, before - (this.#taken.get(subnet.subnetId) ?? 0));
+      free += after;
+      taken += before - after;
+    }
+    if (free >= count) return [];
+    const besides = taken > 0 ? ` besides the ${taken} that other lines take` : '';
+    const what = `has ${free} free addresses${besides}, the file wants ${count}`;
+    const next = 'Widen the ranges, or spread the file over other subnets';
+    return [{ check: 'import', severity: 'problem', about, what, next }];
+  }
 }
 
 /** What the file has had so far. */

@@ -4,19 +4,21 @@
 import { parseDhcpOption } from '@leasehold/proto/dhcp-options';
 import type { Duration } from '@leasehold/proto/google/protobuf/duration';
 import type { DhcpOption as WireOption } from '@leasehold/proto/ipam/v1/subnet';
-import { type Parsed, parseResourceId, quote } from '@leasehold/proto/values';
+import {
+  MAX_LABELS,
+  type Parsed,
+  parseLabelKey,
+  parseLabelValue,
+  parseOwner,
+  parseResourceId,
+  parseText,
+  quote,
+} from '@leasehold/proto/values';
 import { type FieldViolation, invalidFields, type Result, success } from '../../domain/errors.js';
 import type { DhcpOption, Labels } from '../../domain/network.js';
 
-const MAX_LABELS = 32;
-const MAX_LABEL_KEY = 63;
-const MAX_LABEL_VALUE = 255;
-// Without a key that names the prototype of objects: protobuf's generated code loses it without a word.
-const LABEL_KEY = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,${MAX_LABEL_KEY - 1}}$`);
 const MAX_OPTIONS = 16;
 const MAX_REQUEST_ID = 128;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 // What google.protobuf.Duration can be: 10,000 years.
 const MAX_SECONDS = 315_576_000_000n;
 const MAX_NANOS = 999_999_999;
@@ -69,8 +71,13 @@ export class Fields {
 
   /** Text for people or programs: no control characters, at most `max` characters. */
   text(field: string, text: string, max: number): string {
-    if (text.length > max) this.wrong(field, `Longer than ${max} characters`);
-    else if (CONTROL.test(text)) this.wrong(field, `${quote(text)} has control characters`);
+    this.#note(field, parseText(text, max));
+    return text;
+  }
+
+  /** The owner of a reservation; empty when there is none. */
+  owner(field: string, text: string): string {
+    this.#note(field, parseOwner(text));
     return text;
   }
 
@@ -84,13 +91,8 @@ export class Fields {
     const entries = Object.entries(labels);
     if (entries.length > MAX_LABELS) this.wrong(field, `More than ${MAX_LABELS} labels`);
     for (const [key, value] of entries) {
-      if (!LABEL_KEY.test(key)) {
-        const form = `1 to ${MAX_LABEL_KEY} of A-Z a-z 0-9 . _ / -, beginning with a letter or digit`;
-        this.wrong(field, `${quote(key)} is not a key: ${form}`);
-      }
-      if (Buffer.byteLength(value) > MAX_LABEL_VALUE)
-        this.wrong(field, `Value of ${quote(key)} is over ${MAX_LABEL_VALUE} bytes`);
-      else if (CONTROL.test(value)) this.wrong(field, `Value of ${quote(key)} has control characters`);
+      this.#note(field, parseLabelKey(key));
+      this.#note(field, parseLabelValue(key, value));
     }
     return Object.fromEntries(entries);
   }
@@ -120,6 +122,10 @@ export class Fields {
     if (!duration) return undefined;
     this.#span(field, duration);
     return Number(duration.seconds) * 1_000 + Math.ceil(duration.nanos / 1e6);
+  }
+
+  #note(field: string, parsed: Parsed<unknown>): void {
+    if (!parsed.ok) this.wrong(field, parsed.problem);
   }
 
   /** Whether a duration is one, and no span is negative: its parts could also contradict each other. */

@@ -30,7 +30,6 @@ import type { EndedTenure, RequestKey, Slot, Tenure } from '../../domain/slot.js
 import type { HistoryFilter } from '../../ports/store.js';
 import { Fields } from './fields.js';
 
-const MAX_OWNER = 255;
 const MAX_BATCH = 1_000;
 const MAX_WAIT_MS = 60_000;
 const DEFAULT_WAIT_MS = 5_000;
@@ -57,7 +56,7 @@ export function fromReserve(
     mac: fields.parse('mac', request.mac, parseMac) ?? ZERO,
     address: fields.optional('address', request.address, parseIpv4),
     hostname: fields.optional('hostname', request.hostname, parseHostname) ?? '',
-    owner: fields.text('owner', request.owner, MAX_OWNER),
+    owner: fields.owner('owner', request.owner),
     labels: fields.labels('labels', request.labels),
     options: fields.options('options', request.options),
     request: requestKey(fields, request.requestId, caller, 'ReserveAddress', () => contentOfReserve(request)),
@@ -198,7 +197,7 @@ export function fromUpdateReservation({ key, reservation, updateMask }: UpdateRe
   const own = { $case: 'reservationId', value: reservation.reservationId } as const;
   const settings: ReservationSettings = {
     hostname: fields.optional('reservation.hostname', reservation.hostname, parseHostname) ?? '',
-    owner: fields.text('reservation.owner', reservation.owner, MAX_OWNER),
+    owner: fields.owner('reservation.owner', reservation.owner),
     labels: fields.labels('reservation.labels', reservation.labels),
     options: fields.options('reservation.options', reservation.options),
   };
@@ -231,7 +230,7 @@ export function fromHistoryFilter(request: ListAddressHistoryRequest): Result<Hi
         }
       : undefined,
     mac: fields.optional('mac', request.mac, parseMac),
-    owner: request.owner === '' ? undefined : fields.text('owner', request.owner, MAX_OWNER),
+    owner: request.owner === '' ? undefined : fields.owner('owner', request.owner),
     networkId: fields.optionalId<NetworkId>('network_id', request.networkId),
     endedAfter: request.startTime && (request.startTime.getTime() as WallTime),
     createdBefore: request.endTime && (request.endTime.getTime() as WallTime),
