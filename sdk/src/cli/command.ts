@@ -10,7 +10,7 @@ import {
   oneOf,
   type Parsed,
   servers,
-  text,
+  someText,
   toggle,
 } from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
@@ -112,11 +112,15 @@ export const GLOBAL_FLAGS = {
     'How long to wait for each answer, retries included; given, also for a server that cannot be reached',
     '10s',
   ),
-  tlsCa: text('FILE', "Certificates of the CAs that the server's certificate must come from; turns TLS on", 'no TLS'),
-  tlsCert: text('FILE', 'The own certificate, for TLS'),
-  tlsKey: text('FILE', 'The private key of the own certificate'),
-  tlsServerName: text('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
-  tlsTrustDomain: text('NAME', 'Whose server it must be: spiffe://NAME/server/… in its certificate', 'leasehold'),
+  tlsCa: someText(
+    'FILE',
+    "Certificates of the CAs that the server's certificate must come from; turns TLS on",
+    'no TLS',
+  ),
+  tlsCert: someText('FILE', 'The own certificate, for TLS'),
+  tlsKey: someText('FILE', 'The private key of the own certificate'),
+  tlsServerName: someText('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
+  tlsTrustDomain: someText('NAME', 'Whose server it must be: spiffe://NAME/server/… in its certificate', 'leasehold'),
   insecure: toggle('With TLS: reach servers on this machine without it', 'false'),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),
 } satisfies Record<string, Flag<unknown>>;

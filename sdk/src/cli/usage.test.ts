@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
 import { wireReservation } from '../test-support/samples.js';
 import { COMMANDS } from './commands.js';
-import { environmentName } from './flags.js';
+import { environmentName, flagName } from './flags.js';
 
 describe('bad usage is exit 2 and names the right word', () => {
   test.each([
@@ -52,6 +52,33 @@ describe('bad usage is exit 2 and names the right word', () => {
     expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
     expect(stderr).toMatch(/\nSee 'leasehold.* --help'\n$/);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  // As of a script whose variable is not set.
+  test.each([
+    ['reservation release --network red --owner= --guest-stopped', '--owner: expected TEXT, not ""'],
+    ['release red-a 10.0.0.7 --mac=', '--mac: expected MAC, not ""'],
+    ['release red-a 10.0.0.7 --reservation-id=', '--reservation-id: expected ID, not ""'],
+    ['rebalance --network=', '--network: expected ID, not ""'],
+    ['network delete red --etag=', '--etag: expected ETAG, not ""'],
+  ])('%s is sent to nobody', async (line, problem) => {
+    await using server = await withServer(EVERYTHING);
+    const { code, stderr } = await server.run(line);
+    expect({ code, first: stderr.split('\n')[0] }).toEqual({ code: 2, first: `leasehold: ${problem}` });
+    expect(server.calls()).toEqual([]);
+  });
+
+  test('an empty text is for settings alone, which it clears', () => {
+    const settings = new Set([
+      ...['dnsServer', 'domainName', 'domainSearch', 'displayName', 'exclude', 'gateway', 'hostname', 'label', 'mtu'],
+      ...['ntpServer', 'option', 'range', 'route'],
+    ]);
+    const taken = COMMANDS.filter(({ path }) => path[1] !== 'import').flatMap(({ path, flags }) =>
+      Object.entries(flags)
+        .filter(([key, flag]) => !settings.has(key) && flag.parse(['']).ok)
+        .map(([key]) => `${path.join(' ')} --${flagName(key)}`),
+    );
+    expect(taken).toEqual(['reserve --owner', 'reservation update --owner']);
   });
 
   test('a wrong variable is named', async () => {

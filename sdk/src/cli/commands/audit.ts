@@ -2,7 +2,7 @@
 
 import { AUDIT_RESOURCE_KINDS, type AuditEvent, type AuditResourceKind } from '../../audit.js';
 import { command, PAGES } from '../command.js';
-import { integer, moment, text } from '../flags.js';
+import { integer, moment, someText } from '../flags.js';
 import { list, type View } from '../output.js';
 
 const VIEW: View<AuditEvent> = {
@@ -45,12 +45,12 @@ export const auditCommands = [
     summary: 'Lists who changed what, newest first; -o json shows from what to what',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network, its subnets, reservations and placements'),
-      resource: text(
+      network: someText('ID', 'Only of this network, its subnets, reservations and placements'),
+      resource: someText(
         'KIND[:ID]',
         `Only of this kind (${AUDIT_RESOURCE_KINDS.join(', ')}), or of this one, also when it was deleted`,
       ),
-      caller: text('NAME', 'Only by exactly this caller'),
+      caller: someText('NAME', 'Only by exactly this caller'),
       since: moment('Only from then on'),
       until: moment('Only before then'),
       limit: integer('At most this many, the newest', 1, 1_000_000),

@@ -6,7 +6,7 @@ import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
 import { exitCode } from '../errors.js';
 import { type Finding, report } from '../findings.js';
-import { text, toggle } from '../flags.js';
+import { someText, toggle } from '../flags.js';
 import { list, type Output } from '../output.js';
 import { RESERVATIONS } from './reservation.js';
 
@@ -19,10 +19,10 @@ export const releaseManyCommands = [
     summary: 'Gives back all addresses that fit, as of a guest that is gone or a subnet that shall be deleted',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network'),
-      subnet: text('ID', 'Only of this subnet'),
-      mac: text('MAC', 'Only of this MAC'),
-      owner: text('TEXT', 'Only of exactly this owner'),
+      network: someText('ID', 'Only of this network'),
+      subnet: someText('ID', 'Only of this subnet'),
+      mac: someText('MAC', 'Only of this MAC'),
+      owner: someText('TEXT', 'Only of exactly this owner'),
       guestStopped: toggle(
         'You vouch that their guests no longer use them; else the lease time is added to their rest',
         'false',

@@ -2,7 +2,7 @@
 
 import type { WatchEvent } from '../../watch.js';
 import { command } from '../command.js';
-import { text, toggle } from '../flags.js';
+import { someText, toggle } from '../flags.js';
 import { type Cell, type Line, line } from '../output.js';
 
 /** The command that shows changes. */
@@ -12,9 +12,9 @@ export const watchCommands = [
     summary: 'Shows changes as they happen, a line each, until Ctrl-C',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network, and no hosts'),
+      network: someText('ID', 'Only of this network, and no hosts'),
       snapshot: toggle('First show all that is there', 'false'),
-      resumeToken: text('TOKEN', 'Go on after this position, the resume_token of an event', 'from now on'),
+      resumeToken: someText('TOKEN', 'Go on after this position, the resume_token of an event', 'from now on'),
     },
     examples: ['watch --network red --snapshot', 'watch -o json'],
     async run(leasehold, _, { network, ...same }) {
