@@ -22,7 +22,7 @@ export function errorText(error: LeaseholdError, format: OutputFormat): string {
   const fields = unsaid.map(({ field, description }) => `  ${printable(`${field}: ${description}`)}\n`);
   const next = nextStep(error);
   const step = next === undefined ? '' : `  → ${printable(next)}\n`;
-  return `leasehold: ${printable(error.message)} (${error.reason})\n${fields.join('')}${step}`;
+  return `leasehold: ${printable(`${error.message} (${error.reason})`)}\n${fields.join('')}${step}`;
 }
 
 function errorJson(error: LeaseholdError): Json {

@@ -240,8 +240,10 @@ describe('output', () => {
       listReservations: () => ({ reservations: [{ ...wireReservation, owner }] }),
     });
     expect((await server.run('reservation list')).stdout).toContain('vm?[2J?1m');
-    await using refusing = await withServer({ getStatus: () => refuse('INTERNAL', { message: 'a\u001bb\nc' }) });
-    expect((await refusing.run('status')).stderr).toBe('leasehold: a?b?c (INTERNAL)\n');
+    await using refusing = await withServer({
+      getStatus: () => refuse('INTERNAL', { message: 'a\u001bb\nc', reason: 'A\u001b[2J' }),
+    });
+    expect((await refusing.run('status')).stderr).toBe('leasehold: a?b?c (A?[2J)\n');
   });
 
   test('a reserve that is not ready in time says so beside its result', async () => {
