@@ -23,6 +23,8 @@ const status: Status = {
   insecureListeners: ['127.0.0.1:7067', 'unix:/run/leasehold.sock'],
   counts: undefined,
   authoritySeconds: 86_400,
+  time: undefined,
+  certificateEndTime: undefined,
 };
 
 const host: Host = {
