@@ -72,6 +72,17 @@ export interface Shell {
   readText(path: string): Promise<Parsed<string>>;
   /** Says how far long work is, in place of what it said before; empty: no more. `wanted`: also where nobody looks, or nowhere. */
   progress(text: string, wanted?: boolean): void;
+  /** A client of each server that is named, by itself; whoever asks closes them. */
+  clientsOfEach(): readonly NamedClient[];
+  /** The own certificate, as PEM. Undefined: none is shown, or it cannot be read. */
+  ownCertificate(): Promise<string | undefined>;
+}
+
+/** A client of one server. */
+export interface NamedClient {
+  /** As it was named on the command line. */
+  readonly name: string;
+  readonly leasehold: Leasehold;
 }
 
 /** What one command is made from, with the types of its arguments and flags. */
