@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Certificate } from '../test-support/certificates.js';
 import { EVERYTHING, FILES, leasehold, withServer } from '../test-support/cli.js';
-import { wireHost, wireNetwork, wireWell } from '../test-support/samples.js';
+import { wireHost, wireNetwork, wireReservation, wireWell } from '../test-support/samples.js';
 import { type Handlers, refuse } from '../test-support/scripted-server.js';
 
 const HEALTHY = {
@@ -137,6 +137,18 @@ describe('colours', () => {
     }
     expect((await server.runAtTerminal('host list -o json')).stdout).not.toContain('\u001b');
     expect((await server.run('host list')).stdout).not.toContain('\u001b');
+  });
+
+  test('are not of a guest that gave its address up, which is no conflict', async () => {
+    const at = { time: new Date(0), sourceMac: wireReservation.mac, hostId: 'h1' };
+    await using server = await withServer({
+      listReservations: () => ({
+        reservations: ([1, 3] as const).map((kind) => ({ ...wireReservation, conflict: { ...at, kind } })),
+      }),
+    });
+    const { stdout } = await server.runAtTerminal('reservation list', { TERM: 'xterm' });
+    expect(stdout).toContain('\u001b[31mdeclined\u001b[0m');
+    expect(stdout).toMatch(/ released$/m);
   });
 
   test('change nothing but colours', async () => {

@@ -19,7 +19,8 @@ export const RESERVATIONS: View<Reservation> = {
     READY: (one) => (one.state === 'reserved' ? one.readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
     'BLOCKED BY': ({ blockedByHostIds }) => blockedByHostIds.join(','),
-    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, 'bad'),
+    // That a guest gave its address up, as at its shutdown, is no trouble.
+    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, conflict.kind === 'released' ? undefined : 'bad'),
   },
   enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
 };

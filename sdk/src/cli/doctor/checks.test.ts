@@ -279,9 +279,10 @@ test('a placement that nobody confirms is a warning, one that is former a note',
 });
 
 test('a conflict is a warning; too many reservations to look at is said', () => {
-  const conflict = { time: NOON, kind: 'foreign-use', sourceMac: '52:54:00:00:00:09', hostId: 'h1' } as const;
-  const conflicts = ok([{ ...reservation, conflict } as unknown as Reservation]);
-  expect(found({ reservations: conflicts })).toEqual(['warning: conflict: 10.0.0.7 of red-a']);
+  const conflict = { time: NOON, kind: 'address-in-use', sourceMac: '52:54:00:00:00:09', hostId: 'h1' } as const;
+  expect(found({ reservations: ok([{ ...reservation, conflict }]) })).toEqual(['warning: conflict: 10.0.0.7 of red-a']);
+  const released = { ...conflict, kind: 'released' } as const;
+  expect(found({ reservations: ok([{ ...reservation, conflict: released }]) })).toEqual([]);
   expect(examine({ ...well, reservations: undefined }).at(-1)?.what).toContain('too many');
 });
 

@@ -298,7 +298,8 @@ const percent = (share: number): string => `${Math.floor(share * 100)} %`;
 
 function conflictFindings(reservations: readonly Reservation[]): readonly Finding[] {
   return reservations.flatMap(({ address, subnetId, mac, conflict }): readonly Finding[] => {
-    if (!conflict) return [];
+    // A guest that gives its address up, as at its shutdown, is no trouble.
+    if (!conflict || conflict.kind === 'released') return [];
     const by = conflict.sourceMac === mac ? 'its own guest' : conflict.sourceMac || 'somebody';
     const what = `${conflict.kind} at ${cellText(conflict.time)}, by ${by}, noticed by host ${conflict.hostId}`;
     const next = 'Find the machine that uses the address without a reservation';
