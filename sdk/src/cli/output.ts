@@ -22,9 +22,14 @@ export type Rows = readonly (readonly Toned[])[];
 export interface View<T> {
   /** Columns of a list: title and what stands in a row. */
   readonly columns: Readonly<Record<string, (item: T) => Cell>>;
-  /** Prefixes of the enum fields, by the SDK's name of the field: `{ state: 'RESERVATION_STATE_' }`. */
-  readonly enums?: Readonly<Record<string, string>>;
+  readonly enums?: Enums;
 }
+
+/**
+ * Prefixes of the enum fields, by the SDK's name of the field: `{ state: 'RESERVATION_STATE_' }`; by that of what it is in,
+ * too, where another field has the same name: `{ 'conflict.kind': 'CONFLICT_KIND_' }`.
+ */
+export type Enums = Readonly<Record<string, string>>;
 
 /** What a command gives. */
 export type Output =
@@ -58,14 +63,14 @@ export function list<T extends object>(view: View<T>, items: readonly T[]): Outp
 }
 
 /** One resource; `note` is said to people beside it. */
-export function item(view: { readonly enums?: View<never>['enums'] }, value: object, note?: string): Output {
+export function item(view: { readonly enums?: Enums }, value: object, note?: string): Output {
   const rest = note === undefined ? {} : { note };
   const enums = view.enums ?? {};
   return { kind: 'item', rows: details(toJson(value, {}), '', enums), json: toJson(value, enums), ...rest };
 }
 
 /** One line of a stream; without cells it is not for people. */
-export function line(enums: NonNullable<View<never>['enums']>, value: object, cells?: readonly Cell[]): Line {
+export function line(enums: Enums, value: object, cells?: readonly Cell[]): Line {
   return { text: cells?.map(cellText).join('  ').trimEnd(), json: toJson(value, enums) };
 }
 
@@ -95,20 +100,23 @@ export function serialize(json: Json, format: 'json' | 'yaml'): string {
 
 const snake = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-// The API's shape of one of the SDK's objects.
-function toJson(value: unknown, enums: Readonly<Record<string, string>>): Json {
+const prefixOf = (enums: Enums, within: string, key: string): string | undefined =>
+  enums[`${within}.${key}`] ?? enums[key];
+
+// The API's shape of one of the SDK's objects; `within`: the name of the field that it stands in.
+function toJson(value: unknown, enums: Enums, within = ''): Json {
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return value.map((one) => toJson(one, enums));
+  if (Array.isArray(value)) return value.map((one) => toJson(one, enums, within));
   if (typeof value !== 'object' || value === null) return value as Json;
   const json: Record<string, Json> = {};
   for (const [key, field] of Object.entries(value) as [string, unknown][]) {
-    const prefix = enums[key];
+    const prefix = prefixOf(enums, within, key);
     if (field === undefined) continue;
     // Labels have keys of their own.
     if (key === 'labels') json[key] = field as Json;
     else if (prefix !== undefined) json[snake(key)] = enumName(prefix, field as string);
     else if (key.endsWith('Seconds')) json[snake(key.slice(0, -'Seconds'.length))] = `${field as number}s`;
-    else json[snake(key)] = toJson(field, enums);
+    else json[snake(key)] = toJson(field, enums, key);
   }
   return json;
 }
@@ -136,14 +144,19 @@ export function printable(text: string): string {
 }
 
 // One row per field, `usage.free`; a list of objects takes one row each. Fields that are states have their tones.
-function details(json: Json, path: string, enums: Readonly<Record<string, string>>): Rows {
+function details(json: Json, path: string, enums: Enums): Rows {
   if (isList(json)) {
     if (json.some((one) => typeof one === 'object')) return json.map((one) => [shown(path), shown(inline(one))]);
     return [[shown(path), shown(json.map((one) => inline(one)).join(', '))]];
   }
-  const name = path.slice(path.lastIndexOf('.') + 1);
+  const [name = '', within = ''] = path.split('.').toReversed();
   if (typeof json !== 'object' || json === null) {
-    return [[shown(path), shown(enums[name] !== undefined && typeof json === 'string' ? state(json) : json)]];
+    return [
+      [
+        shown(path),
+        shown(prefixOf(enums, within, name) !== undefined && typeof json === 'string' ? state(json) : json),
+      ],
+    ];
   }
   if (name === 'labels') return [[shown(path), shown(inline(json, ', '))]];
   return Object.entries(json).flatMap(([key, field]) => details(field, path === '' ? key : `${path}.${key}`, enums));

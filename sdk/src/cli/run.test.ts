@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { IpamServiceService } from '../gen/ipam/v1/ipam_service.js';
 import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
-import { wireNetwork, wireReservation, wireSnapshot, wireWell } from '../test-support/samples.js';
-import { FromMemory, refuse } from '../test-support/scripted-server.js';
+import { wireAudit, wireNetwork, wireReservation, wireSnapshot, wireWell } from '../test-support/samples.js';
+import { aborted, FromMemory, refuse } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
 
 const parseJson = (text: string): unknown => JSON.parse(text);
@@ -202,6 +202,31 @@ describe('output', () => {
       holder: { advertise: '10.9.0.1:7067', agent_advertise: '10.9.0.1:7069' },
     });
     expect(parseJson((await server.run('network delete red -o json')).stdout)).toEqual({});
+  });
+
+  test('JSON has enum values with their prefix wherever a reservation stands', async () => {
+    const conflict = { time: new Date(0), kind: 1 as const, sourceMac: wireReservation.mac, hostId: 'h1' };
+    const reservation = { ...wireReservation, conflict };
+    const shown = { state: 'RESERVATION_STATE_RESERVED', conflict: { kind: 'CONFLICT_KIND_DECLINED' } };
+    await using server = await withServer({
+      listReservations: () => ({ reservations: [reservation] }),
+      getReservation: () => ({ reservation }),
+      listAddressHistory: () => ({ tenures: [reservation] }),
+      listAuditEvents: () => ({
+        events: [{ ...wireAudit[1], after: { state: { $case: 'reservation' as const, value: reservation } } }],
+      }),
+      async *watchEvents(_, __, ended) {
+        yield { resumeToken: 't1', event: { $case: 'reservation', value: { change: 2, reservation } } };
+        await aborted(ended);
+      },
+    });
+    const json = async (line: string) => parseJson((await server.run(`${line} -o json`)).stdout);
+    expect(await json('reservation list')).toMatchObject([shown]);
+    expect(await json('reservation get r-1')).toMatchObject(shown);
+    expect(await json('history --mac 52:54:00:aa:bb:cc')).toMatchObject([shown]);
+    expect(await json('audit')).toMatchObject([{ after: shown }]);
+    expect(await json('watch')).toMatchObject({ kind: 'reservation', reservation: shown });
+    expect((await server.run('reservation get r-1')).stdout).toMatch(/^conflict.kind +declined$/m);
   });
 
   test('YAML quotes what it would read as something else', async () => {

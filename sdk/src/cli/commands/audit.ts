@@ -4,6 +4,7 @@ import { AUDIT_RESOURCE_KINDS, type AuditEvent, type AuditResourceKind } from '.
 import { command, PAGES } from '../command.js';
 import { integer, moment, someText } from '../flags.js';
 import { list, type View } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 const VIEW: View<AuditEvent> = {
   columns: {
@@ -16,7 +17,7 @@ const VIEW: View<AuditEvent> = {
   },
   enums: {
     resourceKind: 'AUDIT_RESOURCE_KIND_',
-    state: 'RESERVATION_STATE_',
+    ...RESERVATION_ENUMS,
     liveness: 'HOST_LIVENESS_',
     breaker: 'BREAKER_STATE_',
   },

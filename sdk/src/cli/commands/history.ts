@@ -4,6 +4,7 @@ import type { HistoryFilter, Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
 import { moment, someText } from '../flags.js';
 import { list, type View } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 const VIEW: View<Reservation> = {
   columns: {
@@ -15,7 +16,7 @@ const VIEW: View<Reservation> = {
     SUBNET: ({ subnetId }) => subnetId,
     OWNER: ({ owner }) => owner,
   },
-  enums: { state: 'RESERVATION_STATE_' },
+  enums: RESERVATION_ENUMS,
 };
 
 /** The command about who had an address. */

@@ -7,6 +7,9 @@ import { item, list, type Output, type View } from '../output.js';
 import { state, toned } from '../tones.js';
 import { dhcpOptions } from './subnet.js';
 
+/** The enum fields of reservations, wherever they stand. */
+export const RESERVATION_ENUMS = { state: 'RESERVATION_STATE_', 'conflict.kind': 'CONFLICT_KIND_' } as const;
+
 /** How reservations are shown. */
 export const RESERVATIONS: View<Reservation> = {
   columns: {
@@ -22,7 +25,7 @@ export const RESERVATIONS: View<Reservation> = {
     // That a guest gave its address up, as at its shutdown, is no trouble.
     CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, conflict.kind === 'released' ? undefined : 'bad'),
   },
-  enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
+  enums: RESERVATION_ENUMS,
 };
 
 const MAC_HELP = 'MAC of the vNIC, as 52:54:00:aa:bb:cc';

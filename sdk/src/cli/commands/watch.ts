@@ -4,6 +4,7 @@ import type { WatchEvent } from '../../watch.js';
 import { command } from '../command.js';
 import { someText, toggle } from '../flags.js';
 import { type Cell, type Line, line } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 /** The command that shows changes. */
 export const watchCommands = [
@@ -29,13 +30,14 @@ export const watchCommands = [
 ];
 
 async function* toLines(events: AsyncIterable<WatchEvent>): AsyncGenerator<Line> {
-  for await (const event of events) yield line(enumsOf(event), event, cellsOf(event));
+  for await (const event of events) yield line(ENUMS, event, cellsOf(event));
 }
 
-function enumsOf({ kind }: WatchEvent): Readonly<Record<string, string>> {
-  const state = kind === 'placement' ? 'PLACEMENT_STATE_' : 'RESERVATION_STATE_';
-  return { change: 'CHANGE_TYPE_', state, liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' };
-}
+const ENUMS = {
+  ...RESERVATION_ENUMS,
+  ...{ change: 'CHANGE_TYPE_', liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' },
+  'placement.state': 'PLACEMENT_STATE_',
+} as const;
 
 function cellsOf(event: WatchEvent): readonly Cell[] | undefined {
   switch (event.kind) {
