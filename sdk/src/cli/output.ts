@@ -4,6 +4,7 @@
 // Unlike in ProtoJSON every number is a number and a field with a default value is there.
 
 import { paint, state, type Toned } from './tones.js';
+import { widthOf } from './width.js';
 import { isList, type Json, yaml } from './yaml.js';
 
 /** How results are printed. */
@@ -76,7 +77,7 @@ export function line(enums: Enums, value: object, cells?: readonly Cell[]): Line
 
 /** Prints one line of a stream: JSON lines, or YAML documents. */
 export function renderLine({ text, json }: Line, format: OutputFormat): string {
-  if (format === 'json') return `${JSON.stringify(json)}\n`;
+  if (format === 'json') return jsonLine(json);
   if (format === 'yaml') return `---\n${serialize(json, format)}`;
   return text === undefined ? '' : `${text}\n`;
 }
@@ -95,7 +96,22 @@ export function render(output: Whole, format: OutputFormat, colours = false): st
 
 /** Prints JSON, as JSON or YAML. */
 export function serialize(json: Json, format: 'json' | 'yaml'): string {
-  return format === 'json' ? `${JSON.stringify(json, undefined, 2)}\n` : `${yaml(json)}\n`;
+  return `${escaped(format === 'json' ? JSON.stringify(json, undefined, 2) : yaml(json))}\n`;
+}
+
+/** Prints JSON on one line. */
+export function jsonLine(json: Json): string {
+  return `${escaped(JSON.stringify(json))}\n`;
+}
+
+// JSON takes them as they are, a terminal would do what they say. They stand in quotes only, where nothing of them is lost.
+function escaped(serialized: string): string {
+  return serialized.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
 }
 
 const snake = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -137,10 +153,9 @@ function shown(value: Cell): Toned {
   return { text: printable(String(value)), tone: undefined };
 }
 
-/** What others wrote, as owners and labels, must not drive the terminal. */
+/** What others wrote, as owners and labels, must not drive the terminal, nor show as what it is not, by what is unseen or turns round. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 // One row per field, `usage.free`; a list of objects takes one row each. Fields that are states have their tones.
@@ -176,7 +191,7 @@ function inline(json: Json, separator = ' '): string {
 function align(rows: Rows, colours: boolean, titled: boolean): string {
   const widths: number[] = [];
   for (const row of rows)
-    for (const [column, { text }] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
+    for (const [column, { text }] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, widthOf(text));
   return rows
     .map((row, index) => `${lineOf(row, widths, colours, titled && index === 0 ? 'title' : undefined)}\n`)
     .join('');
@@ -188,15 +203,16 @@ function lineOf(
   colours: boolean,
   title: 'title' | undefined,
 ): string {
-  const padded = row.map(({ text }, column) => text.padEnd(widths[column] ?? 0));
-  if (!colours) return padded.join('  ').trimEnd();
+  const padding = row.map(({ text }, column) => ' '.repeat((widths[column] ?? 0) - widthOf(text)));
+  if (!colours)
+    return row
+      .map(({ text }, column) => `${text}${padding[column]}`)
+      .join('  ')
+      .trimEnd();
   const last = row.findLastIndex(({ text }) => text !== '');
   // The colour ends with its word, so that what is copied from a terminal has no coloured spaces.
   return row
     .slice(0, last + 1)
-    .map(
-      ({ text, tone }, column) =>
-        paint(text, title ?? tone) + (column < last ? padded[column]?.slice(text.length) : ''),
-    )
+    .map(({ text, tone }, column) => paint(text, title ?? tone) + (column < last ? padding[column] : ''))
     .join('  ');
 }

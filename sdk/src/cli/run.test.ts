@@ -271,6 +271,30 @@ describe('output', () => {
     expect((await refusing.run('status')).stderr).toBe('leasehold: a?b?c (A?[2J)\n');
   });
 
+  test('what others wrote shows as what it is, and pushes nothing out of its column', async () => {
+    const owners = ['東京🚀', 'mu\u0308ller', 'vm\u202e1', 'vm\u200b\ufeff2'];
+    await using server = await withServer({
+      listReservations: () => ({
+        reservations: owners.map((owner) => ({ ...wireReservation, owner, hostname: 'web' })),
+      }),
+    });
+    const { stdout } = await server.run('reservation list');
+    const shown = stdout.split('\n').map((line) => / {2}(\S+ +)web /.exec(line)?.[1]);
+    expect(shown.slice(1, 5)).toEqual(['東京🚀  ', 'mu\u0308ller  ', 'vm?1    ', 'vm??2   ']);
+  });
+
+  test('JSON and YAML escape what would drive the terminal, and lose nothing of it', async () => {
+    const owner = 'a\u009b1m\u202e\u2028\u{e0041}b\u007f';
+    await using server = await withServer({
+      getReservation: () => ({ reservation: { ...wireReservation, owner } }),
+    });
+    const { stdout } = await server.run('reservation get r-1 -o json');
+    expect(stdout).toContain('"a\\u009b1m\\u202e\\u2028\\udb40\\udc41b\\u007f"');
+    expect(parseJson(stdout)).toMatchObject({ owner });
+    const asYaml = await server.run('reservation get r-1 -o yaml');
+    expect(asYaml.stdout).toContain('owner: "a\\u009b1m\\u202e');
+  });
+
   test('a reserve that is not ready in time says so beside its result', async () => {
     await using server = await withServer({
       reserveAddress: () => ({ reservation: wireReservation, created: true, ready: false, readyServers: 1 }),

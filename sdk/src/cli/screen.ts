@@ -1,6 +1,6 @@
 // How what is watched is printed: redrawn in place on a terminal, one after another in a pipe.
 
-import { cellText, type OutputFormat, printable, render, serialize, type Whole } from './output.js';
+import { cellText, jsonLine, type OutputFormat, printable, render, serialize, type Whole } from './output.js';
 import type { Look } from './watching.js';
 
 /** What a screen needs of the process. */
@@ -72,5 +72,5 @@ function appended(format: OutputFormat, colours: boolean, io: ScreenIo): Screen 
 
 function documentOf(seen: Whole, format: OutputFormat, colours: boolean): string {
   if (format === 'table' || seen.kind === 'done') return render(seen, format, colours);
-  return format === 'json' ? `${JSON.stringify(seen.json)}\n` : `---\n${serialize(seen.json, format)}`;
+  return format === 'json' ? jsonLine(seen.json) : `---\n${serialize(seen.json, format)}`;
 }
