@@ -8,7 +8,7 @@ import type { Runtime } from '../system.js';
 import type { GlobalValues, Shell } from './command.js';
 import { COMMANDS } from './commands.js';
 import { type Candidate, readIds, type Wanted, wantedAt } from './complete.js';
-import { errorText, exitCode } from './errors.js';
+import { errorText, exitCode, inFlags } from './errors.js';
 import type { Parsed } from './flags.js';
 import { help } from './help.js';
 import {
@@ -199,16 +199,6 @@ function connectionOf(globals: GlobalValues): ConnectOptions {
   const saysTls = tlsCa ?? cert ?? key ?? tlsServerName ?? tlsTrustDomain;
   const tls = { ca: tlsCa ?? '', cert, key, serverName: tlsServerName, trustDomain: tlsTrustDomain };
   return { ...same, servers, tls: saysTls === undefined ? undefined : tls };
-}
-
-const FLAGS = { serverName: 'server-name', trustDomain: 'trust-domain', ca: 'ca', cert: 'cert', key: 'key' } as const;
-
-/** What is wrong with options of `connect`, in the words of the command line. */
-function inFlags(problem: string): string {
-  return problem
-    .replace(/\btls\.(serverName|trustDomain|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
-    .replace(/\bset tls\b/, 'set --tls-ca')
-    .replace(/\binsecureNetwork\b/, '--insecure-network');
 }
 
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {

@@ -1,6 +1,9 @@
+import { ServerCredentials } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
+import { Certificate } from '../test-support/certificates.js';
 import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
 import { wireReservation } from '../test-support/samples.js';
+import { startScriptedServer } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
 import { environmentName, flagName } from './flags.js';
 
@@ -108,6 +111,38 @@ describe('bad usage is exit 2 and names the right word', () => {
     const { code, stderr } = await leasehold(`status ${flags}`);
     expect(code).toBe(2);
     expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
+  });
+
+  test('so does what is wrong with the TLS of a server', async () => {
+    const [ours, theirs] = [Certificate.authority('ours'), Certificate.authority('theirs')];
+    const { cert, key } = ours.issue();
+    const secure = ServerCredentials.createSsl(null, [
+      { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) },
+    ]);
+    await using tls = await startScriptedServer({}, '127.0.0.1:0', secure);
+    await using plain = await startScriptedServer({});
+    const said = async (server: string, env: Record<string, string> = {}) => {
+      const [asText, asJson] = [
+        await leasehold(['status', '--server', server], env),
+        await leasehold(['status', '--server', server, '-o', 'json'], env),
+      ];
+      const { error } = JSON.parse(asJson.stderr) as { readonly error: { readonly message: string } };
+      expect(asText.stderr.split('\n')[0]).toBe(`leasehold: ${error.message} (NO_CONNECTION)`);
+      return error.message.slice(`No connection to ${server}: `.length);
+    };
+    expect(await said(tls.server)).toBe('it ended it at once, as one that speaks TLS does: set --tls-ca');
+    expect(await said(plain.server, { LEASEHOLD_TLS_CA: ours.cert })).toBe(
+      'it does not speak TLS: connect without --tls-ca, or give the server a certificate',
+    );
+    expect(await said(tls.server, { LEASEHOLD_TLS_CA: theirs.cert })).toBe(
+      'its certificate does not come from a CA of --tls-ca: give the CA that signed it',
+    );
+    const env = { LEASEHOLD_TLS_CA: ours.cert, LEASEHOLD_TLS_TRUST_DOMAIN: 'plane.test' };
+    expect(await said(tls.server, env)).toMatch(
+      /^it is no server of --tls-trust-domain, .* or set --tls-trust-domain$/,
+    );
+    const elsewhere = { LEASEHOLD_TLS_CA: ours.cert, LEASEHOLD_TLS_SERVER_NAME: 'plane.test' };
+    expect(await said(tls.server, elsewhere)).toMatch(/or set --tls-server-name$/);
   });
 
   test.each(['-o json', '-o=json', '-ojson', '--output=json'])(

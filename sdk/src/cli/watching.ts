@@ -8,7 +8,7 @@
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { WatchEvent } from '../watch.js';
-import { exitCode } from './errors.js';
+import { exitCode, said } from './errors.js';
 
 /** What changes what a command shows. */
 export interface Watched {
@@ -50,7 +50,7 @@ export async function* looks<T>(
       yield { seen: seen.value, seenMs, problem: undefined };
     } catch (error) {
       if (!(error instanceof LeaseholdError) || !isAway(error)) throw error;
-      yield { seen: seen.value, seenMs, problem: `${error.message} (${error.reason})` };
+      yield { seen: seen.value, seenMs, problem: said(error) };
     }
     restMs = 4 * (runtime.monotonicMs() - begunMs);
   }

@@ -4,7 +4,7 @@ import type { Leasehold } from '../../connect.js';
 import { LeaseholdError } from '../../errors.js';
 import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
-import { exitCode } from '../errors.js';
+import { exitCode, said } from '../errors.js';
 import { type Finding, report } from '../findings.js';
 import { someText, toggle } from '../flags.js';
 import { list, type Output } from '../output.js';
@@ -81,7 +81,6 @@ async function release(
 }
 
 function refused(about: string, error: LeaseholdError): Finding {
-  const what = `${error.message} (${error.reason})`;
   const next = 'Look at what is there, and release again: what is released stays so';
-  return { check: 'release', severity: 'problem', about, what, next };
+  return { check: 'release', severity: 'problem', about, what: said(error), next };
 }

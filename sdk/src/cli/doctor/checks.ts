@@ -12,6 +12,7 @@ import type { Reservation } from '../../reservations.js';
 import { parseServerAddress } from '../../server-address.js';
 import type { Brake, Status } from '../../status.js';
 import type { Subnet } from '../../subnets.js';
+import { said } from '../errors.js';
 import type { Finding, Severity } from '../findings.js';
 import { nextStep } from '../next-steps.js';
 import { cellText } from '../output.js';
@@ -78,7 +79,7 @@ export function examine(seen: Seen): readonly Finding[] {
 export function unreachable({ name, status }: SeenServer, oneOfMany: boolean): readonly Finding[] {
   if (status.ok) return [];
   const { error } = status;
-  const what = `${error.message} (${error.reason})`;
+  const what = said(error);
   const about = oneOfMany ? `server ${name}` : 'server';
   return [{ check: 'server-unreachable', severity: 'problem', about, what, next: nextStep(error) ?? TRY_AGAIN }];
 }
@@ -92,7 +93,7 @@ export function ownCertificateFindings(end: Date | undefined, nowMs: number): re
 /** What a check makes of what it needs; that it could not be read is what it finds else. */
 function within<T>(read: Read<T>, area: string, check: (value: T) => readonly Finding[]): readonly Finding[] {
   if (read.ok) return check(read.value);
-  const what = `could not be read: ${read.error.message} (${read.error.reason})`;
+  const what = `could not be read: ${said(read.error)}`;
   return [{ check: `${area}-unread`, severity: 'problem', about: area, what, next: nextStep(read.error) ?? TRY_AGAIN }];
 }
 
