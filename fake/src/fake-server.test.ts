@@ -49,6 +49,9 @@ describe('a fake server', () => {
     await expect(reservations.reserve({ subnetId: 'red-a', mac: OTHER })).rejects.toMatchObject(full);
     await at.fake.clock.advance('2m');
     expect(at.fake.clock.now().getTime()).toBeGreaterThan(released.reusableTime?.getTime() ?? Number.NaN);
+    const { time, certificateEndTime } = await at.leasehold.status();
+    expect(time?.getTime()).toBeGreaterThan(released.reusableTime?.getTime() ?? Number.NaN);
+    expect(certificateEndTime).toBeUndefined();
     const next = await reservations.reserve({ subnetId: 'red-a', mac: OTHER });
     expect(next.reservation.address).toBe(reservation.address);
     const [, ended] = await reservations.history({ subnetId: 'red-a', address: reservation.address }).toArray();

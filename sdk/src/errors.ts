@@ -249,12 +249,13 @@ function messageWithoutInfo(code: StatusCode, details: string, call: CallFacts, 
   if (!call.repeatable)
     return `The connection to ${call.server} broke before ${call.method} was answered, so it may have been done or not: look at what is there before you repeat it`;
   if (tls !== undefined) return `No connection to ${call.server}: ${tls}`;
-  if (ENDED_AT_ONCE.test(details)) return `No connection to ${call.server}: it ended it at once, does it want TLS?`;
+  if (ENDED_AT_ONCE.test(details))
+    return `No connection to ${call.server}: it ended it at once, as one that speaks TLS does: set tls`;
   const [errno] = /\bE[A-Z]{4,}\b/.exec(details) ?? [];
   return `No connection to ${call.server}${errno ? ` (${errno})` : ''}`;
 }
 
-// What becomes of HTTP/2 that is sent to a server of TLS.
+// What becomes of HTTP/2 that is sent to a server of TLS; gRPC says no more of it.
 const ENDED_AT_ONCE = /^No connection established\. Last error: Failed to connect/;
 
 function unansweredMessage({ method, server, timeoutMs }: UnansweredCall): string {

@@ -337,9 +337,12 @@ test('status leaves out what the server does not know', async () => {
     brakes: [{ kind: 'START', since: NOON }],
     counts: { reservations: 3, hostsUp: 1 },
     authoritySeconds: 86_400,
+    time: NOON,
+    certificateEndTime: wireStatus.certificateEndTime,
   });
   const bare = await it.leasehold.status();
   expect(bare).toMatchObject({ startTime: undefined, holder: undefined, counts: undefined });
+  expect(bare).toMatchObject({ time: undefined, certificateEndTime: undefined });
   expect(bare.store).toMatchObject({ breaker: 'unknown', unavailableSince: undefined });
 });
 

@@ -28,6 +28,10 @@ export interface Status {
   readonly counts: Counts | undefined;
   /** How long an agent may answer without hearing from a server. */
   readonly authoritySeconds: number | undefined;
+  /** What time it is by the clock of the server that answers. Undefined: an older server. */
+  readonly time: Date | undefined;
+  /** Until when the certificate of the server that answers is valid. Undefined: it speaks no TLS, or is an older server. */
+  readonly certificateEndTime: Date | undefined;
 }
 
 /** The store behind a server. */
@@ -93,6 +97,8 @@ export function toStatus(wire: GetStatusResponse): Status {
     insecureListeners: wire.insecureListeners,
     counts: wire.counts && toCounts(wire.counts),
     authoritySeconds: wire.authority && toSeconds(wire.authority),
+    time: wire.time,
+    certificateEndTime: wire.certificateEndTime,
   };
 }
 

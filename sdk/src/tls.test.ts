@@ -124,7 +124,7 @@ describe('a failure of TLS', () => {
     await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
     const error = await ask(fake.server, { waitForServer: false });
     expect((error as LeaseholdError).message).toBe(
-      `No connection to ${fake.server}: it ended it at once, does it want TLS?`,
+      `No connection to ${fake.server}: it ended it at once, as one that speaks TLS does: set tls`,
     );
   });
 
@@ -204,7 +204,7 @@ describe('files', () => {
     expect(await leasehold(`${line} --tls-trust-domain plane.test`)).toMatchObject({ code: 0 });
     const refused = await leasehold(line);
     expect(refused).toMatchObject({ code: 3 });
-    expect(refused.stderr).toContain('it is no server of tls.trustDomain, ');
+    expect(refused.stderr).toContain('it is no server of --tls-trust-domain, ');
   });
 
   test('that changed are in use for the next connection; what does not fit together changes nothing', async () => {

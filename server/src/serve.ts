@@ -70,6 +70,7 @@ export async function serve({ version, args, env }: CommandContext): Promise<voi
       name: serverName(options.listen[0]),
       startTime: clock.wallTime().getTime() as WallTime,
       insecureListeners: insecureEndpoints(options).map(formatEndpoint),
+      certificateEnd: tls && (() => new Date(tls.current.notAfterMs)),
     },
   });
   prometheus.show(plane.useCases);

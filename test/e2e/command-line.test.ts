@@ -102,6 +102,34 @@ describe('in a pipe', () => {
   });
 });
 
+describe('a reader that goes away', () => {
+  /** The exit code of a command line whose descriptor 3 nobody reads any more. */
+  const unread = async (line: string) => {
+    const script = `exec 3> >(true); wait $!; leasehold ${line}; echo "code=$?"`;
+    const { stdout } = await run('bash', ['--norc', '-c', script], { env });
+    return /code=(\d+)\n$/.exec(stdout)?.[1];
+  };
+
+  test('leaves nothing half done, and hides no failure', async () => {
+    const client = cluster.client();
+    await client.networks.create({ networkId: 'piped', dhcpServerCount: 0 });
+    await client.subnets.create({ subnetId: 'piped-a', networkId: 'piped', cidr: '10.9.0.0/18' });
+    const macs = Array.from({ length: 500 }, (_, n) => `5254.0002.${n.toString(16).padStart(4, '0')}`);
+    const file = fileWith('piped.csv', `mac\n${macs.join('\n')}\n`);
+    expect(await unread(`reservation import ${file} --subnet piped-a --progress 2>&3`)).toBe('0');
+    expect(await client.reservations.list({ networkId: 'piped' }).toArray()).toHaveLength(macs.length);
+    expect(await unread(`reservation import ${fileWith('bad.csv', 'mac\nnone\n')} --subnet piped-a >&3`)).toBe('1');
+    await leasehold('reservation', 'release', '--network', 'piped', '--guest-stopped');
+    await eventually('the rest of piped-a', async () => (await leasehold('subnet', 'delete', 'piped-a')).code === 0);
+    await leasehold('network', 'delete', 'piped');
+  });
+
+  test('has seen enough of a watch, which ends with exit code 0', async () => {
+    expect(await unread('watch --snapshot >&3')).toBe('0');
+    expect(await unread('network list --watch >&3')).toBe('0');
+  });
+});
+
 describe('completion', () => {
   test('in bash: commands, flags, words and ids, also behind = and :', async () => {
     const script = `

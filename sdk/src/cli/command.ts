@@ -10,7 +10,7 @@ import {
   oneOf,
   type Parsed,
   servers,
-  text,
+  someText,
   toggle,
 } from './flags.js';
 import { OUTPUTS, type Output } from './output.js';
@@ -72,6 +72,17 @@ export interface Shell {
   readText(path: string): Promise<Parsed<string>>;
   /** Says how far long work is, in place of what it said before; empty: no more. `wanted`: also where nobody looks, or nowhere. */
   progress(text: string, wanted?: boolean): void;
+  /** A client of each server that is named, by itself; whoever asks closes them. */
+  clientsOfEach(): readonly NamedClient[];
+  /** The own certificate, as PEM. Undefined: none is shown, or it cannot be read. */
+  ownCertificate(): Promise<string | undefined>;
+}
+
+/** A client of one server. */
+export interface NamedClient {
+  /** As it was named on the command line. */
+  readonly name: string;
+  readonly leasehold: Leasehold;
 }
 
 /** What one command is made from, with the types of its arguments and flags. */
@@ -112,11 +123,15 @@ export const GLOBAL_FLAGS = {
     'How long to wait for each answer, retries included; given, also for a server that cannot be reached',
     '10s',
   ),
-  tlsCa: text('FILE', "Certificates of the CAs that the server's certificate must come from; turns TLS on", 'no TLS'),
-  tlsCert: text('FILE', 'The own certificate, for TLS'),
-  tlsKey: text('FILE', 'The private key of the own certificate'),
-  tlsServerName: text('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
-  tlsTrustDomain: text('NAME', 'Whose server it must be: spiffe://NAME/server/… in its certificate', 'leasehold'),
+  tlsCa: someText(
+    'FILE',
+    "Certificates of the CAs that the server's certificate must come from; turns TLS on",
+    'no TLS',
+  ),
+  tlsCert: someText('FILE', 'The own certificate, for TLS'),
+  tlsKey: someText('FILE', 'The private key of the own certificate'),
+  tlsServerName: someText('NAME', "The name that the server's certificate must hold", 'the one it is reached by'),
+  tlsTrustDomain: someText('NAME', 'Whose server it must be: spiffe://NAME/server/… in its certificate', 'leasehold'),
   insecure: toggle('With TLS: reach servers on this machine without it', 'false'),
   insecureNetwork: toggle('Allow plaintext to a server on another machine', 'false'),
 } satisfies Record<string, Flag<unknown>>;

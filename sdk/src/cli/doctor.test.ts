@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
-import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
-import { wireHost, wireNetwork, wireWell } from '../test-support/samples.js';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Certificate } from '../test-support/certificates.js';
+import { EVERYTHING, FILES, leasehold, withServer } from '../test-support/cli.js';
+import { wireHost, wireNetwork, wireReservation, wireWell } from '../test-support/samples.js';
 import { type Handlers, refuse } from '../test-support/scripted-server.js';
 
 const HEALTHY = {
@@ -74,6 +78,46 @@ describe('doctor', () => {
     expect(asYaml.stdout).toMatch(/^verdict: problem\nfindings:\n {2}- check: server-unreachable\n/);
   });
 
+  test('asks each server that is named, and says which does not answer', async () => {
+    await using one = await withServer(HEALTHY);
+    await using other = await withServer(HEALTHY);
+    const { code, stdout } = await leasehold(`doctor --server ${one.server},127.0.0.1:1,${other.server}`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^problem +server 127\.0\.0\.1:1 +No connection .*\(NO_CONNECTION\)$/m);
+    expect([one, other].map(({ calls }) => calls().filter((name) => name === 'getStatus').length)).toEqual([1, 1]);
+    const well = await leasehold(`doctor --server ${one.server},${other.server}`);
+    expect(well.stdout).toMatch(/^ok +server +all 2 answer$/m);
+    const nobody = await leasehold('doctor --server 127.0.0.1:1,127.0.0.1:2');
+    expect(nobody.code).toBe(3);
+    expect(nobody.stdout).toMatch(/^problem +server 127\.0\.0\.1:2 /m);
+  });
+
+  test('counts ages by the clock of the server, whatever this machine thinks that it is', async () => {
+    const time = new Date('2096-01-02T12:00:00Z');
+    const since = new Date(time.getTime() - 60_000);
+    const brakes = [{ kind: 'BUDGET', reason: 'Too many', since }];
+    const getStatus = () => ({ ...wireWell, time, brakes, certificateEndTime: new Date(time.getTime() + 3_600_000) });
+    await using server = await withServer({ ...HEALTHY, getStatus });
+    const { stdout } = await server.run('doctor');
+    expect(stdout).toMatch(/^problem +certificate of the server +ends at 2096-01-02T13:00:00Z$/m);
+    expect(stdout).toMatch(/^warning +brake BUDGET +Too many, since 2096-01-02T11:59:00Z$/m);
+  });
+
+  test('says when the own certificate ends, also where no server takes it any more', async () => {
+    const ca = Certificate.authority('CA');
+    const own = ca.issue({ uri: 'spiffe://leasehold/engine/e', days: -1 });
+    const bundle = `${own.cert}${ca.cert}`;
+    const directory = mkdtempSync(join(tmpdir(), 'leasehold-doctor-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'own.crt');
+    writeFileSync(path, bundle);
+    FILES[path] = bundle;
+    const env = { LEASEHOLD_TLS_CA: ca.cert, LEASEHOLD_TLS_CERT: path, LEASEHOLD_TLS_KEY: own.key };
+    const { code, stdout } = await leasehold('doctor --server 127.0.0.1:1', env);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^problem +own certificate +has ended at .*\n +→ Put a new one in the place of --tls-cert/m);
+  });
+
   test('names a listener that is not for operators', async () => {
     await using server = await withServer({});
     const { code, stdout } = await server.run('doctor');
@@ -93,6 +137,18 @@ describe('colours', () => {
     }
     expect((await server.runAtTerminal('host list -o json')).stdout).not.toContain('\u001b');
     expect((await server.run('host list')).stdout).not.toContain('\u001b');
+  });
+
+  test('are not of a guest that gave its address up, which is no conflict', async () => {
+    const at = { time: new Date(0), sourceMac: wireReservation.mac, hostId: 'h1' };
+    await using server = await withServer({
+      listReservations: () => ({
+        reservations: ([1, 3] as const).map((kind) => ({ ...wireReservation, conflict: { ...at, kind } })),
+      }),
+    });
+    const { stdout } = await server.runAtTerminal('reservation list', { TERM: 'xterm' });
+    expect(stdout).toContain('\u001b[31mdeclined\u001b[0m');
+    expect(stdout).toMatch(/ released$/m);
   });
 
   test('change nothing but colours', async () => {

@@ -48,9 +48,17 @@ function every<T>(texts: readonly string[], parse: (text: string) => Parsed<T>):
   return ok(values);
 }
 
-/** Any text, also the empty one. */
+/** Any text, also the empty one: for settings only, which it clears. */
 export function text(unit: string, help: string, defaultText?: string): Flag<string> {
   return single(unit, help, ok, defaultText);
+}
+
+/**
+ * A text that is not empty: for what names, filters or guards. To the server an empty one is none, so that a variable of a
+ * script that is not set would widen what is changed without a word.
+ */
+export function someText(unit: string, help: string, defaultText?: string): Flag<string> {
+  return single(unit, help, (given) => (given === '' ? bad(`expected ${unit}`) : ok(given)), defaultText);
 }
 
 /** Any text; the empty one is null, which clears. */

@@ -10,20 +10,22 @@ import { run } from './run.js';
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 const { version } = manifest as { readonly version: string };
 
+const enough = new AbortController();
+
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // `leasehold … | head`: the reader has seen enough, which is no failure.
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    // `leasehold … | head`: the reader has seen enough, which is no failure and ends what only shows. What changes something
+    // goes on to its end and its own exit code: an import must not be left half done for want of a reader.
+    if (stream === process.stdout) enough.abort();
   });
 }
 
 // Only when a command asks: others have nothing to finish, and Ctrl-C ends them at once, as it does when pressed again.
 function interrupted(): AbortSignal {
-  const abort = new AbortController();
   // A SIGTERM as well: a screen that is redrawn must be left as it was.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  return abort.signal;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort());
+  return enough.signal;
 }
 
 async function readText(path: string): Promise<Parsed<string>> {

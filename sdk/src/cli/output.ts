@@ -4,6 +4,7 @@
 // Unlike in ProtoJSON every number is a number and a field with a default value is there.
 
 import { paint, state, type Toned } from './tones.js';
+import { widthOf } from './width.js';
 import { isList, type Json, yaml } from './yaml.js';
 
 /** How results are printed. */
@@ -22,9 +23,14 @@ export type Rows = readonly (readonly Toned[])[];
 export interface View<T> {
   /** Columns of a list: title and what stands in a row. */
   readonly columns: Readonly<Record<string, (item: T) => Cell>>;
-  /** Prefixes of the enum fields, by the SDK's name of the field: `{ state: 'RESERVATION_STATE_' }`. */
-  readonly enums?: Readonly<Record<string, string>>;
+  readonly enums?: Enums;
 }
+
+/**
+ * Prefixes of the enum fields, by the SDK's name of the field: `{ state: 'RESERVATION_STATE_' }`; by that of what it is in,
+ * too, where another field has the same name: `{ 'conflict.kind': 'CONFLICT_KIND_' }`.
+ */
+export type Enums = Readonly<Record<string, string>>;
 
 /** What a command gives. */
 export type Output =
@@ -58,20 +64,20 @@ export function list<T extends object>(view: View<T>, items: readonly T[]): Outp
 }
 
 /** One resource; `note` is said to people beside it. */
-export function item(view: { readonly enums?: View<never>['enums'] }, value: object, note?: string): Output {
+export function item(view: { readonly enums?: Enums }, value: object, note?: string): Output {
   const rest = note === undefined ? {} : { note };
   const enums = view.enums ?? {};
   return { kind: 'item', rows: details(toJson(value, {}), '', enums), json: toJson(value, enums), ...rest };
 }
 
 /** One line of a stream; without cells it is not for people. */
-export function line(enums: NonNullable<View<never>['enums']>, value: object, cells?: readonly Cell[]): Line {
+export function line(enums: Enums, value: object, cells?: readonly Cell[]): Line {
   return { text: cells?.map(cellText).join('  ').trimEnd(), json: toJson(value, enums) };
 }
 
 /** Prints one line of a stream: JSON lines, or YAML documents. */
 export function renderLine({ text, json }: Line, format: OutputFormat): string {
-  if (format === 'json') return `${JSON.stringify(json)}\n`;
+  if (format === 'json') return jsonLine(json);
   if (format === 'yaml') return `---\n${serialize(json, format)}`;
   return text === undefined ? '' : `${text}\n`;
 }
@@ -90,25 +96,43 @@ export function render(output: Whole, format: OutputFormat, colours = false): st
 
 /** Prints JSON, as JSON or YAML. */
 export function serialize(json: Json, format: 'json' | 'yaml'): string {
-  return format === 'json' ? `${JSON.stringify(json, undefined, 2)}\n` : `${yaml(json)}\n`;
+  return `${escaped(format === 'json' ? JSON.stringify(json, undefined, 2) : yaml(json))}\n`;
+}
+
+/** Prints JSON on one line. */
+export function jsonLine(json: Json): string {
+  return `${escaped(JSON.stringify(json))}\n`;
+}
+
+// JSON takes them as they are, a terminal would do what they say. They stand in quotes only, where nothing of them is lost.
+function escaped(serialized: string): string {
+  return serialized.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
 }
 
 const snake = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-// The API's shape of one of the SDK's objects.
-function toJson(value: unknown, enums: Readonly<Record<string, string>>): Json {
+const prefixOf = (enums: Enums, within: string, key: string): string | undefined =>
+  enums[`${within}.${key}`] ?? enums[key];
+
+// The API's shape of one of the SDK's objects; `within`: the name of the field that it stands in.
+function toJson(value: unknown, enums: Enums, within = ''): Json {
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return value.map((one) => toJson(one, enums));
+  if (Array.isArray(value)) return value.map((one) => toJson(one, enums, within));
   if (typeof value !== 'object' || value === null) return value as Json;
   const json: Record<string, Json> = {};
   for (const [key, field] of Object.entries(value) as [string, unknown][]) {
-    const prefix = enums[key];
+    const prefix = prefixOf(enums, within, key);
     if (field === undefined) continue;
     // Labels have keys of their own.
     if (key === 'labels') json[key] = field as Json;
     else if (prefix !== undefined) json[snake(key)] = enumName(prefix, field as string);
     else if (key.endsWith('Seconds')) json[snake(key.slice(0, -'Seconds'.length))] = `${field as number}s`;
-    else json[snake(key)] = toJson(field, enums);
+    else json[snake(key)] = toJson(field, enums, key);
   }
   return json;
 }
@@ -129,21 +153,25 @@ function shown(value: Cell): Toned {
   return { text: printable(String(value)), tone: undefined };
 }
 
-/** What others wrote, as owners and labels, must not drive the terminal. */
+/** What others wrote, as owners and labels, must not drive the terminal, nor show as what it is not, by what is unseen or turns round. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 // One row per field, `usage.free`; a list of objects takes one row each. Fields that are states have their tones.
-function details(json: Json, path: string, enums: Readonly<Record<string, string>>): Rows {
+function details(json: Json, path: string, enums: Enums): Rows {
   if (isList(json)) {
     if (json.some((one) => typeof one === 'object')) return json.map((one) => [shown(path), shown(inline(one))]);
     return [[shown(path), shown(json.map((one) => inline(one)).join(', '))]];
   }
-  const name = path.slice(path.lastIndexOf('.') + 1);
+  const [name = '', within = ''] = path.split('.').toReversed();
   if (typeof json !== 'object' || json === null) {
-    return [[shown(path), shown(enums[name] !== undefined && typeof json === 'string' ? state(json) : json)]];
+    return [
+      [
+        shown(path),
+        shown(prefixOf(enums, within, name) !== undefined && typeof json === 'string' ? state(json) : json),
+      ],
+    ];
   }
   if (name === 'labels') return [[shown(path), shown(inline(json, ', '))]];
   return Object.entries(json).flatMap(([key, field]) => details(field, path === '' ? key : `${path}.${key}`, enums));
@@ -163,7 +191,7 @@ function inline(json: Json, separator = ' '): string {
 function align(rows: Rows, colours: boolean, titled: boolean): string {
   const widths: number[] = [];
   for (const row of rows)
-    for (const [column, { text }] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
+    for (const [column, { text }] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, widthOf(text));
   return rows
     .map((row, index) => `${lineOf(row, widths, colours, titled && index === 0 ? 'title' : undefined)}\n`)
     .join('');
@@ -175,15 +203,16 @@ function lineOf(
   colours: boolean,
   title: 'title' | undefined,
 ): string {
-  const padded = row.map(({ text }, column) => text.padEnd(widths[column] ?? 0));
-  if (!colours) return padded.join('  ').trimEnd();
+  const padding = row.map(({ text }, column) => ' '.repeat((widths[column] ?? 0) - widthOf(text)));
+  if (!colours)
+    return row
+      .map(({ text }, column) => `${text}${padding[column]}`)
+      .join('  ')
+      .trimEnd();
   const last = row.findLastIndex(({ text }) => text !== '');
   // The colour ends with its word, so that what is copied from a terminal has no coloured spaces.
   return row
     .slice(0, last + 1)
-    .map(
-      ({ text, tone }, column) =>
-        paint(text, title ?? tone) + (column < last ? padded[column]?.slice(text.length) : ''),
-    )
+    .map(({ text, tone }, column) => paint(text, title ?? tone) + (column < last ? padding[column] : ''))
     .join('  ');
 }

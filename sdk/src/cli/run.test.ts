@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { IpamServiceService } from '../gen/ipam/v1/ipam_service.js';
 import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
-import { wireNetwork, wireReservation, wireSnapshot, wireWell } from '../test-support/samples.js';
-import { FromMemory, refuse } from '../test-support/scripted-server.js';
+import { wireAudit, wireNetwork, wireReservation, wireSnapshot, wireWell } from '../test-support/samples.js';
+import { aborted, FromMemory, refuse } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
 
 const parseJson = (text: string): unknown => JSON.parse(text);
@@ -204,6 +204,31 @@ describe('output', () => {
     expect(parseJson((await server.run('network delete red -o json')).stdout)).toEqual({});
   });
 
+  test('JSON has enum values with their prefix wherever a reservation stands', async () => {
+    const conflict = { time: new Date(0), kind: 1 as const, sourceMac: wireReservation.mac, hostId: 'h1' };
+    const reservation = { ...wireReservation, conflict };
+    const shown = { state: 'RESERVATION_STATE_RESERVED', conflict: { kind: 'CONFLICT_KIND_DECLINED' } };
+    await using server = await withServer({
+      listReservations: () => ({ reservations: [reservation] }),
+      getReservation: () => ({ reservation }),
+      listAddressHistory: () => ({ tenures: [reservation] }),
+      listAuditEvents: () => ({
+        events: [{ ...wireAudit[1], after: { state: { $case: 'reservation' as const, value: reservation } } }],
+      }),
+      async *watchEvents(_, __, ended) {
+        yield { resumeToken: 't1', event: { $case: 'reservation', value: { change: 2, reservation } } };
+        await aborted(ended);
+      },
+    });
+    const json = async (line: string) => parseJson((await server.run(`${line} -o json`)).stdout);
+    expect(await json('reservation list')).toMatchObject([shown]);
+    expect(await json('reservation get r-1')).toMatchObject(shown);
+    expect(await json('history --mac 52:54:00:aa:bb:cc')).toMatchObject([shown]);
+    expect(await json('audit')).toMatchObject([{ after: shown }]);
+    expect(await json('watch')).toMatchObject({ kind: 'reservation', reservation: shown });
+    expect((await server.run('reservation get r-1')).stdout).toMatch(/^conflict.kind +declined$/m);
+  });
+
   test('YAML quotes what it would read as something else', async () => {
     await using server = await withServer(EVERYTHING);
     const { stdout } = await server.run('reservation get --network red --mac 52:54:00:aa:bb:cc -o yaml');
@@ -240,8 +265,34 @@ describe('output', () => {
       listReservations: () => ({ reservations: [{ ...wireReservation, owner }] }),
     });
     expect((await server.run('reservation list')).stdout).toContain('vm?[2J?1m');
-    await using refusing = await withServer({ getStatus: () => refuse('INTERNAL', { message: 'a\u001bb\nc' }) });
-    expect((await refusing.run('status')).stderr).toBe('leasehold: a?b?c (INTERNAL)\n');
+    await using refusing = await withServer({
+      getStatus: () => refuse('INTERNAL', { message: 'a\u001bb\nc', reason: 'A\u001b[2J' }),
+    });
+    expect((await refusing.run('status')).stderr).toBe('leasehold: a?b?c (A?[2J)\n');
+  });
+
+  test('what others wrote shows as what it is, and pushes nothing out of its column', async () => {
+    const owners = ['東京🚀', 'mu\u0308ller', 'vm\u202e1', 'vm\u200b\ufeff2'];
+    await using server = await withServer({
+      listReservations: () => ({
+        reservations: owners.map((owner) => ({ ...wireReservation, owner, hostname: 'web' })),
+      }),
+    });
+    const { stdout } = await server.run('reservation list');
+    const shown = stdout.split('\n').map((line) => / {2}(\S+ +)web /.exec(line)?.[1]);
+    expect(shown.slice(1, 5)).toEqual(['東京🚀  ', 'mu\u0308ller  ', 'vm?1    ', 'vm??2   ']);
+  });
+
+  test('JSON and YAML escape what would drive the terminal, and lose nothing of it', async () => {
+    const owner = 'a\u009b1m\u202e\u2028\u{e0041}b\u007f';
+    await using server = await withServer({
+      getReservation: () => ({ reservation: { ...wireReservation, owner } }),
+    });
+    const { stdout } = await server.run('reservation get r-1 -o json');
+    expect(stdout).toContain('"a\\u009b1m\\u202e\\u2028\\udb40\\udc41b\\u007f"');
+    expect(parseJson(stdout)).toMatchObject({ owner });
+    const asYaml = await server.run('reservation get r-1 -o yaml');
+    expect(asYaml.stdout).toContain('owner: "a\\u009b1m\\u202e');
   });
 
   test('a reserve that is not ready in time says so beside its result', async () => {

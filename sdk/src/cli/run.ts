@@ -2,13 +2,13 @@
 //
 // Exit codes: 0 done, 1 refused by the server, 2 bad usage, 3 no connection or no answer in time.
 
-import { type ConnectOptions, type Leasehold, tryConnect } from '../connect.js';
+import { type ConnectOptions, connectWith, DEFAULT_SERVER, type Leasehold, tryConnect } from '../connect.js';
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { GlobalValues, Shell } from './command.js';
 import { COMMANDS } from './commands.js';
 import { type Candidate, readIds, type Wanted, wantedAt } from './complete.js';
-import { errorText, exitCode } from './errors.js';
+import { errorText, exitCode, inFlags } from './errors.js';
 import type { Parsed } from './flags.js';
 import { help } from './help.js';
 import {
@@ -68,12 +68,13 @@ async function execute(invocation: Extract<Invocation, { kind: 'run' }>, io: Io)
   if (command.kind === 'offline') return show(command.run(args), command.path, format, io);
   // Who gives no time is at a shell and wants to know at once that nobody is there.
   const patience = { timeoutMs: globals.timeout, waitForServer: globals.timeout !== undefined };
-  const opened = clientOf(globals, { ...patience, onStale: stale(io) }, io);
+  const options = { ...patience, onStale: stale(io) };
+  const opened = clientOf(globals, options, io);
   if (!opened.ok) return badUsage(inFlags(opened.problem), command.path, format, io);
   await using leasehold = opened.value;
   try {
     const { watch, ...own } = flags;
-    const look = () => command.run(leasehold, args, own, io.runtime.wallMs(), shellOf(io));
+    const look = () => command.run(leasehold, args, own, io.runtime.wallMs(), shellOf(globals, options, io));
     if (watch !== true || !command.watched) return await show(await look(), command.path, format, io);
     return await keepShowing(look, command.watched(args, own), leasehold, command.path, format, io);
   } catch (error) {
@@ -147,8 +148,19 @@ async function candidatesOf(wanted: Wanted, io: Io): Promise<readonly Candidate[
   return await readIds(leasehold, wanted);
 }
 
-function shellOf(io: Io): Shell {
+function shellOf(globals: GlobalValues, options: ConnectOptions, io: Io): Shell {
   return {
+    clientsOfEach: () =>
+      (globals.server ?? [DEFAULT_SERVER]).map((name) => ({
+        name,
+        leasehold: connectWith({ ...connectionOf({ ...globals, server: [name] }), ...options }, io.runtime),
+      })),
+    async ownCertificate() {
+      const { tlsCert: given } = globals;
+      if (given === undefined || given.includes('-----BEGIN ')) return given;
+      const read = await io.readText(given);
+      return read.ok ? read.value : undefined;
+    },
     readText: (path) => io.readText(path),
     progress(text, wanted = io.terminals.stderr) {
       if (!wanted) return;
@@ -187,16 +199,6 @@ function connectionOf(globals: GlobalValues): ConnectOptions {
   const saysTls = tlsCa ?? cert ?? key ?? tlsServerName ?? tlsTrustDomain;
   const tls = { ca: tlsCa ?? '', cert, key, serverName: tlsServerName, trustDomain: tlsTrustDomain };
   return { ...same, servers, tls: saysTls === undefined ? undefined : tls };
-}
-
-const FLAGS = { serverName: 'server-name', trustDomain: 'trust-domain', ca: 'ca', cert: 'cert', key: 'key' } as const;
-
-/** What is wrong with options of `connect`, in the words of the command line. */
-function inFlags(problem: string): string {
-  return problem
-    .replace(/\btls\.(serverName|trustDomain|ca|cert|key)\b/g, (_, part: keyof typeof FLAGS) => `--tls-${FLAGS[part]}`)
-    .replace(/\bset tls\b/, 'set --tls-ca')
-    .replace(/\binsecureNetwork\b/, '--insecure-network');
 }
 
 function badUsage(problem: string, path: readonly string[], format: OutputFormat, io: Io): number {

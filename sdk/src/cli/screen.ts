@@ -1,6 +1,6 @@
 // How what is watched is printed: redrawn in place on a terminal, one after another in a pipe.
 
-import { cellText, type OutputFormat, render, serialize, type Whole } from './output.js';
+import { cellText, jsonLine, type OutputFormat, printable, render, serialize, type Whole } from './output.js';
 import type { Look } from './watching.js';
 
 /** What a screen needs of the process. */
@@ -34,7 +34,7 @@ function redrawn(title: string, colours: boolean, io: ScreenIo): Screen {
     show({ seen, seenMs, problem }) {
       const next = render(seen, 'table', colours);
       const lines = fitting(next.trimEnd().split('\n'), (io.rows() ?? 0) - 2);
-      const body = [problem ?? '', ...lines].join('\n');
+      const body = [printable(problem ?? ''), ...lines].join('\n');
       // Not its time alone: what did not change is not drawn again.
       if (body === drawn) return;
       [drawn, last] = [body, next];
@@ -57,7 +57,8 @@ function appended(format: OutputFormat, colours: boolean, io: ScreenIo): Screen 
   let told: string | undefined;
   return {
     show({ seen, seenMs, problem }) {
-      if (problem !== told && problem !== undefined) io.stderr(`leasehold: ${problem}; it is looked at again\n`);
+      if (problem !== told && problem !== undefined)
+        io.stderr(`leasehold: ${printable(problem)}; it is looked at again\n`);
       told = problem;
       const next = documentOf(seen, format, colours);
       if (next === printed) return;
@@ -71,5 +72,5 @@ function appended(format: OutputFormat, colours: boolean, io: ScreenIo): Screen 
 
 function documentOf(seen: Whole, format: OutputFormat, colours: boolean): string {
   if (format === 'table' || seen.kind === 'done') return render(seen, format, colours);
-  return format === 'json' ? `${JSON.stringify(seen.json)}\n` : `---\n${serialize(seen.json, format)}`;
+  return format === 'json' ? jsonLine(seen.json) : `---\n${serialize(seen.json, format)}`;
 }

@@ -1,8 +1,11 @@
+import { ServerCredentials } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
+import { Certificate } from '../test-support/certificates.js';
 import { EVERYTHING, leasehold, withServer } from '../test-support/cli.js';
 import { wireReservation } from '../test-support/samples.js';
+import { startScriptedServer } from '../test-support/scripted-server.js';
 import { COMMANDS } from './commands.js';
-import { environmentName } from './flags.js';
+import { environmentName, flagName } from './flags.js';
 
 describe('bad usage is exit 2 and names the right word', () => {
   test.each([
@@ -54,6 +57,33 @@ describe('bad usage is exit 2 and names the right word', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
+  // As of a script whose variable is not set.
+  test.each([
+    ['reservation release --network red --owner= --guest-stopped', '--owner: expected TEXT, not ""'],
+    ['release red-a 10.0.0.7 --mac=', '--mac: expected MAC, not ""'],
+    ['release red-a 10.0.0.7 --reservation-id=', '--reservation-id: expected ID, not ""'],
+    ['rebalance --network=', '--network: expected ID, not ""'],
+    ['network delete red --etag=', '--etag: expected ETAG, not ""'],
+  ])('%s is sent to nobody', async (line, problem) => {
+    await using server = await withServer(EVERYTHING);
+    const { code, stderr } = await server.run(line);
+    expect({ code, first: stderr.split('\n')[0] }).toEqual({ code: 2, first: `leasehold: ${problem}` });
+    expect(server.calls()).toEqual([]);
+  });
+
+  test('an empty text is for settings alone, which it clears', () => {
+    const settings = new Set([
+      ...['dnsServer', 'domainName', 'domainSearch', 'displayName', 'exclude', 'gateway', 'hostname', 'label', 'mtu'],
+      ...['ntpServer', 'option', 'range', 'route'],
+    ]);
+    const taken = COMMANDS.filter(({ path }) => path[1] !== 'import').flatMap(({ path, flags }) =>
+      Object.entries(flags)
+        .filter(([key, flag]) => !settings.has(key) && flag.parse(['']).ok)
+        .map(([key]) => `${path.join(' ')} --${flagName(key)}`),
+    );
+    expect(taken).toEqual(['reserve --owner', 'reservation update --owner']);
+  });
+
   test('a wrong variable is named', async () => {
     const { code, stderr } = await leasehold('status', { LEASEHOLD_TIMEOUT: 'soon' });
     expect(code).toBe(2);
@@ -81,6 +111,38 @@ describe('bad usage is exit 2 and names the right word', () => {
     const { code, stderr } = await leasehold(`status ${flags}`);
     expect(code).toBe(2);
     expect(stderr.split('\n')[0]).toBe(`leasehold: ${problem}`);
+  });
+
+  test('so does what is wrong with the TLS of a server', async () => {
+    const [ours, theirs] = [Certificate.authority('ours'), Certificate.authority('theirs')];
+    const { cert, key } = ours.issue();
+    const secure = ServerCredentials.createSsl(null, [
+      { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) },
+    ]);
+    await using tls = await startScriptedServer({}, '127.0.0.1:0', secure);
+    await using plain = await startScriptedServer({});
+    const said = async (server: string, env: Record<string, string> = {}) => {
+      const [asText, asJson] = [
+        await leasehold(['status', '--server', server], env),
+        await leasehold(['status', '--server', server, '-o', 'json'], env),
+      ];
+      const { error } = JSON.parse(asJson.stderr) as { readonly error: { readonly message: string } };
+      expect(asText.stderr.split('\n')[0]).toBe(`leasehold: ${error.message} (NO_CONNECTION)`);
+      return error.message.slice(`No connection to ${server}: `.length);
+    };
+    expect(await said(tls.server)).toBe('it ended it at once, as one that speaks TLS does: set --tls-ca');
+    expect(await said(plain.server, { LEASEHOLD_TLS_CA: ours.cert })).toBe(
+      'it does not speak TLS: connect without --tls-ca, or give the server a certificate',
+    );
+    expect(await said(tls.server, { LEASEHOLD_TLS_CA: theirs.cert })).toBe(
+      'its certificate does not come from a CA of --tls-ca: give the CA that signed it',
+    );
+    const env = { LEASEHOLD_TLS_CA: ours.cert, LEASEHOLD_TLS_TRUST_DOMAIN: 'plane.test' };
+    expect(await said(tls.server, env)).toMatch(
+      /^it is no server of --tls-trust-domain, .* or set --tls-trust-domain$/,
+    );
+    const elsewhere = { LEASEHOLD_TLS_CA: ours.cert, LEASEHOLD_TLS_SERVER_NAME: 'plane.test' };
+    expect(await said(tls.server, elsewhere)).toMatch(/or set --tls-server-name$/);
   });
 
   test.each(['-o json', '-o=json', '-ojson', '--output=json'])(

@@ -8,6 +8,7 @@ import { looks } from './watching.js';
 class World {
   readonly interrupt = new AbortController();
   readonly watches: AbortSignal[] = [];
+  readonly waits: number[] = [];
   shown = 'first';
   #emit: (event: WatchEvent | Error) => void = () => {};
   #pending: (() => void)[] = [];
@@ -22,6 +23,7 @@ class World {
     atTurnEnd: (work) => work(),
     wait: (delayMs, signal) =>
       new Promise((resolve) => {
+        this.waits.push(delayMs);
         // The pause in which a burst settles is over at once; the long one lasts until time is moved.
         if (signal.aborted || delayMs < 1_000) return resolve();
         this.#pending.push(resolve);
@@ -107,6 +109,32 @@ describe('what is watched', () => {
     world.pass(2_000);
     expect((await next).value).toMatchObject({ seen: 'silent host', seenMs: 2_000 });
     await looking.return(undefined);
+  });
+
+  test('is left alone after a look for four times its length, whatever is told meanwhile', async () => {
+    const world = new World();
+    const looking = world.start(async () => {
+      world.pass(3_000);
+      return world.shown;
+    });
+    await looking.next();
+    const second = looking.next();
+    await isOpen(second);
+    world.emit(host);
+    await second;
+    const third = looking.next();
+    expect(await isOpen(third)).toBe(true);
+    world.emit(host);
+    expect(await isOpen(third)).toBe(true);
+    expect(world.waits.at(-1)).toBe(12_000);
+    world.shown = 'third';
+    world.pass(12_000);
+    expect((await third).value).toMatchObject({ seen: 'third' });
+    const fourth = looking.next();
+    await isOpen(fourth);
+    // What ends the watch is told at once.
+    world.emit(makeError({ code: 'PERMISSION_DENIED', reason: 'PERMISSION_DENIED', message: 'No more' }));
+    await expect(fourth).rejects.toThrow('No more');
   });
 
   test('outlasts a server that is away, which is said beside what was seen', async () => {

@@ -1,13 +1,14 @@
 // `--watch`: what a command shows, looked at again whenever something happened that it concerns.
 //
 //   L1. A change that is told is shown at once; what no event tells, such as that a host falls silent, within REFRESH_MS.
-//   L2. A look costs the server at most a fifth of the time, however much there is to read.
+//   L2. A look costs the server at most a fifth of the time, however much there is to read and to tell: where looks take long,
+//       L1 waits.
 //   L3. Once something was shown it outlasts any absence of the server: it says so, and goes on.
 
 import { LeaseholdError } from '../errors.js';
 import type { Runtime } from '../system.js';
 import type { WatchEvent } from '../watch.js';
-import { exitCode } from './errors.js';
+import { exitCode, said } from './errors.js';
 
 /** What changes what a command shows. */
 export interface Watched {
@@ -41,7 +42,7 @@ export async function* looks<T>(
   if (seen === undefined) return;
   yield { seen: seen.value, seenMs: runtime.wallMs(), problem: undefined };
   using _events = listen(watch, concerns, bell);
-  for (let pauseMs = REFRESH_MS; await bell.rung(pauseMs); ) {
+  for (let restMs = 0; await bell.rung(restMs, REFRESH_MS); ) {
     const begunMs = runtime.monotonicMs();
     const seenMs: number = runtime.wallMs();
     try {
@@ -49,9 +50,9 @@ export async function* looks<T>(
       yield { seen: seen.value, seenMs, problem: undefined };
     } catch (error) {
       if (!(error instanceof LeaseholdError) || !isAway(error)) throw error;
-      yield { seen: seen.value, seenMs, problem: `${error.message} (${error.reason})` };
+      yield { seen: seen.value, seenMs, problem: said(error) };
     }
-    pauseMs = Math.max(REFRESH_MS, 4 * (runtime.monotonicMs() - begunMs));
+    restMs = 4 * (runtime.monotonicMs() - begunMs);
   }
 }
 
@@ -91,6 +92,7 @@ class Bell {
   readonly #signal: AbortSignal;
   readonly #aborted: Promise<undefined>;
   #wake = () => {};
+  #heeds = false;
   #rung = false;
   #broken: { readonly error: unknown } | undefined;
 
@@ -105,7 +107,7 @@ class Bell {
 
   ring(): void {
     this.#rung = true;
-    this.#wake();
+    if (this.#heeds) this.#wake();
   }
 
   /** There will be no more rings. */
@@ -114,11 +116,12 @@ class Bell {
     this.#wake();
   }
 
-  /** Waits for a ring, at most so long; false: it is over. */
-  async rung(atMostMs: number): Promise<boolean> {
-    if (!this.#rung && !this.#broken) await this.#wait(atMostMs, true);
+  /** Waits for a ring, at least and at most so long; false: it is over. */
+  async rung(atLeastMs: number, atMostMs: number): Promise<boolean> {
+    if (!this.#broken) await this.#wait(atLeastMs, false);
+    if (!this.#rung && !this.#broken) await this.#wait(atMostMs - atLeastMs, true);
+    if (this.#rung && !this.#broken) await this.#wait(SETTLE_MS, false);
     if (this.#broken) throw this.#broken.error;
-    if (this.#rung) await this.#wait(SETTLE_MS, false);
     this.#rung = false;
     return !this.#signal.aborted;
   }
@@ -129,10 +132,12 @@ class Bell {
   }
 
   async #wait(ms: number, untilRung: boolean): Promise<void> {
+    if (ms <= 0) return;
     const enough = new AbortController();
     const end = () => enough.abort();
     this.#signal.addEventListener('abort', end, { once: true });
-    if (untilRung) this.#wake = end;
+    this.#wake = end;
+    this.#heeds = untilRung;
     if (this.#signal.aborted) end();
     await this.#runtime.wait(ms, enough.signal);
     this.#signal.removeEventListener('abort', end);

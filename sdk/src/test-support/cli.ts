@@ -69,6 +69,7 @@ export async function withServer(handlers: Handlers) {
   const fake = await startScriptedServer(handlers);
   const env = { LEASEHOLD_SERVER: fake.server };
   return {
+    server: fake.server,
     requests: fake.requests,
     calls: () => fake.calls,
     run: (line: readonly string[] | string, more: Record<string, string> = {}, lines?: number) =>

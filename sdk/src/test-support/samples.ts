@@ -166,6 +166,8 @@ export const wireStatus = {
     placementsServing: 1n,
   },
   authority: { seconds: 86_400n, nanos: 0 },
+  time: NOON,
+  certificateEndTime: new Date('2026-04-02T12:00:00.000Z'),
 } satisfies Loose<GetStatusResponse>;
 
 /** An installation that is well. */

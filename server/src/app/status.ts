@@ -17,6 +17,8 @@ export interface ServerIdentity {
   readonly startTime: WallTime;
   /** Listeners that take calls without TLS. */
   readonly insecureListeners: readonly string[];
+  /** Until when its certificate is valid, as it is by now: it may be renewed. Undefined: no TLS. */
+  readonly certificateEnd?: (() => Date) | undefined;
 }
 
 /** The whole report. */
@@ -33,6 +35,10 @@ export interface StatusReport {
   readonly insecureListeners: readonly string[];
   readonly counts: Counts;
   readonly authorityS: number;
+  /** What time it is by the clock of this server. */
+  readonly time: Date;
+  /** Until when its certificate is valid. Undefined: no TLS. */
+  readonly certificateEndTime: Date | undefined;
 }
 
 /** How much there is. */
@@ -72,8 +78,8 @@ export class Status {
 
   /** The report now; from memory. */
   get(): StatusReport {
-    const { store, lease } = this.#context;
-    const { version, name, startTime, insecureListeners } = this.#identity;
+    const { store, lease, clock } = this.#context;
+    const { version, name, startTime, insecureListeners, certificateEnd } = this.#identity;
     const holding = this.#holding.brake;
     const { storeUid: uid, incarnation, authorityS } = store.settings;
     return {
@@ -87,6 +93,8 @@ export class Status {
       insecureListeners,
       counts: this.#counts(),
       authorityS,
+      time: clock.wallTime(),
+      certificateEndTime: certificateEnd?.(),
     };
   }
 

@@ -40,7 +40,11 @@ describe('a cluster that speaks TLS', () => {
   test('serves a guest, and says which of its listeners are without', async () => {
     const { reservation } = await leasehold.reservations.reserve({ subnetId: 'red-a', mac: MAC, waitReady: {} });
     expect(await runUdhcpc(await cluster.guest('red', 'vm1', MAC))).toMatchObject({ ip: reservation.address });
-    expect((await leasehold.status()).insecureListeners).toEqual([cluster.apiEndpoint]);
+    const { insecureListeners, certificateEndTime } = await leasehold.status();
+    expect({ insecureListeners, certificateEndTime }).toEqual({
+      insecureListeners: [cluster.apiEndpoint],
+      certificateEndTime: new Date('2100-01-01T00:00:00Z'),
+    });
     const metrics = await cluster.servers[0].metrics();
     expect(metrics.get('leasehold_tls_certificate_end_seconds')).toBe(Date.parse('2100-01-01T00:00:00Z') / 1_000);
   });

@@ -679,7 +679,15 @@ export interface GetStatusResponse {
     | Counts
     | undefined;
   /** How long an agent may answer without hearing from a server. */
-  authority: Duration | undefined;
+  authority:
+    | Duration
+    | undefined;
+  /** What time it is by the clock of this server, by which all times of its answers are. Absent: an older server. */
+  time:
+    | Date
+    | undefined;
+  /** Until when the certificate of this server is valid. Absent: it speaks no TLS, or is an older server. */
+  certificateEndTime: Date | undefined;
 }
 
 function createBaseCreateNetworkRequest(): CreateNetworkRequest {
@@ -6452,6 +6460,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     insecureListeners: [],
     counts: undefined,
     authority: undefined,
+    time: undefined,
+    certificateEndTime: undefined,
   };
 }
 
@@ -6483,6 +6493,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.authority !== undefined) {
       Duration.encode(message.authority, writer.uint32(74).fork()).join();
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(82).fork()).join();
+    }
+    if (message.certificateEndTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.certificateEndTime), writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -6572,6 +6588,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.authority = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.certificateEndTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6603,6 +6635,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : [],
       counts: isSet(object.counts) ? Counts.fromJSON(object.counts) : undefined,
       authority: isSet(object.authority) ? Duration.fromJSON(object.authority) : undefined,
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      certificateEndTime: isSet(object.certificateEndTime)
+        ? fromJsonTimestamp(object.certificateEndTime)
+        : isSet(object.certificate_end_time)
+        ? fromJsonTimestamp(object.certificate_end_time)
+        : undefined,
     };
   },
 
@@ -6635,6 +6673,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.authority !== undefined) {
       obj.authority = Duration.toJSON(message.authority);
     }
+    if (message.time !== undefined) {
+      obj.time = message.time.toISOString();
+    }
+    if (message.certificateEndTime !== undefined) {
+      obj.certificateEndTime = message.certificateEndTime.toISOString();
+    }
     return obj;
   },
 
@@ -6660,6 +6704,8 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.authority = (object.authority !== undefined && object.authority !== null)
       ? Duration.fromPartial(object.authority)
       : undefined;
+    message.time = object.time ?? undefined;
+    message.certificateEndTime = object.certificateEndTime ?? undefined;
     return message;
   },
 };

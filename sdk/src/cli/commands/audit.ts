@@ -2,8 +2,9 @@
 
 import { AUDIT_RESOURCE_KINDS, type AuditEvent, type AuditResourceKind } from '../../audit.js';
 import { command, PAGES } from '../command.js';
-import { integer, moment, text } from '../flags.js';
+import { integer, moment, someText } from '../flags.js';
 import { list, type View } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 const VIEW: View<AuditEvent> = {
   columns: {
@@ -16,7 +17,7 @@ const VIEW: View<AuditEvent> = {
   },
   enums: {
     resourceKind: 'AUDIT_RESOURCE_KIND_',
-    state: 'RESERVATION_STATE_',
+    ...RESERVATION_ENUMS,
     liveness: 'HOST_LIVENESS_',
     breaker: 'BREAKER_STATE_',
   },
@@ -45,12 +46,12 @@ export const auditCommands = [
     summary: 'Lists who changed what, newest first; -o json shows from what to what',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network, its subnets, reservations and placements'),
-      resource: text(
+      network: someText('ID', 'Only of this network, its subnets, reservations and placements'),
+      resource: someText(
         'KIND[:ID]',
         `Only of this kind (${AUDIT_RESOURCE_KINDS.join(', ')}), or of this one, also when it was deleted`,
       ),
-      caller: text('NAME', 'Only by exactly this caller'),
+      caller: someText('NAME', 'Only by exactly this caller'),
       since: moment('Only from then on'),
       until: moment('Only before then'),
       limit: integer('At most this many, the newest', 1, 1_000_000),

@@ -2,8 +2,9 @@
 
 import type { HistoryFilter, Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
-import { moment, text } from '../flags.js';
+import { moment, someText } from '../flags.js';
 import { list, type View } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 const VIEW: View<Reservation> = {
   columns: {
@@ -15,7 +16,7 @@ const VIEW: View<Reservation> = {
     SUBNET: ({ subnetId }) => subnetId,
     OWNER: ({ owner }) => owner,
   },
-  enums: { state: 'RESERVATION_STATE_' },
+  enums: RESERVATION_ENUMS,
 };
 
 /** The command about who had an address. */
@@ -28,9 +29,9 @@ export const historyCommands = [
       address: { help: 'The address, as 10.0.0.7', optional: true },
     },
     flags: {
-      mac: text('MAC', 'Of this MAC'),
-      owner: text('TEXT', 'Of exactly this owner'),
-      network: text('ID', 'Only in this network'),
+      mac: someText('MAC', 'Of this MAC'),
+      owner: someText('TEXT', 'Of exactly this owner'),
+      network: someText('ID', 'Only in this network'),
       since: moment('Only what was not over by then'),
       until: moment('Only what had begun before then'),
     },

@@ -2,7 +2,7 @@
 
 import type { Host } from '../../hosts.js';
 import { command, PAGES } from '../command.js';
-import { labels, text, toggle } from '../flags.js';
+import { labels, someText, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
 import { state, toned } from '../tones.js';
 
@@ -21,7 +21,7 @@ const VIEW: View<Host> = {
   enums: { liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' },
 };
 
-const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
+const ETAG = { etag: someText('ETAG', 'Only if its settings still are those of this etag') };
 const host = { help: "Id of the host, its agent's --host-id" };
 
 /** The commands about hosts. */
@@ -39,7 +39,7 @@ export const hostCommands = [
     path: ['host', 'list'],
     summary: 'Lists hosts',
     args: {},
-    flags: { network: text('ID', 'Only hosts that have this network on an interface') },
+    flags: { network: someText('ID', 'Only hosts that have this network on an interface') },
     examples: ['host list', 'host list --network red', 'host list --watch'],
     watched: () => ({ concerns: ({ kind }) => kind === 'host' }),
     async run(leasehold, _, { network }) {
@@ -76,7 +76,7 @@ export const hostCommands = [
     path: ['fence'],
     summary: 'Vouches that a host is dead, so that addresses it may still answer with need not wait for it',
     args: { host },
-    flags: { reason: text('TEXT', 'How you know that it cannot answer any guest, required') },
+    flags: { reason: someText('TEXT', 'How you know that it cannot answer any guest, required') },
     examples: ["fence h1 --reason 'pulled its plug'"],
     async run(leasehold, args, { reason }) {
       if (reason === undefined) return { kind: 'usage', problem: '--reason is missing' };

@@ -3,7 +3,7 @@
 import type { Network, NetworkStatus } from '../../networks.js';
 import type { WatchEvent } from '../../watch.js';
 import { command, PAGES } from '../command.js';
-import { integer, labels, text, toggle } from '../flags.js';
+import { integer, labels, someText, text, toggle } from '../flags.js';
 import { item, list, type View } from '../output.js';
 import { state, type Toned, toned } from '../tones.js';
 
@@ -30,7 +30,7 @@ const SETTINGS = {
   label: labels('Label; given at all, they replace those it has'),
 };
 
-const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
+const ETAG = { etag: someText('ETAG', 'Only if its settings still are those of this etag') };
 const network = { help: 'Id of the network' };
 
 // Its subnets and placements are in its status.
@@ -45,7 +45,7 @@ export const networkCommands = [
     args: {
       network: { help: 'Id: lower-case letters, digits, . _ -; left out, the server makes one', optional: true },
     },
-    flags: { ...SETTINGS, requestId: text('ID', 'Names this request, so that it can be repeated') },
+    flags: { ...SETTINGS, requestId: someText('ID', 'Names this request, so that it can be repeated') },
     examples: [
       'network create red',
       'network create red --display-name "Red team" --dhcp-server-count 2 --label tier=prod',

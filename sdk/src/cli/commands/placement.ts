@@ -2,7 +2,7 @@
 
 import type { Placement, PlacementMove } from '../../placements.js';
 import { command, PAGES } from '../command.js';
-import { text, toggle } from '../flags.js';
+import { someText, toggle } from '../flags.js';
 import { list, type View } from '../output.js';
 import { state } from '../tones.js';
 
@@ -33,7 +33,7 @@ export const placementCommands = [
     path: ['placement', 'list'],
     summary: 'Lists which hosts serve which networks',
     args: {},
-    flags: { network: text('ID', 'Only of this network'), host: text('ID', 'Only on this host') },
+    flags: { network: someText('ID', 'Only of this network'), host: someText('ID', 'Only on this host') },
     examples: ['placement list', 'placement list --network red', 'placement list --watch'],
     watched: (_, { network }) => ({ networkId: network, concerns: ({ kind }) => kind === 'placement' }),
     async run(leasehold, _, { network, host }) {
@@ -45,7 +45,7 @@ export const placementCommands = [
     summary: 'Evens out which hosts serve which networks, and lists what was moved',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network'),
+      network: someText('ID', 'Only of this network'),
       dryRun: toggle('Move nothing, and list what would be moved', 'false'),
     },
     examples: ['rebalance --dry-run', 'rebalance', 'rebalance --network red'],

@@ -4,9 +4,9 @@ import type { Leasehold } from '../../connect.js';
 import { LeaseholdError } from '../../errors.js';
 import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
-import { exitCode } from '../errors.js';
+import { exitCode, said } from '../errors.js';
 import { type Finding, report } from '../findings.js';
-import { text, toggle } from '../flags.js';
+import { someText, toggle } from '../flags.js';
 import { list, type Output } from '../output.js';
 import { RESERVATIONS } from './reservation.js';
 
@@ -19,10 +19,10 @@ export const releaseManyCommands = [
     summary: 'Gives back all addresses that fit, as of a guest that is gone or a subnet that shall be deleted',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network'),
-      subnet: text('ID', 'Only of this subnet'),
-      mac: text('MAC', 'Only of this MAC'),
-      owner: text('TEXT', 'Only of exactly this owner'),
+      network: someText('ID', 'Only of this network'),
+      subnet: someText('ID', 'Only of this subnet'),
+      mac: someText('MAC', 'Only of this MAC'),
+      owner: someText('TEXT', 'Only of exactly this owner'),
       guestStopped: toggle(
         'You vouch that their guests no longer use them; else the lease time is added to their rest',
         'false',
@@ -81,7 +81,6 @@ async function release(
 }
 
 function refused(about: string, error: LeaseholdError): Finding {
-  const what = `${error.message} (${error.reason})`;
   const next = 'Look at what is there, and release again: what is released stays so';
-  return { check: 'release', severity: 'problem', about, what, next };
+  return { check: 'release', severity: 'problem', about, what: said(error), next };
 }

@@ -2,10 +2,13 @@
 
 import type { Reservation, ReservationKey, ReserveResult } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
-import { integer, labels, milliseconds, oneOf, text, toggle } from '../flags.js';
+import { integer, labels, milliseconds, oneOf, someText, text, toggle } from '../flags.js';
 import { item, list, type Output, type View } from '../output.js';
 import { state, toned } from '../tones.js';
 import { dhcpOptions } from './subnet.js';
+
+/** The enum fields of reservations, wherever they stand. */
+export const RESERVATION_ENUMS = { state: 'RESERVATION_STATE_', 'conflict.kind': 'CONFLICT_KIND_' } as const;
 
 /** How reservations are shown. */
 export const RESERVATIONS: View<Reservation> = {
@@ -19,19 +22,20 @@ export const RESERVATIONS: View<Reservation> = {
     READY: (one) => (one.state === 'reserved' ? one.readyServers : undefined),
     REUSABLE: ({ reusableTime }) => reusableTime,
     'BLOCKED BY': ({ blockedByHostIds }) => blockedByHostIds.join(','),
-    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, 'bad'),
+    // That a guest gave its address up, as at its shutdown, is no trouble.
+    CONFLICT: ({ conflict }) => conflict && toned(conflict.kind, conflict.kind === 'released' ? undefined : 'bad'),
   },
-  enums: { state: 'RESERVATION_STATE_', kind: 'CONFLICT_KIND_' },
+  enums: RESERVATION_ENUMS,
 };
 
 const MAC_HELP = 'MAC of the vNIC, as 52:54:00:aa:bb:cc';
 
 const KEY_ARGS = { reservation: { help: 'Id of the reservation; also one that is over', optional: true } } as const;
 const KEY_FLAGS = {
-  subnet: text('ID', 'With --address: the subnet'),
-  address: text('ADDRESS', 'The address it holds'),
-  network: text('ID', 'With --mac: the network'),
-  mac: text('MAC', 'The MAC it is for'),
+  subnet: someText('ID', 'With --address: the subnet'),
+  address: someText('ADDRESS', 'The address it holds'),
+  network: someText('ID', 'With --mac: the network'),
+  mac: someText('MAC', 'The MAC it is for'),
 };
 const KEY_USAGE = {
   kind: 'usage',
@@ -48,15 +52,15 @@ export const reservationCommands = [
       mac: { help: MAC_HELP },
     },
     flags: {
-      network: text('ID', 'Instead of a subnet: any subnet of this network that has room'),
-      address: text('ADDRESS', 'This address and no other', 'the system chooses'),
+      network: someText('ID', 'Instead of a subnet: any subnet of this network that has room'),
+      address: someText('ADDRESS', 'This address and no other', 'the system chooses'),
       owner: text('TEXT', "The engine's own name for the vNIC, as vm-42/nic0"),
       hostname: text('NAME', 'Host name told to the guest'),
       label: labels('Label'),
       option: dhcpOptions('DHCP option for this guest alone'),
       ready: integer('Wait until this many DHCP servers confirmed that they can serve it', 0, 16, '0'),
       readyTimeout: milliseconds('How long to wait for them, up to 60s', '5s'),
-      requestId: text('ID', 'Names this request, so that it can be repeated'),
+      requestId: someText('ID', 'Names this request, so that it can be repeated'),
     },
     examples: [
       'reserve red-a 52:54:00:aa:bb:cc',
@@ -80,9 +84,9 @@ export const reservationCommands = [
         'You vouch that the guest no longer uses it; else the lease time is added to its rest',
         'false',
       ),
-      reservationId: text('ID', 'Only this reservation; makes it safe to retry'),
-      mac: text('MAC', 'Only if it is reserved for this MAC'),
-      requestId: text('ID', 'Names this request, so that it can be repeated'),
+      reservationId: someText('ID', 'Only this reservation; makes it safe to retry'),
+      mac: someText('MAC', 'Only if it is reserved for this MAC'),
+      requestId: someText('ID', 'Names this request, so that it can be repeated'),
     },
     examples: ['release red-a 10.0.0.7 --guest-stopped', 'release red-a 10.0.0.7 --mac 52:54:00:aa:bb:cc'],
     async run(leasehold, { subnet: subnetId, address }, flags) {
@@ -110,10 +114,10 @@ export const reservationCommands = [
     summary: 'Lists reservations in address order, reserved and resting ones',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network'),
-      subnet: text('ID', 'Only of this subnet'),
-      mac: text('MAC', 'Only of this MAC'),
-      owner: text('TEXT', 'Only of exactly this owner'),
+      network: someText('ID', 'Only of this network'),
+      subnet: someText('ID', 'Only of this subnet'),
+      mac: someText('MAC', 'Only of this MAC'),
+      owner: someText('TEXT', 'Only of exactly this owner'),
       state: oneOf(['reserved', 'quarantined'], 'Only in this state', 'both'),
     },
     examples: [
@@ -145,7 +149,7 @@ export const reservationCommands = [
       owner: text('TEXT', "The engine's own name for the vNIC, as vm-42/nic0"),
       label: labels('Label; given at all, they replace those it has'),
       option: dhcpOptions('DHCP option for this guest alone; given at all, they replace those it has'),
-      etag: text('ETAG', 'Only if its settings still are those of this etag'),
+      etag: someText('ETAG', 'Only if its settings still are those of this etag'),
     },
     examples: [
       'reservation update --subnet red-a --address 10.0.0.7 --hostname web2',

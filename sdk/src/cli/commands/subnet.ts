@@ -10,6 +10,7 @@ import {
   labels,
   pairs,
   seconds,
+  someText,
   text,
   texts,
   toggle,
@@ -75,7 +76,7 @@ function toChanges(flags: FlagValues<typeof SETTINGS>): SubnetChanges {
   };
 }
 
-const ETAG = { etag: text('ETAG', 'Only if its settings still are those of this etag') };
+const ETAG = { etag: someText('ETAG', 'Only if its settings still are those of this etag') };
 const subnet = { help: 'Id of the subnet' };
 
 // Its reservations are in its usage.
@@ -91,10 +92,10 @@ export const subnetCommands = [
     summary: 'Creates a subnet of a network',
     args: { subnet: { help: 'Id: lower-case letters, digits, . _ -; left out, the server makes one', optional: true } },
     flags: {
-      network: text('ID', 'Its network, required'),
-      cidr: text('CIDR', 'IPv4 prefix, /8 to /30, as 10.0.0.0/24 or 10.0.0.0/255.255.255.0, required'),
+      network: someText('ID', 'Its network, required'),
+      cidr: someText('CIDR', 'IPv4 prefix, /8 to /30, as 10.0.0.0/24 or 10.0.0.0/255.255.255.0, required'),
       ...SETTINGS,
-      requestId: text('ID', 'Names this request, so that it can be repeated'),
+      requestId: someText('ID', 'Names this request, so that it can be repeated'),
     },
     examples: [
       'subnet create red-a --network red --cidr 10.0.0.0/24 --gateway 10.0.0.1 --dns-server 10.0.0.2,10.0.0.3',
@@ -121,7 +122,7 @@ export const subnetCommands = [
     path: ['subnet', 'list'],
     summary: 'Lists subnets',
     args: {},
-    flags: { network: text('ID', 'Only of this network') },
+    flags: { network: someText('ID', 'Only of this network') },
     examples: ['subnet list', 'subnet list --network red', 'subnet list --watch'],
     watched: (_, { network }) => ({ networkId: network, concerns: (event) => changesSubnet(event) }),
     async run(leasehold, _, { network }) {

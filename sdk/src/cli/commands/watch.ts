@@ -2,8 +2,9 @@
 
 import type { WatchEvent } from '../../watch.js';
 import { command } from '../command.js';
-import { text, toggle } from '../flags.js';
+import { someText, toggle } from '../flags.js';
 import { type Cell, type Line, line } from '../output.js';
+import { RESERVATION_ENUMS } from './reservation.js';
 
 /** The command that shows changes. */
 export const watchCommands = [
@@ -12,9 +13,9 @@ export const watchCommands = [
     summary: 'Shows changes as they happen, a line each, until Ctrl-C',
     args: {},
     flags: {
-      network: text('ID', 'Only of this network, and no hosts'),
+      network: someText('ID', 'Only of this network, and no hosts'),
       snapshot: toggle('First show all that is there', 'false'),
-      resumeToken: text('TOKEN', 'Go on after this position, the resume_token of an event', 'from now on'),
+      resumeToken: someText('TOKEN', 'Go on after this position, the resume_token of an event', 'from now on'),
     },
     examples: ['watch --network red --snapshot', 'watch -o json'],
     async run(leasehold, _, { network, ...same }) {
@@ -29,13 +30,14 @@ export const watchCommands = [
 ];
 
 async function* toLines(events: AsyncIterable<WatchEvent>): AsyncGenerator<Line> {
-  for await (const event of events) yield line(enumsOf(event), event, cellsOf(event));
+  for await (const event of events) yield line(ENUMS, event, cellsOf(event));
 }
 
-function enumsOf({ kind }: WatchEvent): Readonly<Record<string, string>> {
-  const state = kind === 'placement' ? 'PLACEMENT_STATE_' : 'RESERVATION_STATE_';
-  return { change: 'CHANGE_TYPE_', state, liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' };
-}
+const ENUMS = {
+  ...RESERVATION_ENUMS,
+  ...{ change: 'CHANGE_TYPE_', liveness: 'HOST_LIVENESS_', breaker: 'BREAKER_STATE_' },
+  'placement.state': 'PLACEMENT_STATE_',
+} as const;
 
 function cellsOf(event: WatchEvent): readonly Cell[] | undefined {
   switch (event.kind) {

@@ -23,6 +23,8 @@ const status: Status = {
   insecureListeners: ['127.0.0.1:7067', 'unix:/run/leasehold.sock'],
   counts: undefined,
   authoritySeconds: 86_400,
+  time: undefined,
+  certificateEndTime: undefined,
 };
 
 const host: Host = {
@@ -80,6 +82,8 @@ const ok = <T>(value: T) => ({ ok: true as const, value });
 
 const well: Seen = {
   nowMs: NOW_MS,
+  servers: [{ name: 'a:7067', status: ok(status) }],
+  ownCertificateEnd: undefined,
   status,
   hosts: ok([host]),
   networks: ok([network]),
@@ -98,7 +102,10 @@ function found(seen: Partial<Seen>): string[] {
 
 const withHost = (changes: Partial<Host>) => found({ hosts: ok([{ ...host, ...changes }]) });
 const withNetwork = (changes: Partial<Network>) => found({ networks: ok([{ ...network, ...changes }]) });
-const withStatus = (changes: Partial<Status>) => found({ status: { ...status, ...changes } });
+const withStatus = (changes: Partial<Status>) => {
+  const changed = { ...status, ...changes };
+  return found({ status: changed, servers: [{ name: 'a:7067', status: ok(changed) }] });
+};
 const withUsage = (reserved: number, quarantined: number) =>
   found({
     subnets: ok([{ ...subnet, usage: { capacity: 100, reserved, quarantined, free: 100 - reserved - quarantined } }]),
@@ -204,6 +211,40 @@ describe('the server', () => {
     ]);
   });
 
+  const inDays = (days: number) => new Date(NOW_MS + days * 86_400_000);
+
+  test.each([
+    [15, undefined],
+    [14, 'warning'],
+    [3, 'warning'],
+    [2, 'problem'],
+    [-1, 'problem'],
+  ])('whose certificate ends in %i days, or ours, is a %s', (days, severity) => {
+    const expected = (line: string) => (severity === undefined ? [] : [`${severity}: ${line}`]);
+    expect(withStatus({ certificateEndTime: inDays(days) })).toEqual(
+      expected('server-certificate: certificate of the server'),
+    );
+    expect(found({ ownCertificateEnd: inDays(days) })).toEqual(expected('own-certificate: own certificate'));
+  });
+
+  test('of several are looked at each by itself', () => {
+    const error = makeError({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', message: 'No connection' });
+    const other = { ...status, certificateEndTime: inDays(-1), store: { ...store, breaker: 'open' as const } };
+    const servers = [
+      { name: 'a:7067', status: ok(status) },
+      { name: 'b:7067', status: ok({ ...other, insecureListeners: ['0.0.0.0:7067'] }) },
+      { name: 'c:7067', status: { ok: false as const, error } },
+    ];
+    expect(found({ servers })).toEqual([
+      'warning: listener-insecure: listener 0.0.0.0:7067 of b:7067',
+      'problem: server-certificate: certificate of b:7067',
+      'problem: server-unreachable: server c:7067',
+      'problem: store-breaker: store mongodb of b:7067',
+    ]);
+    const { what } = examine({ ...well, servers: servers.slice(0, 1).concat(servers.slice(0, 1)) })[0] ?? {};
+    expect(what).toBe('all 2 answer');
+  });
+
   test('without a holder', () => {
     expect(withStatus({ holder: undefined })).toEqual(['problem: holder-missing: holder']);
   });
@@ -238,9 +279,10 @@ test('a placement that nobody confirms is a warning, one that is former a note',
 });
 
 test('a conflict is a warning; too many reservations to look at is said', () => {
-  const conflict = { time: NOON, kind: 'foreign-use', sourceMac: '52:54:00:00:00:09', hostId: 'h1' } as const;
-  const conflicts = ok([{ ...reservation, conflict } as unknown as Reservation]);
-  expect(found({ reservations: conflicts })).toEqual(['warning: conflict: 10.0.0.7 of red-a']);
+  const conflict = { time: NOON, kind: 'address-in-use', sourceMac: '52:54:00:00:00:09', hostId: 'h1' } as const;
+  expect(found({ reservations: ok([{ ...reservation, conflict }]) })).toEqual(['warning: conflict: 10.0.0.7 of red-a']);
+  const released = { ...conflict, kind: 'released' } as const;
+  expect(found({ reservations: ok([{ ...reservation, conflict: released }]) })).toEqual([]);
   expect(examine({ ...well, reservations: undefined }).at(-1)?.what).toContain('too many');
 });
 
@@ -253,18 +295,22 @@ test('what cannot be read is a problem, and says so', () => {
 });
 
 test('every warning and every problem says what to do next', () => {
+  const ill = {
+    ...status,
+    certificateEndTime: NOON,
+    holder: undefined,
+    insecureListeners: ['0.0.0.0:1'],
+    brakes: ['START', 'STALL', 'STORE', 'MASS_SILENCE', 'BUDGET', 'HOLD_STILL', 'X'].map((kind) => ({
+      kind,
+      reason: '',
+      since: NOON,
+    })),
+  };
   const everything: Seen = {
     ...well,
-    status: {
-      ...status,
-      holder: undefined,
-      insecureListeners: ['0.0.0.0:1'],
-      brakes: ['START', 'STALL', 'STORE', 'MASS_SILENCE', 'BUDGET', 'HOLD_STILL', 'X'].map((kind) => ({
-        kind,
-        reason: '',
-        since: NOON,
-      })),
-    },
+    servers: [{ name: 'a:7067', status: ok(ill) }],
+    ownCertificateEnd: NOON,
+    status: ill,
     hosts: ok([
       { ...host, liveness: 'down', breaker: 'open' },
       { ...host, liveness: 'suspect' },
@@ -274,10 +320,8 @@ test('every warning and every problem says what to do next', () => {
     ]),
     staleSince: NOON,
   };
-  const findings = [
-    ...examine(everything),
-    unreachable(makeError({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', message: 'No connection (ECONNREFUSED)' })),
-  ];
+  const error = makeError({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', message: 'No connection (ECONNREFUSED)' });
+  const findings = [...examine(everything), ...unreachable({ name: 'a:7067', status: { ok: false, error } }, false)];
   const silent = findings.filter(({ severity, next }) => (severity === 'warning' || severity === 'problem') && !next);
   expect(silent).toEqual([]);
 });

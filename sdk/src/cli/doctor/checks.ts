@@ -12,17 +12,33 @@ import type { Reservation } from '../../reservations.js';
 import { parseServerAddress } from '../../server-address.js';
 import type { Brake, Status } from '../../status.js';
 import type { Subnet } from '../../subnets.js';
+import { said } from '../errors.js';
 import type { Finding, Severity } from '../findings.js';
 import { nextStep } from '../next-steps.js';
 import { cellText } from '../output.js';
+import { severityOfEnd } from './certificates.js';
 
 /** What was read, or why it could not be. */
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: LeaseholdError };
 
+/** How a server that is named on the command line is. */
+export interface SeenServer {
+  readonly name: string;
+  readonly status: Read<Status>;
+}
+
 /** Everything that was read of an installation that answers. */
-export interface Seen {
+export interface Seen extends SeenResources {
   readonly nowMs: number;
+  readonly servers: readonly SeenServer[];
+  /** Undefined: there is no certificate of one's own. */
+  readonly ownCertificateEnd: Date | undefined;
+  /** Of the first server that answers. */
   readonly status: Status;
+}
+
+/** What was read of its resources. */
+export interface SeenResources {
   readonly hosts: Read<readonly Host[]>;
   readonly networks: Read<readonly Network[]>;
   readonly subnets: Read<readonly Subnet[]>;
@@ -39,7 +55,7 @@ type Check = (seen: Seen) => readonly Finding[];
 
 /** Everything that is looked at, in the order of the report. */
 const CHECKS: Readonly<Record<string, Check>> = {
-  server: ({ status }) => listenerFindings(status.insecureListeners),
+  server: serverFindings,
   store: storeFindings,
   holder: holderFindings,
   brakes: ({ status, nowMs }) => status.brakes.map((brake) => brakeFinding(brake, nowMs)),
@@ -59,26 +75,58 @@ export function examine(seen: Seen): readonly Finding[] {
   });
 }
 
-/** What is found of a server that gives no status. */
-export function unreachable(error: LeaseholdError): Finding {
-  const what = `${error.message} (${error.reason})`;
-  return {
-    check: 'server-unreachable',
-    severity: 'problem',
-    about: 'server',
-    what,
-    next: nextStep(error) ?? TRY_AGAIN,
-  };
+/** What is found of a server that gives no status, of one that does nothing; `oneOfMany`: its name tells it from others. */
+export function unreachable({ name, status }: SeenServer, oneOfMany: boolean): readonly Finding[] {
+  if (status.ok) return [];
+  const { error } = status;
+  const what = said(error);
+  const about = oneOfMany ? `server ${name}` : 'server';
+  return [{ check: 'server-unreachable', severity: 'problem', about, what, next: nextStep(error) ?? TRY_AGAIN }];
+}
+
+/** What is found of the certificate that this side shows. */
+export function ownCertificateFindings(end: Date | undefined, nowMs: number): readonly Finding[] {
+  const next = 'Put a new one in the place of --tls-cert and --tls-key';
+  return endFindings('own-certificate', 'own certificate', end, nowMs, next);
 }
 
 /** What a check makes of what it needs; that it could not be read is what it finds else. */
 function within<T>(read: Read<T>, area: string, check: (value: T) => readonly Finding[]): readonly Finding[] {
   if (read.ok) return check(read.value);
-  const what = `could not be read: ${read.error.message} (${read.error.reason})`;
+  const what = `could not be read: ${said(read.error)}`;
   return [{ check: `${area}-unread`, severity: 'problem', about: area, what, next: nextStep(read.error) ?? TRY_AGAIN }];
 }
 
-function listenerFindings(listeners: readonly string[]): readonly Finding[] {
+function serverFindings({ servers, ownCertificateEnd, nowMs }: Seen): readonly Finding[] {
+  const many = servers.length > 1;
+  const found = servers.flatMap((server): readonly Finding[] => {
+    const { name, status } = server;
+    if (!status.ok) return unreachable(server, many);
+    const { insecureListeners, certificateEndTime } = status.value;
+    const about = many ? `certificate of ${name}` : 'certificate of the server';
+    const next = 'Give it a new one: it reads its files again when they change (docs/operations.md)';
+    return [
+      ...listenerFindings(insecureListeners, many ? ` of ${name}` : ''),
+      ...endFindings('server-certificate', about, certificateEndTime, nowMs, next),
+    ];
+  });
+  return [...found, ...ownCertificateFindings(ownCertificateEnd, nowMs)];
+}
+
+function endFindings(
+  check: string,
+  about: string,
+  end: Date | undefined,
+  nowMs: number,
+  next: string,
+): readonly Finding[] {
+  const severity = end && severityOfEnd(end, nowMs);
+  if (!severity) return [];
+  const what = `${end.getTime() <= nowMs ? 'has ended' : 'ends'} at ${cellText(end)}`;
+  return [{ check, severity, about, what, next }];
+}
+
+function listenerFindings(listeners: readonly string[], whose: string): readonly Finding[] {
   const open = listeners.filter((listener) => {
     const address = parseServerAddress(listener);
     return !address.ok || !address.value.local;
@@ -86,14 +134,23 @@ function listenerFindings(listeners: readonly string[]): readonly Finding[] {
   return open.map((listener) => ({
     check: 'listener-insecure',
     severity: 'warning',
-    about: `listener ${listener}`,
+    about: `listener ${listener}${whose}`,
     what: 'takes calls without TLS from the network: whoever reaches it can do everything',
     next: 'Give the server TLS, or let it listen on loopback and unix sockets only',
   }));
 }
 
-function storeFindings({ status: { store }, staleSince }: Seen): readonly Finding[] {
-  const about = `store ${store?.kind ?? ''}`.trim();
+function storeFindings(seen: Seen): readonly Finding[] {
+  return seen.servers.flatMap(({ name, status }) => {
+    if (!status.ok) return [];
+    // The rest was asked of the first that answers.
+    const staleSince = status.value === seen.status ? seen.staleSince : undefined;
+    return storeOf(status.value, staleSince, seen.servers.length > 1 ? ` of ${name}` : '');
+  });
+}
+
+function storeOf({ store }: Status, staleSince: Date | undefined, whose: string): readonly Finding[] {
+  const about = `store ${store?.kind ?? ''}`.trim() + whose;
   const next = "Look at the store and at the server's log (docs/stores.md)";
   const away = store?.unavailableSince ?? staleSince;
   if (away) {
@@ -242,7 +299,8 @@ const percent = (share: number): string => `${Math.floor(share * 100)} %`;
 
 function conflictFindings(reservations: readonly Reservation[]): readonly Finding[] {
   return reservations.flatMap(({ address, subnetId, mac, conflict }): readonly Finding[] => {
-    if (!conflict) return [];
+    // A guest that gives its address up, as at its shutdown, is no trouble.
+    if (!conflict || conflict.kind === 'released') return [];
     const by = conflict.sourceMac === mac ? 'its own guest' : conflict.sourceMac || 'somebody';
     const what = `${conflict.kind} at ${cellText(conflict.time)}, by ${by}, noticed by host ${conflict.hostId}`;
     const next = 'Find the machine that uses the address without a reservation';
@@ -256,7 +314,9 @@ function wellDone(area: string, seen: Seen): string {
   const count = (read: Read<readonly unknown[]>) => (read.ok ? read.value.length : 0);
   switch (area) {
     case 'server':
-      return `Leasehold ${status.version}, ${status.server}, answers`;
+      return seen.servers.length > 1
+        ? `all ${seen.servers.length} answer`
+        : `Leasehold ${status.version}, ${status.server}, answers`;
     case 'store':
       return `${status.store?.kind ?? 'of unknown kind'}, usable`;
     case 'holder':

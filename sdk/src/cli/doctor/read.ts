@@ -4,7 +4,7 @@ import type { Leasehold } from '../../connect.js';
 import { LeaseholdError } from '../../errors.js';
 import type { Status } from '../../status.js';
 import { PAGES } from '../command.js';
-import type { Read, Seen } from './checks.js';
+import type { Read, SeenResources } from './checks.js';
 
 // Their conflicts are found only by reading all of them: a second or two, and not a minute.
 const MAX_RESERVATIONS = 20_000;
@@ -20,7 +20,7 @@ export async function attempt<T>(read: () => Promise<T>): Promise<Read<T>> {
 }
 
 /** Reads all that is looked at of a server that gave its status. */
-export async function readAll(leasehold: Leasehold, status: Status, nowMs: number): Promise<Seen> {
+export async function readAll(leasehold: Leasehold, status: Status): Promise<SeenResources> {
   let staleSince: Date | undefined;
   const options = {
     ...PAGES,
@@ -36,5 +36,5 @@ export async function readAll(leasehold: Leasehold, status: Status, nowMs: numbe
     attempt(() => leasehold.placements.list({}, options).toArray()),
     few ? attempt(() => leasehold.reservations.list({}, options).toArray()) : undefined,
   ]);
-  return { nowMs, status, hosts, networks, subnets, placements, reservations, staleSince };
+  return { hosts, networks, subnets, placements, reservations, staleSince };
 }

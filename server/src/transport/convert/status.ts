@@ -39,5 +39,7 @@ export function toWireStatus(status: StatusReport): GetStatusResponse {
       placementsServing: BigInt(counts.placementsServing),
     },
     authority: { seconds: BigInt(status.authorityS), nanos: 0 },
+    time: status.time,
+    certificateEndTime: status.certificateEndTime,
   };
 }
