@@ -76,12 +76,12 @@ describe('bad usage is exit 2 and names the right word', () => {
       ...['dnsServer', 'domainName', 'domainSearch', 'displayName', 'exclude', 'gateway', 'hostname', 'label', 'mtu'],
       ...['ntpServer', 'option', 'range', 'route'],
     ]);
-    const taken = COMMANDS.filter(({ path }) => path[1] !== 'import').flatMap(({ path, flags }) =>
+    const taken = COMMANDS.flatMap(({ path, flags }) =>
       Object.entries(flags)
         .filter(([key, flag]) => !settings.has(key) && flag.parse(['']).ok)
         .map(([key]) => `${path.join(' ')} --${flagName(key)}`),
     );
-    expect(taken).toEqual(['reserve --owner', 'reservation update --owner']);
+    expect(taken).toEqual(['reserve --owner', 'reservation update --owner', 'reservation import --ignore-column']);
   });
 
   test('a wrong variable is named', async () => {

@@ -5,10 +5,9 @@ import { LeaseholdError } from '../../errors.js';
 import { parseOwner } from '../../gen/values.js';
 import type { Reservation } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
-
 import { exitCode } from '../errors.js';
 import { type Finding, report } from '../findings.js';
-import { oneOf, text, texts, toggle } from '../flags.js';
+import { oneOf, someText, texts, toggle } from '../flags.js';
 import { parseCsv } from '../import/csv.js';
 import { parseDnsmasq } from '../import/dnsmasq.js';
 import { type Parsed, problem } from '../import/entry.js';
@@ -27,9 +26,9 @@ export const importCommands = [
     args: { file: { help: 'The file, or - for standard input' } },
     flags: {
       format: oneOf(['csv', 'dnsmasq'], 'What the file is', 'csv for a name that ends in .csv'),
-      subnet: text('ID', 'The subnet of what says none itself'),
-      network: text('ID', 'The network of what says none itself; the subnet is found by the address'),
-      owner: text('TEXT', 'The owner of what says none itself'),
+      subnet: someText('ID', 'The subnet of what says none itself'),
+      network: someText('ID', 'The network of what says none itself; the subnet is found by the address'),
+      owner: someText('TEXT', 'The owner of what says none itself'),
       ignoreColumn: texts('NAME', 'Columns of a CSV file to pass over'),
       dryRun: toggle('Write nothing, and list what would be done', 'false'),
       progress: toggle('Say on stderr how far it is', 'on a terminal'),
