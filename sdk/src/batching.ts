@@ -16,6 +16,7 @@
 import { fits, type ItemResult } from './batches.js';
 import type { LeaseholdError } from './errors.js';
 import { retryDelayMs } from './retry.js';
+import { onAbort } from './signals.js';
 import type { Runtime } from './system.js';
 
 // The server joins the writes of all calls that are under way: more at a time would only make batches smaller.
@@ -308,7 +309,7 @@ class Item<Request, Result> {
   #onGone: (() => void) | undefined;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (reason: Error) => void;
-  readonly #onAbort: (() => void) | undefined;
+  readonly #ignoreAbort: (() => void) | undefined;
 
   constructor(wish: Wish<Request>, endMs: number, resolve: (result: Result) => void, reject: (reason: Error) => void) {
     this.wish = wish;
@@ -317,8 +318,7 @@ class Item<Request, Result> {
     this.#reject = reject;
     const { signal } = wish;
     if (!signal) return;
-    this.#onAbort = () => this.reject(signal.reason as Error);
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#ignoreAbort = onAbort(signal, () => this.reject(signal.reason as Error));
   }
 
   /** Leaves with a call; `onGone` is told when nobody waits for it any more although it was not answered. */
@@ -341,6 +341,6 @@ class Item<Request, Result> {
 
   #settle(): void {
     this.isSettled = true;
-    if (this.#onAbort) this.wish.signal?.removeEventListener('abort', this.#onAbort);
+    this.#ignoreAbort?.();
   }
 }

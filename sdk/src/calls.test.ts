@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -155,6 +156,48 @@ describe('deadlines and aborts', () => {
     await it.leasehold.close();
     expect((await pending).reason).toBe('CLIENT_CLOSED');
     expect((await failure(it.leasehold.networks.get('red'))).reason).toBe('CLIENT_CLOSED');
+  });
+});
+
+describe('a signal that many share', () => {
+  test('has one listener for all, and none when they are over', async () => {
+    const { signal } = new AbortController();
+    const listeners = new Set<number>();
+    const note = () => listeners.add(getEventListeners(signal, 'abort').length);
+    await using it = await open({
+      getNetwork: () => {
+        note();
+        return { network: wireNetwork };
+      },
+      batchReserveAddresses: ({ requests }) => {
+        note();
+        const value = { reservation: wireReservation, created: true };
+        return { results: requests.map(() => ({ result: { $case: 'response', value } })) };
+      },
+    });
+    const { networks, reservations } = it.leasehold;
+    const many = Array.from({ length: 12 }, (_, n) => n);
+    await Promise.all(many.map(() => networks.get('red', { signal })));
+    const reserves = many.map((n) =>
+      reservations.reserve({ subnetId: 'a', mac: `52:54:00:00:00:1${n % 10}` }, { signal }),
+    );
+    await Promise.all(reserves);
+    expect([...listeners]).toEqual([1]);
+    expect(it.fake.calls).toEqual([...Array(12).fill('getNetwork'), 'batchReserveAddresses']);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('ends all of them', async () => {
+    const abort = new AbortController();
+    let asked = 0;
+    await using it = await open({
+      getNetwork: () => {
+        if (++asked === 12) abort.abort(new RangeError('enough'));
+        return 'never';
+      },
+    });
+    const calls = Array.from({ length: 12 }, () => it.leasehold.networks.get('red', { signal: abort.signal }));
+    for (const call of await Promise.allSettled(calls)) expect(call).toMatchObject({ reason: { message: 'enough' } });
   });
 });
 

@@ -14,6 +14,7 @@ import type { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
 import type { Logger } from './logger.js';
 import { Repetitions } from './retry.js';
 import { type Server, Servers, type ServersConfig } from './servers.js';
+import { onAbort } from './signals.js';
 import type { Runtime } from './system.js';
 
 /** How one call is made. */
@@ -183,14 +184,13 @@ export class Calls {
     if (this.#closed) throw closedError();
     callerSignal?.throwIfAborted();
     const abort = new AbortController();
-    const onAbort = () => abort.abort(callerSignal?.reason);
-    callerSignal?.addEventListener('abort', onAbort, { once: true });
+    const stop = callerSignal && onAbort(callerSignal, () => abort.abort(callerSignal.reason));
     this.#underWay.add(abort);
     return {
       signal: abort.signal,
       [Symbol.dispose]: () => {
         this.#underWay.delete(abort);
-        callerSignal?.removeEventListener('abort', onAbort);
+        stop?.();
       },
     };
   }
@@ -243,7 +243,7 @@ export class Calls {
         new Metadata(),
         options,
         (error, response) => {
-          signal.removeEventListener('abort', cancel);
+          stop();
           if (error) return resolve(refused(this.#toError(error, server, method, repeatable, timeoutMs)));
           this.#servers.heard(server);
           const refusal = refusalOf?.(response as Response);
@@ -254,8 +254,7 @@ export class Calls {
           );
         },
       );
-      const cancel = () => started.cancel();
-      signal.addEventListener('abort', cancel, { once: true });
+      const stop = onAbort(signal, () => started.cancel());
     });
   }
 
@@ -283,8 +282,7 @@ export class Calls {
     // For the life of the call, which ends after its reader has left: an error nobody listens for ends the process.
     stream.on('error', () => undefined);
     const cancel = () => stream.cancel();
-    const ends = [signal, server.gone];
-    for (const end of ends) end.addEventListener('abort', cancel, { once: true });
+    const stops = [signal, ...server.ends].map((end) => onAbort(end, cancel));
     let arrived = false;
     try {
       for await (const message of stream as AsyncIterable<Response>) {
@@ -299,7 +297,7 @@ export class Calls {
       if (!isServiceError(error)) throw error;
       return { arrived, error: this.#toError(error, server, method, true, this.#config.timeoutMs) };
     } finally {
-      for (const end of ends) end.removeEventListener('abort', cancel);
+      for (const stop of stops) stop();
       cancel();
     }
   }

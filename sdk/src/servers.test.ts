@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
-import { type ConnectOptions, connectWith } from './connect.js';
+import { connectivityState } from '@grpc/grpc-js';
+import { describe, expect, test, vi } from 'vitest';
+import { type ConnectOptions, connectWith, type Leasehold } from './connect.js';
+import type { LeaseholdError } from './errors.js';
 import type { LogFields } from './logger.js';
 import { type FakeRuntime, fakeRuntime } from './test-support/fake-runtime.js';
 import { startProxy } from './test-support/proxy.js';
@@ -41,19 +44,24 @@ async function open(all: readonly (Handlers | undefined)[], options: ConnectOpti
 }
 
 /** Takes connections and says nothing, as a machine that stands still. */
-async function startMute(): Promise<{ readonly server: string } & AsyncDisposable> {
+async function startMute() {
   const sockets = new Set<Socket>();
   const mute: NetServer = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+  const connected = once(mute, 'connection');
   await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
   const { port } = mute.address() as { readonly port: number };
   return {
     server: `127.0.0.1:${port}`,
+    connected,
+    connections: () => sockets.size,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       mute.close();
     },
   };
 }
+
+const stateOf = (client: Leasehold['raw']) => client.getChannel().getConnectivityState(false);
 
 describe('of several servers', () => {
   test('the first is used, by all calls', async () => {
@@ -150,12 +158,26 @@ describe('of several servers', () => {
     expect(fake.calls).toEqual([]);
   });
 
-  test('close() ends the wait for one', async () => {
+  test('close() ends the wait for one, which is not dialled any more', async () => {
     await using mute = await startMute();
     await using leasehold = connectWith({ servers: [mute.server, NOBODY], timeoutMs: 60_000 }, fakeRuntime());
     const asked = leasehold.status();
+    await mute.connected;
     await leasehold.close();
     await expect(asked).rejects.toMatchObject({ reason: 'CLIENT_CLOSED' });
+    expect(stateOf(leasehold.raw)).toBe(connectivityState.SHUTDOWN);
+    expect(mute.connections()).toBe(1);
+  });
+
+  test('one that is left is not dialled any more by those who wait for it', async () => {
+    await using mute = await startMute();
+    await using fake = await startScriptedServer(named('b'));
+    await using leasehold = connectWith({ servers: [mute.server, fake.server], timeoutMs: 60_000 }, fakeRuntime());
+    const left = leasehold.raw;
+    const both = [leasehold.status(), leasehold.status({ timeoutMs: 400 })];
+    expect((await Promise.all(both)).map(({ server }) => server)).toEqual(['b', 'b']);
+    expect(stateOf(left)).toBe(connectivityState.SHUTDOWN);
+    expect(mute.connections()).toBe(1);
   });
 
   test('one that answers nobody for a while is left by the next call', async () => {
@@ -172,6 +194,31 @@ describe('of several servers', () => {
     expect((await it.leasehold.status()).server).toBe('b');
   });
 
+  test('one that answers nobody is left however short the timeouts are, unless it answers in between', async () => {
+    let nowMs = 0;
+    let answers = (_: number) => false;
+    const silent: Handlers = {
+      getStatus: (_, attempt) => {
+        nowMs += 700;
+        return answers(attempt) ? { ...wireStatus, server: 'a' } : 'never';
+      },
+    };
+    const ask = (leasehold: Leasehold) =>
+      leasehold.status({ timeoutMs: 50 }).then(
+        ({ server }) => server,
+        ({ reason }: LeaseholdError) => reason,
+      );
+    const runtime = { ...fakeRuntime(), monotonicMs: () => nowMs };
+    await using it = await open([silent, named('b')], {}, runtime);
+    for (let n = 0; n < 3; n++) expect(await ask(it.leasehold)).toBe('DEADLINE_EXCEEDED');
+    expect(await ask(it.leasehold)).toBe('b');
+    answers = (attempt) => attempt === 3;
+    await using other = await open([silent, named('b')], {}, runtime);
+    for (const is of ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED', 'a', 'DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'])
+      expect(await ask(other.leasehold)).toBe(is);
+    expect(other.calls()).toEqual([Array(5).fill('getStatus'), []]);
+  });
+
   test.each([
     ['answers', () => ({ ...wireStatus, server: 'a' })],
     ['refuses', () => refuse('PERMISSION_DENIED', { reason: 'PERMISSION_DENIED' })],
@@ -186,6 +233,31 @@ describe('of several servers', () => {
     await expect(asked).rejects.toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
     await it.leasehold.status().catch(() => undefined);
     expect(it.calls()).toEqual([['getStatus', 'getNetwork', 'getStatus', 'getStatus'], []]);
+  });
+});
+
+describe('a server that is alone and takes no connection', () => {
+  test('was not reached, and was asked for nothing', async () => {
+    await using mute = await startMute();
+    await using leasehold = connectWith({ server: mute.server, timeoutMs: 60 }, fakeRuntime());
+    const error = await leasehold.networks.delete('red').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', retryable: true });
+    expect(String(error)).toMatch(/No connection to .* within \d+ ms$/);
+  });
+
+  test('leaves no timer behind when the call is aborted', async () => {
+    const [set, clear] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')];
+    await using mute = await startMute();
+    const abort = new AbortController();
+    await using leasehold = connectWith({ server: mute.server, timeoutMs: 3_600_000 }, fakeRuntime());
+    const asked = leasehold.status({ signal: abort.signal });
+    await mute.connected;
+    abort.abort(new RangeError('enough'));
+    await expect(asked).rejects.toThrow('enough');
+    const long = set.mock.calls.flatMap(([, ms = 0], n) => (ms > 3_000_000 ? [set.mock.results[n]?.value] : []));
+    const cleared = clear.mock.calls.map(([timer]) => timer);
+    for (const spy of [set, clear]) spy.mockRestore();
+    expect(long.map((timer) => cleared.includes(timer as NodeJS.Timeout))).toEqual([true]);
   });
 });
 

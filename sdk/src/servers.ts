@@ -2,10 +2,11 @@
 //
 //   V1. It is left when it cannot be reached or says that it cannot now; then the next in the list is used, round and
 //       round. Who fails at a server that others have left already leaves nobody.
-//   V2. A server that is left gets no more calls; those under way on it end as they do. Streams end with it when it could not be
-//       reached: one that fell silent would keep them for long.
+//   V2. A server that is left gets no more calls, and its channel dials no more; calls under way on it end as they do. Streams
+//       end with it when it could not be reached: one that fell silent would keep them for long.
 //   V3. Of several, one that does not take a connection soon, or answers nobody for a while, counts as away: a machine
 //       that lost its power refuses nothing.
+//   V4. Nothing stays on certificates that were exchanged: calls use a new connection, and streams go over to it.
 
 import { type ClientOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import { type LeaseholdError, makeError } from './errors.js';
@@ -13,6 +14,7 @@ import { IpamServiceClient } from './gen/ipam/v1/ipam_service.js';
 import type { Logger } from './logger.js';
 import { cannotNow } from './retry.js';
 import type { ServerAddress } from './server-address.js';
+import { onAbort } from './signals.js';
 import type { Runtime } from './system.js';
 import type { Tls } from './tls.js';
 
@@ -51,8 +53,8 @@ const REREAD_MS = 10_000;
 export interface Server {
   readonly name: string;
   readonly client: IpamServiceClient;
-  /** Aborted when it was left because it cannot be reached. */
-  readonly gone: AbortSignal;
+  /** One is aborted when streams must leave it: it cannot be reached, or its connection has old certificates. */
+  readonly ends: readonly AbortSignal[];
   /** When it last answered anybody, on the monotonic clock. */
   heardMs: number;
 }
@@ -60,6 +62,9 @@ export interface Server {
 interface Link extends Server {
   readonly secure: boolean;
   readonly end: AbortController;
+  /** For how long calls waited in vain since it answered last, and until when that is counted. */
+  silentMs: number;
+  countedMs: number;
 }
 
 /** See the top of the file. */
@@ -69,6 +74,8 @@ export class Servers {
   #index = 0;
   #link: Link | undefined;
   #readMs: number;
+  /** Aborted when the certificates in use now are not any more. */
+  #outdated = new AbortController();
   #closed = false;
 
   constructor(config: ServersConfig, runtime: Runtime) {
@@ -84,25 +91,27 @@ export class Servers {
 
   /** The one in use. */
   current(): Server {
-    if (this.#link && this.#hasNewCertificates(this.#link)) this.#drop();
+    this.#renew();
     this.#link ??= this.#dial();
     return this.#link;
   }
 
   /** Notes that a server answered. */
   heard(server: Server): void {
-    if (server.heardMs === -Infinity) {
-      const tls = (server as Link).secure;
-      this.#config.logger.info('Connected', { server: server.name, tls });
-    }
-    server.heardMs = this.#runtime.monotonicMs();
+    const link = server as Link;
+    if (link.heardMs === -Infinity) this.#config.logger.info('Connected', { server: link.name, tls: link.secure });
+    link.heardMs = this.#runtime.monotonicMs();
+    link.silentMs = 0;
+    // Who only watches makes no calls that would look.
+    if (link === this.#link) this.#renew();
   }
 
   /** Leaves a server because of an error, if that is one to leave it for. */
   blame(server: Server, error: LeaseholdError, startMs: number): void {
-    const away = error.reason === 'NO_CONNECTION' || this.#isSilent(server, error, startMs);
-    if (this.others === 0 || server !== this.#link || (!away && !cannotNow(error))) return;
     const link = this.#link;
+    if (this.others === 0 || !link || server !== link) return;
+    const away = error.reason === 'NO_CONNECTION' || this.#isSilent(link, error, startMs);
+    if (!away && !cannotNow(error)) return;
     this.#drop();
     this.#index = (this.#index + 1) % this.#config.addresses.length;
     const next = this.#address().target;
@@ -115,19 +124,20 @@ export class Servers {
     return stateOf(server) !== connectivityState.READY;
   }
 
-  /**
-   * Waits until a server takes a connection or refuses it; an error: it does neither soon although there are others, or
-   * was left meanwhile.
-   */
+  /** Waits until a server takes a connection or refuses it; an error: it does neither in time, or was left meanwhile. */
   async reach(server: Server, remainingMs: number, signal: AbortSignal): Promise<LeaseholdError | undefined> {
-    const isAlone = this.others === 0;
-    const waitMs = isAlone ? remainingMs : Math.min(CONNECT_MS, remainingMs / (this.others + 1));
-    const deadline = new Date(this.#runtime.wallMs() + waitMs);
-    for (let state = dial(server); isUndecided(state) && !signal.aborted; state = dial(server)) {
-      if (!(await isStill(server, state, deadline, signal))) continue;
-      return isAlone ? undefined : unreachable(`${server.name} within ${Math.round(waitMs)} ms`);
+    const waitMs = this.others === 0 ? remainingMs : Math.min(CONNECT_MS, remainingMs / (this.others + 1));
+    const over = new AbortController();
+    const end = () => over.abort();
+    const stops = [onAbort(signal, end), this.#runtime.after(waitMs, end)];
+    let state = dial(server);
+    while (isUndecided(state) && !over.signal.aborted) {
+      await changed(server, state, over.signal);
+      state = over.signal.aborted ? stateOf(server) : dial(server);
     }
-    return stateOf(server) === connectivityState.SHUTDOWN ? unreachable(server.name) : undefined;
+    for (const stop of stops) stop();
+    if (state === connectivityState.SHUTDOWN) return unreachable(server.name);
+    return isUndecided(state) ? unreachable(`${server.name} within ${Math.round(waitMs)} ms`) : undefined;
   }
 
   /** Ends the connection. */
@@ -136,9 +146,22 @@ export class Servers {
     this.#link?.client.close();
   }
 
-  #isSilent({ heardMs }: Server, { reason }: LeaseholdError, startMs: number): boolean {
-    const silentMs = this.#runtime.monotonicMs() - Math.max(heardMs, startMs);
-    return reason === 'DEADLINE_EXCEEDED' && silentMs >= SILENT_MS;
+  /** Whether calls waited for it in vain for a while, each its part of it: one alone may have less time. */
+  #isSilent(link: Link, { reason }: LeaseholdError, startMs: number): boolean {
+    if (reason !== 'DEADLINE_EXCEEDED') return false;
+    const nowMs = this.#runtime.monotonicMs();
+    link.silentMs += nowMs - Math.max(link.heardMs, link.countedMs, startMs);
+    link.countedMs = nowMs;
+    return link.silentMs >= SILENT_MS;
+  }
+
+  /** Leaves the connection if there are new certificates. */
+  #renew(): void {
+    if (!this.#link || !this.#hasNewCertificates(this.#link)) return;
+    this.#drop();
+    const outdated = this.#outdated;
+    this.#outdated = new AbortController();
+    outdated.abort();
   }
 
   /** Whether certificates changed that its connection has not seen (T1). */
@@ -168,7 +191,9 @@ export class Servers {
     );
     if (this.#closed) client.close();
     const end = new AbortController();
-    return { name: address.target, client, gone: end.signal, heardMs: -Infinity, secure: security !== undefined, end };
+    const secure = security !== undefined;
+    const ends = secure ? [end.signal, this.#outdated.signal] : [end.signal];
+    return { name: address.target, client, ends, heardMs: -Infinity, secure, end, silentMs: 0, countedMs: -Infinity };
   }
 
   #drop(): void {
@@ -187,6 +212,8 @@ function stateOf({ client }: Server): connectivityState {
 
 /** Has a server dialled if it is not; the state that it has then: who waits for the same one gets on in order. */
 function dial(server: Server): connectivityState {
+  // A channel that was closed would come to life again, and nobody would close it.
+  if (stateOf(server) === connectivityState.SHUTDOWN) return connectivityState.SHUTDOWN;
   server.client.getChannel().getConnectivityState(true);
   return stateOf(server);
 }
@@ -195,14 +222,13 @@ function isUndecided(state: connectivityState): boolean {
   return state === connectivityState.IDLE || state === connectivityState.CONNECTING;
 }
 
-/** Waits for another state; whether it is still the same at the deadline. */
-function isStill(server: Server, state: connectivityState, deadline: Date, signal: AbortSignal): Promise<boolean> {
+/** Waits for another state, or for the signal. Without a deadline: gRPC would keep its timer after the abort. */
+function changed(server: Server, state: connectivityState, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const aborted = () => resolve(false);
-    signal.addEventListener('abort', aborted, { once: true });
-    server.client.getChannel().watchConnectivityState(state, deadline, (late) => {
-      signal.removeEventListener('abort', aborted);
-      resolve(late !== undefined);
+    const stop = onAbort(signal, resolve);
+    server.client.getChannel().watchConnectivityState(state, Infinity, () => {
+      stop();
+      resolve();
     });
   });
 }

@@ -12,6 +12,8 @@ export interface Runtime {
   wallMs(): number;
   /** Resolves `delayMs` from now, or at once when `signal` is or becomes aborted; never rejects. */
   wait(delayMs: number, signal: AbortSignal): Promise<void>;
+  /** Runs `work` when `delayMs` are over, unless what is answered is called before. */
+  after(delayMs: number, work: () => void): () => void;
   /** Runs `work` at the end of this turn of the event loop. */
   atTurnEnd(work: () => void): void;
   /** A number from 0 (included) to 1 (excluded). */
@@ -36,6 +38,10 @@ export const system: Runtime = {
       const timer = setTimeout(done, delayMs);
       signal.addEventListener('abort', done, { once: true });
     }),
+  after(delayMs, work) {
+    const timer = setTimeout(work, delayMs);
+    return () => clearTimeout(timer);
+  },
   atTurnEnd: (work) => void setImmediate(work),
   random: () => Math.random(),
   requestId: () => randomUUID(),

@@ -410,6 +410,23 @@ describe('a watch ends on the wire', () => {
   });
 });
 
+test('many watches of one server are no leak to Node', async () => {
+  const warnings: string[] = [];
+  const note = ({ name }: Error) => void warnings.push(name);
+  process.on('warning', note);
+  await using it = await open({
+    async *watchEvents(_, __, ended) {
+      yield bookmark(1);
+      await aborted(ended);
+    },
+  });
+  const watches = Array.from({ length: 12 }, () => it.leasehold.watch()[Symbol.asyncIterator]());
+  await Promise.all(watches.map((watch) => watch.next()));
+  for (const watch of watches) await watch.return?.();
+  process.off('warning', note);
+  expect(warnings).not.toContain('MaxListenersExceededWarning');
+});
+
 test('a slow reader slows the server down, not other calls', async () => {
   const TOTAL = 5_000;
   const owner = 'x'.repeat(2_000);

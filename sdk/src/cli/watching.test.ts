@@ -21,6 +21,7 @@ class World {
     random: () => 0.5,
     requestId: () => '',
     atTurnEnd: (work) => work(),
+    after: () => () => undefined,
     wait: (delayMs, signal) =>
       new Promise((resolve) => {
         this.waits.push(delayMs);

@@ -1,6 +1,6 @@
 // Time and chance that the test holds: waits are over at once and recorded. Not published.
 
-import type { Runtime } from '../system.js';
+import { type Runtime, system } from '../system.js';
 
 /** A runtime whose waits are over at once. */
 export interface FakeRuntime extends Runtime {
@@ -22,6 +22,8 @@ export function fakeRuntime(env: Record<string, string> = {}, onWait: () => void
       waits.push(delayMs);
       onWait();
     },
+    // As the deadlines of gRPC.
+    after: system.after,
     atTurnEnd: (work) => void setImmediate(work),
     random: () => 0.5,
     requestId: () => `request-${++ids}`,
