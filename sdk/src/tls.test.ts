@@ -1,4 +1,5 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
@@ -11,7 +12,7 @@ import { Certificate } from './test-support/certificates.js';
 import { leasehold } from './test-support/cli.js';
 import { fakeRuntime } from './test-support/fake-runtime.js';
 import { wireStatus } from './test-support/samples.js';
-import { refuse, startScriptedServer } from './test-support/scripted-server.js';
+import { aborted, type Handlers, refuse, startScriptedServer } from './test-support/scripted-server.js';
 import type { TlsOptions } from './tls.js';
 
 const ours = Certificate.authority('ours');
@@ -154,7 +155,10 @@ describe('options of TLS', () => {
     expect(refusal({ ca: '' })).toMatch(/^TypeError: tls\.ca is missing/);
     expect(refusal({ ca, cert })).toMatch(/tls\.key is missing/);
     expect(refusal({ ca, key })).toMatch(/tls\.cert is missing/);
-    expect(refusal({ ca: '/nowhere/ca.pem' })).toMatch(/tls\.ca: \/nowhere\/ca\.pem cannot be read/);
+    expect(refusal({ ca: '/nowhere/ca.pem' })).toMatch(/tls\.ca: "\/nowhere\/ca\.pem" cannot be read \(ENOENT\)/);
+    expect(refusal({ ca: 'x'.repeat(5_000) })).toMatch(
+      /^TypeError: tls\.ca: "x{61}\.\.\." cannot be read \(ENAMETOOLONG\)$/,
+    );
     expect(refusal({ ca: Buffer.from('x') })).toMatch(/tls\.ca: there is no PEM in it/);
     expect(refusal({ ca, cert, key: ours.key })).toMatch(/cannot be used \(key values mismatch\)/);
     expect(refusal({ ca }, { insecureNetwork: true })).toMatch(/exclude each other/);
@@ -165,6 +169,25 @@ describe('options of TLS', () => {
     const { cert, key } = ours.issue();
     const broken = key.replace(/[A-Z]{3}(?=.*END)/, '');
     expect(refusal({ ca: ours.cert, cert, key: broken })).not.toContain(broken.slice(40, 60));
+  });
+
+  test.each([
+    ['in base64', (pem: string) => Buffer.from(pem).toString('base64')],
+    ['without its header', (pem: string) => pem.replaceAll(/-----.*-----\n/g, '')],
+    ['in base64 and cut', (pem: string) => Buffer.from(pem).toString('base64').slice(0, 200)],
+  ])('a key %s is in no refusal, nor is it when it was given for the certificate', (_, as) => {
+    const { cert, key } = ours.issue();
+    const secret = as(key).trim();
+    for (const tls of [
+      { ca: ours.cert, cert, key: secret },
+      { ca: ours.cert, cert: secret, key },
+    ]) {
+      const said = refusal(tls);
+      expect(said).toMatch(
+        /^TypeError: tls\.(?:key|cert): it is no PEM, and as the path of a file it cannot be read \(E/,
+      );
+      for (let at = 0; at + 12 <= secret.length; at += 4) expect(said).not.toContain(secret.slice(at, at + 12));
+    }
   });
 });
 
@@ -230,6 +253,62 @@ describe('files', () => {
     expect(said.at(-1)?.[1]).toEqual({ server: fake.server, tls: true });
   });
 
+  test('that cannot even be looked at change nothing, which is said once', async () => {
+    const said: string[] = [];
+    const say = (message: string) => void said.push(message);
+    const runtime = fakeRuntime();
+    mkdirSync(path('deep'));
+    writeFileSync(path('deep/ca'), ours.cert);
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    const options = { tls: { ca: path('deep/ca') }, logger: { debug: say, info: say, warn: say } };
+    await using leasehold = connectWith({ server: fake.server, ...options }, runtime);
+    await leasehold.status();
+    rmSync(path('deep'), { recursive: true });
+    writeFileSync(path('deep'), '');
+    for (let n = 0; n < 2; n++) {
+      await runtime.wait(10_000, new AbortController().signal);
+      await leasehold.status();
+    }
+    expect(said).toEqual(['Connected', 'Keeps the old certificates']);
+  });
+
+  test('that could not be read once are read again, though nothing of them changed', async () => {
+    const runtime = fakeRuntime();
+    const soon = () => runtime.wait(10_000, new AbortController().signal);
+    write('ca', ours.cert);
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') } }, runtime);
+    await leasehold.status();
+    write('ca', theirs.cert);
+    const { readFileSync } = fs;
+    fs.readFileSync = () => {
+      throw Object.assign(new Error('Too many'), { code: 'EMFILE' });
+    };
+    syncBuiltinESMExports();
+    await soon();
+    await leasehold.status();
+    fs.readFileSync = readFileSync;
+    syncBuiltinESMExports();
+    await soon();
+    await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+  });
+
+  test('that changed although their times and sizes did not are read again', async () => {
+    const runtime = fakeRuntime();
+    const size = Math.max(ours.cert.length, theirs.cert.length);
+    const put = (content: string) => {
+      writeFileSync(path('ca'), content.padEnd(size, '\n'));
+      utimesSync(path('ca'), 1_000_000, 1_000_000);
+    };
+    put(ours.cert);
+    await using fake = await startScriptedServer(handlers, '127.0.0.1:0', secure(ours.issue()));
+    await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') } }, runtime);
+    await leasehold.status();
+    put(theirs.cert);
+    await runtime.wait(10_000, new AbortController().signal);
+    await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+  });
+
   test('that changed are in use soon, also by a connection that stands', async () => {
     const runtime = fakeRuntime();
     write('ca', ours.cert);
@@ -240,5 +319,37 @@ describe('files', () => {
     await leasehold.status();
     await runtime.wait(10_000, new AbortController().signal);
     await expect(leasehold.status()).rejects.toThrow(/does not come from a CA/);
+  });
+
+  test.each([
+    ['a call looks', ['', 'x']],
+    ['an event comes', ['', 'y']],
+  ])('that changed have watches go over to a new connection when %s', async (when, positions) => {
+    const runtime = fakeRuntime();
+    const changed = new AbortController();
+    const bookmark = (resumeToken: string) => ({ resumeToken, event: { $case: 'bookmark', value: {} } }) as const;
+    const watchEvents: Handlers['watchEvents'] = async function* (_, attempt, ended) {
+      if (attempt === 1) {
+        yield bookmark('x');
+        await aborted(when === 'an event comes' ? changed.signal : ended);
+      }
+      yield bookmark('y');
+      await aborted(ended);
+    };
+    write('ca', ours.cert);
+    await using fake = await startScriptedServer({ ...handlers, watchEvents }, '127.0.0.1:0', secure(ours.issue()));
+    await using leasehold = connectWith({ server: fake.server, tls: { ca: path('ca') } }, runtime);
+    const events = leasehold.watch()[Symbol.asyncIterator]();
+    await events.next();
+    write('ca', theirs.cert + ours.cert);
+    await runtime.wait(10_000, new AbortController().signal);
+    if (when === 'a call looks') await leasehold.status();
+    changed.abort();
+    if (when === 'an event comes') await events.next();
+    const next = events.next();
+    // gRPC itself ends what is left on a closed channel, but not before its next ping.
+    for (let calls = 0; calls < 200 && fake.requests('watchEvents').length < 2; calls++) await leasehold.status();
+    expect(fake.requests('watchEvents').map(({ resumeToken }) => resumeToken)).toEqual(positions);
+    expect((await next).value).toMatchObject({ resumeToken: 'y' });
   });
 });

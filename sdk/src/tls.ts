@@ -4,14 +4,16 @@
 //       renewed is in use before the old one ends, without a timer or watcher.
 //   T2. A server is known by the name or address that it is reached by and by the role in its certificate: a CA may vouch for
 //       much else that has a name, hosts and engines among it.
-//   T3. Files that do not fit together, as in the midst of being exchanged, change nothing: what was good before stays
-//       in use.
+//   T3. Files that do not fit together or cannot be read, as in the midst of being exchanged, change nothing: what was good
+//       before stays in use. They are read again each time, since nothing need tell that they can be read now.
+//   T4. What is given for `cert` or `key` is in no message: it may be a key that is not taken for one.
 
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials, type VerifyOptions } from '@grpc/grpc-js';
 import { whyNoServer } from './gen/identity.js';
+import { quote } from './gen/values.js';
 import type { ParsedAddress, ServerAddress } from './server-address.js';
 
 /** How servers are reached by TLS. Each is the path of a file, which is read again when it changes, or PEM itself. */
@@ -45,6 +47,8 @@ export class Tls {
   readonly #options: TlsOptions;
   #context: SecureContext;
   #seen: string;
+  /** What was seen when it was said last that it cannot be used. */
+  #unusable: string | undefined;
 
   private constructor(options: TlsOptions, context: SecureContext, seen: string) {
     this.#options = options;
@@ -64,13 +68,18 @@ export class Tls {
     return context.ok ? { ok: true, value: new Tls(options, context.value, seen) } : context;
   }
 
-  /** Reads files again that have changed: whether they are in use now, why they cannot be, or that nothing changed. */
+  /** Reads files again that have changed: whether they are in use now, why they cannot be (once), or that nothing changed. */
   refresh(): 'same' | 'changed' | { readonly problem: string } {
     const seen = fingerprint(this.#options);
     if (seen === this.#seen) return 'same';
-    this.#seen = seen;
     const context = readContext(this.#options);
-    if (!context.ok) return { problem: context.problem };
+    if (!context.ok) {
+      if (seen === this.#unusable) return 'same';
+      this.#unusable = seen;
+      return { problem: context.problem };
+    }
+    this.#seen = seen;
+    this.#unusable = undefined;
     this.#context = context.value;
     return 'changed';
   }
@@ -106,11 +115,12 @@ function readContext(options: TlsOptions): Read {
     const given = options[part];
     if (!given) continue;
     const pem = read(given);
-    if (!pem?.includes('-----BEGIN ')) {
-      const problem = pem === undefined ? `${String(given)} cannot be read` : 'there is no PEM in it';
-      return { ok: false, problem: `tls.${part}: ${problem}` };
+    if (!pem.ok) {
+      const what = part === 'ca' ? quote(String(given)) : 'it is no PEM, and as the path of a file it';
+      return { ok: false, problem: `tls.${part}: ${what} cannot be read (${pem.errno})` };
     }
-    pems[part] = pem;
+    if (!pem.value.includes('-----BEGIN ')) return { ok: false, problem: `tls.${part}: there is no PEM in it` };
+    pems[part] = pem.value;
   }
   try {
     return { ok: true, value: createSecureContext({ ...pems, minVersion: 'TLSv1.3' }) };
@@ -123,12 +133,14 @@ function readContext(options: TlsOptions): Read {
   }
 }
 
-function read(given: string | Buffer): string | undefined {
-  if (!isPath(given)) return given.toString();
+type ReadFile = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly errno: string };
+
+function read(given: string | Buffer): ReadFile {
+  if (!isPath(given)) return { ok: true, value: given.toString() };
   try {
-    return readFileSync(given, 'utf8');
-  } catch {
-    return undefined;
+    return { ok: true, value: readFileSync(given, 'utf8') };
+  } catch (error) {
+    return { ok: false, errno: (error as NodeJS.ErrnoException).code ?? 'unknown' };
   }
 }
 
@@ -139,12 +151,17 @@ function isPath(given: string | Buffer): given is string {
 /** What tells a file from another one, and from itself as it was. */
 function fingerprint(options: TlsOptions): string {
   const paths = PARTS.map((part) => options[part]).filter((given) => given !== undefined && isPath(given));
-  return paths
-    .map((path) => {
-      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      return stats ? `${stats.dev} ${stats.ino} ${stats.mtimeNs} ${stats.size}` : 'none';
-    })
-    .join('\n');
+  return paths.map(stateOfFile).join('\n');
+}
+
+function stateOfFile(path: string): string {
+  try {
+    const { dev, ino, mtimeNs, ctimeNs, size } = statSync(path, { bigint: true });
+    return [dev, ino, mtimeNs, ctimeNs, size].join(' ');
+  } catch {
+    // Whyever: reading it says so.
+    return 'none';
+  }
 }
 
 const CAUSES: readonly (readonly [RegExp, string])[] = [

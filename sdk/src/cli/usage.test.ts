@@ -101,7 +101,8 @@ describe('bad usage is exit 2 and names the right word', () => {
   test.each([
     ['--tls-cert a.pem', '--tls-ca is missing: who signs the certificates of the servers?'],
     ['--tls-trust-domain a', '--tls-ca is missing: who signs the certificates of the servers?'],
-    ['--tls-ca /nowhere/ca.pem', '--tls-ca: /nowhere/ca.pem cannot be read'],
+    ['--tls-ca /nowhere/ca.pem', '--tls-ca: "/nowhere/ca.pem" cannot be read (ENOENT)'],
+    ['--tls-ca /dev/null/ca', '--tls-ca: "/dev/null/ca" cannot be read (ENOTDIR)'],
     ['--tls-ca a --insecure-network', 'tls and --insecure-network exclude each other'],
     [
       '--server 10.0.0.1:7067',
