@@ -76,6 +76,11 @@ describe('connecting', () => {
     }
   });
 
+  test('a timeout that there cannot be is refused', () => {
+    for (const timeoutMs of [0, -1, Number.NaN, Infinity, 2 ** 31])
+      expect(() => connectWith({ timeoutMs }, fakeRuntime())).toThrow(TypeError);
+  });
+
   test('nobody there is UNAVAILABLE/NO_CONNECTION, said without the insides of gRPC', async () => {
     await using leasehold = connectWith({ server: '127.0.0.1:1' }, fakeRuntime());
     const error = await failure(leasehold.status());

@@ -1,7 +1,8 @@
 // How calls are made on the server in use (servers.ts).
 //
-//   C1. Every unary call has a deadline, which covers all its attempts. A stream has none: once it brought something,
-//       it is kept until its reader leaves, its signal or close() ends it, or the server refuses it.
+//   C1. Every unary call has a deadline, which covers all its attempts. A stream has none, except for the first of what a server
+//       sends at once: once it brought something, it is kept until its reader leaves, its signal or close() ends it, or the
+//       server refuses it.
 //   C2. A call is repeated only when its maker says that repeating does no harm (retry.ts).
 //   C3. Nothing is dialled before the first call; close() ends what is under way.
 //   C4. A stream is read no faster than its reader reads: what waits for that here is a handful of messages.
@@ -56,6 +57,8 @@ export interface StreamCall<Request, Response> {
   readonly method: Method<Request, Response>;
   /** What to ask for now: it is asked before every attempt. */
   readonly request: () => Request;
+  /** Whether a server sends something at once that is asked for this. */
+  readonly isPrompt: () => boolean;
 }
 
 /** What comes of a stream: what the server sent, or word that it broke and is opened anew. */
@@ -274,7 +277,7 @@ export class Calls {
 
   async *#read<Request, Response>(
     server: Server,
-    { method, request }: StreamCall<Request, Response>,
+    { method, request, isPrompt }: StreamCall<Request, Response>,
     signal: AbortSignal,
   ): AsyncGenerator<StreamPart<Response>, StreamEnd> {
     const { path, requestSerialize, responseDeserialize } = method;
@@ -283,7 +286,14 @@ export class Calls {
     stream.on('error', () => undefined);
     const cancel = () => stream.cancel();
     const stops = [signal, ...server.ends].map((end) => onAbort(end, cancel));
+    const { timeoutMs } = this.#config;
     let arrived = false;
+    let isSilent = false;
+    const silence = () => {
+      isSilent = !arrived;
+      if (isSilent) cancel();
+    };
+    if (isPrompt()) stops.push(this.runtime.after(timeoutMs, silence));
     try {
       for await (const message of stream as AsyncIterable<Response>) {
         // Some may have arrived before the abort; nothing is given out after it.
@@ -295,7 +305,8 @@ export class Calls {
       return { arrived, error: endedError(server.name, rpcName(method)) };
     } catch (error) {
       if (!isServiceError(error)) throw error;
-      return { arrived, error: this.#toError(error, server, method, true, this.#config.timeoutMs) };
+      if (isSilent) return { arrived, error: unbegunError(server.name, rpcName(method), timeoutMs) };
+      return { arrived, error: this.#toError(error, server, method, true, timeoutMs) };
     } finally {
       for (const stop of stops) stop();
       cancel();
@@ -355,14 +366,27 @@ function staleSince(trailers: Metadata): Date | undefined {
 
 function timeoutOf(options: CallOptions, usualMs: number): number {
   const timeoutMs = options.timeoutMs ?? usualMs;
-  if (!(timeoutMs > 0 && timeoutMs <= 0x7fffffff))
-    throw new TypeError(`timeoutMs must be positive, it is ${timeoutMs}`);
+  const problem = timeoutProblem(timeoutMs);
+  if (problem !== undefined) throw new TypeError(problem);
   return timeoutMs;
+}
+
+/** Why there can be no such timeout, for people; undefined: there can. */
+export function timeoutProblem(timeoutMs: number): string | undefined {
+  // Timers take no longer span than this.
+  if (timeoutMs > 0 && timeoutMs <= 0x7fffffff) return undefined;
+  return `timeoutMs must be from 1 to ${0x7fffffff}, it is ${timeoutMs}`;
 }
 
 /** A stream that the server ended, as one that stops does: there is no last message to wait for. */
 function endedError(server: string, method: string): LeaseholdError {
   const message = `${server} ended ${method}`;
+  return makeError({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', message, retryable: true });
+}
+
+/** A stream that a server took and sent nothing in. */
+function unbegunError(server: string, method: string, timeoutMs: number): LeaseholdError {
+  const message = `${server} took ${method} and sent nothing within ${timeoutMs} ms`;
   return makeError({ code: 'UNAVAILABLE', reason: 'NO_CONNECTION', message, retryable: true });
 }
 

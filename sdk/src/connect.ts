@@ -1,7 +1,7 @@
 // The way in: from options to a client with everything resolved.
 
 import { Audit } from './audit.js';
-import { type CallOptions, Calls } from './calls.js';
+import { type CallOptions, Calls, timeoutProblem } from './calls.js';
 import { GetStatusRequest, type IpamServiceClient, IpamServiceService as rpc } from './gen/ipam/v1/ipam_service.js';
 import { HostHandle, NetworkHandle, ReservationHandle, SubnetHandle } from './handles.js';
 import { Hosts } from './hosts.js';
@@ -135,6 +135,8 @@ export function tryConnect(
   runtime: Runtime,
 ): { readonly ok: true; readonly value: Leasehold } | { readonly ok: false; readonly problem: string } {
   const { waitForServer = true, timeoutMs = DEFAULT_TIMEOUT_MS, logger = SILENT, onStale, insecureNetwork } = options;
+  const problem = timeoutProblem(timeoutMs);
+  if (problem !== undefined) return { ok: false, problem };
   const tlsOptions = options.tls ?? tlsOfEnvironment(runtime.env);
   if (tlsOptions && insecureNetwork) return { ok: false, problem: 'tls and insecureNetwork exclude each other' };
   const servers = readServers(options, runtime.env, tlsOptions !== undefined || (insecureNetwork ?? false));
@@ -165,7 +167,7 @@ type ReadServers =
 function readServers({ server, servers }: ConnectOptions, env: Runtime['env'], mayLeave: boolean): ReadServers {
   if (server !== undefined && servers) return { ok: false, problem: 'server and servers exclude each other' };
   const named = server === undefined ? servers : [server];
-  const texts = named ?? (env['LEASEHOLD_SERVER'] || DEFAULT_SERVER).split(',');
+  const texts = named ?? (env['LEASEHOLD_SERVER'] || DEFAULT_SERVER).split(',').map((text) => text.trim());
   if (texts.length === 0) return { ok: false, problem: 'servers: there is none' };
   const addresses: ServerAddress[] = [];
   for (const text of texts) {

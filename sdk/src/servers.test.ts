@@ -353,7 +353,7 @@ describe('a watch', () => {
 
 test('servers are named by an option or a list in the environment, one way only', async () => {
   await using fake = await startScriptedServer(named('b'));
-  await using leasehold = connectWith({}, fakeRuntime({ LEASEHOLD_SERVER: `${NOBODY},${fake.server}` }));
+  await using leasehold = connectWith({}, fakeRuntime({ LEASEHOLD_SERVER: ` ${NOBODY}, ${fake.server} ` }));
   expect((await leasehold.status()).server).toBe('b');
   const refusal = (options: ConnectOptions) => () => connectWith(options, fakeRuntime());
   expect(refusal({ servers: [] })).toThrow('servers: there is none');

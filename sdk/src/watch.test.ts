@@ -31,6 +31,12 @@ const created = (n: number): Wire => ({ resumeToken: `t${n}`, ...about(n, 2) });
 const createdAfter = (token: string, last: number): Wire[] =>
   Array.from({ length: last }, (_, n) => created(n + 1)).slice(Number(token.slice(1)));
 
+/** Sends nothing to anybody who is there. */
+async function* silent(ended: AbortSignal): AsyncGenerator<Wire, void> {
+  await aborted(ended);
+  yield bookmark(0);
+}
+
 async function open(handlers: Handlers, options: ConnectOptions = {}, runtime = fakeRuntime()) {
   const fake = await startScriptedServer(handlers);
   const proxy = await startProxy(fake.server);
@@ -297,6 +303,50 @@ describe('a server that is away', () => {
       message: 'No connection to 127.0.0.1:1 (ECONNREFUSED)',
       retryable: true,
     });
+  });
+
+  test.each([{}, { snapshot: true }])('fails one that a server takes and sends nothing in: %o', async (options) => {
+    await using it = await open({ watchEvents: (_, __, ended) => silent(ended) }, { timeoutMs: 40 });
+    expect(await failure(it.leasehold.watch(options))).toMatchObject({
+      reason: 'NO_CONNECTION',
+      message: `${it.proxy.server} took WatchEvents and sent nothing within 40 ms`,
+      retryable: true,
+    });
+  });
+
+  test('is left by a watch that it sends nothing in', async () => {
+    await using stuck = await startScriptedServer({ watchEvents: (_, __, ended) => silent(ended) });
+    await using well = await startScriptedServer({
+      async *watchEvents(_, __, ended) {
+        yield bookmark(1);
+        await aborted(ended);
+      },
+    });
+    await using leasehold = connectWith({ servers: [stuck.server, well.server], timeoutMs: 200 }, fakeRuntime());
+    expect(await read(leasehold.watch(), 1)).toEqual(['bookmark']);
+    expect(stuck.calls).toEqual(['watchEvents']);
+  });
+
+  test('is not one that has nothing to send after a position, or has no more to send', async () => {
+    const later = new AbortController();
+    await using it = await open(
+      {
+        async *watchEvents({ resumeToken }, __, ended) {
+          if (resumeToken === '') yield bookmark(1);
+          await aborted(later.signal);
+          yield bookmark(2);
+          await aborted(ended);
+        },
+        getStatus: () => 'never',
+      },
+      { timeoutMs: 40 },
+    );
+    const watches = [read(it.leasehold.watch(), 2), read(it.leasehold.watch({ resumeToken: 't1' }), 1)];
+    // Longer than the timeout of the watches.
+    await expect(it.leasehold.status({ timeoutMs: 120 })).rejects.toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
+    later.abort();
+    expect(await Promise.all(watches)).toEqual([['bookmark', 'bookmark'], ['bookmark']]);
+    expect(it.asked()).toEqual(['', 't1']);
   });
 
   test('fails it at once if servers are not waited for', async () => {

@@ -80,7 +80,9 @@ export function watchEvents(calls: Calls, options: WatchOptions = {}): AsyncIter
 async function* follow(calls: Calls, options: WatchOptions): AsyncGenerator<WatchEvent, void> {
   let position = startOf(options);
   const request = () => toRequest(position, options.networkId);
-  for await (const part of calls.stream({ method: rpc.watchEvents, request }, options.signal)) {
+  // After a position a quiet network has nothing to send for long.
+  const isPrompt = () => position.kind !== 'after';
+  for await (const part of calls.stream({ method: rpc.watchEvents, request, isPrompt }, options.signal)) {
     if (part.kind === 'message') {
       position = advance(position, part.message);
       yield toEvent(part.message);
