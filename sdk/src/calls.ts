@@ -64,7 +64,7 @@ export interface StreamCall<Request, Response> {
 /** What comes of a stream: what the server sent, or word that it broke and is opened anew. */
 export type StreamPart<Response> =
   | { readonly kind: 'message'; readonly message: Response }
-  | { readonly kind: 'broken' };
+  | { readonly kind: 'broken'; readonly error: LeaseholdError };
 
 /** One method of the generated service definition. */
 export type Method<Request, Response> = Pick<
@@ -155,7 +155,7 @@ export class Calls {
       patience ??= this.#patience(this.usualEndMs());
       const pause = this.#react(error, patience, call.method);
       this.#logger.info('Resumes', { method: rpcName(call.method), reason: error.reason });
-      yield { kind: 'broken' };
+      yield { kind: 'broken', error };
       await this.#pause(pause, signal);
     }
   }

@@ -227,6 +227,17 @@ describe('a watch whose stream breaks', () => {
     expect(it.asked()).toEqual(Array(5).fill('snapshot'));
   });
 
+  test('because its snapshot is read too slowly time and again throws that', async () => {
+    await using it = await open({
+      async *watchEvents() {
+        yield present(1);
+        return tooSlow();
+      },
+    });
+    expect(await failure(it.leasehold.watch({ snapshot: true }))).toMatchObject({ reason: 'WATCH_TOO_SLOW' });
+    expect(it.asked()).toEqual(Array(3).fill('snapshot'));
+  });
+
   test('after the end of its snapshot is resumed', async () => {
     await using it = await open({
       async *watchEvents({ snapshot }) {

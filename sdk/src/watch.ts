@@ -2,7 +2,7 @@
 //
 //   W1. No gap, no double: a broken stream is resumed after the last event that was handed over, not that arrived.
 //   W2. There is no position within a snapshot. A broken one is begun again, and a reader that holds a part of it is
-//       told by `restart` that this part is void.
+//       told by `restart` that this part is void; one that is too slow for it several times is told so.
 //   W3. A position that is not known any more (WATCH_COMPACTED) is thrown: what a gap means only the reader knows.
 
 import type { Calls } from './calls.js';
@@ -77,8 +77,12 @@ export function watchEvents(calls: Calls, options: WatchOptions = {}): AsyncIter
   return { [Symbol.asyncIterator]: () => follow(calls, options) };
 }
 
+// Who reads a snapshot too slowly again and again would never see its end, and the server would send it for ever.
+const MAX_SLOW_SNAPSHOTS = 3;
+
 async function* follow(calls: Calls, options: WatchOptions): AsyncGenerator<WatchEvent, void> {
   let position = startOf(options);
+  let slow = 0;
   const request = () => toRequest(position, options.networkId);
   // After a position a quiet network has nothing to send for long.
   const isPrompt = () => position.kind !== 'after';
@@ -86,7 +90,9 @@ async function* follow(calls: Calls, options: WatchOptions): AsyncGenerator<Watc
     if (part.kind === 'message') {
       position = advance(position, part.message);
       yield toEvent(part.message);
-    } else if (position.kind === 'snapshot' && position.begun) {
+    } else if (position.kind === 'snapshot') {
+      if (part.error.reason === 'WATCH_TOO_SLOW' && ++slow === MAX_SLOW_SNAPSHOTS) throw part.error;
+      if (!position.begun) continue;
       position = { kind: 'snapshot', begun: false };
       yield { kind: 'restart' };
     }
