@@ -31,6 +31,19 @@ const created = (n: number): Wire => ({ resumeToken: `t${n}`, ...about(n, 2) });
 const createdAfter = (token: string, last: number): Wire[] =>
   Array.from({ length: last }, (_, n) => created(n + 1)).slice(Number(token.slice(1)));
 
+/** A runtime whose alarms ring when the test says so. */
+function alarms() {
+  const set = new Set<() => void>();
+  const after: Runtime['after'] = (_, work) => {
+    set.add(work);
+    return () => void set.delete(work);
+  };
+  const ring = () => {
+    for (const work of set) work();
+  };
+  return { runtime: { ...fakeRuntime(), after }, ring };
+}
+
 /** Sends nothing to anybody who is there. */
 async function* silent(ended: AbortSignal): AsyncGenerator<Wire, void> {
   await aborted(ended);
@@ -317,28 +330,45 @@ describe('a server that is away', () => {
   });
 
   test.each([{}, { snapshot: true }])('fails one that a server takes and sends nothing in: %o', async (options) => {
-    await using it = await open({ watchEvents: (_, __, ended) => silent(ended) }, { timeoutMs: 40 });
+    const { runtime, ring } = alarms();
+    await using it = await open(
+      {
+        watchEvents(_, __, ended) {
+          ring();
+          return silent(ended);
+        },
+      },
+      { timeoutMs: 1_000 },
+      runtime,
+    );
     expect(await failure(it.leasehold.watch(options))).toMatchObject({
       reason: 'NO_CONNECTION',
-      message: `${it.proxy.server} took WatchEvents and sent nothing within 40 ms`,
+      message: `${it.proxy.server} took WatchEvents and sent nothing within 1000 ms`,
       retryable: true,
     });
   });
 
   test('is left by a watch that it sends nothing in', async () => {
-    await using stuck = await startScriptedServer({ watchEvents: (_, __, ended) => silent(ended) });
+    const { runtime, ring } = alarms();
+    await using stuck = await startScriptedServer({
+      watchEvents(_, __, ended) {
+        ring();
+        return silent(ended);
+      },
+    });
     await using well = await startScriptedServer({
       async *watchEvents(_, __, ended) {
         yield bookmark(1);
         await aborted(ended);
       },
     });
-    await using leasehold = connectWith({ servers: [stuck.server, well.server], timeoutMs: 200 }, fakeRuntime());
+    await using leasehold = connectWith({ servers: [stuck.server, well.server] }, runtime);
     expect(await read(leasehold.watch(), 1)).toEqual(['bookmark']);
     expect(stuck.calls).toEqual(['watchEvents']);
   });
 
   test('is not one that has nothing to send after a position, or has no more to send', async () => {
+    const { runtime, ring } = alarms();
     const later = new AbortController();
     await using it = await open(
       {
@@ -348,15 +378,19 @@ describe('a server that is away', () => {
           yield bookmark(2);
           await aborted(ended);
         },
-        getStatus: () => 'never',
+        getStatus: () => ({}),
       },
-      { timeoutMs: 40 },
+      {},
+      runtime,
     );
-    const watches = [read(it.leasehold.watch(), 2), read(it.leasehold.watch({ resumeToken: 't1' }), 1)];
-    // Longer than the timeout of the watches.
-    await expect(it.leasehold.status({ timeoutMs: 120 })).rejects.toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
+    const begun = new AbortController();
+    const fromNow = read(it.leasehold.watch(), 2, () => begun.abort());
+    await aborted(begun.signal);
+    const resumed = read(it.leasehold.watch({ resumeToken: 't1' }), 1);
+    while (it.asked().length < 2) await it.leasehold.status();
+    ring();
     later.abort();
-    expect(await Promise.all(watches)).toEqual([['bookmark', 'bookmark'], ['bookmark']]);
+    expect(await Promise.all([fromNow, resumed])).toEqual([['bookmark', 'bookmark'], ['bookmark']]);
     expect(it.asked()).toEqual(['', 't1']);
   });
 
