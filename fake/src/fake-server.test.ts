@@ -95,6 +95,49 @@ describe('a fake server', () => {
     await expect(starting).rejects.toThrow(problem);
   });
 
+  test.each([
+    ['Host-1', { networks: [] }, /^hostId: "Host-1" is not an id/],
+    ['h1', { networks: ['red', 'Red'] }, /^networks: "Red" is not an id/],
+    ['h1', { networks: [], failureDomain: 'rack 1' }, /^failureDomain: "rack 1" is not an id/],
+  ])(
+    'adds no host %s with %j, which a server would refuse, and its id is not taken',
+    async (hostId, options, problem) => {
+      await using at = await stage();
+      const adding = at.fake.addHost(hostId, options);
+      await expect(adding).rejects.toThrow(TypeError);
+      await expect(adding).rejects.toThrow(problem);
+      expect(() => at.fake.host(hostId)).toThrow(/There is no host/);
+    },
+  );
+
+  test('has hosts in networks whatever the length of their ids', async () => {
+    await using at = await stage();
+    const networkId = 'n'.repeat(63);
+    await at.leasehold.networks.create({ networkId });
+    await at.leasehold.subnets.create({ networkId, subnetId: 'long', cidr: '10.1.0.0/30' });
+    await at.fake.addHost('h1', { networks: ['red', networkId] });
+    const { ready } = await at.leasehold.reservations.reserve({ subnetId: 'long', mac: MAC, waitReady: {} });
+    expect(ready).toBe(true);
+  });
+
+  test('and a host of it, started twice, are started once', async () => {
+    await using at = await stage();
+    const host = await at.fake.addHost('h1', { networks: ['red'] });
+    await at.leasehold.reservations.reserve({ subnetId: 'red-a', mac: MAC, waitReady: {} });
+    await at.fake.stop();
+    await Promise.all([at.fake.start(), at.fake.start()]);
+    await host.start();
+    await at.fake.clock.advance('10s');
+    await host.stop();
+    // A second server, or a second agent, would go on.
+    await at.fake.clock.advance('10s');
+    expect(await at.leasehold.hosts.get('h1')).toMatchObject({ liveness: 'down' });
+    const { address } = at.fake;
+    await at.fake.stop();
+    await using other = await startFakeServer({ listen: address }, readDescriptors());
+    expect(other.address).toBe(address);
+  });
+
   test('says what is wrong with a host or a span', async () => {
     await using at = await stage();
     await at.fake.addHost('h1', { networks: [] });
@@ -103,5 +146,8 @@ describe('a fake server', () => {
     expect(() => at.fake.host('h1').answer('red', 'x')).toThrow(/^mac: /);
     expect(() => at.fake.clock.advance('soon')).toThrow(/expected a duration/);
     expect(() => at.fake.clock.advance(-1)).toThrow(/does not go back/);
+    for (const endless of [Number.POSITIVE_INFINITY, Number.NaN]) {
+      expect(() => at.fake.clock.advance(endless)).toThrow(/expected milliseconds/);
+    }
   });
 });

@@ -15,7 +15,7 @@ import {
 import { systemClock } from '@leasehold/program/system-clock';
 import { systemEntropy } from '@leasehold/program/system-entropy';
 import { IpamServiceService } from '@leasehold/proto/ipam/v1/ipam_service';
-import { parseMac } from '@leasehold/proto/values';
+import { parseMac, parseResourceId } from '@leasehold/proto/values';
 import type { FakeClock, FakeHost, FakeHostOptions, FakeServer, FakeServerOptions } from '@leasehold/sdk/testing';
 import { virtualBreakers } from '@leasehold/server/adapters/breaker/virtual-breaker';
 import { MemoryDisk } from '@leasehold/server/adapters/memory/memory-disk';
@@ -65,6 +65,7 @@ class RunningFake implements FakeServer {
   readonly #descriptors: Descriptors;
   #endpoint: Endpoint;
   #running: Running | undefined;
+  #starting: Promise<void> | undefined;
 
   constructor(endpoint: Endpoint, descriptors: Descriptors) {
     this.#endpoint = endpoint;
@@ -81,6 +82,10 @@ class RunningFake implements FakeServer {
   };
 
   async addHost(hostId: string, { networks, failureDomain = '' }: FakeHostOptions): Promise<FakeHost> {
+    // Its hello would be refused, again and again, and nobody told.
+    checkId('hostId', hostId);
+    for (const networkId of networks) checkId('networks', networkId);
+    if (failureDomain !== '') checkId('failureDomain', failureDomain);
     if (this.#hosts.has(hostId)) throw new RangeError(`There is a host ${hostId} already`);
     const around = {
       clock: this.#time,
@@ -122,7 +127,14 @@ class RunningFake implements FakeServer {
     };
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     if (this.#running) return;
     const { running, endpoint } = await runServer(this.#endpoint, this.#disk, this.#descriptors, {
       clock: this.#time,
@@ -133,6 +145,7 @@ class RunningFake implements FakeServer {
   }
 
   async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
     const running = this.#running;
     this.#running = undefined;
     for (const host of this.#hosts.values()) host.wire.breakStream();
@@ -194,9 +207,15 @@ function answerOf(host: PlayedHost, networkId: string, text: string): string | u
   return found?.slice(answered.length);
 }
 
+function checkId(name: string, text: string): void {
+  const id = parseResourceId(text);
+  if (!id.ok) throw new TypeError(`${name}: ${id.problem}`);
+}
+
 function millisecondsOf(by: number | string): number {
   const parsed = typeof by === 'string' ? parseDuration(by) : by;
   if (typeof parsed === 'number') {
+    if (!Number.isFinite(parsed)) throw new TypeError(`advance: expected milliseconds, not ${parsed}`);
     if (parsed >= 0) return parsed;
     throw new TypeError(`advance: time does not go back, by ${parsed}`);
   }

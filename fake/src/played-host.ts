@@ -14,6 +14,9 @@ import { SILENT } from './silent-log.js';
 
 const RESTART_MS = 1_000;
 
+// What the kernel takes, and so the server.
+const MAX_INTERFACE = 15;
+
 /** What a host is in: an installation, time, and what its agents leave to chance. */
 export interface Surroundings extends Installed {
   readonly clock: Clock;
@@ -41,15 +44,16 @@ export class PlayedHost {
     this.#around = around;
     this.hostId = hostId;
     this.#failureDomain = failureDomain;
-    this.#networks = new Map(networks.map((networkId) => [networkId, `br-${networkId}`]));
+    this.#networks = new Map(networks.map((networkId, i) => [networkId, bridgeOf(networkId, i)]));
     networks.forEach((networkId, i) => {
-      this.links.set(`br-${networkId}`, i + 1);
+      this.links.set(bridgeOf(networkId, i), i + 1);
     });
     this.wire = new SessionWire(around);
   }
 
-  /** Starts the agent on what it left on its disk. */
+  /** Starts the agent on what it left on its disk, if it does not run. */
   async start(): Promise<void> {
+    if (this.#agent) return;
     const { clock } = this.#around;
     const entropy = this.#around.entropy();
     this.#backend = new FakeDhcpBackend();
@@ -79,7 +83,9 @@ export class PlayedHost {
     agent.setNetworks(this.#networks);
     // Not waited for: on a slow disk it takes until the disk is set anew. One that fails is started again.
     const startAgain = () => {
-      if (this.#agent === agent) void this.start();
+      if (this.#agent !== agent) return;
+      this.#agent = undefined;
+      void this.start();
     };
     agent.start().catch(() => clock.after(RESTART_MS, startAgain));
     await settle();
@@ -114,4 +120,9 @@ export class PlayedHost {
   answers(networkId: string): readonly string[] {
     return this.#agent ? this.#backend.answers(networkId).map((answer) => `${this.hostId} ${answer}`) : [];
   }
+}
+
+function bridgeOf(networkId: string, index: number): string {
+  const name = `br-${networkId}`;
+  return name.length > MAX_INTERFACE ? `br${index}` : name;
 }

@@ -83,8 +83,10 @@ export interface Reservation {
   /** How many live servers confirmed that they answer with it. */
   readonly readyServers: number;
   readonly createdBy: string;
-  /** Empty while reserved. */
+  /** Empty while reserved, and where nobody released it: a refused reserve was taken back. */
   readonly releasedBy: string;
+  /** Whether somebody vouched that its guest is stopped, at its release or later. */
+  readonly guestStopped: boolean;
   /** What a host noticed last that does not fit it. Undefined: nothing. */
   readonly conflict: ReservationConflict | undefined;
   /** Hash of hostname, owner, labels and options. */
@@ -585,6 +587,7 @@ export function toReservation(answer: WireReservation | undefined): Reservation 
     readyServers: wire.readyServers,
     createdBy: wire.createdBy,
     releasedBy: wire.releasedBy,
+    guestStopped: wire.guestStopped,
     conflict: wire.conflict && {
       time: required(wire.conflict.time, 'reservation.conflict.time'),
       kind: nameOf(CONFLICT_KINDS, wire.conflict.kind),

@@ -19,14 +19,14 @@ export interface FakeServer extends AsyncDisposable {
   readonly clock: FakeClock;
   /**
    * Adds a host on which these networks are set up, and resolves when the server knows it, three seconds of its clock later. From
-   * then on it serves what it is told to, as a real one: reserve with `waitReady` to wait for that.
+   * then on it serves what it is told to, as a real one: reserve with `waitReady` to wait for that. An id that is none is a TypeError.
    */
   addHost(hostId: string, options: FakeHostOptions): Promise<FakeHost>;
   /** A host that was added; an id that was not is a RangeError. */
   host(hostId: string): FakeHost;
   /** Stops the server: calls find nobody, as while a real one is restarted. What it stored stays, hosts go on. */
   stop(): Promise<void>;
-  /** Starts it again, on what it stored. */
+  /** Starts it again, on what it stored; does nothing while it runs. */
   start(): Promise<void>;
   /** Ends the server, its hosts and its clock. */
   close(): Promise<void>;
@@ -47,7 +47,7 @@ export interface FakeHost {
   answer(networkId: string, mac: string): string | undefined;
   /** The host dies: it answers nobody, and what it served is served by others soon. */
   stop(): Promise<void>;
-  /** It comes back, on what it left on its disk. */
+  /** It comes back, on what it left on its disk; does nothing while it lives. */
   start(): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import {
   placementsChange,
   subnetChange,
   tenureChange,
+  vouchChange,
 } from '@leasehold/server/domain/audit';
 import type { Host } from '@leasehold/server/domain/host';
 import type { HostId, NetworkId, ReservationId, Revision, SubnetId, Uid, WallTime } from '@leasehold/server/domain/ids';
@@ -158,6 +159,7 @@ export function eventsOfAllKinds(): readonly AuditEvent[] {
   };
   const slot = reservation('red', 7, 7, 1);
   const reserved = { uid: slot.reservationId as string as Uid, revision: slot.revision };
+  const released = { ...quarantined(slot), vouched: false };
   return [
     networkEvent('red'),
     auditEvent(...by('CreateSubnet', network('red', 1), 1), subnetChange(networkId('red'), undefined, subnet('s1'))),
@@ -166,6 +168,7 @@ export function eventsOfAllKinds(): readonly AuditEvent[] {
     auditEvent(...by('DeleteHost', host('h1', 2), 4), hostChange({ ...host('h1', 2), fence }, undefined)),
     auditEvent(...by('UpdateReservation', reserved, 5), tenureChange(slot, { ...slot, hostname: '', options: [] })),
     auditEvent(...by('RebalancePlacements', served, 6), placementsChange(network('red', 6), served)),
+    auditEvent(...by('ReleaseAddress', { ...reserved, revision: 2 as Revision }, 7), vouchChange(released)),
   ];
 }
 

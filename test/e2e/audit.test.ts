@@ -21,7 +21,8 @@ async function live({ networks, subnets, reservations }: Leasehold): Promise<voi
   await subnets.update('a', { leaseTimeSeconds: 7_200 });
   await reservations.reserve({ subnetId: 'a', mac: MAC, requestId: 'take', owner: 'vm-1' });
   await reservations.update({ networkId: 'red', mac: MAC }, { owner: 'vm-2' });
-  await reservations.release({ networkId: 'red', mac: MAC, requestId: 'give', guestStopped: true });
+  const { reservationId } = await reservations.release({ networkId: 'red', mac: MAC, requestId: 'give' });
+  for (let n = 0; n < 2; n++) await reservations.release({ reservationId, requestId: 'vouch', guestStopped: true });
   await subnets.delete('a');
   await networks.delete('red');
 }
@@ -29,6 +30,7 @@ async function live({ networks, subnets, reservations }: Leasehold): Promise<voi
 const CHANGES = [
   'DeleteNetwork red',
   'DeleteSubnet a',
+  'ReleaseAddress vouch',
   'ReleaseAddress give',
   'UpdateReservation',
   'ReserveAddress take',
@@ -59,8 +61,13 @@ async function expectChanges({ audit }: Leasehold): Promise<void> {
     before: { leaseTimeSeconds: 3_600, cidr: '10.1.0.0/24', usage: undefined },
     after: { leaseTimeSeconds: 7_200, usage: undefined },
   });
-  const [released, renamed] = await audit.list({ resourceKind: 'reservation' }).toArray();
-  expect(released).toMatchObject({ before: { state: 'reserved' }, after: { state: 'quarantined', owner: 'vm-2' } });
+  const [vouched, released, renamed] = await audit.list({ resourceKind: 'reservation' }).toArray();
+  expect(vouched).toMatchObject({
+    before: { guestStopped: false },
+    after: { guestStopped: true, state: 'quarantined' },
+  });
+  const after = { state: 'quarantined', owner: 'vm-2', guestStopped: false };
+  expect(released).toMatchObject({ before: { state: 'reserved' }, after });
   expect(renamed).toMatchObject({ before: { owner: 'vm-1' }, after: { owner: 'vm-2' } });
   const subnet = audit.list({ resourceKind: 'subnet', resourceId: 'a' });
   expect((await subnet.toArray()).map(({ method }) => method)).toEqual([

@@ -50,7 +50,7 @@ const here = (text: string) => text.replaceAll(/\/(tmp|var\/lib|etc|run)\/(?=lea
 
 /** A shell runs it; throws when it fails, with what it said. */
 async function shell(script: string, cwd: string, around: readonly string[] = []): Promise<string> {
-  const [program = 'bash', ...args] = [...around, 'bash', '-e', '-o', 'pipefail', '-c', script];
+  const [program, ...args] = [...around, 'bash', '-e', '-o', 'pipefail', '-c', script] as const;
   const outcome: Outcome = await run(program, args, { cwd, env });
   if (outcome.code === 0) return outcome.stdout + outcome.stderr;
   throw new Error(`${script}\nexited with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`);

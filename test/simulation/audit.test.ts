@@ -7,7 +7,7 @@ import type { HostId, NetworkId, SubnetId } from '@leasehold/server/domain/ids';
 import type { RequestKey } from '@leasehold/server/domain/slot';
 import type { AuditFilter } from '@leasehold/server/ports/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CALL, subnetSettings } from './commands.js';
+import { CALL, releaseCommand, subnetSettings } from './commands.js';
 import { accepted, Installation, type InstallationOptions } from './installation.js';
 
 const MINUTE_MS = 60_000;
@@ -233,6 +233,87 @@ describe('reservations', () => {
     });
     expect(installation.disk.history.size).toBe(4);
     expect(paged).toEqual(before);
+  });
+
+  test('a word for a guest that comes after the release has an event of its own, and stays where it was said', async () => {
+    const slot = await installation.reserve('tiny', mac(1), '10.0.0.3');
+    await installation.advance(MINUTE_MS);
+    accepted(await installation.tryRelease('tiny', '10.0.0.3', { request: request('ReleaseAddress', 'a') }));
+    await installation.advance(1_000);
+    const vouch = { ...releaseCommand('tiny', '10.0.0.3'), guestStopped: true };
+    for (const command of [vouch, { ...vouch, request: request('ReleaseAddress', 'b') }, vouch]) {
+      accepted(await installation.plane.useCases.release.release(command, { ...ALICE, requestId: undefined }));
+      await installation.advance(1_000);
+    }
+    const seen = async () => {
+      const events = await listed({ kind: 'reservation', resourceId: slot.reservationId });
+      expect(events.map(inWords)).toEqual([
+        `ReleaseAddress ${slot.reservationId} engine/alice`,
+        `ReleaseAddress ${slot.reservationId} test`,
+        `ReserveAddress ${slot.reservationId} test`,
+      ]);
+      expect(events[0]).toMatchObject({ before: { releasedBy: 'test' }, after: { releasedBy: 'test', vouched: true } });
+      expect(events[0]?.before).not.toHaveProperty('vouched');
+      expect(events[1]?.after).not.toHaveProperty('vouched');
+      expect(await deeds({ caller: 'engine/alice' })).toEqual(['ReleaseAddress', 'CreateNetwork']);
+    };
+    await seen();
+    const line = installation.log.lines.findLast(({ message }) => message === 'audit');
+    expect(line?.fields).toMatchObject({ method: 'ReleaseAddress', caller: 'engine/alice', after: { vouched: true } });
+    await installation.advance(2 * HOUR_MS);
+    expect(installation.disk.history.get(slot.reservationId)).toMatchObject({ vouched: true });
+    await seen();
+  });
+
+  test('a word for a guest is in its release where it was said with it', async () => {
+    await live(1, '10.0.0.3', 'a');
+    expect((await listed({ kind: 'reservation' }))[0]).toMatchObject({ requestId: 'a', after: { vouched: true } });
+  });
+
+  test('a word that two say at once has one event, and the request of each is known afterwards', async () => {
+    await installation.reserve('tiny', mac(1), '10.0.0.3');
+    accepted(await installation.tryRelease('tiny', '10.0.0.3'));
+    const ids = ['a', 'b'].map((id) => ({ guestStopped: true, request: request('ReleaseAddress', id) }));
+    for (const answer of await Promise.all(ids.map((more) => installation.tryRelease('tiny', '10.0.0.3', more)))) {
+      expect(accepted(answer)).toMatchObject({ vouched: true });
+    }
+    expect(await deeds({ kind: 'reservation' })).toHaveLength(3);
+    expect(installation.disk.slotsInOrder()[0]?.releaseRequest?.id).toMatch(/^[ab]$/);
+  });
+
+  test('that were refused after their write are none, and their tenures were released by nobody', async () => {
+    await installation.stop();
+    await begin({ auditLog: 'all' });
+    await installation.reserve('tiny', mac(3), '10.0.0.5');
+    const { context, networks } = installation.plane.useCases;
+    const { slots } = context.store;
+    const before = await deeds();
+    const { insert } = slots;
+    slots.insert = async (slot) => {
+      accepted(await networks.update(RED, { ipamEnabled: false }, '', ALICE));
+      return insert(slot);
+    };
+    for (const n of [1, 2]) {
+      const refused = await installation.tryReserve('tiny', mac(n), `10.0.0.${n + 2}`);
+      expect(refused).toMatchObject({ ok: false, error: { kind: 'ipam-disabled' } });
+      accepted(await networks.update(RED, { ipamEnabled: true }, '', CALL));
+    }
+    const [slot] = installation.disk.slotsInOrder();
+    expect(slot).toMatchObject({ state: 'quarantined', createdBy: 'test' });
+    expect(slot).not.toHaveProperty('releasedBy');
+    const none = async () => {
+      const all = [...Array<string>(4).fill('UpdateNetwork'), ...before];
+      for (const size of [1, 2, 9]) expect(await deeds({}, size)).toEqual(all);
+      expect(await deeds({ kind: 'reservation', resourceId: slot?.reservationId })).toEqual([]);
+    };
+    await none();
+    const told = installation.log.lines.filter(({ message }) => message === 'audit');
+    expect(told.map(({ fields }) => fields['method']).slice(-5)).toEqual(
+      ['ReserveAddress', ...Array<string>(4).fill('UpdateNetwork')], // and before it those of settings
+    );
+    await installation.advance(2 * HOUR_MS);
+    expect(installation.disk.history.size).toBe(2);
+    await none();
   });
 
   test('have log lines where those are wanted, one for each that was made or released', async () => {

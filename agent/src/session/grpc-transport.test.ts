@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createHttp2Server } from 'node:http2';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,6 +118,22 @@ test('a server that stands still is left: its kernel takes the connection, and n
   expect(await first).toBe('No connection within 10 s');
   frozen.close();
 });
+
+test.each([{}, { 'grpc-encoding': 'identity' }, { 'grpc-encoding': 'nobodys' }])(
+  'a message that is said to be compressed, with %j, is a reason, too',
+  async (headers) => {
+    const odd = createHttp2Server();
+    odd.on('stream', (stream) => {
+      stream.on('error', () => undefined);
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...headers });
+      stream.write(Buffer.from([1, 0, 0, 0, 1, 7]));
+    });
+    const path = join(directory, 'odd');
+    await new Promise<void>((resolve) => odd.listen(path, resolve));
+    expect(await dial(`unix:${path}`).first).toBe('What the server sent cannot be read');
+    odd.close();
+  },
+);
 
 test('a refusal says its status', async () => {
   onCall = (call) => call.emit('error', { code: status.ABORTED, details: 'Another session of this host began' });

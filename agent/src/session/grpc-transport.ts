@@ -176,7 +176,10 @@ function holderOf({ metadata }: ServiceError): NamedHolder | undefined {
 const NO_CONNECTION =
   /^No connection established\. Last error: (?:Error: )?(.*?)(?: \([\d:.TZ-]+\))?\. Resolution note:/;
 
-function describe({ code, details }: ServiceError): string {
+// Of a message that nobody can decompress grpc-js says neither code nor details, whatever its types promise: such a message
+// must not end the process.
+function describe({ code, details }: Partial<ServiceError>): string {
+  if (code === undefined || details === undefined) return 'What the server sent cannot be read';
   const text = details.replaceAll(/\s+/g, ' ').trim();
   const [, problem] = NO_CONNECTION.exec(text) ?? [];
   const reason = problem === undefined ? `${status[code] ?? code}: ${text}` : `No connection: ${problem}`;

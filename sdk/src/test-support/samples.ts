@@ -71,6 +71,7 @@ export const wireReservation = {
   readyServers: 2,
   createdBy: 'insecure',
   releasedBy: '',
+  guestStopped: false,
   etag: 'r1',
 } satisfies Loose<Reservation>;
 

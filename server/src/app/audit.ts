@@ -109,8 +109,11 @@ async function newestSlots(
   const key = after && afterInMoment(moment, after);
   const found = await slots.newest(ofMoment(moment, filter), key, size + 1, signal);
   if (found === 'too-long') return found;
-  const events = eventsOf(moment, found);
-  return { events, next: found.length > size ? events.at(-1) : undefined };
+  // The last one may be one that has no event.
+  const last = found.length > size ? found.at(-1) : undefined;
+  const time = last?.[moment];
+  const next = last && time !== undefined ? { time, eventId: momentEventId(moment, last) } : undefined;
+  return { events: eventsOf(moment, found), next };
 }
 
 async function newestEnded(

@@ -173,7 +173,7 @@ export class Reclaimer {
     if (slot?.state !== 'reserved') return;
     const network = await store.networks.get(networkId);
     if (typeof standing(network, slot) === 'string') return;
-    await giveBack(this.#context, slot, network, 'leasehold', false);
+    await giveBack(this.#context, slot, network, false);
     log.warn('took back a reservation whose subnet is gone', { reservation: slot.reservationId });
   }
 

@@ -5,14 +5,17 @@
 //   R2. A released address is QUARANTINED, never free at once.
 //   R3. It rests as long as the subnet's settings say that stand after the write: a longer lease time that was set beside
 //       the release counts.
+//   R4. A word for its guest that comes after the release is a change, and has an audit event (ADR 22): if it was wrong two
+//       guests have one address, and whose word it was must be known.
 
 import type { Mac } from '@leasehold/proto/values';
+import { auditEvent, vouchChange } from '../domain/audit.js';
 import { type Result, requestIdReused, reservationMismatch, reservationNotFound, success } from '../domain/errors.js';
 import type { ReservationId } from '../domain/ids.js';
 import type { Network, Subnet } from '../domain/network.js';
 import type { EndedTenure, RequestKey, Slot } from '../domain/slot.js';
 import { untilNoConflict } from './change.js';
-import type { Call, Context } from './context.js';
+import { type Call, type Context, wallTime } from './context.js';
 import type { ReservationKey, Reservations } from './reservations.js';
 import { afterWrite, type Rest, released, restOf } from './tenure.js';
 
@@ -70,13 +73,20 @@ export class Release {
     const { reservationId } = tenure;
     let current: Slot | EndedTenure | undefined = tenure;
     let rest: Rest | undefined;
+    let hasVouched = false;
     return untilNoConflict<Slot | EndedTenure>(`Reservation ${reservationId}`, async () => {
       current ??= await this.#reservations.findById(reservationId, 'get');
       if (!current) return reservationNotFound(`id ${reservationId}`, { reservation_id: reservationId });
+      if (command.guestStopped && isRestingUnvouched(current)) {
+        // Before its request is remembered: who repeats that has it answered, and not done.
+        current = await this.#vouch(current, command, call);
+        hasVouched ||= current !== undefined;
+        return 'conflict';
+      }
       const next = rest ? resting(current, rest) : this.#next(current, command, call);
       if (next === undefined) return success(current);
       const writing = this.#context.store.slots.replace(next);
-      const { outcome, network } = await (rest ? afterWrite(writing) : writing);
+      const { outcome, network } = await (rest || hasVouched ? afterWrite(writing) : writing);
       const wasReserved = 'state' in current && current.state === 'reserved';
       current = undefined;
       if (outcome.kind === 'request-known' && command.request) return replay(outcome.tenure, command.request);
@@ -88,6 +98,24 @@ export class Release {
     });
   }
 
+  /** Notes the word for the guest of a released tenure; undefined: the slot is another by now. */
+  async #vouch(resting: Slot, { request }: ReleaseCommand, { caller }: Call): Promise<Slot | undefined> {
+    const { store, tell } = this.#context;
+    const { reservationId: uid, revision } = resting;
+    const author = { caller, requestId: request?.id };
+    const event = auditEvent(
+      'ReleaseAddress',
+      author,
+      { uid, revision },
+      wallTime(this.#context),
+      vouchChange(resting),
+    );
+    const written = await store.slots.amend({ ...resting, vouched: true, vouchedLater: true }, event);
+    if (written === 'conflict') return undefined;
+    tell(event);
+    return written;
+  }
+
   /** What the slot becomes; undefined when it stays as it is. */
   #next(current: Slot | EndedTenure, command: ReleaseCommand, call: Call): Slot | undefined {
     if (!('state' in current)) return undefined;
@@ -97,16 +125,18 @@ export class Release {
       const subnet = network && subnetOf(network, current);
       return released(this.#context, current, subnet, call.caller, command.guestStopped, request);
     }
-    const vouch = command.guestStopped && !current.vouched;
     // The request is remembered also when it changes nothing: repeated later, it must not find another tenure.
     const remember = request !== undefined && current.releaseRequest === undefined;
-    if (!vouch && !remember) return undefined;
-    return { ...current, vouched: current.vouched || vouch, ...(remember ? { releaseRequest: request } : {}) };
+    return remember ? { ...current, releaseRequest: request } : undefined;
   }
 }
 
 function subnetOf(network: Network, { subnetUid }: Slot): Subnet | undefined {
   return network.subnets.find(({ uid }) => uid === subnetUid);
+}
+
+function isRestingUnvouched(tenure: Slot | EndedTenure): tenure is Slot {
+  return 'state' in tenure && tenure.state === 'quarantined' && !tenure.vouched;
 }
 
 /** The released slot with a longer rest; undefined when it rests that long, or not any more. */

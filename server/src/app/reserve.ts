@@ -396,7 +396,7 @@ export class Reserve {
       return success({ tenure: outcome.slot, created: false });
     }
     if (stands === 'undecided') await delay(clock, UNDECIDED_MS);
-    else await this.#giveBack(outcome.slot, network, call, false);
+    else await this.#giveBack(outcome.slot, network, false);
     return 'again';
   }
 
@@ -420,7 +420,7 @@ export class Reserve {
     if (known && command.request) return this.#replayedInstead(slot, known, command.request, network, call);
     this.#context.view.occupancy(slot.networkId).markHeld(slot);
     const refused = misfit(network, slot);
-    if (refused) return this.#refusedAfter(slot, refused, network, command, call);
+    if (refused) return this.#refusedAfter(slot, refused, network, command);
     this.#acknowledged.add(slot.reservationId);
     return success({ tenure: slot, created: true });
   }
@@ -432,7 +432,7 @@ export class Reserve {
     network: Network | undefined,
     call: Call,
   ): Promise<Round> {
-    await this.#giveBack(slot, network, call, true);
+    await this.#giveBack(slot, network, true);
     return this.#replayed(known, request, call);
   }
 
@@ -441,10 +441,9 @@ export class Reserve {
     refused: Refused,
     network: Network | undefined,
     command: ReserveCommand,
-    call: Call,
   ): Promise<Round> {
     // No guest was started with it.
-    await this.#giveBack(slot, network, call, true);
+    await this.#giveBack(slot, network, true);
     // A subnet that was made anew under its id is another one, and may have room.
     if (network?.subnets.some(({ subnetId, uid }) => subnetId === slot.subnetId && uid !== slot.subnetUid)) {
       return 'again-fresh';
@@ -454,8 +453,8 @@ export class Reserve {
   }
 
   // A conflict means that somebody else released it, or answered it to somebody: then it stays.
-  async #giveBack(slot: Slot, network: Network | undefined, call: Call, vouched: boolean): Promise<void> {
-    await afterWrite(giveBack(this.#context, slot, network, call.caller, vouched));
+  async #giveBack(slot: Slot, network: Network | undefined, vouched: boolean): Promise<void> {
+    await afterWrite(giveBack(this.#context, slot, network, vouched));
   }
 
   #notTaken({ network }: Target, { address, isTaken }: Proposal): void {

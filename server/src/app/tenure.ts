@@ -19,12 +19,12 @@ export function restOf(subnet: Subnet | undefined): Rest {
   return { reuseDelayS, leaseTimeCeilingS };
 }
 
-/** The slot as it is after its release. `subnet`: where it belongs, for how long it rests. */
+/** The slot as it is after its release. `subnet`: where it belongs, for how long it rests. `by` undefined: by nobody. */
 export function released(
   context: Pick<Context, 'clock'>,
   slot: Slot,
   subnet: Subnet | undefined,
-  by: string,
+  by: string | undefined,
   vouched: boolean,
   request?: RequestKey,
 ): Slot {
@@ -32,7 +32,7 @@ export function released(
     ...slot,
     state: 'quarantined',
     releaseTime: wallTime(context),
-    releasedBy: by,
+    ...(by === undefined ? {} : { releasedBy: by }),
     ...(request ? { releaseRequest: request } : {}),
     vouched,
     ...restOf(subnet),
@@ -43,25 +43,24 @@ export function released(
 
 /**
  * Takes back a RESERVED slot that was promised to nobody: released, never deleted, because hosts may have heard of it. It
- * forgets its request, which made nothing.
+ * forgets its request, which made nothing, and names nobody who released it: the audit has neither.
  */
 export async function giveBack(
   context: Pick<Context, 'store' | 'clock'>,
   { request: _, ...slot }: Slot,
   network: Network | undefined,
-  by: string,
   vouched: boolean,
 ): Promise<void> {
   const { slots } = context.store;
   const subnet = network?.subnets.find(({ uid }) => uid === slot.subnetUid);
-  const { outcome } = await slots.replace(released(context, slot, subnet, by, vouched));
+  const { outcome } = await slots.replace(released(context, slot, subnet, undefined, vouched));
   if (outcome.kind !== 'conflict') return;
   const now = await slots.get(slot.networkId, slot.address);
   // Whoever else writes it released it or answered it to somebody, and then it stays; all but the sentinel.
   const isOnlyNoted =
     now?.reservationId === slot.reservationId && now.revision === slot.revision + 1 && now.conflict !== undefined;
   if (isOnlyNoted && now.conflict.time !== slot.conflict?.time) {
-    await slots.replace(released(context, now, subnet, by, vouched));
+    await slots.replace(released(context, now, subnet, undefined, vouched));
   }
 }
 

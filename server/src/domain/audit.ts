@@ -1,6 +1,6 @@
 // What is known of a change: who made it, how, of what, from what to what (ADR 22). Of networks, subnets, hosts and
-// placements, and of the settings of a reservation, an event is stored with the change; that an address was reserved or
-// released is read from its tenure.
+// placements, of the settings of a reservation, and of a word for its guest that came after the release, an event is stored
+// with the change; that an address was reserved or released is read from its tenure.
 //
 //   A1. One write has one event at most. Its id names the document and the revision that it met, which no other write that
 //       was made did.
@@ -9,7 +9,7 @@
 import type { Host } from './host.js';
 import type { HostId, NetworkId, ReservationId, Revision, WallTime } from './ids.js';
 import type { Network, Subnet } from './network.js';
-import type { EndedTenure, Slot, Tenure } from './slot.js';
+import { type EndedTenure, isTakenBack, type Slot, type Tenure } from './slot.js';
 
 /** The settings of a network. */
 export type AuditedNetwork = Pick<
@@ -48,7 +48,10 @@ export type AuditedTenure = Pick<
   | 'createdBy'
   | 'releaseTime'
   | 'releasedBy'
->;
+> & {
+  /** Somebody vouched that its guest is stopped. */
+  readonly vouched?: boolean;
+};
 
 /** The hosts that shall serve a network. */
 export interface AuditedServers {
@@ -160,6 +163,16 @@ export function auditedTenure(tenure: Tenure): AuditedTenure {
   return { ...where, hostname, owner, labels, options, createTime, createdBy };
 }
 
+/** The same once it was released. */
+function releasedTenure(tenure: Tenure): AuditedTenure {
+  const { releaseTime, releasedBy } = tenure;
+  const released = {
+    ...(releaseTime !== undefined && { releaseTime }),
+    ...(releasedBy !== undefined && { releasedBy }),
+  };
+  return { ...auditedTenure(tenure), ...released };
+}
+
 /** A change of a network's settings. */
 export function networkChange(before: Network | undefined, after: Network | undefined): AuditedChange<'network'> {
   const { networkId, uid } = (after ?? before) as Network;
@@ -185,6 +198,12 @@ export function hostChange(before: Host, after: Host | undefined): AuditedChange
 /** A change of a reservation's settings. */
 export function tenureChange(before: Tenure, after: Tenure): AuditedChange<'reservation'> {
   return { ...ofTenure(before), before: auditedTenure(before), after: auditedTenure(after) };
+}
+
+/** A word, after its release, that the guest of a tenure is stopped. */
+export function vouchChange(before: Tenure): AuditedChange<'reservation'> {
+  const released = releasedTenure(before);
+  return { ...ofTenure(before), before: released, after: { ...released, vouched: true } };
 }
 
 /** A move of placements in one network. */
@@ -226,8 +245,9 @@ export function momentEventId(moment: TenureMoment, { reservationId }: Pick<Tenu
   return `${EVENT_PREFIX[moment]}${reservationId}`;
 }
 
-/** The event of a moment of a tenure; undefined: it did not come. */
+/** The event of a moment of a tenure; undefined: it did not come, or the tenure was promised to nobody. */
 export function momentEvent(moment: TenureMoment, tenure: Slot | EndedTenure): AuditEvent | undefined {
+  if (isTakenBack(tenure)) return undefined;
   return moment === 'createTime' ? reservedEvent(tenure) : releasedEvent(tenure);
 }
 
@@ -238,10 +258,10 @@ function reservedEvent(tenure: Tenure): AuditEvent {
 }
 
 function releasedEvent(tenure: Tenure): AuditEvent | undefined {
-  const { releaseTime: time, releasedBy: caller = '', releaseRequest } = tenure;
+  const { releaseTime: time, releasedBy: caller = '', releaseRequest, vouched, vouchedLater } = tenure;
   if (time === undefined) return undefined;
   const deed = { eventId: momentEventId('releaseTime', tenure), time, caller, method: 'ReleaseAddress' };
   const before = auditedTenure(tenure);
-  const after = { ...before, releaseTime: time, releasedBy: caller };
+  const after = { ...releasedTenure(tenure), ...(vouched && !vouchedLater && { vouched }) };
   return { ...deed, ...(releaseRequest && { requestId: releaseRequest.id }), ...ofTenure(tenure), before, after };
 }

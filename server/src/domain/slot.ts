@@ -23,11 +23,14 @@ export interface Tenure {
   /** The request that made it. */
   readonly request?: RequestKey;
   readonly releaseTime?: WallTime;
+  /** Absent of a released tenure: nobody did, it was taken back, for it was promised to nobody. */
   readonly releasedBy?: string;
   /** The request that released it. */
   readonly releaseRequest?: RequestKey;
   /** The engine vouched that the guest is stopped. */
   readonly vouched: boolean;
+  /** The word came after the release: whose it was is in an audit event. */
+  readonly vouchedLater?: true;
   /** What was noticed on the wire last that does not fit it. */
   readonly conflict?: Conflict;
 }
@@ -46,6 +49,11 @@ export interface Slot extends Tenure {
   readonly reuseDelayS: number;
   readonly leaseTimeCeilingS: number;
   readonly revision: Revision;
+}
+
+/** Whether it was taken back by a server that had promised it to nobody, as when a reserve was refused after its write. */
+export function isTakenBack({ releaseTime, releasedBy }: Pick<Tenure, 'releaseTime' | 'releasedBy'>): boolean {
+  return releaseTime !== undefined && releasedBy === undefined;
 }
 
 /** Whether the guests of all tenures of a chain, up to this one, are vouched to be stopped. */

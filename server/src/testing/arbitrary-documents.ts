@@ -10,6 +10,7 @@ import {
   placementsChange,
   subnetChange,
   tenureChange,
+  vouchChange,
 } from '../domain/audit.js';
 import { CONFLICT_KINDS, type Conflict } from '../domain/conflict.js';
 import type { Attachment, Host } from '../domain/host.js';
@@ -164,10 +165,14 @@ const tenure: fc.Arbitrary<Tenure> = some(
     options,
     createTime: time,
     createdBy: text,
-    vouched: fc.boolean(),
+    vouched: fc.constantFrom('no', 'at once', 'later'),
   },
   { request, releaseTime: time, releasedBy: text, releaseRequest: request, conflict },
-);
+).map(({ vouched, ...each }) => ({
+  ...each,
+  vouched: vouched !== 'no',
+  ...(vouched === 'later' && { vouchedLater: true as const }),
+}));
 
 /** Slots. */
 export const arbitrarySlot: fc.Arbitrary<Slot> = fc
@@ -199,6 +204,7 @@ export const arbitraryAudit: fc.Arbitrary<AuditEvent> = fc
       fc.tuple(subnet, fc.option(subnet, { nil: undefined })).map((each) => subnetChange('n' as NetworkId, ...each)),
       fc.tuple(arbitraryHost, fc.option(arbitraryHost, { nil: undefined })).map((each) => hostChange(...each)),
       fc.tuple(tenure, tenure).map((each) => tenureChange(...each)),
+      tenure.map(vouchChange),
       fc.tuple(arbitraryNetwork, arbitraryNetwork).map((each) => placementsChange(...each)),
     ),
   )

@@ -53,6 +53,7 @@ const subnetId = parsed<SubnetId>(parseResourceId);
 const hostId = parsed<HostId>(parseResourceId);
 const uid = text<Uid>();
 const flag = oneOf(true, false);
+const yes = oneOf(true);
 const revision = integer<Revision>(1);
 const labels = unlessEmpty(texts, {});
 const options = unlessEmpty(array(object<DhcpOption>({ code: integer(0, 255), value: text() })), []);
@@ -173,6 +174,7 @@ const tenure: Fields<Tenure> = {
   releasedBy: optional(text()),
   releaseRequest: optional(request),
   vouched: flag,
+  vouchedLater: optional(yes),
   conflict: optional(conflict),
 };
 
@@ -214,8 +216,8 @@ const auditedHost = object<AuditedHost>({
   updateTime: time,
 });
 
-const { request: _, releaseRequest: _1, vouched: _2, conflict: _3, ...shownOfTenure } = tenure;
-const auditedTenure = object<AuditedTenure>(shownOfTenure);
+const { request: _, releaseRequest: _1, vouched: _2, vouchedLater: _3, conflict: _4, ...shownOfTenure } = tenure;
+const auditedTenure = object<AuditedTenure>({ ...shownOfTenure, vouched: optional(flag) });
 const auditedServers = object<AuditedServers>({ hostIds: unlessEmpty(array(hostId), []) });
 
 function auditedAs<K extends AuditedKind>(kind: K, state: Form<NonNullable<AuditedChange<K>['after']>>) {

@@ -168,12 +168,16 @@ export const RELEASE_CHECKS: readonly ApiCheck[] = [
       // What changes nothing, and what is refused, is no event.
       await stage.api.updateReservation({ reservationId }, { hostname: 'web' });
       await stage.refused(stage.api.deleteSubnet(subnetId));
-      await stage.api.release({ reservationId });
+      expect(await stage.api.release({ reservationId })).toMatchObject({ guestStopped: false });
+      for (let n = 0; n < 2; n++) {
+        expect(await stage.api.release({ reservationId, guestStopped: true })).toMatchObject({ guestStopped: true });
+      }
       await stage.api.deleteSubnet(subnetId);
       await stage.place.restart();
       const lines = await allOf((page) => stage.api.audit(networkId, page), 2);
       expect(lines.map(({ method, resourceId, states }) => [method, resourceId, ...states])).toEqual([
         ['DeleteSubnet', subnetId, true, false],
+        ['ReleaseAddress', reservationId, true, true],
         ['ReleaseAddress', reservationId, true, true],
         ['UpdateReservation', reservationId, true, true],
         ['ReserveAddress', reservationId, false, true],

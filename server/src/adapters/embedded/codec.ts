@@ -25,7 +25,8 @@ type TenureRow = readonly [
   options: readonly DhcpOption[] | 0,
   createTime: WallTime,
   createdBy: number,
-  vouched: 0 | 1,
+  /** 2: after the release. */
+  vouched: 0 | 1 | 2,
   request: RequestRow | 0,
   releaseTime: WallTime | 0,
   /** One more than its number; 0: none. */
@@ -174,7 +175,7 @@ export class RowCodec {
       tenure.options.length === 0 ? 0 : tenure.options,
       tenure.createTime,
       this.#names.number(tenure.createdBy),
-      tenure.vouched ? 1 : 0,
+      tenure.vouched ? (tenure.vouchedLater ? 2 : 1) : 0,
       this.#requestRow(tenure.request),
       tenure.releaseTime ?? 0,
       tenure.releasedBy === undefined ? 0 : 1 + this.#names.number(tenure.releasedBy),
@@ -200,8 +201,9 @@ export class RowCodec {
       options: options === 0 ? NO_OPTIONS : options,
       createTime,
       createdBy: this.#names.text(createdBy),
-      vouched: vouched === 1,
+      vouched: vouched !== 0,
     };
+    if (vouched === 2) tenure.vouchedLater = true;
     if (row[9] !== 0) tenure.request = this.#readRequest(row[9]);
     if (row[10] !== 0) tenure.releaseTime = row[10];
     if (row[11] !== 0) tenure.releasedBy = this.#names.text(row[11] - 1);

@@ -84,6 +84,7 @@ function tenureFields(document: Document, tenure: Tenure): Document {
   document['create_time'] = new Date(tenure.createTime);
   document['created_by'] = tenure.createdBy;
   document['vouched'] = tenure.vouched;
+  if (tenure.vouchedLater) document['vouched_later'] = true;
   if (request) document['request'] = toSnake(request);
   if (releaseTime !== undefined) document['release_time'] = new Date(releaseTime);
   if (releasedBy !== undefined) document['released_by'] = releasedBy;
@@ -141,6 +142,7 @@ function readTenure(document: Document, reservationId: ReservationId): Mutable<T
     createdBy: document['created_by'] as string,
     vouched: document['vouched'] as boolean,
   };
+  if (document['vouched_later']) tenure.vouchedLater = true;
   if (request) tenure.request = toCamel(request) as RequestKey;
   if (releaseTime) tenure.releaseTime = releaseTime.getTime() as WallTime;
   if (releasedBy !== undefined) tenure.releasedBy = releasedBy;
@@ -163,7 +165,17 @@ export const SLOT_FIELDS: readonly string[] = [
     'owner',
     'labels',
   ],
-  ...['options', 'create_time', 'created_by', 'vouched', 'request', 'release_time', 'released_by', 'release_request'],
+  ...[
+    'options',
+    'create_time',
+    'created_by',
+    'vouched',
+    'vouched_later',
+    'request',
+    'release_time',
+    'released_by',
+    'release_request',
+  ],
   ...['request_keys', 'conflict', 'family', 'state', 'chain_counter', 'chain_so_far', 'reuse_delay'],
   ...['lease_time_ceiling', 'revision', 'write'],
 ];

@@ -276,6 +276,7 @@ export function toWireTenure(
     readyServers: 0,
     createdBy: tenure.createdBy,
     releasedBy: tenure.releasedBy ?? '',
+    guestStopped: tenure.vouched ?? false,
     etag: reservationEtag(tenure),
     endTime: undefined,
     conflict: tenure.conflict && {

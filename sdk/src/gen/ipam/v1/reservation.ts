@@ -179,8 +179,13 @@ export interface Reservation {
   readyServers: number;
   /** Who reserved it: the caller's name, `insecure` on a plaintext listener. */
   createdBy: string;
-  /** Who released it. Empty while RESERVED. */
+  /**
+   * Who released it. Empty while RESERVED, and where nobody did: the server took back what it had promised to nobody, as
+   * when a reserve was refused after its write.
+   */
   releasedBy: string;
+  /** Whether somebody vouched that its guest is stopped: `guest_stopped` of a release, of the first or a later one. */
+  guestStopped: boolean;
   /**
    * Hash of hostname, owner, labels and options. In an update: refused with ABORTED, ETAG_MISMATCH, unless it still
    * matches; empty: whatever it is.
@@ -267,6 +272,7 @@ function createBaseReservation(): Reservation {
     readyServers: 0,
     createdBy: "",
     releasedBy: "",
+    guestStopped: false,
     etag: "",
     endTime: undefined,
     conflict: undefined,
@@ -325,6 +331,9 @@ export const Reservation: MessageFns<Reservation> = {
     }
     if (message.releasedBy !== "") {
       writer.uint32(146).string(message.releasedBy);
+    }
+    if (message.guestStopped !== false) {
+      writer.uint32(168).bool(message.guestStopped);
     }
     if (message.etag !== "") {
       writer.uint32(154).string(message.etag);
@@ -490,6 +499,14 @@ export const Reservation: MessageFns<Reservation> = {
             message.releasedBy = reader.string();
             continue;
           }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.guestStopped = reader.bool();
+            continue;
+          }
           case 19: {
             if (tag !== 154) {
               break;
@@ -600,6 +617,11 @@ export const Reservation: MessageFns<Reservation> = {
         : isSet(object.released_by)
         ? globalThis.String(object.released_by)
         : "",
+      guestStopped: isSet(object.guestStopped)
+        ? globalThis.Boolean(object.guestStopped)
+        : isSet(object.guest_stopped)
+        ? globalThis.Boolean(object.guest_stopped)
+        : false,
       etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
       endTime: isSet(object.endTime)
         ? fromJsonTimestamp(object.endTime)
@@ -669,6 +691,9 @@ export const Reservation: MessageFns<Reservation> = {
     if (message.releasedBy !== "") {
       obj.releasedBy = message.releasedBy;
     }
+    if (message.guestStopped !== false) {
+      obj.guestStopped = message.guestStopped;
+    }
     if (message.etag !== "") {
       obj.etag = message.etag;
     }
@@ -711,6 +736,7 @@ export const Reservation: MessageFns<Reservation> = {
     message.readyServers = object.readyServers ?? 0;
     message.createdBy = object.createdBy ?? "";
     message.releasedBy = object.releasedBy ?? "";
+    message.guestStopped = object.guestStopped ?? false;
     message.etag = object.etag ?? "";
     message.endTime = object.endTime ?? undefined;
     message.conflict = (object.conflict !== undefined && object.conflict !== null)
