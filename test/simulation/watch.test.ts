@@ -157,6 +157,20 @@ describe('a watch', () => {
     expect(reader.words).toEqual(['bookmark', 'bookmark', 'bookmark']);
   });
 
+  test('is marked every 30 s also while there is no end of changes that are none of it', async () => {
+    const reader = await new Reader(a, { networkId: 'blue' as NetworkId }).read();
+    for (let n = 0; n < 65; n++) {
+      await reserved(a, n);
+      await group.clock.advance(1_000);
+    }
+    expect(reader.words).toEqual(['bookmark', 'bookmark', 'bookmark']);
+    // It goes on from there, whatever was between.
+    const { resumeToken = '' } = reader.heard.at(-1) ?? {};
+    await group.createSubnet(a, 'blue', '10.1.0.0/24');
+    const next = await new Reader(a, { networkId: 'blue' as NetworkId, resumeToken }).read();
+    expect(next.words).toEqual(['created network blue', 'created subnet blue']);
+  });
+
   test('is resumed after any event, also between two of one change, on any server', async () => {
     const whole = await new Reader(a).read();
     for (let n = 0; n < 5; n++) {

@@ -196,6 +196,8 @@ class Watcher {
   #hasCaughtUp = false;
   #ended: Refused | undefined;
   #wake: (() => void) | undefined;
+  /** When its reader has had no position for so long that it is given one. */
+  #markDueMs: number;
   #onEnd: ((refused: Refused) => void) | undefined;
 
   constructor(context: Context, kept: Kept, command: WatchCommand, point: Point | undefined, signal: AbortSignal) {
@@ -204,6 +206,7 @@ class Watcher {
     this.#command = command;
     this.#signal = signal;
     this.#point = point ?? { after: kept.end, skip: 0 };
+    this.#markDueMs = context.clock.now() + BOOKMARK_EVERY_MS;
   }
 
   onEnd(end: (refused: Refused) => void): void {
@@ -271,26 +274,29 @@ class Watcher {
   }
 
   async *#follow(): AsyncGenerator<Watched> {
+    // Also while others' changes come one after another: else the last position that its reader has would grow too old.
+    if (this.#context.clock.now() >= this.#markDueMs) {
+      yield this.#mark('bookmark');
+      return;
+    }
     const change = this.#kept.next(this.#point.after);
     if (change) {
       yield* this.#tell(change);
       return;
     }
-    if (await this.#somethingNew()) return;
-    yield this.#mark('bookmark');
+    await this.#somethingNew();
   }
 
-  /** Whether a change, or the end, came before it is time for a bookmark. */
-  #somethingNew(): Promise<boolean> {
+  /** Resolves when a change, or the end, came, or it is time for a bookmark. */
+  #somethingNew(): Promise<void> {
     return new Promise((resolve) => {
-      const done = (isNew: boolean) => {
+      const wake = () => {
         timer.cancel();
         this.#wake = undefined;
         this.#signal.removeEventListener('abort', wake);
-        resolve(isNew);
+        resolve();
       };
-      const wake = () => done(true);
-      const timer: Timer = this.#context.clock.after(BOOKMARK_EVERY_MS, () => done(false));
+      const timer: Timer = this.#context.clock.after(this.#markDueMs - this.#context.clock.now(), wake);
       this.#wake = wake;
       this.#signal.addEventListener('abort', wake, { once: true });
       if (this.#signal.aborted || this.#ended) wake();
@@ -306,13 +312,18 @@ class Watcher {
       this.#point = isLast ? { after: change.position, skip: 0 } : { after, skip: i + 1 };
       const event = events[i] as Event;
       if (networkId !== undefined && networkOf(event) !== networkId) continue;
-      yield { kind: 'event', event, resumeToken: this.#token() };
+      yield this.#positioned({ kind: 'event', event });
     }
     this.#point = { after: change.position, skip: 0 };
   }
 
   #mark(kind: 'bookmark' | 'snapshot-end'): Watched {
-    return { kind, resumeToken: this.#token() };
+    return this.#positioned({ kind });
+  }
+
+  #positioned<T extends object>(watched: T): T & { readonly resumeToken: string } {
+    this.#markDueMs = this.#context.clock.now() + BOOKMARK_EVERY_MS;
+    return { ...watched, resumeToken: this.#token() };
   }
 
   #token(): string {

@@ -605,7 +605,7 @@ export interface WatchEventsResponse {
     /** A host shall serve a network, shall no longer, or cannot answer any more. */
     { $case: "placement"; value: PlacementEvent }
     | //
-    /** Nothing happened: the position moved on, or 30 s have passed. */
+    /** Nothing of this watch happened for 30 s, whatever else did: a position to go on after. */
     { $case: "bookmark"; value: Bookmark }
     | //
     /** All that was there has been sent. */
