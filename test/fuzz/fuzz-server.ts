@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import type { Leasehold } from '@leasehold/sdk';
 import { seededNumbers } from '../fakes/seeded-numbers.js';
+import type { WatchedProcess } from '../support/processes.js';
 import type { TestServer } from '../support/test-server.js';
 import { AgentAttack, type Attack, Http2Attack, RpcAttack } from './attacks.js';
 import { pick } from './hostile-message.js';
@@ -35,9 +36,10 @@ const API = ['ipam.v1.IpamService', 'grpc.health.v1.Health', 'grpc.reflection.v1
 const AGENTS = ['ipam.v1.HostAgentService', 'grpc.health.v1.Health'];
 const LOOK_EVERY = 1_000;
 // What is left is native: buffers and sessions of HTTP/2, of which the allocator gives nothing back.
-const GROWTH_MB = 64;
+/** More than this, between half of the inputs and all of them, is memory that is kept. */
+export const GROWTH_MB = 64;
 
-/** What a server is started with: what it keeps shows soon, because garbage is collected early; and too much ends it. */
+/** What a program is started with: what it keeps shows soon, because garbage is collected early; and too much ends it. */
 export const SMALL_HEAP = { env: { NODE_OPTIONS: '--max-old-space-size=96 --max-semi-space-size=4' } };
 
 /** Attacks a server that is up. */
@@ -63,10 +65,10 @@ export async function fuzzServer(
       // Waits until the server came so far, so that what it has not read yet does not pile up.
       await leasehold.status();
     }
-    if (n === Math.floor(inputs / 2)) settledMb = residentMb(server);
+    if (n === Math.floor(inputs / 2)) settledMb = residentMb(server.process);
   }
   for (const attack of new Set(attacks)) attack.close();
-  const problems = [...defectsOf(server)];
+  const problems = [...defectsOf(server.process)];
   if (server.process.exitCode !== undefined) {
     return {
       sent,
@@ -76,7 +78,7 @@ export async function fuzzServer(
     };
   }
   if ((await whatStays(leasehold)) !== before) problems.push('Something changed that no input may change');
-  const now = residentMb(server);
+  const now = residentMb(server.process);
   if (now - settledMb > GROWTH_MB) problems.push(`The server grew from ${settledMb} to ${now} MB`);
   return { sent, settledMb, residentMb: now, problems };
 }
@@ -115,15 +117,16 @@ async function whatStays(leasehold: Leasehold): Promise<string> {
   return JSON.stringify([network, subnet, reservations]);
 }
 
-/** Lines in which the server says that it has a defect. */
-function defectsOf({ process }: TestServer): readonly string[] {
-  const bad = process.lines.filter(
+/** Lines in which a program says that it has a defect. */
+export function defectsOf({ lines }: WatchedProcess): readonly string[] {
+  const bad = lines.filter(
     ({ stream, fields }) => fields['level'] === 'error' || (stream === 'stderr' && !fields['msg']),
   );
   return [...new Set(bad.map(({ text }) => text))];
 }
 
-function residentMb({ process }: TestServer): number {
-  const status = readFileSync(`/proc/${process.pid}/status`, 'utf8');
+/** What a program has of memory. */
+export function residentMb({ pid }: WatchedProcess): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024);
 }

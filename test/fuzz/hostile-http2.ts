@@ -1,11 +1,13 @@
-// Bytes as an attacker sends them to a listener that speaks HTTP/2: frames out of turn, of wrong lengths, in floods, and none
-// at all. And bodies as an attacker frames them in gRPC.
+// Bytes as an attacker sends them to who speaks HTTP/2, a listener or who dialled one: frames out of turn, of wrong lengths, in
+// floods, and none at all. And bodies as an attacker frames them in gRPC.
 
 import { type Chance, damaged, pick, randomBytes } from './hostile-message.js';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const TYPE = { data: 0, headers: 1, priority: 2, rst: 3, settings: 4, push: 5, ping: 6, goaway: 7, window: 8, more: 9 };
 const END_HEADERS = 4;
+const END_STREAM = 1;
+const ACK = 1;
 
 function frame(type: number, flags: number, stream: number, payload: Uint8Array, length = payload.length): Buffer {
   const head = Buffer.alloc(9);
@@ -15,6 +17,9 @@ function frame(type: number, flags: number, stream: number, payload: Uint8Array,
   head.writeUInt32BE(stream >>> 0, 5);
   return Buffer.concat([head, payload]);
 }
+
+/** How who speaks HTTP/2 begins, when there is nothing to say. */
+export const NO_SETTINGS = frame(TYPE.settings, 0, 0, Buffer.alloc(0));
 
 // HPACK (RFC 7541) literals without indexing: a name and a value as they are.
 function header(name: string, value: string): Buffer {
@@ -42,6 +47,51 @@ export function hostileConnection(paths: readonly [string, ...string[]], chance:
   if (chance() < 0.9) parts.push(frame(TYPE.settings, 0, 0, Buffer.alloc(0)));
   const frames = 1 + Math.floor(chance() * 8);
   for (let n = 0; n < frames; n++) parts.push(hostileFrames(pick(chance, paths), chance));
+  const all = Buffer.concat(parts);
+  return chance() < 0.2 ? Buffer.from(damaged(all, chance)) : all;
+}
+
+function responseHeaders(chance: Chance): Buffer {
+  const fields = [header(':status', chance() < 0.9 ? '200' : pick(chance, ['404', '000', 'abc', '']))];
+  if (chance() < 0.9) fields.push(header('content-type', chance() < 0.9 ? 'application/grpc' : 'text/html'));
+  if (chance() < 0.1) fields.push(header('grpc-encoding', pick(chance, ['gzip', 'snappy', '*'])));
+  if (chance() < 0.1) fields.push(header('x-bin', 'not base64'), header('Upper', 'case'), header('te', 'gzip'));
+  return Buffer.concat(fields);
+}
+
+function trailers(chance: Chance): Buffer {
+  const fields = [header('grpc-status', pick(chance, ['0', '14', '16', '-1', '99', 'x', '']))];
+  if (chance() < 0.5) fields.push(header('grpc-message', pick(chance, ['', '%', '%00%1b[2J', 'x'.repeat(120)])));
+  if (chance() < 0.5) {
+    const details = Buffer.from(randomBytes(chance, Math.floor(chance() * 60))).toString('base64');
+    fields.push(header('grpc-status-details-bin', chance() < 0.8 ? details : '?'));
+  }
+  return Buffer.concat(fields);
+}
+
+/** What a server says to who dialled it, before that one asks for anything. */
+export function hostileGreeting(chance: Chance): Buffer {
+  switch (pick(chance, ['random', 'other', 'settings', 'frames'])) {
+    case 'random':
+      return Buffer.from(randomBytes(chance, Math.floor(chance() * 200)));
+    case 'other':
+      return Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
+    case 'settings':
+      return frame(TYPE.settings, 0, 0, settings(chance));
+    default:
+      return Buffer.concat([NO_SETTINGS, hostileFrames('/', chance)]);
+  }
+}
+
+/** What it answers the first request with. */
+export function hostileAnswer(messages: readonly Uint8Array[], chance: Chance): Buffer {
+  const parts: Buffer[] = [frame(TYPE.settings, ACK, 0, Buffer.alloc(0))];
+  if (chance() < 0.9) parts.push(frame(TYPE.headers, END_HEADERS, 1, responseHeaders(chance)));
+  for (const message of messages) {
+    if (chance() < 0.2) parts.push(hostileFrames('/', chance));
+    parts.push(frame(TYPE.data, 0, 1, hostileBody(message, chance)));
+  }
+  if (chance() < 0.3) parts.push(frame(TYPE.headers, END_HEADERS | END_STREAM, 1, trailers(chance)));
   const all = Buffer.concat(parts);
   return chance() < 0.2 ? Buffer.from(damaged(all, chance)) : all;
 }
