@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttp2Server } from 'node:http2';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
@@ -110,12 +110,19 @@ test('a server that stands still is left: its kernel takes the connection, and n
   const frozen = createServer();
   const path = join(directory, 'frozen');
   await new Promise<void>((resolve) => frozen.listen(path, resolve));
-  const accepted = once(frozen, 'connection');
+  const accepted = once(frozen, 'connection') as Promise<[Socket]>;
+  let connections = 0;
+  frozen.on('connection', () => connections++);
   const clock = new VirtualClock();
   const { first } = dial(`unix:${path}`, transportWith({ clock }));
-  await accepted;
+  const [socket] = await accepted;
   await clock.advance(10_000);
   expect(await first).toBe('No connection within 10 s');
+  // Nothing of it is left, however long the server stands still, and it is not dialled again.
+  const left = once(socket, 'close');
+  socket.resume();
+  await left;
+  expect(connections).toBe(1);
   frozen.close();
 });
 

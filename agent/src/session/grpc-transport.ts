@@ -5,16 +5,24 @@
 //       is away leaves those unanswered too, and its session must stay.
 //   T3. Keepalive begins with the connection. A server that stands still gets one all the same, from its kernel, and never
 //       speaks: it is left as soon as keepalive would have left it.
+//       So is its connection: of those who wait in vain none is kept (held.ts).
 //   T4. Of a name with several addresses each session dials the next one: who answers at the first need not lead.
 
 import { isIP } from 'node:net';
-import { type ChannelOptions, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ChannelOptions,
+  type ClientDuplexStream,
+  connectivityState,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import type { Clock, Timer } from '@leasehold/program/clock';
 import { formatEndpoint, parseTarget } from '@leasehold/program/option-values';
 import { ErrorInfo } from '@leasehold/proto/google/rpc/error_details';
 import { Status } from '@leasehold/proto/google/rpc/status';
 import { HostAgentServiceClient } from '@leasehold/proto/ipam/v1/host_agent_service';
 import type { SessionRequest, SessionResponse } from '@leasehold/proto/ipam/v1/session';
+import { type Held, held } from './held.js';
 import { fromRefusal, type NamedHolder } from './named-holder.js';
 import type { Security } from './security.js';
 import type { SessionChannel, SessionEnd, SessionHandlers, SessionTransport } from './session-transport.js';
@@ -32,6 +40,12 @@ const CHANNEL_OPTIONS = {
 };
 
 type Call = ClientDuplexStream<SessionRequest, SessionResponse>;
+
+interface Dialled {
+  readonly client: HostAgentServiceClient;
+  readonly call: Call;
+  readonly connection: Held;
+}
 
 const AUTHORITY = 'grpc.default_authority';
 
@@ -70,7 +84,8 @@ class GrpcSession implements SessionChannel {
   readonly #patience: Timer;
   /** What is to be sent once the address is known. */
   readonly #waiting: SessionRequest[] = [];
-  #dialled: { readonly client: HostAgentServiceClient; readonly call: Call } | undefined;
+  #dialled: Dialled | undefined;
+  #isConnected = false;
   #closed = false;
 
   constructor(
@@ -107,16 +122,18 @@ class GrpcSession implements SessionChannel {
   #dial(server: string, target: string, options: ChannelOptions): void {
     // As it is now: who renews certificates does not restart agents. It is known by what it was given as, not by the address.
     const { credentials, options: known } = this.#options.security(server);
-    const client = new HostAgentServiceClient(target, credentials, { ...CHANNEL_OPTIONS, ...options, ...known });
+    const connection = held(credentials);
+    const all = { ...CHANNEL_OPTIONS, ...options, ...known };
+    const client = new HostAgentServiceClient(target, connection.credentials, all);
     const call = client.session();
-    this.#dialled = { client, call };
+    this.#dialled = { client, call, connection };
     call.on('data', (response: SessionResponse) => {
       if (!this.#closed) this.#handlers.onMessage(response);
     });
     // Stays for the life of the call: without a listener the error of the cancelled call would end the process.
     call.on('error', (error: ServiceError) => this.#end(this.#endOf(error)));
     call.on('end', () => this.#end({ reason: 'Server ended the session' }));
-    client.waitForReady(Number.POSITIVE_INFINITY, () => this.#patience.cancel());
+    this.#awaitConnection(client);
     for (const request of this.#waiting.splice(0)) call.write(request);
   }
 
@@ -138,12 +155,24 @@ class GrpcSession implements SessionChannel {
     this.#end(undefined);
   }
 
+  /** Not by `waitForReady`, which would dial once more when the channel is closed. */
+  #awaitConnection(client: HostAgentServiceClient): void {
+    if (this.#closed) return;
+    const channel = client.getChannel();
+    const state = channel.getConnectivityState(false);
+    if (state === connectivityState.READY) {
+      this.#isConnected = true;
+      this.#patience.cancel();
+    } else channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#awaitConnection(client));
+  }
+
   #end(why: SessionEnd | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#patience.cancel();
     this.#dialled?.call.cancel();
     this.#dialled?.client.close();
+    if (!this.#isConnected) this.#dialled?.connection.release();
     if (why) this.#handlers.onClose(why);
   }
 }
