@@ -8,7 +8,7 @@
 
 import { type FieldViolation, makeError } from './errors.js';
 import { type Parsed, parseCidr, parseIpv4, parseMac, quote } from './gen/values.js';
-import type { NamedReservation } from './reservations.js';
+import type { NamedReservation } from './reservation-keys.js';
 
 // 10,000 years.
 const MAX_SECONDS = 315_576_000_000;

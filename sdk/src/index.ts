@@ -52,6 +52,7 @@ export type {
   Placements,
   RebalanceOptions,
 } from './placements.js';
+export type { ReservationKey } from './reservation-keys.js';
 export type {
   BatchWaitOptions,
   ConflictKind,
@@ -62,7 +63,6 @@ export type {
   ReservationChanges,
   ReservationConflict,
   ReservationFilter,
-  ReservationKey,
   ReservationState,
   Reservations,
   ReserveItem,

@@ -34,6 +34,7 @@ import {
   ReservationState as WireState,
 } from './gen/ipam/v1/reservation.js';
 import { List, type ListOptions } from './pages.js';
+import { type KeyParts, type NamedReservation, type ReservationKey, toWireKey } from './reservation-keys.js';
 import { type DhcpOption, toDhcpOption } from './subnets.js';
 import { changedPaths, fromSeconds, type GuardOptions, type Labels, message, nameOf, required } from './values.js';
 
@@ -103,15 +104,6 @@ export interface ReservationConflict {
   /** The host that noticed it. */
   readonly hostId: string;
 }
-
-/**
- * Names one reservation: by its id (also one that is over), by its address, or by its MAC (only one that is reserved). A
- * `Reservation` names itself, by its id.
- */
-export type ReservationKey =
-  | { readonly reservationId: string }
-  | { readonly subnetId: string; readonly address: string }
-  | { readonly networkId: string; readonly mac: string };
 
 /** An address to reserve. `subnetId` or `networkId` is required. */
 export interface ReserveRequest {
@@ -507,29 +499,6 @@ function waitMs(waitReady: WaitReady | undefined): number {
 
 function toWireWait({ servers, timeoutMs }: WaitReady) {
   return { servers, timeout: timeoutMs === undefined ? undefined : fromSeconds(timeoutMs / 1_000) };
-}
-
-/** A reservation as it is named on the wire. */
-export type NamedReservation =
-  | { readonly $case: 'reservationId'; readonly value: string }
-  | { readonly $case: 'address'; readonly value: { readonly subnetId: string; readonly address: string } }
-  | { readonly $case: 'mac'; readonly value: { readonly networkId: string; readonly mac: string } };
-
-/** All that a key may hold. */
-interface KeyParts {
-  readonly reservationId?: string | undefined;
-  readonly subnetId?: string | undefined;
-  readonly address?: string | undefined;
-  readonly networkId?: string | undefined;
-  readonly mac?: string | undefined;
-}
-
-function toWireKey(key: ReservationKey): NamedReservation {
-  const { reservationId = '', subnetId = '', address, networkId, mac = '' }: KeyParts = key;
-  if (reservationId !== '') return { $case: 'reservationId', value: reservationId };
-  if (address !== undefined) return { $case: 'address', value: { subnetId, address } };
-  if (networkId !== undefined) return { $case: 'mac', value: { networkId, mac } };
-  return { $case: 'reservationId', value: reservationId };
 }
 
 /** What a release is by: beside an address or MAC its `reservationId` is a guard. */

@@ -1,6 +1,7 @@
 // `leasehold reserve`, `leasehold release` and `leasehold reservation …`
 
-import type { Reservation, ReservationKey, ReserveResult } from '../../reservations.js';
+import type { ReservationKey } from '../../reservation-keys.js';
+import type { Reservation, ReserveResult } from '../../reservations.js';
 import { command, PAGES } from '../command.js';
 import { integer, labels, milliseconds, oneOf, someText, text, toggle } from '../flags.js';
 import { item, list, type Output, type View } from '../output.js';
