@@ -123,7 +123,8 @@ export const HOLDER_MUTANTS: readonly ListedMutant[] = [
       },
     ],
     caughtBy: ['S8'],
-    field: SICK,
+    // Rarely: the brakes look at who else was not heard. Of the first 107 schedules one is caught.
+    field: { from: 101, seeds: 12, mood: 'sick' },
   },
   {
     name: 'broken-streams-are-dead-hosts',
