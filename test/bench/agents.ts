@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Leasehold } from '@leasehold/sdk';
 import { TestAuthority } from '@leasehold/server/testing/test-authority';
+import { memoryOf } from '../support/process-memory.js';
 import { temporaryDirectory } from '../support/sandbox.js';
 import { TestServer } from '../support/test-server.js';
 import {
@@ -66,7 +67,7 @@ async function measure(
   await server.start();
   const networks = Math.ceil(count / PER_NETWORK);
   await makeNetworks(await clientOf(server, authority), networks);
-  const before = residentBytes(server.process.pid);
+  const before = memoryOf(server.process.pid).resident;
   progress(`starting ${count} agents`);
   await using hosts = await ManyAgents.start(count, {
     perSecond: STARTED_PER_S,
@@ -140,15 +141,11 @@ async function watch(
   const resident: number[] = [];
   for (let n = 0; n < MEMORY_LOOKS; n++) {
     await setTimeout(ms / MEMORY_LOOKS);
-    resident.push(residentBytes(pid));
+    resident.push(memoryOf(pid).resident);
   }
   return { cores: (cpuSeconds(pid) - before) / ((monotonicMs() - beganMs) / 1_000), resident };
 }
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }

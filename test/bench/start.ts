@@ -10,12 +10,13 @@
 //
 // The store's file is in the memory of the kernel or of MongoDB already, as it is after a restart of the server alone.
 
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Leasehold } from '@leasehold/sdk';
 import { eventually } from '../support/eventually.js';
 import { writeManyReservations } from '../support/many-reservations.js';
+import { memoryOf, type ProcessMemory } from '../support/process-memory.js';
 import { startProgram } from '../support/processes.js';
 import { temporaryDirectory } from '../support/sandbox.js';
 import { TestServer } from '../support/test-server.js';
@@ -79,15 +80,7 @@ interface Start {
   readonly seconds: number;
   /** Of processor time until then. */
   readonly cpuSeconds: number;
-  readonly memory: Memory;
-}
-
-/** Of a process, in bytes. */
-interface Memory {
-  readonly resident: number;
-  readonly anonymous: number;
-  /** Pages of mapped files, the store's among them. */
-  readonly mapped: number;
+  readonly memory: ProcessMemory;
 }
 
 async function measureStarts(place: Place, progress: Progress): Promise<readonly Measurement[]> {
@@ -143,12 +136,6 @@ function secondsSince(ms: number): number {
   return (performance.now() - ms) / 1_000;
 }
 
-function memoryOf(pid: number): Memory {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1_024;
-  return { resident: bytes('VmRSS'), anonymous: bytes('RssAnon'), mapped: bytes('RssFile') };
-}
-
 /** Fails unless the imported reservations are served, and those that were made since. */
 async function check(leasehold: Leasehold, imported: number, made: number): Promise<void> {
   // Counters follow the watch.
@@ -170,7 +157,7 @@ function summarize(
   importSeconds: number,
   targetSeconds: number,
 ): readonly Measurement[] {
-  const each = (key: keyof Memory) =>
+  const each = (key: keyof ProcessMemory) =>
     middle(many.map(({ memory }, n) => (memory[key] - (few[n]?.memory[key] ?? Number.NaN)) / (MANY - FEW)));
   const seconds = (starts: readonly Start[], key: 'readySeconds' | 'seconds' | 'cpuSeconds') => ({
     ...middle(starts.map((one) => one[key])),

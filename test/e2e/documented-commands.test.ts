@@ -22,6 +22,10 @@ for (const program of ['server/bin/leasehold-server.js', 'agent/bin/leasehold-ag
 }
 const env = { ...systemEnv(), PATH: `${bin}:${systemEnv()['PATH']}` } as Readonly<Record<string, string>>;
 
+const { scripts } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as {
+  readonly scripts: Readonly<Record<string, string>>;
+};
+
 interface Block {
   readonly kind: string;
   /** Of a shell: its commands, without prompts, each whole. */
@@ -57,8 +61,6 @@ async function shell(script: string, cwd: string, around: readonly string[] = []
 }
 
 describe('README.md', () => {
-  const scripts = (JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as Package).scripts;
-
   test('its two commands are there, and it names every package that CI installs', () => {
     const { commands } = blockWith('README.md', 'npm ci && npm run demo');
     expect(commands.map((command) => /&& npm (?:run )?(\w+)/.exec(command)?.[1])).toEqual(['demo', 'test']);
@@ -114,10 +116,6 @@ describe('README.md', () => {
   });
 });
 
-interface Package {
-  readonly scripts: Readonly<Record<string, string>>;
-}
-
 function writeScript(name: string, lines: readonly string[]): string {
   const path = join(directory.path, name);
   writeFileSync(path, lines.join('\n'));
@@ -126,7 +124,6 @@ function writeScript(name: string, lines: readonly string[]): string {
 
 describe('CONTRIBUTING.md', () => {
   test('what it calls is there', () => {
-    const { scripts } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as Package;
     for (const command of blockWith('CONTRIBUTING.md', 'npm run build').commands) {
       const [, script] = /^npm (?:run )?(\S+)/.exec(command) ?? [];
       if (script && script !== 'ci') expect(Object.keys(scripts)).toContain(script);
@@ -164,9 +161,9 @@ describe('docs/operations.md', () => {
     const namespace = await lab.namespace('files');
     await lab.bridge(namespace, 'br-red');
     const [serverFile, agentFile] = blocksOf('docs/operations.md').filter(({ kind }) => kind === 'json');
-    const run = join(directory.path, 'leasehold');
-    mkdirSync(run, { recursive: true });
-    writeFileSync(join(run, 'networks'), 'red=br-red\n');
+    const files = join(directory.path, 'leasehold');
+    mkdirSync(files, { recursive: true });
+    writeFileSync(join(files, 'networks'), 'red=br-red\n');
     const begin = (program: string, { text = '' }: Partial<Block> = {}) => {
       const config = writeScript(`${program}.json`, [here(text)]);
       return new WatchedProcess(join(bin, program), ['--config', config], { namespace, cwd: directory.path });

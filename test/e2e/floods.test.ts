@@ -1,17 +1,18 @@
 // One guest floods its wire with DISCOVERs of MACs that nobody knows, with garbage, and with datagrams of 64 KB, while others
 // ask for their addresses.
 
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Cluster, servingHosts } from '../support/cluster.js';
 import { Flood, MAD_GUEST } from '../support/flood.js';
 import type { Namespace } from '../support/netns.js';
 import { monotonicMs, Prober, QUESTIONS_BEFORE_RETRY } from '../support/prober.js';
+import { memoryOf } from '../support/process-memory.js';
 import { runUdhcpc } from '../support/udhcpc.js';
 
 const GUESTS = 20;
 // After so many guests the heap has its size. A quarter of a kilobyte kept of each message would be more than this growth.
 const RESIDENT_SETTLES = 5;
+const MB = 1_024 * 1_024;
 const GROWTH_MB = 8;
 const mac = (n: number) => `52:54:00:00:09:${n.toString(16).padStart(2, '0')}`;
 
@@ -43,7 +44,7 @@ test('guests get their addresses through a flood, the agent does not grow, and e
   for (const guest of guests) {
     await flood.sentMore(1_000);
     leases.push((await runUdhcpc(guest))?.ip);
-    residents.push(residentMb(host.agent.pid));
+    residents.push(memoryOf(host.agent.pid).resident / MB);
   }
   expect(leases).toEqual(addresses.slice(0, GUESTS));
   expect(prober.longestSilence()).toBeLessThan(QUESTIONS_BEFORE_RETRY);
@@ -67,11 +68,6 @@ test('guests get their addresses through a flood, the agent does not grow, and e
   const early = residents[RESIDENT_SETTLES] ?? 0;
   expect(Math.max(...residents.slice(RESIDENT_SETTLES)) - early).toBeLessThan(GROWTH_MB);
 });
-
-/** Of a process, VmRSS. */
-function residentMb(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
-}
 
 /** Datagrams that the kernel dropped before port 67, for want of room. */
 async function dropsOf(namespace: Namespace): Promise<number> {

@@ -3,9 +3,9 @@
 //   F1. What the attack may change has ids of its own (`fuzz-0` to `fuzz-3`); everything else is the same after it.
 //   F2. Input n of a seed is the same in every run, whatever came before it.
 
-import { readFileSync } from 'node:fs';
 import type { Leasehold } from '@leasehold/sdk';
 import { seededNumbers } from '../fakes/seeded-numbers.js';
+import { memoryOf } from '../support/process-memory.js';
 import type { WatchedProcess } from '../support/processes.js';
 import type { TestServer } from '../support/test-server.js';
 import { AgentAttack, type Attack, Http2Attack, RpcAttack } from './attacks.js';
@@ -36,6 +36,7 @@ const API = ['ipam.v1.IpamService', 'grpc.health.v1.Health', 'grpc.reflection.v1
 const AGENTS = ['ipam.v1.HostAgentService', 'grpc.health.v1.Health'];
 const LOOK_EVERY = 1_000;
 // What is left is native: buffers and sessions of HTTP/2, of which the allocator gives nothing back.
+const MB = 1_024 * 1_024;
 /** More than this, between half of the inputs and all of them, is memory that is kept. */
 export const GROWTH_MB = 64;
 
@@ -127,6 +128,5 @@ export function defectsOf({ lines }: WatchedProcess): readonly string[] {
 
 /** What a program has of memory. */
 export function residentMb({ pid }: WatchedProcess): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024);
+  return Math.round(memoryOf(pid).resident / MB);
 }
